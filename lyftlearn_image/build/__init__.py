@@ -1,0 +1,1 @@
+"""From image.yaml to an image: specification, lock, Dockerfile, base image, engine."""

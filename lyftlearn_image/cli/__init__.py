@@ -1,0 +1,1 @@
+"""One file a group of verbs: they parse and print, and decide nothing."""

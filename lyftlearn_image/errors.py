@@ -1,0 +1,61 @@
+"""Every error that a user can meet, and the exit code that goes with it.
+
+```
+LyftlearnError                 what happened, where, what to do next
+├── InvalidInputError   78     a file or an argument that people wrote is wrong
+├── UnavailableError    69     Docker, a registry, AWS or Kubernetes did not answer
+├── UnsupportedError    78     a field that an emulator does not implement
+├── BuildError           1     the image could not be built
+└── RunError             2     the harness failed (not: the script failed)
+```
+"""
+
+from __future__ import annotations
+
+
+class LyftlearnError(Exception):
+    """A failure that is told in three lines: what happened, where, what to do.
+
+    `what` and `where` never carry a secret value.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return "\n".join(line for line in (self.what, self.where, self.hint) if line)
+
+
+class InvalidInputError(LyftlearnError):
+    """A file or argument that people wrote cannot be used as it is."""
+
+    exit_code = 78
+
+
+class UnavailableError(LyftlearnError):
+    """A service that the work needs did not answer."""
+
+    exit_code = 69
+
+
+class UnsupportedError(LyftlearnError):
+    """A request or manifest uses a field that the embedded target does not implement."""
+
+    exit_code = 78
+
+
+class BuildError(LyftlearnError):
+    """The engine refused to build the image, or a build step failed."""
+
+    exit_code = 1
+
+
+class RunError(LyftlearnError):
+    """The harness could not carry out or observe a run."""
+
+    exit_code = 2

@@ -1,0 +1,1 @@
+"""Runs a suite on two targets and decides whether they agree."""

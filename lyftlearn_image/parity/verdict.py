@@ -1,0 +1,75 @@
+"""From comparisons to a verdict: per case, and for the suite with its exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lyftlearn_image.parity.differences import Comparison
+    from lyftlearn_image.targets.target import Run
+
+EXIT_PARITY = 0
+EXIT_DIFFERENT = 1
+EXIT_HARNESS_FAILED = 2
+
+
+class Outcome(StrEnum):
+    """What a case showed."""
+
+    PARITY = "parity"
+    DIFFERENT = "different"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One case: what ran on both targets, and what comparing them gave.
+
+    `expected` is what the suite file says should come out; a negative control expects `different`, and then
+    `expected_in` names the subjects of which at least one must differ. `problem` says why there is no comparison, or
+    why an expected difference was not found.
+    """
+
+    name: str
+    description: str
+    expected: Outcome
+    outcome: Outcome
+    runs: tuple[Run, ...]
+    comparisons: tuple[Comparison, ...]
+    duration_s: float
+    expected_in: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Whether the case is a success for the suite."""
+        return self.outcome is self.expected and not self.problem
+
+    @property
+    def counting(self) -> tuple[Comparison, ...]:
+        """The comparisons with at least one difference that counts."""
+        return tuple(comparison for comparison in self.comparisons if comparison.counting)
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """A whole run of a suite. `started_at` is seconds since the epoch; `image_id` the image's config digest."""
+
+    suite: str
+    run_id: str
+    targets: tuple[str, str]
+    image: str
+    image_id: str
+    started_at: float
+    duration_s: float
+    cases: tuple[CaseResult, ...]
+    tool_version: str
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every case came out as expected, 2 when the harness failed in one, else 1."""
+        if all(case.is_as_expected for case in self.cases):
+            return EXIT_PARITY
+        return EXIT_HARNESS_FAILED if any(case.outcome is Outcome.ERROR for case in self.cases) else EXIT_DIFFERENT

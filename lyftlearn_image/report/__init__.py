@@ -1,0 +1,1 @@
+"""One report format a file, each a pure function from a suite's result to text."""

@@ -1,0 +1,323 @@
+"""The one place that talks to the Docker engine about containers and networks."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import itertools
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from lyftlearn_image.errors import RunError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+    from typing import BinaryIO
+
+    import docker
+    from docker.models.containers import Container
+
+RUN_LABEL = "dev.lyftlearn.run"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A bind mount of a host path, or a tmpfs (`source` None) with `size_bytes` and octal `mode`."""
+
+    target: str
+    source: Path | None = None
+    read_only: bool = False
+    size_bytes: int | None = None
+    mode: int = 0o1777
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """Everything the engine is told about a container. None leaves the image's or the engine's own default."""
+
+    image: str
+    name: str
+    environment: tuple[tuple[str, str], ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    user: str | None = None
+    groups: tuple[str, ...] = ()
+    working_dir: str | None = None
+    mounts: tuple[Mount, ...] = ()
+    network: str | None = None
+    ip: str | None = None
+    hostname: str | None = None
+    aliases: tuple[str, ...] = ()
+    extra_hosts: Mapping[str, str] = field(default_factory=dict)
+    read_only: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    security_opt: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    memory_bytes: int | None = None
+    cpus: float | None = None
+    shm_size_bytes: int | None = None
+    tty: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ContainerExit:
+    """How a container ended. Times are seconds of the host's clock (time.time())."""
+
+    exit_code: int
+    oom_killed: bool
+    error: str
+    started_at: float
+    finished_at: float
+
+
+class RunningContainer:
+    """A started container whose output is being written to two files."""
+
+    def __init__(self, container: Container, readers: tuple[threading.Thread, ...], started_at: float) -> None:
+        self._container = container
+        self._readers = readers
+        self._started_at = started_at
+
+    @property
+    def id(self) -> str:
+        """The engine's full id."""
+        return str(self._container.id)
+
+    def wait(self, timeout_s: float | None = None) -> ContainerExit | None:
+        """How it ended, or None when it still runs after `timeout_s`."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        for reader in self._readers:
+            reader.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            if reader.is_alive():
+                return None
+        with _engine_errors("waiting for a container"):
+            self._container.wait()
+            finished_at = time.time()
+            self._container.reload()
+        state = self._container.attrs["State"]
+        return ContainerExit(
+            exit_code=int(state["ExitCode"]),
+            oom_killed=bool(state["OOMKilled"]),
+            error=str(state["Error"]),
+            started_at=self._started_at,
+            finished_at=finished_at,
+        )
+
+    def stop(self, grace_s: int) -> None:
+        """SIGTERM to PID 1 (or the image's STOPSIGNAL), then SIGKILL after `grace_s`. Returns when it is down."""
+        with _engine_errors("stopping a container"):
+            self._container.stop(timeout=grace_s)
+
+    def signal(self, name: str) -> None:
+        """One signal to PID 1, such as `SIGTERM`."""
+        with _engine_errors("signalling a container"):
+            self._container.kill(name)
+
+
+@dataclass
+class Network:
+    """A bridge network of one run, on which addresses below the dynamic range can be given out."""
+
+    name: str
+    gateway: str
+    _addresses: Iterator[str]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def allocate_ip(self) -> str:
+        """An address that no other container of this network has."""
+        with self._lock:
+            return next(self._addresses)
+
+
+class Containers:
+    """The engine, for containers that belong to one run (`run_id`): what it leaves, `clean` removes."""
+
+    def __init__(self, client: docker.DockerClient, run_id: str) -> None:
+        self._client = client
+        self.run_id = run_id
+
+    @property
+    def client(self) -> docker.DockerClient:
+        """The docker SDK's client, for what this class does not cover (images, info)."""
+        return self._client
+
+    @contextlib.contextmanager
+    def network(self) -> Iterator[Network]:
+        """A network of its own, removed at the end."""
+        name = f"lyftlearn-{self.run_id}"
+        with _engine_errors("making a network"):
+            created = _create_network(self._client, name, {RUN_LABEL: self.run_id})
+        try:
+            yield _describe_network(name, created.attrs)
+        finally:
+            self._remove_containers()
+            with contextlib.suppress(Exception):
+                created.remove()
+
+    @contextlib.contextmanager
+    def start(
+        self, spec: ContainerSpec, *, stdout: Path, stderr: Path, on_line: Callable[[str], None] | None = None
+    ) -> Iterator[RunningContainer]:
+        """Starts a container, with its exact output going to two files; removes it at the end, running or not.
+
+        `on_line` gets each complete line of stdout. With `tty` all output is on stdout, as the engine has it.
+        """
+        with _engine_errors(f"creating a container of {spec.image}"):
+            container = self._client.containers.create(**_create_arguments(spec, self.run_id))
+        try:
+            with _engine_errors(f"starting a container of {spec.image}"):
+                stream = _attach(container, demux=not spec.tty)
+                reader = threading.Thread(target=_copy, args=(stream, stdout, stderr, on_line), daemon=True)
+                reader.start()
+                started_at = time.time()
+                container.start()
+            yield RunningContainer(container, (reader,), started_at)
+        finally:
+            with contextlib.suppress(Exception):
+                container.remove(force=True, v=True)
+
+    def _remove_containers(self) -> None:
+        for container in self._client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self.run_id}"}):
+            with contextlib.suppress(Exception):
+                container.remove(force=True, v=True)
+
+
+def connect() -> docker.DockerClient:
+    """A client of the engine that DOCKER_HOST or the default socket names; UnavailableError when none answers."""
+    import docker.errors  # noqa: PLC0415 - takes 150 ms, and most verbs do not need it
+
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except docker.errors.DockerException as error:
+        raise UnavailableError(
+            "no Docker engine answers",
+            where=str(error).splitlines()[0][:200],
+            hint="Start one with `make engine`, or set DOCKER_HOST.",
+        ) from None
+    return client
+
+
+def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
+    from docker.types import EndpointConfig, Mount as EngineMount  # noqa: PLC0415 - see connect()
+
+    mounts = []
+    for mount in spec.mounts:
+        kind: Literal["tmpfs", "bind"] = "tmpfs" if mount.source is None else "bind"
+        engine_mount = EngineMount(
+            target=mount.target, source=None if mount.source is None else str(mount.source), type=kind, read_only=mount.read_only,
+            tmpfs_size=mount.size_bytes, tmpfs_mode=mount.mode if mount.source is None else None,
+        )  # fmt: skip
+        mounts.append(engine_mount)
+    arguments: dict[str, Any] = {
+        "image": spec.image,
+        "name": spec.name,
+        "environment": [f"{name}={value}" for name, value in spec.environment],
+        "command": None if spec.command is None else list(spec.command),
+        "user": spec.user,
+        "group_add": list(spec.groups),
+        "working_dir": spec.working_dir,
+        "mounts": mounts,
+        "hostname": spec.hostname,
+        "extra_hosts": dict(spec.extra_hosts) or None,
+        "read_only": spec.read_only,
+        "cap_add": list(spec.cap_add) or None,
+        "cap_drop": list(spec.cap_drop) or None,
+        "security_opt": list(spec.security_opt) or None,
+        "sysctls": dict(spec.sysctls) or None,
+        "mem_limit": spec.memory_bytes,
+        # Swap equal to memory means no swap: neither platform gives a container any.
+        "memswap_limit": spec.memory_bytes,
+        "nano_cpus": None if spec.cpus is None else int(spec.cpus * 1e9),
+        "shm_size": spec.shm_size_bytes,
+        "tty": spec.tty,
+        "detach": True,
+        "labels": {**spec.labels, RUN_LABEL: run_id},
+    }
+    if spec.entrypoint is not None:
+        arguments["entrypoint"] = list(spec.entrypoint)
+    if spec.network is not None:
+        arguments["network"] = spec.network
+        arguments["networking_config"] = {
+            spec.network: EndpointConfig("1.41", aliases=list(spec.aliases) or None, ipv4_address=spec.ip)
+        }
+    return arguments
+
+
+def _attach(container: Container, *, demux: bool) -> Any:
+    """The container's output from its first byte: chunks, or (stdout, stderr) pairs with `demux`."""
+    if demux:
+        return container.attach(stdout=True, stderr=True, stream=True, logs=False, demux=True)
+    return container.attach(stdout=True, stderr=True, stream=True, logs=False)
+
+
+def _copy(stream: Any, stdout: Path, stderr: Path, on_line: Callable[[str], None] | None) -> None:
+    """Writes an attached stream to its files as it comes, and hands on whole stdout lines."""
+    pending = b""
+    with stdout.open("wb") as out, stderr.open("wb") as err:
+        for item in stream:
+            to_out, to_err = item if isinstance(item, tuple) else (item, None)
+            _write(err, to_err)
+            _write(out, to_out)
+            if on_line and to_out:
+                *lines, pending = (pending + to_out).split(b"\n")
+                for line in lines:
+                    on_line(line.decode("utf-8", "replace"))
+        if on_line and pending:
+            on_line(pending.decode("utf-8", "replace"))
+
+
+def _write(file: BinaryIO, data: bytes | None) -> None:
+    if data:
+        file.write(data)
+        file.flush()
+
+
+def _create_network(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> Any:
+    """A bridge network with a subnet of its own choice, and the upper half of it for addresses that the engine picks.
+
+    The engine takes a fixed address only in a subnet that somebody named, so the first creation is to learn a free one.
+    """
+    from docker.types import IPAMConfig, IPAMPool  # noqa: PLC0415 - see connect()
+
+    probe = client.networks.create(name, driver="bridge", labels=dict(labels))
+    probe.reload()
+    subnet = ipaddress.IPv4Network(probe.attrs["IPAM"]["Config"][0]["Subnet"])
+    probe.remove()
+    upper = list(subnet.subnets(prefixlen_diff=1))[1]
+    pool = IPAMPool(subnet=str(subnet), gateway=str(subnet[1]), iprange=str(upper))
+    network = client.networks.create(name, driver="bridge", labels=dict(labels), ipam=IPAMConfig(pool_configs=[pool]))
+    network.reload()
+    return network
+
+
+def _describe_network(name: str, attributes: Mapping[str, Any]) -> Network:
+    config = attributes["IPAM"]["Config"][0]
+    lower = next(ipaddress.IPv4Network(config["Subnet"]).subnets(prefixlen_diff=1))
+    # The first two addresses are the network's own and the gateway's.
+    return Network(
+        name=name, gateway=config["Gateway"], _addresses=(str(ip) for ip in itertools.islice(lower.hosts(), 1, None))
+    )
+
+
+@contextlib.contextmanager
+def _engine_errors(doing: str) -> Iterator[None]:
+    """Turns the docker SDK's errors into ours."""
+    import docker.errors  # noqa: PLC0415 - see connect()
+    import requests  # noqa: PLC0415 - comes with the docker SDK
+
+    try:
+        yield
+    except docker.errors.ImageNotFound as error:
+        raise RunError(f"{doing}: there is no such image", where=str(error.explanation), hint="Build it first.") from None
+    except docker.errors.APIError as error:
+        raise RunError(f"{doing}: the engine refused", where=str(error.explanation or error)) from None
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise UnavailableError(
+            f"{doing}: the engine does not answer", where=str(error)[:200], hint="Is it running? `make engine`."
+        ) from None

@@ -1,0 +1,1 @@
+"""Kubernetes: manifests for the API, and the same manifests interpreted on this machine."""

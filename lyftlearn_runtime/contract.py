@@ -1,0 +1,50 @@
+"""Names of the LyftLearn contract that the shim and the toolkit both speak.
+
+The toolkit may import this module and nothing else of the runtime; the runtime imports nothing of the toolkit.
+"""
+
+# Where things live in every image.
+HOME = "/home/lyftlearn"
+INSTALL_DIR = "/opt/lyftlearn"
+IMAGE_MANIFEST = "/opt/lyftlearn/image.json"
+VENV_DIR = "/opt/venv"
+ML_DIR = "/opt/ml"
+PROCESSING_DIR = "/opt/ml/processing"
+SECRETS_DIR = "/dev/shm/lyftlearn/secrets"  # noqa: S108 - memory-backed and writable on a read-only root
+
+# Variables that tell the shim what to do. The script does not see those in HIDDEN_VARIABLES.
+BUNDLE = "LYFTLEARN_BUNDLE"  # a path or s3://bucket/key, then "#sha256=<hex of the file's bytes>"
+CONTEXT = "LYFTLEARN_CONTEXT"  # overrides the detected context; one of CONTEXTS
+OBSERVE = "LYFTLEARN_OBSERVE"  # "<path of the observation to write>#<hex key for the digests of secrets>"
+PROGRAM = "LYFTLEARN_PROGRAM"  # the program that `train` runs, relative to /opt/ml/code or absolute
+ARGUMENTS = "LYFTLEARN_ARGUMENTS"  # how hyperparameters reach the command line; one of ARGUMENT_STYLES
+STATSD = "LYFTLEARN_STATSD"  # "udp://host:port" of the gateway, or "drop"
+HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD)
+
+# Variables that the shim gives to the script.
+HYPERPARAMETERS = "LYFTLEARN_HYPERPARAMETERS"  # path of a JSON file with true types
+
+ARGUMENT_STYLES = ("--key value", "key=value", "none")
+CONTEXTS = (
+    "sagemaker-training",
+    "sagemaker-processing",
+    "sagemaker-hosting",
+    "sagemaker-transform",
+    "sagemaker-studio",
+    "kubernetes",
+    "docker",
+)
+
+# Where compile puts things; the shim only follows the variables above.
+TRAINING_OBSERVATION = "/opt/ml/output/data/.lyftlearn/observation.json"
+PROCESSING_OBSERVATION = "/opt/ml/processing/.lyftlearn/observation.json"
+BUNDLE_MOUNT = "/etc/lyftlearn"  # Kubernetes mounts the launch bundle here, as bundle.json
+
+# Exit codes of the shim itself; every other code is the script's.
+EXIT_USAGE = 64
+EXIT_UNAVAILABLE = 69
+EXIT_ACCESS_DENIED = 77
+EXIT_CONFIG = 78
+
+BUNDLE_VERSION = 1
+OBSERVATION_VERSION = 1
