@@ -1,0 +1,89 @@
+"""The launch bundle: what does not fit a platform's request, in one JSON file with a digest.
+
+The shim reads it (`lyftlearn_runtime/bundle.py`). It never holds a secret: only references to secrets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_runtime import contract
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import JsonValue
+
+    from lyftlearn_image.workload import ConfigFile, Workload
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What the shim is to make true. The last three are for Kubernetes, where no service moves data.
+
+    `downloads` and `uploads` are pairs of a path in the container and an S3 URI. An upload's URI that ends in `/` is
+    a prefix that gets every file below the path; any other gets a tar.gz of the path's content.
+    """
+
+    job_name: str
+    kind: str
+    instance_type: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    hyperparameters: Mapping[str, JsonValue] = field(default_factory=dict)
+    files: Mapping[str, ConfigFile] = field(default_factory=dict)
+    channels: Mapping[str, str] = field(default_factory=dict)
+    downloads: tuple[tuple[str, str], ...] = ()
+    uploads: tuple[tuple[str, str], ...] = ()
+
+
+def of(workload: Workload, job_name: str, **contents: Any) -> Bundle:
+    """A bundle for this workload with the given contents."""
+    return Bundle(job_name=job_name, kind=workload.kind, instance_type=workload.instance_type, **contents)
+
+
+def to_bytes(bundle: Bundle) -> bytes:
+    """The bundle's JSON: the same bytes for the same content. Empty parts are left out."""
+    document: dict[str, Any] = {
+        "version": contract.BUNDLE_VERSION,
+        "job": {"name": bundle.job_name, "kind": bundle.kind, "instance_type": bundle.instance_type},
+        "environment": dict(bundle.environment),
+        "hyperparameters": dict(bundle.hyperparameters),
+        "files": [_file(path, file) for path, file in sorted(bundle.files.items())],
+        "channels": dict(bundle.channels),
+        "downloads": [{"path": path, "uri": uri} for path, uri in bundle.downloads],
+        "uploads": [{"path": path, "uri": uri} for path, uri in bundle.uploads],
+    }
+    filled = {key: value for key, value in document.items() if value}
+    return json.dumps(filled, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def reference(where: str, data: bytes) -> str:
+    """The value of LYFTLEARN_BUNDLE: the place (a path or s3://bucket/key) and the digest of its bytes."""
+    return f"{where}#sha256={hashlib.sha256(data).hexdigest()}"
+
+
+def encode_hyperparameter(value: JsonValue) -> str:
+    """A hyperparameter as the string that SageMaker carries.
+
+    A string stays as it is unless it would read as JSON (`"5"`, `"true"`); then it gets JSON's quotes, as the
+    SageMaker Python SDK v2 does. So decoding (JSON, else the string) gives back exactly the value.
+    """
+    if isinstance(value, str) and not _is_json(value):
+        return value
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _file(path: str, file: ConfigFile) -> dict[str, str]:
+    content = {"content": file.content} if file.content is not None else {"secret": str(file.secret)}
+    return {"path": path, **content, "mode": file.mode}

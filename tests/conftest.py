@@ -1,0 +1,111 @@
+"""What the tests stand on: a real engine, containers that are removed again, and images built on demand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lyftlearn_image.targets.containers import Containers, Network
+
+ROOT = Path(__file__).resolve().parent.parent
+PROBE_CONTEXT = ROOT / "tests" / "targets" / "kubernetes" / "pods" / "probe"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The one flag that rewrites the golden files, so that a change is reviewed as a diff."""
+    parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing with them")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compares a text with `golden/<name>` beside the test, or writes it there with --update-golden."""
+
+    def check(name: str, text: str) -> None:
+        path = Path(request.path).parent / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.is_file(), f"there is no {path}; write it with --update-golden and read it"
+        assert text == path.read_text(encoding="utf-8")
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker engine that answers: the one that runs, or one that is started as `make engine` does."""
+    from lyftlearn_image.build.engine import ensure_engine
+
+    ensure_engine(print)
+
+
+@pytest.fixture(scope="session")
+def containers(engine: None) -> Iterator[Containers]:
+    """The engine, with a run id of this test session; it ends with no container left."""
+    from lyftlearn_image.targets.containers import RUN_LABEL, Containers, connect
+
+    run_id = f"test-{uuid.uuid4().hex[:8]}"
+    client = connect()
+    yield Containers(client, run_id)
+    left = client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={run_id}"})
+    for container in left:
+        container.remove(force=True, v=True)
+    client.close()
+    assert not left, f"containers were left behind: {[container.name for container in left]}"
+
+
+@pytest.fixture(scope="session")
+def network(containers: Containers) -> Iterator[Network]:
+    """One bridge network for the session."""
+    with containers.network() as created:
+        yield created
+
+
+@pytest.fixture(scope="session")
+def probe_image(engine: None) -> str:
+    """The image of the recorded observations: Debian 12, Python 3.11, and a probe that prints what it sees."""
+    from lyftlearn_image.build.builder import build_directory
+
+    ensure_debian()
+    return build_directory(PROBE_CONTEXT, "lyftlearn-test-probe:1").image
+
+
+def ensure_debian() -> None:
+    """Makes sure that `debian:bookworm-slim` is on the engine, as the builder does it."""
+    from lyftlearn_image.build.base_image import ensure_base
+    from lyftlearn_image.build.engine import ensure_engine
+    from lyftlearn_image.build.spec import load_spec
+
+    ensure_base(load_spec("lyftlearn", ROOT / "images").base, ensure_engine(print), print)
+
+
+@pytest.fixture(scope="session")
+def lyftlearn_image_tag(engine: None) -> str:
+    """The built `lyftlearn` image; building it again with nothing changed builds nothing."""
+    from lyftlearn_image.build.builder import build
+
+    return build("lyftlearn", images_dir=ROOT / "images").image
+
+
+@pytest.fixture(scope="session")
+def docker_cli() -> Callable[..., str]:
+    """Runs the docker client that can do BuildKit builds and gives its output."""
+    from lyftlearn_image.build.engine import build_client
+
+    client = build_client()
+
+    def run(*arguments: str) -> str:
+        environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
+        done = subprocess.run([str(client), *arguments], capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
