@@ -65,12 +65,16 @@ def reference(where: str, data: bytes) -> str:
     return f"{where}#sha256={hashlib.sha256(data).hexdigest()}"
 
 
-def encode_hyperparameter(value: JsonValue) -> str:
-    """A hyperparameter as the string that SageMaker carries.
+def encode_hyperparameters(values: Mapping[str, JsonValue]) -> dict[str, str]:
+    """Hyperparameters as the strings that SageMaker carries.
 
     A string stays as it is unless it would read as JSON (`"5"`, `"true"`); then it gets JSON's quotes, as the
     SageMaker Python SDK v2 does. So decoding (JSON, else the string) gives back exactly the value.
     """
+    return {key: _encode(value) for key, value in values.items()}
+
+
+def _encode(value: JsonValue) -> str:
     if isinstance(value, str) and not _is_json(value):
         return value
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)

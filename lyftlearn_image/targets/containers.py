@@ -8,7 +8,7 @@ import itertools
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import RunError, UnavailableError
 
@@ -203,17 +203,17 @@ def connect() -> docker.DockerClient:
     return client
 
 
-def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
-    from docker.types import EndpointConfig, Mount as EngineMount  # noqa: PLC0415 - see connect()
+def _engine_mount(mount: Mount) -> Any:
+    from docker.types import Mount as EngineMount  # noqa: PLC0415 - see connect()
 
-    mounts = []
-    for mount in spec.mounts:
-        kind: Literal["tmpfs", "bind"] = "tmpfs" if mount.source is None else "bind"
-        engine_mount = EngineMount(
-            target=mount.target, source=None if mount.source is None else str(mount.source), type=kind, read_only=mount.read_only,
-            tmpfs_size=mount.size_bytes, tmpfs_mode=mount.mode if mount.source is None else None,
-        )  # fmt: skip
-        mounts.append(engine_mount)
+    if mount.source is None:
+        return EngineMount(mount.target, None, type="tmpfs", tmpfs_size=mount.size_bytes, tmpfs_mode=mount.mode)
+    return EngineMount(mount.target, str(mount.source), type="bind", read_only=mount.read_only)
+
+
+def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
+    from docker.types import EndpointConfig  # noqa: PLC0415 - see connect()
+
     arguments: dict[str, Any] = {
         "image": spec.image,
         "name": spec.name,
@@ -222,7 +222,7 @@ def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
         "user": spec.user,
         "group_add": list(spec.groups),
         "working_dir": spec.working_dir,
-        "mounts": mounts,
+        "mounts": [_engine_mount(mount) for mount in spec.mounts],
         "hostname": spec.hostname,
         "extra_hosts": dict(spec.extra_hosts) or None,
         "read_only": spec.read_only,

@@ -1,0 +1,106 @@
+"""A local AWS endpoint (moto's server) for S3 and Secrets Manager: one a run, gone when the run is over.
+
+It runs as a process of its own, so that neither its start (a second of imports) nor its work holds up the harness.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import boto3
+    from mypy_boto3_s3 import S3Client
+
+REGION = "us-east-1"
+# moto takes any key. The environment observation shows them: they are no secret.
+ACCESS_KEY = "AKIALYFTLEARNLOCAL00"
+SECRET_KEY = "local-endpoint-takes-any-key"  # noqa: S105 - see above
+
+
+@dataclass(frozen=True)
+class AwsEndpoint:
+    """A running endpoint. `url` is reachable from this machine and from the containers of the run's network."""
+
+    url: str
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which an AWS SDK in a container finds this endpoint and its identity."""
+        return {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def s3(self) -> S3Client:
+        """An S3 client of this endpoint; safe to use from several threads."""
+        from botocore.config import Config  # noqa: PLC0415 - see _session()
+
+        config = Config(s3={"addressing_style": "path"}, max_pool_connections=32)
+        return _session().client("s3", endpoint_url=self.url, config=config)
+
+    def put_secrets(self, values: Mapping[str, str]) -> None:
+        """Puts these names and values into Secrets Manager; a name that is there gets a new version."""
+        if not values:
+            return
+        client = _session().client("secretsmanager", endpoint_url=self.url)
+        for name, value in values.items():
+            try:
+                client.create_secret(Name=name, SecretString=value)
+            except client.exceptions.ResourceExistsException:
+                client.put_secret_value(SecretId=name, SecretString=value)
+
+
+def _session() -> boto3.Session:
+    import boto3  # noqa: PLC0415 - takes 300 ms
+
+    return boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=REGION)
+
+
+@contextlib.contextmanager
+def aws_endpoint(host: str) -> Iterator[AwsEndpoint]:
+    """An endpoint on a free port of `host` (the gateway of the run's network); stopped at the end.
+
+    Raises RunError with what the server said when it does not start.
+    """
+    command = [sys.executable, "-m", __name__, host]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101 - Popen was given PIPE; tells mypy
+            port = process.stdout.readline().strip()
+            if not port:
+                said = process.communicate()[1].strip().splitlines()
+                raise RunError("the local AWS endpoint did not start", where=said[-1] if said else f"on {host}")
+            yield AwsEndpoint(url=f"http://{host}:{port}")
+        finally:
+            # It ends by itself when its standard input closes; so it cannot outlive the harness either.
+            process.kill()
+
+
+def _serve(host: str) -> None:
+    """Serves until standard input closes. Prints the port once it answers."""
+    import logging  # noqa: PLC0415 - only in the server's own process
+
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - a second of imports
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the harness ends us in its order
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
+    server.start()
+    print(server.get_host_and_port()[1], flush=True)  # noqa: T201 - the handshake
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
