@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lyftlearn_image.parity.differences import Comparison
     from lyftlearn_image.targets.target import Run
 
@@ -28,8 +31,8 @@ class CaseResult:
     """One case: what ran on both targets, and what comparing them gave.
 
     `expected` is what the suite file says should come out; a negative control expects `different`, and then
-    `expected_in` names the subjects of which at least one must differ. `problem` says why there is no comparison, or
-    why an expected difference was not found.
+    `expected_in` has patterns of exactly those subjects that must differ. `problem` says why there is no comparison,
+    or how the differences are not the expected ones.
     """
 
     name: str
@@ -51,6 +54,23 @@ class CaseResult:
     def counting(self) -> tuple[Comparison, ...]:
         """The comparisons with at least one difference that counts."""
         return tuple(comparison for comparison in self.comparisons if comparison.counting)
+
+
+def judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tuple[Outcome, str]:
+    """The outcome of a case, and what is wrong with the differences when only some subjects were expected to differ."""
+    differing = [comparison.subject for comparison in comparisons if comparison.counting]
+    if not differing:
+        return Outcome.PARITY, f"expected a difference in {', '.join(expected_in)}, found none" if expected_in else ""
+    if not expected_in:
+        return Outcome.DIFFERENT, ""
+    absent = [pattern for pattern in expected_in if not any(fnmatchcase(subject, pattern) for subject in differing)]
+    beside = [subject for subject in differing if not any(fnmatchcase(subject, pattern) for pattern in expected_in)]
+    problems = []
+    if absent:
+        problems.append(f"expected a difference in {', '.join(absent)}, found none")
+    if beside:
+        problems.append(f"not expected to differ: {', '.join(beside)}")
+    return Outcome.DIFFERENT, "; ".join(problems)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,13 +93,18 @@ def _serve(host: str) -> None:
     """Serves until standard input closes. Prints the port once it answers."""
     import logging  # noqa: PLC0415 - only in the server's own process
 
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - a second of imports
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - a second of imports
+        DomainDispatcherApplication,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server  # noqa: PLC0415 - see above
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the harness ends us in its order
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
-    server.start()
-    print(server.get_host_and_port()[1], flush=True)  # noqa: T201 - the handshake
+    # moto's own ThreadedMotoServer waits for ever when the address cannot be bound.
+    server = make_server(host, 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.port, flush=True)  # noqa: T201 - the handshake
     sys.stdin.read()
 
 

@@ -1,0 +1,39 @@
+# The front door. Every target is one line that calls a tool; `make` alone lists them.
+VENV := .venv
+BIN := $(VENV)/bin
+SUITE := parity_tests/suite.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help env engine image demo test lint format bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+env: $(VENV)/.made ## make the Python environment (.venv)
+
+$(VENV)/.made: pyproject.toml constraints.txt
+	@.ci/environment $(VENV)
+
+engine: env ## find a Docker engine, or install and start one
+	@$(BIN)/lyftlearn-image engine
+
+image: env ## build the lyftlearn image (nothing is built when nothing changed)
+	@$(BIN)/lyftlearn-image build lyftlearn
+
+demo: engine image ## the main job: build, run the parity suite on both targets, write parity-report/
+	@$(BIN)/lyftlearn-image parity run $(SUITE) --report parity-report
+
+test: engine ## all tests, with containers
+	@$(BIN)/python -m pytest
+
+lint: env ## ruff, mypy strict, the floors of the architecture
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+format: env ## let ruff format and fix what it can
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: engine ## every measurement behind a claim of the README
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove what was made here; the engine's images stay
+	@rm -rf $(VENV) parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

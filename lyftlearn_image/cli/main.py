@@ -1,0 +1,114 @@
+"""The command line's front door: verbs are imported when they are used, errors are told in three lines."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lyftlearn_image import __version__
+from lyftlearn_image.errors import LyftlearnError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+EXIT_INTERRUPTED = 130
+
+# Verb → where its click command is, and its line in --help. The line stands here so that --help imports nothing else.
+VERBS: Mapping[str, tuple[str, str]] = {
+    "list": ("lyftlearn_image.cli.spec:list_classes", "List the image classes."),
+    "render": ("lyftlearn_image.cli.spec:render", "Print the Dockerfile of an image class."),
+    "lock": ("lyftlearn_image.cli.spec:lock", "Resolve a class's Python requirements into a lock with hashes."),
+    "schema": ("lyftlearn_image.cli.spec:schema", "Print the JSON schema of a file that people write."),
+    "build": ("lyftlearn_image.cli.build:build", "Build the image of a class."),
+    "engine": ("lyftlearn_image.cli.build:engine", "Find a Docker engine, or install and start one."),
+    "parity": ("lyftlearn_image.cli.parity:parity", "Run scripts on both targets and compare what they do."),
+    "completion": ("lyftlearn_image.cli.main:completion", "Print the shell completion script."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called (a start of 100 ms instead of a second)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The verbs, in the order of VERBS."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The command of a verb, or None for a word that is none."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, attribute = VERBS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Writes the verbs with their lines, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lyftlearn-image")
+def cli() -> None:
+    """Build ML images that run unchanged on SageMaker and Kubernetes, and prove it.
+
+    \b
+    Exit codes: 0 done; 1 differences, or the build failed; 2 usage, or the harness failed;
+    69 a service did not answer; 78 a file or argument is wrong; 130 interrupted.
+    """  # noqa: D301 - click reads the backspace itself as "keep these lines"
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of SHELL.
+
+    For bash: eval "$(lyftlearn-image completion bash)"
+    """
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - only this verb needs it
+
+    completer = get_completion_class(shell)
+    if completer is None:  # pragma: no cover - the choices above are click's own
+        raise click.UsageError(f"no completion for {shell}")
+    click.echo(completer(cli, {}, "lyftlearn-image", "_LYFTLEARN_IMAGE_COMPLETE").source())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="lyftlearn-image", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except LyftlearnError as error:
+        tell(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does; Python would complain once more at exit.
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def tell(error: LyftlearnError) -> None:
+    """Writes what happened, where, and what to do, to stderr."""
+    click.secho(f"Error: {error.what}", fg="red", err=True)
+    if error.where:
+        click.echo(f"  at: {error.where}", err=True)
+    if error.hint:
+        click.echo(f"  try: {error.hint}", err=True)
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

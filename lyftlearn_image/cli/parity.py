@@ -1,0 +1,70 @@
+"""The verbs of the parity harness."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lyftlearn_image.parity.suite import Suite
+
+
+@click.group()
+def parity() -> None:
+    """Run scripts on both targets and compare what they do."""
+
+
+@parity.command()
+@click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
+@click.option("--case", "names", multiple=True, metavar="NAME", help="Run only this case (may be repeated).")
+@click.option(
+    "--report", type=click.Path(path_type=Path, file_okay=False), default=Path("parity-report"), show_default=True,
+    help="Directory for report.json, junit.xml, report.md, report.html and the runs' files.",
+)  # fmt: skip
+@click.option(
+    "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Cases at the same time, two containers each."
+)
+@click.option("--keep-artifacts", is_flag=True, help="Keep models and outputs of every case, not only of unexpected results.")
+@click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the table.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def run(  # noqa: PLR0913 - one parameter an option
+    suite_file: Path, names: tuple[str, ...], report: Path, jobs: int, *, keep_artifacts: bool, as_json: bool, quiet: bool
+) -> int:
+    """Run the cases of SUITE on both targets and compare them.
+
+    Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed.
+    """
+    from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
+    from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.parity.secrets import secret_values  # noqa: PLC0415
+    from lyftlearn_image.parity.suite import load_suite  # noqa: PLC0415
+    from lyftlearn_image.report import terminal  # noqa: PLC0415
+    from lyftlearn_image.report.write import write_reports  # noqa: PLC0415
+
+    suite = load_suite(suite_file)
+    cases = select_cases(suite, names)
+    _build_image(suite, quiet=quiet)
+    with watch([case.name for case in cases], quiet=quiet) as on_event:
+        result = SuiteRun(
+            suite=suite, suite_path=suite_file.resolve(), directory=report, cases=cases, jobs=jobs,
+            keep_artifacts=keep_artifacts, on_event=on_event,
+        ).run()  # fmt: skip
+    secrets = frozenset[str]().union(*(secret_values(case.secret_values) for case in cases))
+    written = write_reports(result, report, secrets=secrets)
+    if as_json:
+        click.echo(written["json"].read_text(encoding="utf-8"))
+    else:
+        terminal.show(result)
+        click.echo(f"\nreports: {', '.join(str(path) for path in written.values())}")
+    return result.exit_code
+
+
+def _build_image(suite: Suite, *, quiet: bool) -> None:
+    """Builds the suite's image from its directory; nothing is built when nothing changed."""
+    if suite.build is None:
+        return
+    from lyftlearn_image.build.builder import build_directory  # noqa: PLC0415 - only a suite with `build` needs it
+
+    build_directory(suite.build, suite.image)

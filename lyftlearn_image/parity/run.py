@@ -1,0 +1,196 @@
+"""Runs a suite: every case on both targets side by side, then compared and judged."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import lyftlearn_image
+from lyftlearn_image.errors import LyftlearnError, RunError
+from lyftlearn_image.parity import observe
+from lyftlearn_image.parity.secrets import redact_file, secret_values
+from lyftlearn_image.parity.suite import TARGETS
+from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
+from lyftlearn_image.targets.embedded import BUCKET, Embedded, embedded
+from lyftlearn_image.targets.staging import Stager
+from lyftlearn_image.targets.statsd import statsd_sink
+from lyftlearn_image.targets.target import Launch, StopRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from lyftlearn_image.parity.suite import Case, Suite, TargetName
+    from lyftlearn_image.targets.target import Compiled, Run
+
+# The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
+_OBSERVE_KEY_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a watcher of a run is told. `state` is `started`, `running` (with a target) or `finished` (with a result)."""
+
+    case: str
+    state: str
+    target: str | None = None
+    result: CaseResult | None = None
+
+
+@dataclass(frozen=True)
+class SuiteRun:
+    """Where and how to run a suite. `directory` gets `runs/<case>/<target>/` with what each run left."""
+
+    suite: Suite
+    suite_path: Path
+    directory: Path
+    cases: Sequence[Case]
+    jobs: int = 2
+    keep_artifacts: bool = False
+    on_event: Callable[[Event], None] = field(default=lambda _: None)
+
+    def run(self) -> SuiteResult:
+        """The result of every case, in the suite's order.
+
+        A case in which the harness itself fails becomes an error of that case, and the others still run; an engine
+        that is not there at all raises UnavailableError.
+        """
+        started_at, started = time.time(), time.monotonic()
+        run_id = uuid.uuid4().hex[:8]
+        runs_directory = self.directory / "runs"
+        if runs_directory.exists():
+            shutil.rmtree(runs_directory)
+        with embedded(run_id) as session:
+            image_id = _image_id(session, self.suite.image)
+            case_runner = _CaseRunner(session, self, run_id, image_id)
+            with ThreadPoolExecutor(self.jobs, thread_name_prefix="case") as pool:
+                results = tuple(pool.map(case_runner.run, self.cases))
+        return SuiteResult(
+            suite=self.suite.name,
+            run_id=run_id,
+            targets=TARGETS,
+            image=self.suite.image,
+            image_id=image_id,
+            started_at=started_at,
+            duration_s=time.monotonic() - started,
+            cases=results,
+            tool_version=lyftlearn_image.__version__,
+        )
+
+
+class _CaseRunner:
+    """Runs cases of one suite run, from several threads."""
+
+    def __init__(self, session: Embedded, suite_run: SuiteRun, run_id: str, image_id: str) -> None:
+        self._session = session
+        self._suite_run = suite_run
+        self._run_id = run_id
+        self._image_id = image_id
+        self._stager = Stager(session.s3, BUCKET)
+        self._staging = threading.Lock()
+        self._observe_key = uuid.uuid4().hex[: 2 * _OBSERVE_KEY_BYTES]
+
+    def run(self, case: Case) -> CaseResult:
+        """The result of one case. Errors of the harness become the case's outcome."""
+        self._tell(Event(case.name, "started"))
+        started = time.monotonic()
+        runs: tuple[Run, ...] = ()
+        try:
+            runs = self._run_targets(case)
+            comparisons = observe.compare_runs(case, runs[0], runs[1], self._session.containers, self._image_id)
+            outcome, problem = judge(comparisons, case.different_in)
+        except LyftlearnError as error:
+            comparisons, outcome, problem = (), Outcome.ERROR, str(error)
+        result = CaseResult(
+            name=case.name,
+            description=case.description,
+            expected=case.expected,
+            outcome=outcome,
+            runs=runs,
+            comparisons=comparisons,
+            duration_s=time.monotonic() - started,
+            expected_in=case.different_in,
+            problem=problem,
+        )
+        result = self._tidy(case, result)
+        self._tell(Event(case.name, "finished", result=result))
+        return result
+
+    def _run_targets(self, case: Case) -> tuple[Run, ...]:
+        """The case's runs in the order of TARGETS. A failure on one target waits for the other, then is raised."""
+        self._session.endpoint.put_secrets(case.secret_values)
+        with ThreadPoolExecutor(len(TARGETS), thread_name_prefix=case.name) as pool:
+            futures = [pool.submit(self._run_on, case, target) for target in TARGETS]
+        return tuple(future.result() for future in futures)
+
+    def _run_on(self, case: Case, target: TargetName) -> Run:
+        """One run, with the metrics that it sent."""
+        workspace = self._suite_run.directory / "runs" / case.name / target
+        workspace.mkdir(parents=True)
+        stop = StopRequest(re.compile(case.stop_when)) if case.stop_when else None
+        with statsd_sink(self._session.network.gateway) as sink:
+            compiled = self._compile(case, target, sink.address)
+            for uri, data in compiled.objects.items():
+                bucket, _, key = uri.removeprefix("s3://").partition("/")
+                self._session.s3.put_object(Bucket=bucket, Key=key, Body=data)
+            documents = list(compiled.documents)
+            (workspace / "request.json").write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
+            self._tell(Event(case.name, "running", target))
+            run = self._session.targets[target].run(compiled, workspace=workspace, stop=stop)
+            return replace(run, metrics=sink.close())
+
+    def _compile(self, case: Case, target: TargetName, statsd: str) -> Compiled:
+        workload = case.workload_for(target)
+        with self._staging:
+            relative_to = self._suite_run.suite_path.parent
+            channels = {name: self._stager.stage(source, relative_to=relative_to) for name, source in workload.channels.items()}
+        job_name = f"{self._suite_run.suite.name}-{case.name}-{self._run_id}"
+        launch = Launch(
+            job_name=job_name,
+            s3_prefix=f"s3://{BUCKET}/runs/{case.name}/{target}",
+            statsd=statsd,
+            observe_key=self._observe_key,
+        )
+        return self._session.targets[target].compile(workload.with_(channels=channels), launch)
+
+    def _tidy(self, case: Case, result: CaseResult) -> CaseResult:
+        """Takes the case's secrets out of what stays on disk, and removes artifacts that nobody will look at."""
+        secrets = secret_values(case.secret_values)
+        for run in result.runs:
+            for stream in (run.stdout, run.stderr):
+                redact_file(stream, secrets)
+            if result.is_as_expected and not self._suite_run.keep_artifacts:
+                for directory in run.artifacts.values():
+                    shutil.rmtree(directory, ignore_errors=True)
+        return observe.redact_result(result, secrets)
+
+    def _tell(self, event: Event) -> None:
+        self._suite_run.on_event(event)
+
+
+def _image_id(session: Embedded, image: str) -> str:
+    import docker.errors  # noqa: PLC0415 - see containers.connect()
+
+    try:
+        return str(session.containers.client.images.get(image).id)
+    except docker.errors.ImageNotFound:
+        raise RunError(
+            f"there is no image {image} on this engine",
+            hint="Build it first, or name a directory with its Dockerfile as `build`.",
+        ) from None
+
+
+def select_cases(suite: Suite, names: Sequence[str]) -> tuple[Any, ...]:
+    """The suite's cases with these names, all when none is named. Raises RunError for a name that it does not have."""
+    known = {case.name: case for case in suite.cases}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise RunError(f"the suite has no case {', '.join(unknown)}", hint=f"It has: {', '.join(known)}.")
+    return tuple(case for case in suite.cases if not names or case.name in names)

@@ -1,0 +1,138 @@
+"""The suite file: cases that run on both targets, and what counts as the same result."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from lyftlearn_image import yamlfile
+from lyftlearn_image.parity.compare.accept import Acceptance
+from lyftlearn_image.parity.compare.rule import Rule
+from lyftlearn_image.parity.verdict import Outcome
+from lyftlearn_image.workload import Workload
+
+TargetName = Literal["sagemaker", "kubernetes"]
+TARGETS: tuple[TargetName, TargetName] = ("sagemaker", "kubernetes")
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from None
+    return text
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Case(_Model):
+    """One workload, run on both targets, and how to compare what it leaves."""
+
+    name: str = Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=40)
+    description: str = ""
+    workload: Workload
+    overrides: dict[TargetName, Workload] = Field(
+        default={}, description="Workload fields for one target only: this is how a negative control is made to differ."
+    )
+    secret_values: dict[str, str] = Field(default={}, description="Secret name → value, put into the local Secrets Manager.")
+    stop_when: Annotated[str, AfterValidator(_regex)] | None = Field(
+        default=None, description="Regular expression; the job is stopped when a line of its stdout matches."
+    )
+    outputs: dict[str, Rule] = Field(
+        default={}, description="Artifact pattern, such as `model/*.npy` → rule; first match wins."
+    )
+    streams: dict[Literal["stdout", "stderr"], Rule] = {}
+    accept: tuple[Acceptance, ...] = ()
+    expect: Literal["parity", "different"] = "parity"
+    different_in: tuple[str, ...] = Field(
+        default=(), description="With `expect: different`: patterns of exactly those subjects that must differ."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.expect == "different") != bool(self.different_in):
+            raise ValueError("`expect: different` and `different_in` go together: say in which subjects it must differ")
+        return self
+
+    @property
+    def expected(self) -> Outcome:
+        """The outcome that makes this case a success."""
+        return Outcome(self.expect)
+
+    def workload_for(self, target: TargetName) -> Workload:
+        """The workload as this target gets it."""
+        return self.overrides.get(target, self.workload)
+
+
+class Suite(_Model):
+    """Cases that share an image. `build` is a directory with a Dockerfile that makes the image from a LyftLearn one."""
+
+    name: str = Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=20)
+    image: str = Field(min_length=1)
+    build: Path | None = Field(default=None, description="Directory with a Dockerfile, relative to the suite file.")
+    defaults: dict[str, Any] = Field(default={}, description="Workload fields that every case shares.")
+    cases: tuple[Case, ...] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_workloads(cls, data: Any) -> Any:
+        """Gives every case's workload the suite's image and defaults, and every override the case's own fields.
+
+        It happens before validation so that an error still points at the line that somebody wrote.
+        """
+        if not isinstance(data, dict) or not isinstance(data.get("cases"), list):
+            return data
+        defaults = data.get("defaults")
+        shared = {"image": data.get("image"), **(defaults if isinstance(defaults, dict) else {})}
+        return {**data, "cases": [_complete_case(case, shared) for case in data["cases"]]}
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> Self:
+        names = [case.name for case in self.cases]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"case names must be unique; twice: {', '.join(twice)}")
+        return self
+
+
+def load_suite(path: Path) -> Suite:
+    """The suite in the file at `path`; `build` and local channels are made absolute.
+
+    Raises InvalidInputError with file, line and key.
+    """
+    suite = yamlfile.load(path, Suite)
+    return suite.model_copy(update={"build": path.parent.resolve() / suite.build}) if suite.build else suite
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a suite file, for editors. A case's workload need not say what the suite says for it."""
+    schema = Suite.model_json_schema()
+    schema["$defs"]["Workload"]["required"] = []
+    return schema
+
+
+def _complete_case(case: Any, shared: dict[str, Any]) -> Any:
+    if not isinstance(case, dict) or not isinstance(case.get("workload"), dict):
+        return case
+    workload = _merge({**shared, "name": case.get("name")}, case["workload"])
+    completed = {**case, "workload": workload}
+    overrides = case.get("overrides")
+    if isinstance(overrides, dict):
+        completed["overrides"] = {
+            target: _merge(workload, fields) if isinstance(fields, dict) else fields for target, fields in overrides.items()
+        }
+    return completed
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`; where both have a mapping (environment, hyperparameters …) the keys are merged."""
+    merged = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = {**below[key], **above[key]}
+    return merged

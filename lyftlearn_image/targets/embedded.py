@@ -1,0 +1,47 @@
+"""The embedded targets of one run: a network, a local AWS endpoint, and both emulators. Docker and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.targets.aws_endpoint import AwsEndpoint, aws_endpoint
+from lyftlearn_image.targets.containers import Containers, Network, connect
+from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mypy_boto3_s3 import S3Client
+
+    from lyftlearn_image.targets.target import Target
+
+BUCKET = "lyftlearn-local"
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What a run on this machine has at hand. `targets` maps `sagemaker` and `kubernetes` to their emulators."""
+
+    containers: Containers
+    network: Network
+    endpoint: AwsEndpoint
+    s3: S3Client
+    targets: Mapping[str, Target]
+
+
+@contextlib.contextmanager
+def embedded(run_id: str) -> Iterator[Embedded]:
+    """Both emulators, ready to run; nothing of them is left at the end."""
+    containers = Containers(connect(), run_id)
+    with containers.network() as network, aws_endpoint(network.gateway) as endpoint:
+        s3 = endpoint.s3()
+        s3.create_bucket(Bucket=BUCKET)
+        platform = endpoint.environment()
+        emulators = (
+            SageMakerEmulator(containers, network, s3, platform),
+            KubernetesEmulator(containers, network, s3, platform),
+        )
+        yield Embedded(containers, network, endpoint, s3, {emulator.name: emulator for emulator in emulators})

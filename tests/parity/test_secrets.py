@@ -1,0 +1,46 @@
+"""Redaction: a secret is masked in every form in which it could be printed."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from hypothesis import given, strategies as st
+
+from lyftlearn_image.parity.secrets import MASK, redact, redact_file, secret_values
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRET = st.text(min_size=8, max_size=40).filter(lambda text: text.strip() and "[secret]" not in text)
+
+
+@given(SECRET, st.text(max_size=20), st.text(max_size=20))
+def test_no_form_of_a_secret_is_left(secret: str, before: str, after: str) -> None:
+    """Plain, URL-, JSON- and base64-encoded, alone or inside a longer text."""
+    secret = secret.encode("utf-8", "ignore").decode()
+    for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
+        assert form not in redact(f"{before}{form}{after}", [secret]).replace(MASK, "") or form in before + after
+
+
+@given(st.binary(max_size=8), st.text(alphabet="abcdefghijklmnop0123456789", min_size=12, max_size=40), st.binary(max_size=8))
+def test_a_secret_inside_a_base64_text_is_masked(before: bytes, secret: str, after: bytes) -> None:
+    """Whatever bytes stand around it, the part of the base64 text that only the secret decides is masked."""
+    encoded = base64.b64encode(before + secret.encode() + after).decode()
+    assert MASK in redact(encoded, [secret])
+
+
+def test_the_leaves_of_a_json_secret_are_secrets_too() -> None:
+    """A script that prints one field of a JSON secret prints a secret."""
+    values = secret_values({"prod/db": '{"user": "u", "password": "planted-7f3a", "nested": ["also-planted"]}'})
+    assert redact("p=planted-7f3a also-planted u", values) == f"p={MASK} {MASK} u"
+
+
+def test_a_file_keeps_its_other_bytes(tmp_path: Path) -> None:
+    """Bytes that are no text stay exactly as they were."""
+    path = tmp_path / "stdout"
+    path.write_bytes(b"\xff\xfe planted-secret \x80")
+    redact_file(path, ["planted-secret"])
+    assert path.read_bytes() == b"\xff\xfe " + MASK.encode() + b" \x80"
