@@ -1,0 +1,58 @@
+"""The verdict: what counts, what a negative control must show, and the exit code."""
+
+from __future__ import annotations
+
+import pytest
+
+from lyftlearn_image.parity.differences import Comparison, Difference
+from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
+
+SAME = Comparison("stderr", "text")
+DIFFERS = Comparison("stdout", "text", (Difference("line 1", "a", "b"),))
+ACCEPTED = Comparison("environment", "environment", (Difference("hostname", "a", "b", accepted="platform"),))
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "expected_in", "outcome", "problem"),
+    [
+        pytest.param((SAME, ACCEPTED), (), Outcome.PARITY, "", id="accepted differences do not count"),
+        pytest.param((SAME, DIFFERS), (), Outcome.DIFFERENT, "", id="one counting difference decides"),
+        pytest.param((DIFFERS, SAME), ("stdout",), Outcome.DIFFERENT, "", id="a control that differs where it must"),
+        pytest.param((SAME,), ("stdout",), Outcome.PARITY, "expected a difference in stdout, found none", id="a deaf check"),
+        pytest.param(
+            (DIFFERS,),
+            ("std*", "environment"),
+            Outcome.DIFFERENT,
+            "expected a difference in environment, found none",
+            id="half deaf",
+        ),
+        pytest.param(
+            (DIFFERS, Comparison("metrics", "metrics", DIFFERS.differences)),
+            ("stdout",),
+            Outcome.DIFFERENT,
+            "not expected to differ: metrics",
+            id="a control that differs elsewhere too",
+        ),
+    ],
+)
+def test_the_outcome_follows_from_what_counts(
+    comparisons: tuple[Comparison, ...], expected_in: tuple[str, ...], outcome: Outcome, problem: str
+) -> None:
+    """A control must differ in exactly the subjects that its suite file names."""
+    assert judge(comparisons, expected_in) == (outcome, problem)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        pytest.param([(Outcome.PARITY, Outcome.PARITY)], 0, id="parity"),
+        pytest.param([(Outcome.DIFFERENT, Outcome.DIFFERENT)], 0, id="expected difference"),
+        pytest.param([(Outcome.PARITY, Outcome.DIFFERENT)], 1, id="difference"),
+        pytest.param([(Outcome.DIFFERENT, Outcome.PARITY)], 1, id="a control that found nothing"),
+        pytest.param([(Outcome.PARITY, Outcome.DIFFERENT), (Outcome.PARITY, Outcome.ERROR)], 2, id="harness failed"),
+    ],
+)
+def test_the_exit_code_says_what_ci_must_know(outcomes: list[tuple[Outcome, Outcome]], code: int) -> None:
+    """0 parity, 1 differences, 2 the harness failed."""
+    cases = tuple(CaseResult(f"c{i}", "", expected, outcome, (), (), 1.0) for i, (expected, outcome) in enumerate(outcomes))
+    assert SuiteResult("s", "id", ("a", "b"), "image", "sha256:0", 0.0, 1.0, cases, "0").exit_code == code
