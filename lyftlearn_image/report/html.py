@@ -1,0 +1,112 @@
+"""report.html: one page that works from disk, with everything that a person asks of a run.
+
+The page asks nothing of the network: style, script and drawings are inline, and its Content-Security-Policy permits
+exactly that style and that script, so text of a hostile script could not act even if it were not escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+
+from lyftlearn_image.report import standing, timeline
+from lyftlearn_image.report.caps import cut, within
+from lyftlearn_image.report.page import ENVIRONMENT, case_views
+from lyftlearn_image.report.visible import visible
+
+if TYPE_CHECKING:
+    from lyftlearn_image.report.caps import Caps
+    from lyftlearn_image.report.contents import Contents
+
+LIMIT_BYTES = 1_000_000
+_TEMPLATES = Path(__file__).parent / "templates"
+_SYMBOLS = {
+    standing.Standing.PARITY: "=",
+    standing.Standing.CONTROL: "≠",
+    standing.Standing.DIFFERENT: "✗",
+    standing.Standing.UNEXPECTED: "✗",
+    standing.Standing.ERROR: "!",
+}
+
+
+def render(contents: Contents) -> str:
+    """The report as one HTML document of less than LIMIT_BYTES, unless the bare table of the cases is longer."""
+    return within(LIMIT_BYTES, functools.partial(_document, contents))
+
+
+def _document(contents: Contents, caps: Caps) -> str:
+    result = contents.result
+    style, script = _source("report.css"), _source("report.js")
+    views = case_views(contents, caps)
+    return _environment().get_template("report.html.j2").render(
+        result=result,
+        caps=caps,
+        views=views,
+        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}",
+        style=Markup(style),  # noqa: S704 - the project's own file
+        script=Markup(script),  # noqa: S704 - likewise
+        scale=timeline.scale_of([run for view in views for run in view.runs if run]),
+    )  # fmt: skip
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalized,
+    )
+    environment.globals.update(
+        standing=standing,
+        timeline=timeline,
+        words=standing.WORDS,
+        symbols=_SYMBOLS,
+        environment_subject=ENVIRONMENT,
+        phases=timeline.PHASES,
+    )
+    environment.filters.update(cut=cut, href=_href, percent=_percent, size=_size)
+    return environment
+
+
+def _finalized(value: object) -> object:
+    """What the template prints: plain text made visible; markup of our own as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@functools.cache
+def _source(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(source: str) -> str:
+    """The source expression of an inline element: https://www.w3.org/TR/CSP3/#grammardef-hash-source."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+
+
+def _href(path: str) -> str:
+    """A path relative to the page as a link that cannot name another scheme or host."""
+    return "./" + quote(path.encode("utf-8", "surrogateescape"))
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction * 100:.2f}%"
+
+
+def _size(size_bytes: int) -> str:
+    """Bytes for people, in powers of 1,000."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:  # noqa: PLR2004 - the base of the units
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

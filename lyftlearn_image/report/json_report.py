@@ -1,0 +1,115 @@
+"""report.json: everything that is known of a suite's run, for programs. Its shape is `schema.json` beside this file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.report.standing import counts, headline, standing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lyftlearn_image.parity.differences import Comparison, Difference
+    from lyftlearn_image.parity.verdict import CaseResult
+    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.targets.target import Run
+
+# Goes up when a program that reads the report would have to change; new keys alone do not count.
+VERSION = 1
+
+
+def render(contents: Contents) -> str:
+    """The report as JSON text. Paths are relative to the report's directory; times are in seconds."""
+    result = contents.result
+    document = {
+        "version": VERSION,
+        "tool": {"name": "lyftlearn-image", "version": result.tool_version},
+        "suite": result.suite,
+        "run_id": result.run_id,
+        "verdict": headline(result),
+        "exit_code": result.exit_code,
+        "targets": list(result.targets),
+        "image": {"name": result.image, "id": result.image_id},
+        "started_at": result.started_at,
+        "duration_s": result.duration_s,
+        "counts": {str(each): number for each, number in counts(result).items()},
+        "cases": [_case(case, contents) for case in result.cases],
+    }
+    return _plain_unicode(json.dumps(document, indent=1, ensure_ascii=False)) + "\n"
+
+
+def _case(case: CaseResult, contents: Contents) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "description": case.description,
+        "standing": str(standing(case)),
+        "as_expected": case.is_as_expected,
+        "expected": str(case.expected),
+        "expected_in": list(case.expected_in),
+        "outcome": str(case.outcome),
+        "problem": case.problem,
+        "duration_s": case.duration_s,
+        "runs": [_run(run, contents) for run in case.runs],
+        "comparisons": [_comparison(comparison) for comparison in case.comparisons],
+    }
+
+
+def _run(run: Run, contents: Contents) -> dict[str, Any]:
+    timings = run.timings
+    return {
+        "target": run.target,
+        "job_name": run.job_name,
+        "status": str(run.status),
+        "exit_code": run.exit_code,
+        "reason": run.reason,
+        "stdout": contents.relative(run.stdout),
+        "stderr": contents.relative(run.stderr),
+        "artifacts": {name: _artifact(path, contents) for name, path in run.artifacts.items()},
+        "timings": {
+            "prepare_s": timings.prepare_s,
+            "startup_s": timings.startup_s,
+            "script_s": timings.script_s,
+            "collect_s": timings.collect_s,
+        },
+        "metrics": list(run.metrics),
+        "observation": run.observation,
+    }
+
+
+def _artifact(path: Path, contents: Contents) -> dict[str, Any]:
+    """Where the artifact was unpacked, and whether it was kept there."""
+    return {"path": contents.relative(path), "kept": path in contents.kept}
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "subject": comparison.subject,
+        "comparator": comparison.comparator,
+        "tolerance": comparison.tolerance,
+        "counting": len(comparison.counting),
+        "differences": [_difference(difference) for difference in comparison.differences],
+    }
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {
+        "place": difference.place,
+        "left": difference.left,
+        "right": difference.right,
+        "detail": difference.detail,
+        "accepted": difference.accepted,
+    }
+
+
+def _plain_unicode(text: str) -> str:
+    """The text with lone surrogates, which UTF-8 cannot hold, in JSON's own spelling."""
+    return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in text) if _has_surrogate(text) else text
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -1,0 +1,122 @@
+"""junit.xml: one test case a parity case, as CI servers read it.
+
+The elements and attributes are those that Jenkins' and GitLab's readers share with pytest's `xunit2` family
+(`testsuites/testsuite/{properties,testcase}`). Timings and other facts are properties of the suite, because the
+stricter readers know no properties of a test case.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.parity.verdict import Outcome
+from lyftlearn_image.report.caps import cut
+from lyftlearn_image.report.standing import WORDS, counts, differs_in, run_on, standing
+from lyftlearn_image.report.visible import one_line, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
+    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.targets.target import Run
+
+_SHOWN_DIFFERENCES = 20
+_SHOWN_CHARACTERS = 300
+# Per stream of a run. Readers keep the whole file in memory.
+_SYSTEM_OUT_CHARACTERS = 2000
+
+
+def render(contents: Contents) -> str:
+    """The report as an XML 1.0 document. Characters that XML cannot hold are shown as pictures."""
+    result = contents.result
+    totals = {
+        "name": _attribute(result.suite),
+        "tests": str(len(result.cases)),
+        "failures": str(sum(_is_failure(case) for case in result.cases)),
+        "errors": str(sum(case.outcome is Outcome.ERROR for case in result.cases)),
+        "time": f"{result.duration_s:.3f}",
+    }
+    root = ET.Element("testsuites", totals)
+    timestamp = datetime.fromtimestamp(result.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    suite = ET.SubElement(root, "testsuite", totals, skipped="0", timestamp=timestamp)
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _properties(result):
+        ET.SubElement(properties, "property", name=_attribute(name), value=_attribute(value))
+    for case in result.cases:
+        suite.append(_case(case, contents))
+    ET.indent(root, " ")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _properties(result: SuiteResult) -> Iterator[tuple[str, str]]:
+    yield "tool", f"lyftlearn-image {result.tool_version}"
+    yield "run_id", result.run_id
+    yield "targets", ", ".join(result.targets)
+    yield "image", result.image
+    yield "image_id", result.image_id
+    yield "exit_code", str(result.exit_code)
+    for where, number in counts(result).items():
+        yield f"cases.{where}", str(number)
+    for case in result.cases:
+        yield f"{case.name}.expected", str(case.expected)
+        yield f"{case.name}.outcome", str(case.outcome)
+        for run in case.runs:
+            for phase in ("prepare_s", "startup_s", "script_s", "collect_s"):
+                seconds = getattr(run.timings, phase)
+                if seconds is not None:
+                    yield f"{case.name}.{run.target}.{phase}", f"{seconds:.3f}"
+
+
+def _case(case: CaseResult, contents: Contents) -> ET.Element:
+    result = contents.result
+    element = ET.Element(
+        "testcase", classname=_attribute(result.suite), name=_attribute(case.name), time=f"{case.duration_s:.3f}"
+    )
+    if case.outcome is Outcome.ERROR:
+        error = ET.SubElement(element, "error", type="harness", message=_attribute(case.problem))
+        error.text = visible(case.problem)
+    elif _is_failure(case):
+        failure = ET.SubElement(element, "failure", type=str(standing(case)), message=_attribute(_message(case)))
+        failure.text = "\n".join(_differences(case, result.targets))
+    runs = [run for target in result.targets if (run := run_on(case, target)) is not None]
+    ET.SubElement(element, "system-out").text = "\n".join(line for run in runs for line in _streams(run, contents))
+    return element
+
+
+def _is_failure(case: CaseResult) -> bool:
+    return not case.is_as_expected and case.outcome is not Outcome.ERROR
+
+
+def _message(case: CaseResult) -> str:
+    found = f"differs in {differs_in(case)}" if case.counting else "no difference"
+    return "; ".join(text for text in (WORDS[standing(case)], case.problem or found) if text)
+
+
+def _differences(case: CaseResult, targets: tuple[str, str]) -> Iterator[str]:
+    for comparison in case.counting:
+        yield one_line(f"{comparison.subject} ({comparison.comparator}, {comparison.tolerance})")
+        for difference in comparison.counting[:_SHOWN_DIFFERENCES]:
+            yield one_line(f"  {difference.place or 'as a whole'}  {difference.detail}".rstrip())
+            for target, value in zip(targets, (difference.left, difference.right), strict=True):
+                yield one_line(f"    {target}: {'(none)' if value is None else cut(value, _SHOWN_CHARACTERS)}")
+        more = len(comparison.counting) - _SHOWN_DIFFERENCES
+        if more > 0:
+            yield f"  … {more:,} more in report.json"
+
+
+def _streams(run: Run, contents: Contents) -> Iterator[str]:
+    yield one_line(f"{run.target}: {run.status}, exit code {run.exit_code} {run.reason}".rstrip())
+    for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
+        text = visible(contents.tail(path).text).rstrip()
+        if text:
+            note = "the end of " if len(text) > _SYSTEM_OUT_CHARACTERS or contents.tail(path).omitted_bytes else ""
+            yield one_line(f"--- {note}{run.target} {name}: {contents.relative(path)}")
+            yield text[-_SYSTEM_OUT_CHARACTERS:]
+
+
+def _attribute(text: str) -> str:
+    """Text for an attribute, bounded, on one line: readers show it in a list."""
+    return one_line(cut(text, _SHOWN_CHARACTERS))

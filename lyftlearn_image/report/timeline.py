@@ -1,0 +1,64 @@
+"""The timings of runs as a drawing: lengths on one scale."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.report.standing import total_s
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lyftlearn_image.targets.target import Run
+
+PHASES = ("prepare", "startup", "script", "collect")
+_MOST_TICKS = 6
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One phase: where it begins and how long it is, both as a fraction of the scale."""
+
+    phase: str
+    seconds: float
+    start: float
+    length: float
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the full width stands for, and the seconds at which a line helps to read it."""
+
+    seconds: float
+    ticks: tuple[float, ...]
+
+    def at(self, seconds: float) -> float:
+        """The place of a moment, as a fraction of the width."""
+        return seconds / self.seconds
+
+
+def scale_of(runs: Sequence[Run]) -> Scale:
+    """A scale on which all these runs fit, with round ticks."""
+    longest = max((total_s(run) for run in runs), default=0.0) or 1.0
+    step = _round_step(longest / _MOST_TICKS)
+    end = math.ceil(longest / step - 1e-9) * step
+    return Scale(end, tuple(step * index for index in range(round(end / step) + 1)))
+
+
+def _round_step(least: float) -> float:
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
+
+
+def bars(run: Run, scale: Scale) -> tuple[Bar, ...]:
+    """The run's phases one after the other; a phase that was not measured has no bar."""
+    found, at_s = [], 0.0
+    for phase in PHASES:
+        seconds = getattr(run.timings, f"{phase}_s")
+        if seconds is None:
+            continue
+        found.append(Bar(phase, seconds, scale.at(at_s), scale.at(seconds)))
+        at_s += seconds
+    return tuple(found)

@@ -1,0 +1,38 @@
+"""Text of scripts made harmless and visible, for pages, XML and terminals alike."""
+
+from __future__ import annotations
+
+import re
+
+# U+2400 and on are pictures of the control characters, in their order; U+2421 is that of DEL.
+_PICTURES = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)} | {0x7F: 0x2421}
+# C1 controls act on some terminals; XML 1.0 section 2.2 has no surrogates and no U+FFFE, U+FFFF.
+_REPLACED = re.compile(
+    "[\x80-\x9f\ud800-\udfff\ufdd0-\ufdef]|["
+    + "".join(chr(p * 0x10000 + 0xFFFE) + chr(p * 0x10000 + 0xFFFF) for p in range(17))
+    + "]"
+)
+# Marks that turn the direction of text could make a difference look like another one.
+_DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+
+
+def visible(text: str) -> str:
+    """`text` with control characters as pictures, and what XML cannot hold or a reader cannot see spelled out.
+
+    Tab and newline stay. The result can stand in XML 1.0 and HTML once it is escaped, and does nothing to a terminal.
+    """
+    text = text.translate(_PICTURES)
+    text = _REPLACED.sub("\ufffd", text)
+    return _DIRECTION.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
+
+
+def one_line(text: str) -> str:
+    """Visible text without line breaks, which are shown as ⏎."""
+    return visible(text).replace("\n", "⏎").replace("\t", "⇥")
+
+
+def as_on_a_terminal(text: str) -> str:
+    """`text` as a terminal would leave it: no colour codes, and of a line drawn over and over only the last state."""
+    lines = _ANSI.sub("", text).split("\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
