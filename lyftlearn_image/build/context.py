@@ -1,0 +1,62 @@
+"""The build context: every file that a build may see, in memory, and the key that says whether it changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.build.render import render
+from lyftlearn_image.build.spec import find_assets
+from lyftlearn_image.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lyftlearn_image.build.spec import ImageSpec
+
+
+def build_context(spec: ImageSpec, images_dir: Path) -> dict[str, bytes]:
+    """Path in the context → content. Raises InvalidInputError when the lock is missing."""
+    lock = images_dir / spec.name / spec.python.lock
+    if not lock.is_file():
+        raise InvalidInputError(f"there is no lock {lock}", hint=f"Make it: lyftlearn-image lock {spec.name}")
+    files = {
+        "Dockerfile": render(spec, images_dir).encode(),
+        spec.python.lock: lock.read_bytes(),
+        "manifest.py": (images_dir / "manifest.py").read_bytes(),
+        "image-facts.json": json.dumps(_facts(spec, lock), sort_keys=True).encode(),
+    }
+    for path in sorted((find_assets() / "entrypoints").iterdir()):
+        if path.is_file():
+            files[f"entrypoints/{path.name}"] = path.read_bytes()
+    runtime = _runtime()
+    for path in sorted(runtime.rglob("*.py")):
+        files[f"lyftlearn_runtime/{path.relative_to(runtime).as_posix()}"] = path.read_bytes()
+    return files
+
+
+def build_key(context: Mapping[str, bytes], base_id: str) -> str:
+    """One digest (hex) of a context and the image below it: the same key means that there is nothing to build."""
+    total = hashlib.sha256(base_id.encode())
+    for name, content in sorted(context.items()):
+        total.update(f"\0{name}\0{len(content)}\0".encode())
+        total.update(content)
+    return total.hexdigest()
+
+
+def _facts(spec: ImageSpec, lock: Path) -> dict[str, object]:
+    """What the manifest in the image says of the description; the build adds what it finds installed."""
+    return {
+        "class": spec.name,
+        "version": spec.version,
+        "base": {"image": spec.base.image, "digest": spec.base.digest},
+        "lock": f"sha256:{hashlib.sha256(lock.read_bytes()).hexdigest()}",
+    }
+
+
+def _runtime() -> Path:
+    import lyftlearn_runtime.contract  # noqa: PLC0415 - only to find where it is installed
+
+    return Path(lyftlearn_runtime.contract.__file__).parent
