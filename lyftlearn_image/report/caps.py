@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,28 @@ _LADDER = (
 )
 
 
-def within(limit_bytes: int, render: Callable[[Caps], str]) -> str:
-    """The fullest rendering that takes at most so many bytes as UTF-8, or the sparsest one there is."""
-    text = ""
-    for caps in _LADDER:
-        text = render(caps)
-        if len(text.encode("utf-8")) <= limit_bytes:
-            break
-    return text
+def within(limit_bytes: int, render: Callable[[Caps], Iterable[str]]) -> str:
+    """The fullest rendering that takes at most so many bytes as UTF-8, or the sparsest one there is.
+
+    `render` gives its text in pieces, so that one which grows too long is given up at once.
+    """
+    *fuller, sparsest = _LADDER
+    for caps in fuller:
+        text = _text_within(limit_bytes, render(caps))
+        if text is not None:
+            return text
+    return "".join(render(sparsest))
+
+
+def _text_within(limit_bytes: int, pieces: Iterable[str]) -> str | None:
+    kept: list[str] = []
+    size_bytes = 0
+    for piece in pieces:
+        size_bytes += len(piece.encode("utf-8"))
+        if size_bytes > limit_bytes:
+            return None
+        kept.append(piece)
+    return "".join(kept)
 
 
 def cut(text: str, characters: int) -> str:

@@ -18,10 +18,12 @@ from markupsafe import Markup
 
 from lyftlearn_image.report import standing, timeline
 from lyftlearn_image.report.caps import cut, within
-from lyftlearn_image.report.page import ENVIRONMENT, case_views
+from lyftlearn_image.report.page import ENVIRONMENT, case_views, details
 from lyftlearn_image.report.visible import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lyftlearn_image.report.caps import Caps
     from lyftlearn_image.report.contents import Contents
 
@@ -41,18 +43,18 @@ def render(contents: Contents) -> str:
     return within(LIMIT_BYTES, functools.partial(_document, contents))
 
 
-def _document(contents: Contents, caps: Caps) -> str:
+def _document(contents: Contents, caps: Caps) -> Iterator[str]:
     result = contents.result
     style, script = _source("report.css"), _source("report.js")
-    views = case_views(contents, caps)
-    return _environment().get_template("report.html.j2").render(
+    return _environment().get_template("report.html.j2").generate(
         result=result,
         caps=caps,
-        views=views,
+        views=case_views(result, caps),
+        details=lambda view: details(view, contents, caps),
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}",
         style=Markup(style),  # noqa: S704 - the project's own file
         script=Markup(script),  # noqa: S704 - likewise
-        scale=timeline.scale_of([run for view in views for run in view.runs if run]),
+        scale=timeline.scale_of([run for case in result.cases for run in case.runs]),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.report.caps import cut
-from lyftlearn_image.report.standing import WORDS, counts, differs_in, run_on, standing
+from lyftlearn_image.report.standing import WORDS, counts, differs_in, rule, run_on, standing
 from lyftlearn_image.report.visible import one_line, visible
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _message(case: CaseResult) -> str:
 
 def _differences(case: CaseResult, targets: tuple[str, str]) -> Iterator[str]:
     for comparison in case.counting:
-        yield one_line(f"{comparison.subject} ({comparison.comparator}, {comparison.tolerance})")
+        yield one_line(f"{comparison.subject} ({rule(comparison)})")
         for difference in comparison.counting[:_SHOWN_DIFFERENCES]:
             yield one_line(f"  {difference.place or 'as a whole'}  {difference.detail}".rstrip())
             for target, value in zip(targets, (difference.left, difference.right), strict=True):
@@ -110,9 +110,10 @@ def _differences(case: CaseResult, targets: tuple[str, str]) -> Iterator[str]:
 def _streams(run: Run, contents: Contents) -> Iterator[str]:
     yield one_line(f"{run.target}: {run.status}, exit code {run.exit_code} {run.reason}".rstrip())
     for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
-        text = visible(contents.tail(path).text).rstrip()
+        tail = contents.tail(path)
+        text = visible(tail.text).rstrip()
         if text:
-            note = "the end of " if len(text) > _SYSTEM_OUT_CHARACTERS or contents.tail(path).omitted_bytes else ""
+            note = "" if tail.is_whole and len(text) <= _SYSTEM_OUT_CHARACTERS else "the end of "
             yield one_line(f"--- {note}{run.target} {name}: {contents.relative(path)}")
             yield text[-_SYSTEM_OUT_CHARACTERS:]
 

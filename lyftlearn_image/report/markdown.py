@@ -16,6 +16,7 @@ from lyftlearn_image.report.standing import (
     duration,
     headline,
     moment,
+    rule,
     run_on,
     standing,
     tally,
@@ -47,7 +48,7 @@ _ESCAPED = {ord(character): f"&#{ord(character)};" for character in "&<>|`*_[]\\
 
 def render(contents: Contents) -> str:
     """The report as GitHub-flavoured Markdown of at most LIMIT_BYTES."""
-    return within(LIMIT_BYTES, lambda caps: "\n".join(_lines(contents.result, caps)) + "\n")
+    return within(LIMIT_BYTES, lambda caps: (f"{line}\n" for line in _lines(contents.result, caps)))
 
 
 def _lines(result: SuiteResult, caps: Caps) -> Iterator[str]:
@@ -98,9 +99,8 @@ def _details(case: CaseResult, targets: tuple[str, str], caps: Caps) -> Iterator
 
 def _comparison(comparison: Comparison, targets: tuple[str, str], caps: Caps) -> Iterator[str]:
     number = len(comparison.counting)
-    rule = _escaped(f"{comparison.comparator}, {comparison.tolerance}")
     yield ""
-    yield f"**{_escaped(comparison.subject)}** ({rule}): {counted(number, 'difference')}"
+    yield f"**{_escaped(comparison.subject)}** ({_escaped(rule(comparison))}): {counted(number, 'difference')}"
     if caps.differences:
         yield ""
         yield _row(["Where", *(_escaped(target) for target in targets)])

@@ -84,30 +84,49 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Details:
+    """What the page shows of a case once it is open."""
+
+    sections: tuple[Section, ...]
+    accepted: tuple[Group, ...]
+    accepted_more: int
+    streams: tuple[Stream, ...]
+    artifacts: tuple[Artifact, ...]
+    scale: timeline.Scale
+
+
+@dataclass(frozen=True)
 class CaseView:
-    """One case as the page shows it. `is_detailed` is False where the page's size permits the line in the table only."""
+    """One case as a line of the table. `is_detailed` is False where the page's size permits no more than that."""
 
     case: CaseResult
     anchor: str
     runs: tuple[Run | None, ...]
     is_detailed: bool
-    sections: tuple[Section, ...] = ()
-    accepted: tuple[Group, ...] = ()
-    accepted_more: int = 0
-    streams: tuple[Stream, ...] = ()
-    artifacts: tuple[Artifact, ...] = ()
-    scale: timeline.Scale | None = None
 
 
-def case_views(contents: Contents, caps: Caps) -> tuple[CaseView, ...]:
+def case_views(result: SuiteResult, caps: Caps) -> tuple[CaseView, ...]:
     """Every case of the suite, in its order."""
     views = []
     left = {True: caps.expected, False: caps.failing}
-    for case, anchor in zip(contents.result.cases, anchors(contents.result), strict=True):
+    for case, anchor in zip(result.cases, anchors(result), strict=True):
         left[case.is_as_expected] -= 1
-        is_detailed = left[case.is_as_expected] >= 0
-        views.append(_case_view(case, anchor, contents, caps, is_detailed=is_detailed))
+        runs = tuple(run_on(case, target) for target in result.targets)
+        views.append(CaseView(case, anchor, runs, is_detailed=left[case.is_as_expected] >= 0))
     return tuple(views)
+
+
+def details(view: CaseView, contents: Contents, caps: Caps) -> Details:
+    """All that is shown of one case; made when the page gets to it, because most of the work is here."""
+    accepted, accepted_more = _accepted(view.case, caps)
+    return Details(
+        sections=tuple(_section(comparison, caps) for comparison in view.case.counting),
+        accepted=accepted,
+        accepted_more=accepted_more,
+        streams=_streams(view.runs, contents, caps),
+        artifacts=tuple(_artifacts(view.runs, contents)),
+        scale=timeline.scale_of([run for run in view.runs if run]),
+    )
 
 
 def anchors(result: SuiteResult) -> tuple[str, ...]:
@@ -117,26 +136,6 @@ def anchors(result: SuiteResult) -> tuple[str, ...]:
         anchor = "case-" + re.sub(r"[^A-Za-z0-9_-]+", "-", case.name)
         found[anchor if anchor not in found else f"{anchor}-{len(found)}"] = None
     return tuple(found)
-
-
-def _case_view(case: CaseResult, anchor: str, contents: Contents, caps: Caps, *, is_detailed: bool) -> CaseView:
-    targets = contents.result.targets
-    runs = tuple(run_on(case, target) for target in targets)
-    if not is_detailed:
-        return CaseView(case, anchor, runs, is_detailed=False)
-    accepted, accepted_more = _accepted(case, caps)
-    return CaseView(
-        case,
-        anchor,
-        runs,
-        is_detailed=True,
-        sections=tuple(_section(comparison, caps) for comparison in case.counting),
-        accepted=accepted,
-        accepted_more=accepted_more,
-        streams=_streams(runs, contents, caps),
-        artifacts=tuple(_artifacts(runs, contents)),
-        scale=timeline.scale_of([run for run in runs if run]) if case.runs else None,
-    )
 
 
 def _section(comparison: Comparison, caps: Caps) -> Section:
@@ -200,7 +199,7 @@ def _stream_end(run: Run, name: str, contents: Contents, caps: Caps) -> StreamEn
     path = run.stdout if name == "stdout" else run.stderr
     tail = contents.tail(path)
     text = tail.text[-caps.stream :]
-    return StreamEnd(text, not tail.omitted_bytes and len(text) == len(tail.text), contents.relative(path))
+    return StreamEnd(text, tail.is_whole and len(text) == len(tail.text), contents.relative(path))
 
 
 def _artifacts(runs: Iterable[Run | None], contents: Contents) -> Iterable[Artifact]:

@@ -85,6 +85,13 @@ def differs_in(case: CaseResult) -> str:
     return ", ".join(_subject(comparison) for comparison in case.counting)
 
 
+def rule(comparison: Comparison) -> str:
+    """How the subject was compared: the comparator, and its tolerance where there is one."""
+    if comparison.tolerance == "exact":
+        return comparison.comparator
+    return f"{comparison.comparator}, {comparison.tolerance}"
+
+
 def _subject(comparison: Comparison) -> str:
     number = len(comparison.counting)
     return comparison.subject if number == 1 else f"{comparison.subject} ({number:,})"

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from lyftlearn_image.report.caps import cut
 from lyftlearn_image.report.intraline import parts
+from lyftlearn_image.report.redaction import without_secrets
 from lyftlearn_image.report.standing import (
     WORDS,
     Standing,
@@ -20,6 +21,7 @@ from lyftlearn_image.report.standing import (
     differs_in,
     duration,
     headline,
+    rule,
     run_on,
     standing,
     tally,
@@ -27,7 +29,7 @@ from lyftlearn_image.report.standing import (
 from lyftlearn_image.report.visible import one_line, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from rich.console import RenderableType
 
@@ -50,13 +52,16 @@ _STYLES = {
 }
 
 
-def show(result: SuiteResult, console: Console | None = None) -> None:
-    """Prints the verdict. A terminal gets colours unless NO_COLOR is set; a CI log gets plain text of 100 columns."""
+def show(result: SuiteResult, console: Console | None = None, secrets: Collection[str] = ()) -> None:
+    """Prints the verdict, with `secrets` masked.
+
+    A terminal gets colours unless NO_COLOR is set; a CI log gets plain text of 100 columns.
+    """
     console = console or Console()
     if not console.is_terminal:
         console.width = WIDTH
     with console.capture() as captured:
-        console.print(render(result), width=min(WIDTH, console.width), highlight=False)
+        console.print(render(without_secrets(result, secrets)), width=min(WIDTH, console.width), highlight=False)
     # A log that cannot hold a character gets a question mark, not an exception.
     encoding = console.encoding or "utf-8"
     console.file.write(captured.get().encode(encoding, "replace").decode(encoding))
@@ -74,7 +79,7 @@ def _cases(result: SuiteResult) -> Table:
     table.add_column("verdict")
     table.add_column("differs in", ratio=1, min_width=20, overflow="fold")
     for target in result.targets:
-        table.add_column(Text(one_line(target)), justify="right", no_wrap=True)
+        table.add_column(Text(f"{one_line(target)}\nscript"), justify="right", no_wrap=True)
     for case in result.cases:
         where = standing(case)
         table.add_row(
@@ -114,7 +119,6 @@ def _failing(case: CaseResult, targets: tuple[str, str]) -> RenderableType:
 
 
 def _comparison(comparison: Comparison, targets: tuple[str, str]) -> RenderableType:
-    rule = comparison.comparator if comparison.tolerance == "exact" else f"{comparison.comparator}, {comparison.tolerance}"
     table = Table(box=box.SIMPLE_HEAD, expand=True, padding=(0, 1), pad_edge=False, show_edge=False)
     table.add_column("where", ratio=4, overflow="fold")
     for target in targets:
@@ -124,7 +128,7 @@ def _comparison(comparison: Comparison, targets: tuple[str, str]) -> RenderableT
     more = len(comparison.counting) - _SHOWN_DIFFERENCES
     if more > 0:
         table.add_row(Text(f"… {more:,} more", style="dim"))
-    return Group(Text.assemble((one_line(comparison.subject), "bold"), (one_line(f"  {rule}"), "dim")), table)
+    return Group(Text.assemble((one_line(comparison.subject), "bold"), (one_line(f"  {rule(comparison)}"), "dim")), table)
 
 
 def _row(difference: Difference) -> Iterator[Text]:

@@ -14,6 +14,7 @@ _REPLACED = re.compile(
 )
 # Marks that turn the direction of text could make a difference look like another one.
 _DIRECTION = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_ARROWS = {0x09: "⇥", 0x0A: "⏎", 0x2028: "⏎", 0x2029: "⏎"}
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
 
@@ -28,11 +29,15 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Visible text without line breaks, which are shown as ⏎."""
-    return visible(text).replace("\n", "⏎").replace("\t", "⇥")
+    """Visible text without tabs and line breaks, which are shown as arrows."""
+    return visible(text).translate(_ARROWS)
 
 
-def as_on_a_terminal(text: str) -> str:
-    """`text` as a terminal would leave it: no colour codes, and of a line drawn over and over only the last state."""
-    lines = _ANSI.sub("", text).split("\n")
-    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
+def without_colours(text: str) -> str:
+    """`text` without the escape sequences by which a terminal takes colours, titles and links."""
+    return _ANSI.sub("", text)
+
+
+def last_states(text: str) -> str:
+    """`text` as a terminal would leave it: of a line that was drawn over and over, such as a progress bar, the last state."""
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.errors import RunError
 from lyftlearn_image.report import html, json_report, junit, markdown
 from lyftlearn_image.report.contents import gather
 
@@ -30,13 +31,21 @@ def write_reports(result: SuiteResult, directory: Path, secrets: Collection[str]
     """Writes every format into `directory` and gives the files by format.
 
     Each file is whole at any moment: either the new report or the one that was there before. The values in `secrets`
-    are masked wherever they occur, also where they are base64-, URL- or JSON-encoded.
+    are masked wherever they occur, also where they are base64-, URL- or JSON-encoded. Raises RunError when the
+    directory cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     contents = gather(result, directory, secrets)
     rendered = {directory / name: render(contents) for name, render in FORMATS.values()}
-    for path, text in rendered.items():
-        _write_atomically(path, text)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for path, text in rendered.items():
+            _write_atomically(path, text)
+    except OSError as error:
+        raise RunError(
+            f"the reports cannot be written: {error.strerror}",
+            where=str(error.filename2 or error.filename or directory),
+            hint="Name another directory with --report.",
+        ) from error
     return dict(zip(FORMATS, rendered, strict=True))
 
 

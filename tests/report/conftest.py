@@ -12,7 +12,7 @@ from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult
 from lyftlearn_image.targets.target import Run, Status, Timings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 TARGETS = ("sagemaker", "kubernetes")
@@ -32,8 +32,8 @@ class Factory:
         """One run that completed, unless `changes` say otherwise."""
         place = self.directory / "runs" / case / target
         place.mkdir(parents=True, exist_ok=True)
-        (place / "stdout.log").write_text(stdout, encoding="utf-8", errors="surrogateescape")
-        (place / "stderr.log").write_text(stderr, encoding="utf-8", errors="surrogateescape")
+        (place / "stdout.log").write_text(stdout, encoding="utf-8", errors="surrogatepass")
+        (place / "stderr.log").write_text(stderr, encoding="utf-8", errors="surrogatepass")
         for name in files:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_bytes(b"\0" * 1234)
@@ -89,6 +89,24 @@ def factory(tmp_path: Path) -> Factory:
     directory = tmp_path / "report"
     directory.mkdir()
     return Factory(directory)
+
+
+@pytest.fixture
+def make_case(factory: Factory) -> Callable[..., CaseResult]:
+    """Makes one case with runs that completed."""
+    return factory.case
+
+
+@pytest.fixture
+def make_run(factory: Factory) -> Callable[..., Run]:
+    """Makes one run, with its files."""
+    return factory.run
+
+
+@pytest.fixture
+def make_suite(factory: Factory) -> Callable[[Sequence[CaseResult]], SuiteResult]:
+    """Makes a suite run of these cases."""
+    return factory.suite
 
 
 @pytest.fixture
