@@ -1,0 +1,14 @@
+"""Lines of the shim's own on stderr, marked so that nobody takes them for the script's."""
+
+import os
+
+PREFIX = "lyftlearn: "
+
+
+def say(message):
+    # type: (str) -> None
+    """Writes one line to stderr; a closed stderr is no reason to fail."""
+    try:
+        os.write(2, (PREFIX + message + "\n").encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass
