@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lyftlearn_image.build.engine import build_client
-from lyftlearn_image.errors import BuildError, UnavailableError
+from lyftlearn_image.build import debian
+from lyftlearn_image.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import docker
+
+    from lyftlearn_image.build.engine import Engine
     from lyftlearn_image.build.spec import Base
 
-    Progress = Callable[[str], None]
+    Tell = Callable[[str], None]
 
-BOOTSTRAP_LABEL = "dev.lyftlearn.bootstrapped-from"
-_PULL_TIMEOUT_S = 600
-# What the slim images of Debian leave out too.
-_EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/share/lintian/*")
-_KEPT = ("/usr/share/doc/*/copyright",)
+RECIPE_LABEL = "dev.lyftlearn.bootstrap"
+# The longest silence of a registry before it counts as not there.
+_PULL_SILENCE_S = 20
 
 
 @dataclass(frozen=True)
@@ -36,93 +34,85 @@ class BaseImage:
     origin: Literal["local", "pulled", "bootstrapped"]
 
 
-def ensure_base(base: Base, progress: Progress) -> BaseImage:
+def ensure_base(base: Base, engine: Engine, tell: Tell) -> BaseImage:
     """The base image of a class, on the engine.
 
-    Tried in turn: the image with that digest, one bootstrapped before, a pull, Debian's packages (mmdebstrap).
-    Raises UnavailableError when none of them works.
+    Tried in turn: the image with that digest, one bootstrapped before, a pull, Debian's packages. So a machine without
+    a registry asks for it once. `tell` gets one line for what takes time. Raises UnavailableError when none works.
     """
-    pinned = f"{base.image}@{base.digest}"
-    if image_id := _image_id(pinned):
-        return BaseImage(pinned, image_id, "local")
-    local = _bootstrap_tag(base)
-    if image_id := _image_id(local):
-        return BaseImage(local, image_id, "bootstrapped")
-    if _pull(pinned, progress) and (image_id := _image_id(pinned)):
-        return BaseImage(pinned, image_id, "pulled")
+    pinned = f"{_repository(base.image)}@{base.digest}"
+    with engine.connect(_PULL_SILENCE_S) as client:
+        if image_id := _image_id(client, pinned):
+            return BaseImage(pinned, image_id, "local")
+        own_tag = f"lyftlearn-base/{base.image.rpartition('/')[2]}"
+        recipe = debian.recipe(base.bootstrap) if base.bootstrap else ""
+        if recipe and (image_id := _image_id(client, own_tag, recipe)):
+            return BaseImage(own_tag, image_id, "bootstrapped")
+        problem = _pull(client, base)
+        if not problem and (image_id := _image_id(client, pinned)):
+            tell(f"pulled {base.image}")
+            return BaseImage(pinned, image_id, "pulled")
     if base.bootstrap is None:
         raise UnavailableError(
-            f"{pinned} is not here and cannot be pulled", hint="Load it with `docker load`, or set `base.bootstrap`."
+            f"the base image {base.image} is not here and cannot be pulled",
+            where=problem,
+            hint=f"Load it with `docker load`; or, for a Debian base, name its suite as `base.bootstrap`. Wanted: {pinned}",
         )
-    progress(f"{base.image} cannot be pulled here: bootstrapping it from Debian's packages ({base.bootstrap}), about 30 s")
-    _bootstrap(base.bootstrap, local, progress)
-    if not _image_id(base.image):
-        _docker("tag", local, base.image)
-    image_id = _image_id(local)
-    if image_id is None:
-        raise BuildError(f"{local} was imported, but the engine does not have it")
-    return BaseImage(local, image_id, "bootstrapped")
+    tell(f"{base.image} cannot be pulled here: bootstrapping it from Debian's packages ({base.bootstrap}, about 30 s)")
+    return BaseImage(own_tag, _bootstrap(base, engine, own_tag, recipe), "bootstrapped")
 
 
-def _bootstrap_tag(base: Base) -> str:
-    name, _, tag = base.image.rpartition("/")[2].partition(":")
-    return f"lyftlearn-base/{name}:{tag or 'latest'}"
+def _repository(image: str) -> str:
+    """The name without its tag; a port (`host:5000/debian`) is no tag."""
+    folder, slash, name = image.rpartition("/")
+    return f"{folder}{slash}{name.partition(':')[0]}"
 
 
-def _image_id(reference: str) -> str | None:
-    done = _run("image", "inspect", "--format", "{{.Id}}", reference)
-    return done.stdout.strip() if done.returncode == 0 else None
+def _image_id(client: docker.DockerClient, reference: str, recipe: str = "") -> str | None:
+    """The id of an image that is on the engine, made by this recipe if one is given; else None."""
+    import docker.errors  # noqa: PLC0415 - see Engine.connect()
 
-
-def _pull(reference: str, progress: Progress) -> bool:
-    progress(f"pulling {reference}")
     try:
-        return _run("pull", "--quiet", reference, timeout_s=_PULL_TIMEOUT_S).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
+        image = client.images.get(reference)
+    except docker.errors.ImageNotFound:
+        return None
+    if recipe and image.labels.get(RECIPE_LABEL) != recipe:
+        return None
+    return str(image.id)
 
 
-def _bootstrap(suite: str, tag: str, progress: Progress) -> None:
-    """Debian's minimal base, as the slim images have it, imported as `tag`."""
-    _ensure_mmdebstrap(progress)
-    options = [f"--dpkgopt=path-exclude={path}" for path in _EXCLUDED] + [f"--dpkgopt=path-include={path}" for path in _KEPT]
-    with tempfile.TemporaryDirectory(prefix="lyftlearn-base-") as directory:
-        tarball = Path(directory) / "base.tar"
-        # The packages' own time, not ours: the same packages give the same archive.
-        environment = {**os.environ, "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0")}
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", *options, suite, str(tarball)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        if done.returncode:
-            raise BuildError(
-                f"mmdebstrap could not bootstrap {suite}", where=_end(done.stderr), hint="Does apt reach a Debian mirror?"
-            )
-        label = f"LABEL {BOOTSTRAP_LABEL}={suite}"
-        _docker("import", "--change", label, "--change", 'CMD ["bash"]', str(tarball), tag)
+def _pull(client: docker.DockerClient, base: Base) -> str:
+    """Pulls the image by its digest; what went wrong, or nothing."""
+    import docker.errors  # noqa: PLC0415 - see Engine.connect()
+    import requests  # noqa: PLC0415 - comes with the docker SDK
+    import urllib3  # noqa: PLC0415 - likewise
+
+    try:
+        for event in client.api.pull(_repository(base.image), tag=base.digest, stream=True, decode=True):
+            if "error" in event:
+                return str(event["error"])
+    except docker.errors.DockerException as error:
+        return str(error)
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
+        return f"the registry said nothing for {_PULL_SILENCE_S} s"
+    return ""
 
 
-def _ensure_mmdebstrap(progress: Progress) -> None:
-    if shutil.which("mmdebstrap"):
-        return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise UnavailableError("mmdebstrap is needed to bootstrap the base image", hint="As root: apt-get install mmdebstrap")
-    progress("installing mmdebstrap")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", "mmdebstrap"]):
-        done = subprocess.run(["apt-get", *arguments], capture_output=True, text=True, check=False, env=environment)
-        if done.returncode:
-            raise UnavailableError("mmdebstrap could not be installed", where=_end(done.stderr))
+def _bootstrap(base: Base, engine: Engine, own_tag: str, recipe: str) -> str:
+    """Builds the base from packages and loads it as `own_tag`; the image's id.
 
-
-def _docker(*arguments: str) -> str:
-    done = _run(*arguments)
-    if done.returncode:
-        raise BuildError(f"docker {arguments[0]} failed", where=_end(done.stderr))
-    return done.stdout
-
-
-def _run(*arguments: str, timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(build_client()), *arguments], capture_output=True, text=True, check=False, timeout=timeout_s)
-
-
-def _end(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-5:])
+    The plain name is given to it too, if no image has it: a Dockerfile that says `FROM debian:bookworm-slim` then works.
+    """
+    assert base.bootstrap is not None  # noqa: S101 - ensure_base() asked
+    labels = {RECIPE_LABEL: recipe, "org.opencontainers.image.title": f"{base.image}, bootstrapped from Debian packages"}
+    with tempfile.TemporaryDirectory(prefix="lyftlearn-base-") as directory, engine.connect() as client:
+        layer = Path(directory) / "layer.tar"
+        debian.bootstrap(base.bootstrap, layer)
+        archive = Path(directory) / "image.tar"
+        image_id = debian.pack(layer, archive, tag=own_tag, labels=labels)
+        with archive.open("rb") as stream:
+            client.images.load(stream)
+        image = client.images.get(image_id)
+        if _image_id(client, base.image) is None:
+            image.tag(base.image)
+    return image_id

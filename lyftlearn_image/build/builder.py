@@ -7,27 +7,45 @@ import re
 import subprocess
 import tempfile
 import time
-from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.build.base_image import ensure_base
+from lyftlearn_image.build.base_image import BaseImage, ensure_base
 from lyftlearn_image.build.context import build_context, build_key
 from lyftlearn_image.build.engine import build_client, ensure_engine
+from lyftlearn_image.build.progress import BuildOutput, Silent
+from lyftlearn_image.build.secrets import BuildSecrets, build_secrets
 from lyftlearn_image.build.spec import load_spec
-from lyftlearn_image.errors import BuildError, InvalidInputError
+from lyftlearn_image.build.team_context import base_of, read_context
+from lyftlearn_image.errors import BuildError, LyftlearnError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    Progress = Callable[[str], None]
+    from lyftlearn_image.build.engine import Engine
+    from lyftlearn_image.build.progress import Progress, Step
 
 KEY_LABEL = "dev.lyftlearn.build-key"
-# Where a machine's own CA bundle is named, in the order in which they are asked.
-CA_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-_STEP = re.compile(r"#\d+ (\[[^\]]+\] .*)")
-_SHOWN_LINES = 20
+# BuildKit knows these build arguments by itself, and keeps them out of the history and of its cache keys.
+# Source: docs.docker.com/reference/dockerfile, "Predefined ARGs".
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY")
+_SHOWN_LINES = 15
+# Words in a failed step's output → what to do about it.
+_HINTS = (
+    (r"certificate verify failed|self.signed certificate", "A CA is missing: give the company's bundle with --ca-bundle."),
+    (r"no space left on device", "The engine's disk is full: docker system df, docker builder prune."),
+    (r"DO NOT MATCH THE HASHES", "A package is not the one that was locked: lyftlearn-image lock CLASS, and look at the diff."),
+    (
+        r"No matching distribution|ResolutionImpossible",
+        "The index lacks what the lock names: check pip's or uv's index settings.",
+    ),
+    (
+        r"Could not resolve|Temporary failure|Name or service not known|Connection timed out|Network is unreachable",
+        "A host cannot be reached from the build: check HTTPS_PROXY, apt's mirror, the package index.",
+    ),
+    (r"Unable to locate package|has no installation candidate", "Debian has no such package: check `apt` in image.yaml."),
+)
 
 
 @dataclass(frozen=True)
@@ -35,16 +53,28 @@ class BuildResult:
     """A built image. `id` is the digest of its configuration; `was_built` is False when nothing had changed."""
 
     image: str
+    tags: tuple[str, ...]
     id: str
     size_bytes: int
     duration_s: float
     build_key: str
     was_built: bool
-    base: str
+    base: BaseImage
 
 
-def quiet(message: str) -> None:
-    """Takes a progress line and says nothing."""
+@dataclass(frozen=True)
+class _Order:
+    """What to build, under which names, on which base, and how."""
+
+    context: Path
+    tags: tuple[str, ...]
+    # Other names under which the same image may be on the engine already.
+    known_as: tuple[str, ...]
+    key: str
+    base: BaseImage
+    arguments: tuple[str, ...] = ()
+    use_cache: bool = True
+    secrets: BuildSecrets = field(default_factory=lambda: BuildSecrets(()))
 
 
 def build(  # noqa: PLR0913 - one parameter a choice of the user
@@ -54,136 +84,187 @@ def build(  # noqa: PLR0913 - one parameter a choice of the user
     tags: Sequence[str] = (),
     ca_bundle: Path | None = None,
     use_cache: bool = True,
-    progress: Progress = quiet,
+    force: bool = False,
+    progress: Progress | None = None,
 ) -> BuildResult:
     """The image of a class, tagged `<class>:latest` and `<class>:<version>` unless `tags` are given.
 
-    Raises InvalidInputError for a wrong description, BuildError with the failing step's last lines.
+    An image that was built from the same context on the same base is only tagged, unless `force` or not `use_cache`.
+    Raises InvalidInputError for a wrong description, UnavailableError without an engine, a client or a base image, and
+    BuildError with the failing step and the last lines that it wrote.
     """
     started = time.monotonic()
+    teller = progress or Silent()
     spec = load_spec(class_name, images_dir)
-    ensure_engine(progress)
-    base = ensure_base(spec.base, progress)
+    engine = ensure_engine(teller.note)
+    base = ensure_base(spec.base, engine, teller.note)
     context = build_context(spec, images_dir)
-    key = build_key(context, base.id)
-    names = tuple(tags) or (f"{spec.name}:latest", f"{spec.name}:{spec.version}")
-    with tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as directory:
-        place = Path(directory)
-        _write(context, place)
-        arguments = [f"--build-arg=BASE_IMAGE={base.reference}", *_secrets(ca_bundle)]
-        was_built = _build_unless_current(place, names, key, arguments, use_cache=use_cache, progress=progress)
-    return _result(names[0], key, was_built=was_built, base=base.origin, started=started)
+    own_tags = (f"{spec.name}:latest", f"{spec.name}:{spec.version}")
+    with (
+        tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as directory,
+        build_secrets(ca_bundle, os.environ) as secrets,
+    ):
+        order = _Order(
+            context=Path(directory),
+            tags=tuple(tags) or own_tags,
+            known_as=own_tags,
+            key=build_key(context, base.id),
+            base=base,
+            arguments=(f"--build-arg=BASE_IMAGE={base.reference}",),
+            use_cache=use_cache,
+            secrets=secrets,
+        )
+        was_built = force or not use_cache or not _retag(order, engine)
+        if was_built:
+            _write(context, order.context)
+            _run_build(order, engine, teller)
+    return _result(order, engine, was_built=was_built, started=started)
 
 
-def build_directory(directory: Path, tag: str, *, progress: Progress = quiet) -> BuildResult:
-    """The image of a directory with a Dockerfile that stands on an image of this engine (`FROM lyftlearn:latest`)."""
+def build_directory(directory: Path, tag: str, *, force: bool = False, progress: Progress | None = None) -> BuildResult:
+    """The image of a directory with a Dockerfile of its own, such as a team's `FROM lyftlearn:latest`.
+
+    It is built anew when a file of the directory changed (less what .dockerignore names) or an image that a FROM names.
+    Raises InvalidInputError without a Dockerfile or a FROM in it, else as `build` does.
+    """
     started = time.monotonic()
-    dockerfile = directory / "Dockerfile"
-    if not dockerfile.is_file():
-        raise InvalidInputError(
-            f"there is no Dockerfile in {directory}", hint="Two lines do: FROM lyftlearn:latest, COPY . /opt/ml/code/"
-        )
-    below = _base_of(dockerfile)
-    base_id = _inspect(below, "{{.Id}}")
-    if base_id is None:
-        raise BuildError(
-            f"{dockerfile} stands on {below}, which is not on this engine", hint="Build it: lyftlearn-image build lyftlearn"
-        )
-    context = {str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
-    key = build_key(context, base_id)
-    was_built = _build_unless_current(directory, (tag,), key, [], use_cache=True, progress=progress)
-    return _result(tag, key, was_built=was_built, base=below, started=started)
+    teller = progress or Silent()
+    engine = ensure_engine(teller.note)
+    context = read_context(directory)
+    references = base_of(context, where=str(directory / "Dockerfile"))
+    ids = {reference: _image_id(engine, reference) for reference in references}
+    base = BaseImage(references[-1], ids[references[-1]], "local")
+    key = build_key(context, " ".join(ids.values()))
+    order = _Order(context=directory, tags=(tag,), known_as=(), key=key, base=base)
+    was_built = force or not _retag(order, engine)
+    if was_built:
+        _run_build(order, engine, teller)
+    return _result(order, engine, was_built=was_built, started=started)
 
 
-def _build_unless_current(  # noqa: PLR0913 - all of them decide what is run
-    place: Path, names: Sequence[str], key: str, arguments: Sequence[str], *, use_cache: bool, progress: Progress
-) -> bool:
-    if use_cache and _inspect(names[0], f'{{{{index .Config.Labels "{KEY_LABEL}"}}}}') == key:
-        for name in names[1:]:
-            _docker("tag", names[0], name)
-        return False
-    command = [
+def _retag(order: _Order, engine: Engine) -> bool:
+    """Gives the order's tags to the image that is there already; False when none with this key is.
+
+    Only names of this very image are asked: every image built on top of one inherits its key label.
+    """
+    import docker.errors  # noqa: PLC0415 - see Engine.connect()
+
+    with engine.connect() as client:
+        for name in dict.fromkeys((*order.tags, *order.known_as)):
+            try:
+                image = client.images.get(name)
+            except docker.errors.ImageNotFound:
+                continue
+            if image.labels.get(KEY_LABEL) == order.key:
+                for tag in order.tags:
+                    if tag != name:
+                        image.tag(tag)
+                return True
+    return False
+
+
+def _run_build(order: _Order, engine: Engine, progress: Progress) -> None:
+    """Runs the build, telling each step, with its whole output in a log. Raises BuildError."""
+    output = BuildOutput()
+    log = _log_path(order.tags[0])
+    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": engine.host, "BUILDX_BUILDER": "default"}
+    with (
+        log.open("w", encoding="utf-8") as file,
+        subprocess.Popen(
+            _command(order), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, errors="replace"
+        ) as process,
+    ):
+        for raw in process.stdout or ():
+            line = order.secrets.redact(raw.rstrip())
+            file.write(f"{line}\n")
+            if step := output.feed(line):
+                progress.step(step)
+    if process.returncode:
+        raise _failure(order.tags[0], output, log)
+
+
+def _command(order: _Order) -> list[str]:
+    """The client's arguments. No secret is among them: values come from the environment or from files."""
+    proxies = [name for name in _PROXY_VARIABLES for name in (name, name.lower()) if os.environ.get(name)]
+    return [
         str(build_client()),
         "build",
         "--progress=plain",
-        f"--label={KEY_LABEL}={key}",
-        *(f"--tag={name}" for name in names),
+        f"--label={KEY_LABEL}={order.key}",
+        *(f"--tag={tag}" for tag in order.tags),
+        *([] if order.use_cache else ["--no-cache"]),
+        *(f"--build-arg={name}" for name in proxies),
+        *order.arguments,
+        *order.secrets.arguments,
+        str(order.context),
     ]
-    if not use_cache:
-        command.append("--no-cache")
-    _run_build([*command, *arguments, str(place)], progress)
-    return True
 
 
-def _run_build(command: Sequence[str], progress: Progress) -> None:
-    """Runs a build, telling each step; BuildError with the last lines when it fails."""
-    last: deque[str] = deque(maxlen=_SHOWN_LINES)
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, errors="replace"
-    ) as process:
-        for line in process.stdout or ():
-            last.append(line.rstrip())
-            if step := _STEP.match(line):
-                progress(f"{step[1]:.110}")
-    if process.returncode:
-        raise BuildError(
-            "the build failed",
-            where="\n".join(last),
-            hint="The step is named above; `lyftlearn-image render` prints all of them.",
-        )
+def _failure(image: str, output: BuildOutput, log: Path) -> BuildError:
+    """What to tell of a failed build: the step, the end of its output, and what to do."""
+    step = output.failed
+    lines = [line for line in output.tail(step) if line.strip()][-_SHOWN_LINES:]
+    if step and not lines:
+        lines = [step.detail]
+    text = "\n".join(lines)
+    hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text)), "The whole output is in the log.")
+    what = f"building {image} failed" + (f" in step {_shortened(step)}" if step else "")
+    return BuildError(what, where="\n".join([str(log), *(f"    {line}" for line in lines)]), hint=hint)
 
 
-def _secrets(ca_bundle: Path | None) -> list[str]:
-    """The build secrets: files that a step may read and that no layer, history or log holds."""
-    found = ca_bundle or next((Path(os.environ[name]) for name in CA_VARIABLES if os.environ.get(name)), None)
-    secrets = {"ca-bundle": found, "pip-conf": _pip_configuration()}
-    return [f"--secret=id={name},src={path}" for name, path in secrets.items() if path is not None and path.is_file()]
+def _shortened(step: Step) -> str:
+    room = 160
+    return step.name if len(step.name) <= room else f"{step.name[: room - 1]}…"
 
 
-def _pip_configuration() -> Path | None:
-    """The pip configuration file that this user's pip reads, where it names an index."""
-    candidates = [
-        os.environ.get("PIP_CONFIG_FILE"),
-        Path.home() / ".config/pip/pip.conf",
-        Path.home() / ".pip/pip.conf",
-        "/etc/pip.conf",
-    ]
-    paths = [Path(candidate) for candidate in candidates if candidate]
-    return next(
-        (path for path in paths if path.is_file() and re.search(r"^\s*index-url\s*=", path.read_text(), re.MULTILINE)), None
+def _log_path(image: str) -> Path:
+    """Where the output of the last build of an image is kept."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lyftlearn-image"
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LyftlearnError(
+            f"the folder for build logs cannot be made: {error.strerror}",
+            where=str(state),
+            hint="Set XDG_STATE_HOME to a folder that you can write.",
+        ) from None
+    return state / f"build-{re.sub(r'[^A-Za-z0-9_.-]', '_', image)}.log"
+
+
+def _image_id(engine: Engine, reference: str) -> str:
+    """The id of an image that a FROM names; the reference itself where the engine must pull it first."""
+    import docker.errors  # noqa: PLC0415 - see Engine.connect()
+
+    with engine.connect() as client:
+        try:
+            return str(client.images.get(reference).id)
+        except docker.errors.ImageNotFound:
+            return reference
+
+
+def _result(order: _Order, engine: Engine, *, was_built: bool, started: float) -> BuildResult:
+    with engine.connect() as client:
+        image = client.images.get(order.tags[0])
+    return BuildResult(
+        image=order.tags[0],
+        tags=order.tags,
+        id=str(image.id),
+        size_bytes=int(image.attrs["Size"]),
+        duration_s=time.monotonic() - started,
+        build_key=order.key,
+        was_built=was_built,
+        base=order.base,
     )
 
 
-def _result(name: str, key: str, *, was_built: bool, base: str, started: float) -> BuildResult:
-    image_id, _, size = (_inspect(name, "{{.Id}} {{.Size}}") or "").partition(" ")
-    return BuildResult(name, image_id, int(size or 0), time.monotonic() - started, key, was_built, base)
-
-
-def _base_of(dockerfile: Path) -> str:
-    found = re.findall(r"^FROM\s+(\S+)", dockerfile.read_text(encoding="utf-8"), re.MULTILINE | re.IGNORECASE)
-    if not found:
-        raise InvalidInputError(
-            "there is no FROM in the Dockerfile", where=str(dockerfile), hint="Begin it with FROM lyftlearn:latest"
-        )
-    return str(found[0])
-
-
 def _write(context: Mapping[str, bytes], place: Path) -> None:
+    """The context as files. Modes and times are fixed, so that the same files give the same layers anywhere."""
     for name, content in context.items():
         path = place / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-
-
-def _inspect(image: str, form: str) -> str | None:
-    done = subprocess.run(
-        [str(build_client()), "image", "inspect", "--format", form, image], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _docker(*arguments: str) -> None:
-    done = subprocess.run([str(build_client()), *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(f"docker {arguments[0]} failed", where=done.stderr.strip())
+        path.chmod(0o644)
+        os.utime(path, (0, 0))
+    for folder in (place, *(path for path in place.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
+        os.utime(folder, (0, 0))

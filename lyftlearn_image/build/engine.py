@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -9,128 +10,231 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lyftlearn_image.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    Progress = Callable[[str], None]
+    import docker
 
-_LOG = Path("/var/log/lyftlearn-dockerd.log")
-_LOCK = Path("/run/lyftlearn-dockerd.lock")
+    Tell = Callable[[str], None]
+
 _READY_WITHIN_S = 60
+_POLL_S = 0.1
+_LOG_LINES = 12
+_PACKAGES = ("docker.io", "iptables")
+# From Debian 13 on the client and BuildKit's plugin are packages of their own; Debian 12's docker.io holds both.
+_PACKAGES_WHERE_THEY_EXIST = ("docker-cli", "docker-buildx")
 # Docker 23 took BuildKit out of the client: from then on it needs the buildx plugin.
+# Source: docs.docker.com/engine/release-notes/23.0, "New".
 _FIRST_WITHOUT_BUILDKIT = 23
 
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers. `origin` is `running` (it was there), `started` or `installed`."""
+    """An engine that answers. `host` is its address as DOCKER_HOST writes it."""
 
-    version: str
-    origin: str
     host: str
+    version: str
+    origin: Literal["running", "started", "installed"]
+
+    @contextlib.contextmanager
+    def connect(self, timeout_s: int = 600) -> Iterator[docker.DockerClient]:
+        """A client of this engine, closed at the end. `timeout_s` is the longest silence of a call."""
+        client = _client(self.host, timeout_s)
+        try:
+            yield client
+        finally:
+            client.close()
 
 
-def ensure_engine(progress: Progress) -> Engine:
+@dataclass(frozen=True)
+class Daemon:
+    """The engine that is started where none runs: where it listens and writes, and who waits for whom."""
+
+    host: str = "unix:///var/run/docker.sock"
+    arguments: tuple[str, ...] = ()
+    log: Path = Path("/var/log/lyftlearn-dockerd.log")
+    lock: Path = Path("/run/lyftlearn-dockerd.lock")
+
+
+DEFAULT_DAEMON = Daemon()
+
+
+def ensure_engine(tell: Tell, daemon: Daemon = DEFAULT_DAEMON) -> Engine:
     """An engine that answers; one that already runs is used and left alone.
 
-    Else, as root on a Debian-like system, Debian's packages are installed and an engine is started. Raises
-    UnavailableError that says what to install when this user cannot do that, or with the end of the engine's log.
+    Else, as root on a Debian-like system, Debian's packages are installed and an engine is started. Any number of calls
+    at the same time start one engine. `tell` gets one line a step. Raises UnavailableError that says what to install
+    when this user cannot do that, or with the end of the engine's log.
     """
-    if found := _running("running"):
+    host = os.environ.get("DOCKER_HOST") or daemon.host
+    if found := _running(host, "running"):
         return found
-    if os.environ.get("DOCKER_HOST"):
-        host = os.environ["DOCKER_HOST"]
-        raise UnavailableError(
-            "the engine that DOCKER_HOST names does not answer", where=host, hint="Start it, or unset DOCKER_HOST."
-        )
-    if os.geteuid() != 0:
-        raise UnavailableError(
-            "no Docker engine answers, and only root can start one",
-            hint="As root: `apt-get install docker.io iptables` and start it, then add this user to the group docker.",
-        )
-    with _LOCK.open("w") as lock:
+    _refuse_what_cannot_be_started(host, daemon)
+    with daemon.lock.open("w") as lock:
         # Two at once must not start two engines: the second finds what the first started.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if found := _running("running"):
+        if found := _running(host, "running"):
             return found
-        origin = "started" if shutil.which("dockerd") else _install(progress)
-        progress("starting a Docker engine")
-        _start()
-        return _await_ready(origin)
+        return _start(tell, daemon)
 
 
 def build_client() -> Path:
     """A docker client that can do BuildKit builds: one with buildx, or one from before version 23.
 
-    Raises UnavailableError that says what to install when there is none.
+    Every `docker` on PATH is tried, then the usual places. Raises UnavailableError that says what to install.
     """
-    found = [shutil.which("docker"), "/usr/bin/docker", "/usr/local/bin/docker"]
-    candidates = list(dict.fromkeys(path for path in found if path and os.access(path, os.X_OK)))
-    for candidate in candidates:
+    folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin", "/usr/local/bin"]
+    candidates = list(dict.fromkeys(Path(folder) / "docker" for folder in folders if folder))
+    present = [candidate for candidate in candidates if candidate.is_file() and os.access(candidate, os.X_OK)]
+    for candidate in present:
         if _can_build(candidate):
-            return Path(candidate)
+            return candidate
+    if not present:
+        raise UnavailableError("there is no docker client", hint="Install one. Debian 12: apt-get install docker.io")
     raise UnavailableError(
         "no docker client here can build with BuildKit",
-        where=", ".join(candidates) or "there is no docker on PATH",
-        hint="Install the buildx plugin (Debian: docker-buildx from trixie on), or Debian 12's docker.io.",
+        where=", ".join(str(path) for path in present),
+        hint="Install the buildx plugin (Debian 13: apt-get install docker-buildx), or Debian 12's docker.io.",
     )
 
 
-def _can_build(client: str) -> bool:
+def apt_install(packages: tuple[str, ...], *, wanted_for: str) -> None:
+    """Installs Debian packages, as root. Raises UnavailableError with apt's last lines, or what root should install."""
+    command = f"apt-get install {' '.join(packages)}"
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise UnavailableError(f"{' and '.join(packages)} must be installed {wanted_for}", hint=f"As root on Debian: {command}")
+    _apt("update", wanted_for)
+    _apt("install", wanted_for, "-y", "--no-install-recommends", *packages)
+
+
+def _apt(verb: str, wanted_for: str, *arguments: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", verb, "-q", "-o", "DPkg::Lock::Timeout=120", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise UnavailableError(
+            f"`apt-get {verb}` failed, {wanted_for}",
+            where="\n".join(done.stderr.strip().splitlines()[-_LOG_LINES:]),
+            hint="Does apt reach its mirror? Check its sources, and http_proxy.",
+        )
+
+
+def _can_build(client: Path) -> bool:
     if subprocess.run([client, "buildx", "version"], capture_output=True, check=False).returncode == 0:
         return True
     version = subprocess.run([client, "--version"], capture_output=True, text=True, check=False).stdout
-    digits = version.partition("version ")[2].partition(".")[0]
-    return digits.isdigit() and int(digits) < _FIRST_WITHOUT_BUILDKIT
+    major = version.partition("version ")[2].partition(".")[0]
+    return major.isdigit() and int(major) < _FIRST_WITHOUT_BUILDKIT
 
 
-def _running(origin: str) -> Engine | None:
-    import docker  # noqa: PLC0415 - takes 150 ms
-    import docker.errors  # noqa: PLC0415 - see above
+def _client(host: str, timeout_s: int) -> docker.DockerClient:
+    import docker  # noqa: PLC0415 - takes 150 ms, and most verbs do not need it
 
+    return docker.from_env(timeout=timeout_s, environment={**os.environ, "DOCKER_HOST": host})
+
+
+def _running(host: str, origin: Literal["running", "started", "installed"]) -> Engine | None:
+    """The engine at `host`, or None when none answers there."""
+    import docker.errors  # noqa: PLC0415 - see _client()
+    import requests  # noqa: PLC0415 - comes with the docker SDK
+
+    client = None
     try:
-        client = docker.from_env(timeout=10)
-    except docker.errors.DockerException:
-        return None
-    try:
-        version = client.version()["Version"]
-    except (docker.errors.DockerException, OSError):
+        client = _client(host, 10)
+        return Engine(host=host, version=str(client.version()["Version"]), origin=origin)
+    except (docker.errors.DockerException, requests.exceptions.RequestException):
         return None
     finally:
-        client.close()
-    return Engine(version=str(version), origin=origin, host=os.environ.get("DOCKER_HOST", "the default socket"))
+        if client is not None:
+            client.close()
 
 
-def _install(progress: Progress) -> str:
-    if not shutil.which("apt-get"):
+def _refuse_what_cannot_be_started(host: str, daemon: Daemon) -> None:
+    """Raises UnavailableError where starting an engine would be no help, or is not ours to do."""
+    if host != daemon.host:
         raise UnavailableError(
-            "there is no Docker engine, and no apt-get to install one with", hint="Install Docker, then run this again."
+            "the engine that DOCKER_HOST names does not answer",
+            where=_without_credentials(host),
+            hint="Start it, or unset DOCKER_HOST.",
         )
-    progress("installing Debian's docker.io and iptables")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "docker.io", "iptables"]
-    for command in (["apt-get", "update", "-q"], install):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        if done.returncode:
-            raise UnavailableError(f"`{' '.join(command)}` failed", where="\n".join(done.stderr.strip().splitlines()[-3:]))
-    return "installed"
+    if os.geteuid() == 0:
+        return
+    socket = Path(host.removeprefix("unix://"))
+    if socket.exists() and not os.access(socket, os.W_OK):
+        raise UnavailableError(
+            "this user may not use the Docker engine",
+            where=str(socket),
+            hint="As root: adduser <user> docker; then log in again. Or run this as root.",
+        )
+    raise UnavailableError(
+        "no Docker engine answers, and only root can start one",
+        where=str(socket),
+        hint="As root: apt-get install docker.io iptables, start it, and add this user to the group docker.",
+    )
 
 
-def _start() -> None:
-    """Starts dockerd in a session of its own, so that it outlives this command."""
-    with _LOG.open("ab") as log:
-        subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+def _without_credentials(host: str) -> str:
+    scheme, separator, rest = host.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
-def _await_ready(origin: str) -> Engine:
+def _start(tell: Tell, daemon: Daemon) -> Engine:
+    """Starts an engine, after installing one where there is none, and waits until it answers."""
+    origin: Literal["started", "installed"] = "started"
+    if not shutil.which("dockerd"):
+        tell("there is no Docker engine: installing Debian's docker.io and iptables")
+        _install()
+        origin = "installed"
+    log_before = daemon.log.stat().st_size if daemon.log.exists() else 0
+    process = _launch(daemon)
+    engine = _await_ready(daemon, process, origin, log_before)
+    tell(f"started a Docker engine, version {engine.version}, at {engine.host}; its log is {daemon.log}")
+    return engine
+
+
+def _install() -> None:
+    apt_install(_PACKAGES, wanted_for="to have a Docker engine")
+    others = tuple(name for name in _PACKAGES_WHERE_THEY_EXIST if _apt_has(name))
+    if others:
+        apt_install(others, wanted_for="to build with BuildKit")
+
+
+def _apt_has(package: str) -> bool:
+    return subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0
+
+
+def _launch(daemon: Daemon) -> subprocess.Popen[bytes]:
+    """Starts the engine so that it outlives this command: by systemd where that runs, else in a session of its own."""
+    command = ["dockerd", f"--host={daemon.host}", *daemon.arguments]
+    if daemon == DEFAULT_DAEMON and Path("/run/systemd/system").is_dir():
+        # systemd holds the default socket itself there; a second owner of it would not start.
+        command = ["systemctl", "start", "docker.service"]
+    daemon.log.parent.mkdir(parents=True, exist_ok=True)
+    with daemon.log.open("ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+def _await_ready(
+    daemon: Daemon, process: subprocess.Popen[bytes], origin: Literal["started", "installed"], log_before: int
+) -> Engine:
+    """The engine once it answers. Raises UnavailableError with the log's end when it ends or takes too long."""
     deadline = time.monotonic() + _READY_WITHIN_S
+    problem = f"the Docker engine was not ready after {_READY_WITHIN_S} s"
     while time.monotonic() < deadline:
-        if found := _running(origin):
+        ended = process.poll()
+        if found := _running(daemon.host, origin):
+            # It goes on without us: nobody here waits for it, and that is no leak.
+            process.returncode = 0
             return found
-        time.sleep(0.2)
-    end = "\n".join(_LOG.read_text(errors="replace").splitlines()[-5:])
-    raise UnavailableError(f"the engine was not ready after {_READY_WITHIN_S} s", where=f"{_LOG}:\n{end}", hint="Read its log.")
+        if ended:
+            problem = f"the Docker engine ended with exit code {ended} while it started"
+            break
+        time.sleep(_POLL_S)
+    with daemon.log.open("rb") as log:
+        log.seek(log_before)
+        end = log.read().decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
+    raise UnavailableError(problem, where="\n".join([f"{daemon.log}:", *end]), hint="Its last lines say why.")

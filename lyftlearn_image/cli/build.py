@@ -1,0 +1,98 @@
+"""The verbs that make images, and the engine that they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lyftlearn_image.build.builder import BuildResult
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("class_name", metavar="CLASS")
+@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME:TAG", help="Name of the image (may be repeated).")
+@click.option("--images", type=click.Path(path_type=Path, file_okay=False), help="Folder of the image classes.")
+@click.option("--ca-bundle", type=_FILE, help="CA certificates (PEM) to trust during the build; never in a layer.")
+@click.option("--no-cache", is_flag=True, help="Run every step again.")
+@click.option("--force", is_flag=True, help="Build also when nothing has changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--json-file", type=_FILE, help="Write the result as JSON to this file.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def build(  # noqa: PLR0913 - one parameter an option
+    class_name: str,
+    tags: tuple[str, ...],
+    images: Path | None,
+    ca_bundle: Path | None,
+    json_file: Path | None,
+    *,
+    no_cache: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Build the image of CLASS; nothing is built when nothing has changed.
+
+    Prints the image's digest, size and time. A private package index is taken from pip's or uv's own settings, and
+    a CA bundle from PIP_CERT, SSL_CERT_FILE or REQUESTS_CA_BUNDLE; both are build secrets and never in a layer.
+
+    Exit code 1: the build failed. 69: no engine, client or base image. 78: image.yaml or an argument is wrong.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+
+    from lyftlearn_image.build import builder, progress, spec  # noqa: PLC0415
+
+    with progress.open_progress(quiet=quiet) as shown:
+        result = builder.build(
+            class_name,
+            images_dir=spec.find_images_dir(images),
+            tags=tags,
+            ca_bundle=ca_bundle,
+            use_cache=not no_cache,
+            force=force,
+            progress=shown,
+        )
+    document = json.dumps(_as_json(result), indent=2)
+    if json_file:
+        json_file.write_text(f"{document}\n", encoding="utf-8")
+    click.echo(document if as_json else _as_text(result))
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the engine as JSON.")
+def engine(*, as_json: bool) -> None:
+    """Find a Docker engine, or install and start one.
+
+    One that already runs is used and left alone. Else, as root on Debian, docker.io is installed and started.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from lyftlearn_image.build.engine import ensure_engine  # noqa: PLC0415
+
+    found = ensure_engine(lambda line: click.echo(line, err=True))
+    origins = {"running": "it was running", "started": "started now", "installed": "installed and started now"}
+    text = f"Docker engine {found.version} at {found.host}: {origins[found.origin]}"
+    click.echo(json.dumps(asdict(found), indent=2) if as_json else text)
+
+
+def _as_json(result: BuildResult) -> dict[str, object]:
+    from dataclasses import asdict  # noqa: PLC0415 - every import here waits for its verb
+
+    return {**asdict(result), "duration_s": round(result.duration_s, 3)}
+
+
+def _as_text(result: BuildResult) -> str:
+    did = "built" if result.was_built else "nothing has changed; looked up"
+    rows = {
+        "image": ", ".join(result.tags),
+        "digest": result.id,
+        "size": f"{result.size_bytes / 1e6:.0f} MB",
+        "base": f"{result.base.reference} ({result.base.origin})",
+        "time": f"{did} in {result.duration_s:.1f} s",
+    }
+    return "\n".join(f"{name:<7} {value}" for name, value in rows.items())
