@@ -1,0 +1,70 @@
+"""Waiting for a container as a platform does: until it ends, is stopped, or has used up its time."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from lyftlearn_image.targets.containers import ContainerExit, RunningContainer
+    from lyftlearn_image.targets.target import StopRequest
+
+_TICK_S = 0.1
+
+
+class Watch:
+    """Of one run: sees its stdout lines, and stops it when that was asked for."""
+
+    def __init__(self, stop: StopRequest | None, on_line: Callable[[str], None] | None) -> None:
+        self._stop = stop
+        self._on_line = on_line
+        self._matched = threading.Event()
+        self.stopped = False
+        self.timed_out = False
+
+    def on_line(self, line: str) -> None:
+        """Takes one line of stdout."""
+        if self._stop and self._stop.when.search(line):
+            self._matched.set()
+        if self._on_line:
+            self._on_line(line)
+
+    def wait(self, running: RunningContainer, *, max_runtime_s: float, grace_s: int) -> ContainerExit:
+        """How it ended. A stop, or the end of its time, is SIGTERM and after `grace_s` SIGKILL."""
+        deadline = time.monotonic() + max_runtime_s
+        while True:
+            tick = _TICK_S if self._stop and not self.stopped else max(0.0, deadline - time.monotonic())
+            if ended := running.wait(tick):
+                return ended
+            if self._matched.is_set() and not self.stopped:
+                self.stopped = True
+                running.stop(grace_s)
+            elif time.monotonic() >= deadline and not self.timed_out and not self.stopped:
+                self.timed_out = True
+                running.stop(grace_s)
+            if self.stopped or self.timed_out:
+                return self._end(running)
+
+    @staticmethod
+    def _end(running: RunningContainer) -> ContainerExit:
+        ended = running.wait()
+        if ended is None:  # pragma: no cover - wait() without a limit gives an end
+            raise RunError("a stopped container did not end")
+        return ended
+
+
+def read_observation(artifacts: Mapping[str, Path]) -> dict[str, Any] | None:
+    """The realised environment that the shim left among a run's artifacts, None when it left none."""
+    for path in (artifacts.get("output", None), artifacts.get("lyftlearn", None)):
+        for candidate in (path / ".lyftlearn" / "observation.json", path / "observation.json") if path else ():
+            if candidate.is_file():
+                document: dict[str, Any] = json.loads(candidate.read_text(encoding="utf-8", errors="surrogateescape"))
+                return document
+    return None
