@@ -151,7 +151,7 @@ def _by_first_step(differences: Iterable[Difference], caps: Caps) -> tuple[Group
     """Differences whose places are paths, gathered by the first step of the path."""
     gathered: dict[str, list[Row]] = {}
     for difference in differences:
-        step, slash, rest = difference.place.partition("/")
+        step, slash, rest = difference.place.removeprefix("/").partition("/")
         heading, place = (step, rest) if slash else ("", difference.place)
         gathered.setdefault(heading, []).append(_row(difference, caps, place))
     return tuple(Group(heading, tuple(rows)) for heading, rows in gathered.items())

@@ -41,7 +41,7 @@ def test_a_terminal_gets_colours_with_a_meaning(suite_result: SuiteResult, monke
     shown = _shown(suite_result, force_terminal=True, color_system="standard")
 
     assert "\x1b[32mparity" in shown
-    assert "\x1b[36mexpected to differ" in shown
+    assert "\x1b[36mdiffers as expected" in shown
     assert "\x1b[1;31mdifferent" in shown
     assert "\x1b[1;31mThe harness failed" in shown
 

@@ -142,6 +142,22 @@ def test_a_secret_at_the_cut_of_a_stream_is_masked(
         assert not any(SECRET[start : start + 4] in tail.text for start in range(len(SECRET) - 4))
 
 
+@pytest.mark.parametrize("secrets", [(), (SECRET,)])
+def test_the_end_of_a_stream_is_kept_in_full(
+    make_run: Callable[..., Run],
+    make_case: Callable[..., CaseResult],
+    make_suite: Callable[[Sequence[CaseResult]], SuiteResult],
+    tmp_path: Path,
+    secrets: tuple[str, ...],
+) -> None:
+    """As much of a long stream is read whether or not there are secrets to look for."""
+    run = make_run("long", "sagemaker", stdout="a" * 100_000)
+
+    contents = gather(make_suite([make_case("long", [], [run])]), tmp_path / "report", secrets)
+
+    assert contents.tail(run.stdout).text == "a" * TAIL_BYTES
+
+
 @pytest.mark.parametrize("kept", range(4, len(SECRET)))
 def test_a_secret_at_the_cut_of_a_value_is_masked(
     make_case: Callable[..., CaseResult],
