@@ -66,7 +66,7 @@ class Workload(_Model):
     )
     instance_type: str = "ml.m5.large"
     cpus: float = Field(default=2, gt=0, description="CPU limit of the pod.")
-    memory_mib: int = Field(default=4096, gt=0, description="Memory limit of the pod.")
+    memory_mib: int = Field(default=8192, gt=0, description="Memory limit of the pod.")
     run_as_user: int = Field(default=10001, ge=1, description="UID of the pod; its group is 0. SageMaker runs as root.")
     max_runtime_s: int = Field(default=3600, ge=1)
 

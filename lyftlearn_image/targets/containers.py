@@ -25,13 +25,14 @@ RUN_LABEL = "dev.lyftlearn.run"
 
 @dataclass(frozen=True)
 class Mount:
-    """A bind mount of a host path, or a tmpfs (`source` None) with `size_bytes` and octal `mode`."""
+    """A bind mount of a host path, or a tmpfs (`source` None) with `size_bytes`, octal `mode` and group."""
 
     target: str
     source: Path | None = None
     read_only: bool = False
     size_bytes: int | None = None
     mode: int = 0o1777
+    gid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -206,9 +207,17 @@ def connect() -> docker.DockerClient:
 def _engine_mount(mount: Mount) -> Any:
     from docker.types import Mount as EngineMount  # noqa: PLC0415 - see connect()
 
-    if mount.source is None:
-        return EngineMount(mount.target, None, type="tmpfs", tmpfs_size=mount.size_bytes, tmpfs_mode=mount.mode)
     return EngineMount(mount.target, str(mount.source), type="bind", read_only=mount.read_only)
+
+
+def _tmpfs_options(mount: Mount) -> str:
+    """Mount options of a tmpfs; the engine's own default would add noexec, nosuid and nodev."""
+    options = ["ro" if mount.read_only else "rw", "exec", "suid", "dev", f"mode={mount.mode:o}"]
+    if mount.size_bytes is not None:
+        options.append(f"size={mount.size_bytes}")
+    if mount.gid is not None:
+        options.append(f"gid={mount.gid}")
+    return ",".join(options)
 
 
 def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
@@ -222,7 +231,8 @@ def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
         "user": spec.user,
         "group_add": list(spec.groups),
         "working_dir": spec.working_dir,
-        "mounts": [_engine_mount(mount) for mount in spec.mounts],
+        "mounts": [_engine_mount(mount) for mount in spec.mounts if mount.source is not None],
+        "tmpfs": {mount.target: _tmpfs_options(mount) for mount in spec.mounts if mount.source is None} or None,
         "hostname": spec.hostname,
         "extra_hosts": dict(spec.extra_hosts) or None,
         "read_only": spec.read_only,

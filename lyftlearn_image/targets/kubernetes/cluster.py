@@ -1,0 +1,112 @@
+"""The cluster and the pod that an emulated container believes in."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lyftlearn_image.errors import InvalidInputError
+
+# A hostname has at most 63 characters (kubernetes/kubernetes pkg/kubelet/util/util_linux.go, recorded in pods, case 14).
+_HOSTNAME_LENGTH = 63
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Names and addresses of a cluster. Nobody answers at the API's address: scripts of jobs do not ask it.
+
+    `dns_ip` is the engine's own resolver, the only one that can be reached from a container here.
+    """
+
+    domain: str = "cluster.local"
+    namespace: str = "default"
+    node_name: str = "node-1"
+    node_ip: str = "192.168.0.10"
+    api_ip: str = "10.96.0.1"
+    dns_ip: str = "127.0.0.11"
+    node_search: tuple[str, ...] = ()
+    allocatable: Mapping[str, str] = field(default_factory=lambda: {"cpu": "2", "memory": "8Gi", "ephemeral-storage": "50Gi"})
+
+    def service_variables(self) -> dict[str, str]:
+        """The eight variables of the service `kubernetes`, which every container has (recorded in pods, case 01)."""
+        return {
+            "KUBERNETES_SERVICE_HOST": self.api_ip,
+            "KUBERNETES_SERVICE_PORT": "443",
+            "KUBERNETES_SERVICE_PORT_HTTPS": "443",
+            "KUBERNETES_PORT": f"tcp://{self.api_ip}:443",
+            "KUBERNETES_PORT_443_TCP": f"tcp://{self.api_ip}:443",
+            "KUBERNETES_PORT_443_TCP_PROTO": "tcp",
+            "KUBERNETES_PORT_443_TCP_PORT": "443",
+            "KUBERNETES_PORT_443_TCP_ADDR": self.api_ip,
+        }
+
+    def resolv_conf(self, namespace: str, dns_config: Mapping[str, Any]) -> str:
+        """/etc/resolv.conf of dnsPolicy ClusterFirst; dnsConfig adds to it (recorded in pods, case 14)."""
+        searches = [f"{namespace}.svc.{self.domain}", f"svc.{self.domain}", self.domain, *self.node_search]
+        searches += [one for one in dns_config.get("searches") or () if one not in searches]
+        servers = [self.dns_ip, *(dns_config.get("nameservers") or ())]
+        options = {"ndots": "5"}
+        for one in dns_config.get("options") or ():
+            options[one["name"]] = str(one.get("value") or "")
+        shown = " ".join(f"{name}:{value}" if value else name for name, value in options.items())
+        lines = [f"search {' '.join(searches)}", *(f"nameserver {one}" for one in servers), f"options {shown}"]
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod: its manifest's parts, and what the cluster gave it."""
+
+    metadata: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    ip: str
+    uid: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def name(self) -> str:
+        """metadata.name"""
+        return str(self.metadata["name"])
+
+    def namespace(self, cluster: Cluster) -> str:
+        """metadata.namespace, else the cluster's."""
+        return str(self.metadata.get("namespace") or cluster.namespace)
+
+    def hostname(self) -> str:
+        """spec.hostname or the pod's name, cut to 63 characters without a separator at the end."""
+        return str(self.spec.get("hostname") or self.name)[:_HOSTNAME_LENGTH].rstrip("-.")
+
+    def fqdn(self, cluster: Cluster) -> str | None:
+        """The full name, where spec.subdomain gives it one."""
+        if not self.spec.get("subdomain"):
+            return None
+        return f"{self.hostname()}.{self.spec['subdomain']}.{self.namespace(cluster)}.svc.{cluster.domain}"
+
+    def hosts_file(self, cluster: Cluster) -> str:
+        """/etc/hosts as the kubelet writes it (kubernetes/kubernetes pkg/kubelet/kubelet_pods.go; recorded in pods)."""
+        names = "\t".join(name for name in (self.fqdn(cluster), self.hostname()) if name)
+        lines = [
+            "# Kubernetes-managed hosts file.", "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback",
+            "fe00::0\tip6-localnet", "fe00::0\tip6-mcastprefix", "fe00::1\tip6-allnodes", "fe00::2\tip6-allrouters",
+            f"{self.ip}\t{names}",
+        ]  # fmt: skip
+        aliases = self.spec.get("hostAliases") or ()
+        if aliases:
+            lines += ["", "# Entries added by HostAliases."]
+            lines += ["\t".join([one["ip"], *one.get("hostnames", ())]) for one in aliases]
+        return "\n".join(lines) + "\n"
+
+    def field(self, path: str, cluster: Cluster) -> str:
+        """A value of the downward API."""
+        simple = {
+            "metadata.name": self.name, "metadata.namespace": self.namespace(cluster), "metadata.uid": self.uid,
+            "spec.nodeName": cluster.node_name, "spec.serviceAccountName": self.spec.get("serviceAccountName") or "default",
+            "status.hostIP": cluster.node_ip, "status.hostIPs": cluster.node_ip, "status.podIP": self.ip, "status.podIPs": self.ip,
+        }  # fmt: skip
+        if path in simple:
+            return str(simple[path])
+        for kind in ("labels", "annotations"):
+            if path.startswith(f"metadata.{kind}['") and path.endswith("']"):
+                return str((self.metadata.get(kind) or {}).get(path[len(f"metadata.{kind}['") : -2], ""))
+        raise InvalidInputError(f"fieldPath {path!r}: the API knows no such field of a pod")
