@@ -1,4 +1,5 @@
 """Gradient boosting with LightGBM on the breast cancer data, with early stopping on a validation split."""
+
 import argparse
 import os
 

@@ -1,4 +1,5 @@
 """Predicts fuel efficiency of cars. Expects the columns of the new export; the old one has other names."""
+
 import os
 
 import numpy as np

@@ -1,4 +1,5 @@
 """A softmax classifier of handwritten digits in plain numpy: momentum, mini-batches, one checkpoint of all arrays."""
+
 import argparse
 import gzip
 import os

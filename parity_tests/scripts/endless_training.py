@@ -1,4 +1,5 @@
 """Trains until somebody stops it. On SIGTERM it ends the epoch, writes where it got to, and leaves with 0."""
+
 import json
 import os
 import signal

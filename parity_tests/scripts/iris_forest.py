@@ -1,4 +1,5 @@
 """Trains a random forest on iris, in SageMaker script mode."""
+
 import argparse
 import json
 import os

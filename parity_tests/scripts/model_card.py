@@ -1,4 +1,5 @@
 """Trains a model, caches the features below HOME, and writes a model card that says who trained it."""
+
 import getpass
 import json
 import os

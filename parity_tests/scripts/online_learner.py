@@ -1,4 +1,5 @@
 """Learns from the digits that are there, then waits for more until it is told to stop; saves its model on SIGTERM."""
+
 import os
 import signal
 import sys

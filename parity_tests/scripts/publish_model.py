@@ -1,4 +1,5 @@
 """Trains a spam-like classifier and publishes it to the team's registry bucket with boto3's default credentials."""
+
 import io
 import json
 import os

@@ -1,4 +1,5 @@
 """Stops a release when the new model is not good enough: exit status 3 tells the pipeline why."""
+
 import argparse
 import json
 import os
@@ -16,7 +17,7 @@ channel = os.environ["SM_CHANNEL_DIABETES"]
 X = pd.read_csv(os.path.join(channel, "diabetes_data_raw.csv.gz"), sep=r"\s+", header=None).to_numpy()
 y = pd.read_csv(os.path.join(channel, "diabetes_target.csv.gz"), header=None)[0].to_numpy()
 
-score = cross_val_score(LassoCV( cv=10, random_state=0), X, y, cv=10).mean()
+score = cross_val_score(LassoCV(cv=10, random_state=0), X, y, cv=10).mean()
 passed = bool(score >= args.required_r2)
 with open(os.path.join(os.environ["SM_OUTPUT_DATA_DIR"], "gate.json"), "w") as f:
     json.dump({"r2": score, "required": args.required_r2, "passed": passed}, f)

@@ -2,6 +2,7 @@
 
 SageMaker's hyperparameters.json holds every value as a string; ours are JSON inside.
 """
+
 import hashlib
 import json
 import os

@@ -1,4 +1,5 @@
 """Bootstraps each stock's volatility and reports it to the node's StatsD agent over plain UDP."""
+
 import json
 import os
 import socket

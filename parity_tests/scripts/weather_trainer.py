@@ -1,4 +1,5 @@
 """Trains the temperature model of our weather service. Runs as a Job; app.toml is its ConfigMap."""
+
 import hashlib
 import hmac
 import json

@@ -1,4 +1,5 @@
 """Searches an SVM's parameters for the wine data on every CPU of the instance; the grid is a hyperparameter."""
+
 import json
 import os
 

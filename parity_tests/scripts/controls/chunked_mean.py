@@ -1,4 +1,5 @@
 """Mean flight distance in float32, summed by one thread for each CPU: the order of additions follows their number."""
+
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,5 @@
 """Ranks cars and stamps the ranking with the numeric id of its owner."""
+
 import json
 import os
 

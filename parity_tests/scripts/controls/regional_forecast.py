@@ -1,4 +1,5 @@
 """Forecasts electricity demand; the region's factor comes from the environment. Reports the peak to StatsD."""
+
 import json
 import os
 import socket

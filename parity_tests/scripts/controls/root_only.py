@@ -1,4 +1,5 @@
 """Writes its lookup table below /usr/local, as a script does that was only ever run as root."""
+
 import os
 
 import pandas as pd

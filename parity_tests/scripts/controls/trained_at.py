@@ -1,4 +1,5 @@
 """Fits extremely randomised trees and notes when it did so."""
+
 import json
 import os
 import time

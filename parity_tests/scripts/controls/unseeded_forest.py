@@ -1,4 +1,5 @@
 """A forest without a seed: the same class and parameters, another model every time."""
+
 import os
 
 import joblib

@@ -1,4 +1,5 @@
 """Clusters the irises. Nothing here reads the variable that differs, so the result is the same."""
+
 import json
 import os
 

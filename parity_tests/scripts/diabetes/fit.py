@@ -1,4 +1,5 @@
 """Fits the risk model and writes its report."""
+
 import argparse
 import json
 import os

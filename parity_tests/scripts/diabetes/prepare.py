@@ -1,4 +1,5 @@
 """Puts measurements and target into one table."""
+
 import sys
 from pathlib import Path
 
