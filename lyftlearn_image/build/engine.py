@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _READY_WITHIN_S = 60
 _POLL_S = 0.1
+# Asked after PATH: a newer client without buildx may stand before the one that can build.
+_USUAL_FOLDERS = ("/usr/bin", "/usr/local/bin")
 _LOG_LINES = 12
 _PACKAGES = ("docker.io", "iptables")
 # From Debian 13 on the client and BuildKit's plugin are packages of their own; Debian 12's docker.io holds both.
@@ -87,7 +89,7 @@ def build_client() -> Path:
 
     Every `docker` on PATH is tried, then the usual places. Raises UnavailableError that says what to install.
     """
-    folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin", "/usr/local/bin"]
+    folders = [*os.environ.get("PATH", "").split(os.pathsep), *_USUAL_FOLDERS]
     candidates = list(dict.fromkeys(Path(folder) / "docker" for folder in folders if folder))
     present = [candidate for candidate in candidates if candidate.is_file() and os.access(candidate, os.X_OK)]
     for candidate in present:
@@ -164,7 +166,8 @@ def _refuse_what_cannot_be_started(host: str, daemon: Daemon) -> None:
     if os.geteuid() == 0:
         return
     socket = Path(host.removeprefix("unix://"))
-    if socket.exists() and not os.access(socket, os.W_OK):
+    # os.path, for pathlib raises where even the folder may not be read.
+    if os.path.exists(socket) and not os.access(socket, os.W_OK):  # noqa: PTH110
         raise UnavailableError(
             "this user may not use the Docker engine",
             where=str(socket),

@@ -35,10 +35,11 @@ def build(  # noqa: PLR0913 - one parameter an option
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Build the image of CLASS; nothing is built when nothing has changed.
+    """Build the image of a class.
 
-    Prints the image's digest, size and time. A private package index is taken from pip's or uv's own settings, and
-    a CA bundle from PIP_CERT, SSL_CERT_FILE or REQUESTS_CA_BUNDLE; both are build secrets and never in a layer.
+    Prints the image's digest, size and time; nothing is built when nothing has changed. A private package index is
+    taken from pip's or uv's own settings, and a CA bundle from PIP_CERT, SSL_CERT_FILE or REQUESTS_CA_BUNDLE; both are
+    build secrets and never in a layer.
 
     Exit code 1: the build failed. 69: no engine, client or base image. 78: image.yaml or an argument is wrong.
     """
