@@ -56,7 +56,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     if as_json:
         click.echo(written["json"].read_text(encoding="utf-8"))
     else:
-        terminal.show(result)
+        terminal.show(result, secrets=secrets)
         click.echo(f"\nreports: {', '.join(str(path) for path in written.values())}")
     return result.exit_code
 
@@ -67,4 +67,6 @@ def _build_image(suite: Suite, *, quiet: bool) -> None:
         return
     from lyftlearn_image.build.builder import build_directory  # noqa: PLC0415 - only a suite with `build` needs it
 
-    build_directory(suite.build, suite.image)
+    built = build_directory(suite.build, suite.image)
+    if built.was_built and not quiet:
+        click.echo(f"built {built.image} in {built.duration_s:.1f} s", err=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import lyftlearn_image
 from lyftlearn_image.errors import LyftlearnError, RunError
-from lyftlearn_image.parity import observe
+from lyftlearn_image.parity.comparison import compare_runs
 from lyftlearn_image.parity.secrets import redact_file, secret_values
 from lyftlearn_image.parity.suite import TARGETS
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
@@ -104,7 +104,7 @@ class _CaseRunner:
         runs: tuple[Run, ...] = ()
         try:
             runs = self._run_targets(case)
-            comparisons = observe.compare_runs(case, runs[0], runs[1], self._session.containers, self._image_id)
+            comparisons = compare_runs(case, runs[0], runs[1], self._session.containers, self._image_id)
             outcome, problem = judge(comparisons, case.different_in)
         except LyftlearnError as error:
             comparisons, outcome, problem = (), Outcome.ERROR, str(error)
@@ -119,7 +119,7 @@ class _CaseRunner:
             expected_in=case.different_in,
             problem=problem,
         )
-        result = self._tidy(case, result)
+        self._tidy(case, result)
         self._tell(Event(case.name, "finished", result=result))
         return result
 
@@ -160,16 +160,15 @@ class _CaseRunner:
         )
         return self._session.targets[target].compile(workload.with_(channels=channels), launch)
 
-    def _tidy(self, case: Case, result: CaseResult) -> CaseResult:
-        """Takes the case's secrets out of what stays on disk, and removes artifacts that nobody will look at."""
+    def _tidy(self, case: Case, result: CaseResult) -> None:
+        """Takes the case's secrets out of what stays on disk, and removes what nobody will look at."""
         secrets = secret_values(case.secret_values)
         for run in result.runs:
             for stream in (run.stdout, run.stderr):
                 redact_file(stream, secrets)
             if result.is_as_expected and not self._suite_run.keep_artifacts:
-                for directory in run.artifacts.values():
-                    shutil.rmtree(directory, ignore_errors=True)
-        return observe.redact_result(result, secrets)
+                for name in ("artifacts", "opt-ml", "volumes"):
+                    shutil.rmtree(run.stdout.parent / name, ignore_errors=True)
 
     def _tell(self, event: Event) -> None:
         self._suite_run.on_event(event)

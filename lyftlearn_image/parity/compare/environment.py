@@ -1,0 +1,69 @@
+"""The realised environment: what the script could see on each side, fact by fact.
+
+Every difference counts, but for those of EXPECTED: facts of the platforms themselves, each with its reason.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.parity.differences import Comparison, Difference, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# Place (with `*`) → why the platforms differ there. Nothing that the contract promises to be the same may stand here.
+EXPECTED: Mapping[str, str] = {
+    "variables/KUBERNETES_*": "the service `kubernetes` has variables in every pod, and in no other container",
+    "variables/TRAINING_JOB_ARN": "only the service has an ARN for the job",
+    "variables/TRAINING_JOB_NAME": "the processing service gives no such variable",
+    "variables/PROCESSING_JOB_NAME": "the processing service gives no such variable",
+    "variables/HOSTNAME": "a pod is named after its job, a SageMaker host after its address",
+    "variables/AWS_EXECUTION_ENV": "only SageMaker's agent sets it",
+    "variables/USER": "SageMaker runs as root, a restricted pod may not",
+    "variables/LOGNAME": "SageMaker runs as root, a restricted pod may not",
+    "hostname": "a pod is named after its job, a SageMaker host after its address",
+    "context/*": "it is the platform's name",
+    "observed_at": "it is the time",
+    "ids/*": "SageMaker runs as root, a restricted pod may not",
+    "user/name": "SageMaker runs as root, a restricted pod may not",
+    "user/row*": "SageMaker runs as root, a restricted pod may not",
+    "capabilities": "a restricted pod drops all capabilities",
+    "no_new_privs": "a restricted pod may not gain privileges",
+    "writable//opt/ml/code": "the pod's root is read-only",
+    "writable//opt/venv": "the pod's root is read-only",
+    "writable//etc": "the pod's root is read-only",
+    "files//opt/ml/input/*/mode": "one side's files are made by the service as root, the other's by the shim",
+    "files//opt/ml/processing/input/*/mode": "one side's files are made by the service as root, the other's by the shim",
+    "files//opt/ml/input/config/*": "SageMaker writes its own; their values are compared as variables",
+    "files//etc/*/mode": "a ConfigMap volume has its own modes",
+}
+
+
+def compare_environment(left: Mapping[str, Any] | None, right: Mapping[str, Any] | None) -> Comparison:
+    """All differences of two observations; a missing observation is one that counts."""
+    if left is None or right is None:
+        there = ("observed" if left is not None else None), ("observed" if right is not None else None)
+        differences = () if left is right else (Difference("", *there, "the shim wrote no observation on one side"),)
+        return Comparison("environment", "environment", differences)
+    return Comparison("environment", "environment", tuple(_explained(one) for one in _compare(left, right, "")))
+
+
+def _explained(difference: Difference) -> Difference:
+    for pattern, reason in EXPECTED.items():
+        if fnmatchcase(difference.place, pattern):
+            return Difference(difference.place, difference.left, difference.right, difference.detail, accepted=reason)
+    return difference
+
+
+def _compare(left: Any, right: Any, place: str) -> Iterator[Difference]:
+    if isinstance(left, dict) and isinstance(right, dict):
+        for key in sorted(left.keys() | right.keys()):
+            below = f"{place}/{key}" if place else str(key)
+            if key in left and key in right:
+                yield from _compare(left[key], right[key], below)
+            else:
+                yield Difference(below, shown(left[key]) if key in left else None, shown(right[key]) if key in right else None)
+    elif left != right:
+        yield Difference(place, shown(left), shown(right))

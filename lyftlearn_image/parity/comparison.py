@@ -1,0 +1,47 @@
+"""Compares two runs of a case: status, streams, metrics, artifacts, environment."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.parity.compare.accept import accept
+from lyftlearn_image.parity.compare.directories import comparator, compare_artifacts
+from lyftlearn_image.parity.compare.environment import compare_environment
+from lyftlearn_image.parity.compare.metrics import compare_metrics
+from lyftlearn_image.parity.compare.rule import Rule
+from lyftlearn_image.parity.compare.tools import Tools
+from lyftlearn_image.parity.differences import Comparison, Difference
+
+if TYPE_CHECKING:
+    from lyftlearn_image.parity.suite import Case
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.target import Run
+
+_TEXT = Rule(compare="text")
+
+
+def compare_runs(case: Case, left: Run, right: Run, containers: Containers, image_id: str) -> tuple[Comparison, ...]:
+    """Everything that a case compares, with the accepted differences marked."""
+    tools = Tools(containers, image_id, left.artifacts, right.artifacts, left.stdout.parent)
+    streams = []
+    for name, mine, theirs in (("stdout", left.stdout, right.stdout), ("stderr", left.stderr, right.stderr)):
+        rule = case.streams.get("stdout" if name == "stdout" else "stderr", _TEXT)
+        streams.append(Comparison(name, rule.compare, comparator(rule.compare)(mine, theirs, rule, tools), rule.tolerance))
+    comparisons = (
+        _compare_ends(left, right),
+        *streams,
+        compare_metrics(left.metrics, right.metrics),
+        *compare_artifacts(case.outputs, tools),
+        compare_environment(left.observation, right.observation),
+    )
+    return accept(comparisons, case.accept, datetime.now(UTC).date())
+
+
+def _compare_ends(left: Run, right: Run) -> Comparison:
+    differences = []
+    if left.exit_code != right.exit_code:
+        differences.append(Difference("exit code", str(left.exit_code), str(right.exit_code)))
+    if left.status != right.status:
+        differences.append(Difference("status", left.status.value, right.status.value))
+    return Comparison("exit status", "exit status", tuple(differences))
