@@ -48,7 +48,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     _build_image(suite, quiet=quiet)
     with watch([case.name for case in cases], quiet=quiet) as on_event:
         result = SuiteRun(
-            suite=suite, suite_path=suite_file.resolve(), directory=report, cases=cases, jobs=jobs,
+            suite=suite, suite_path=suite_file.resolve(), directory=report.resolve(), cases=cases, jobs=jobs,
             keep_artifacts=keep_artifacts, on_event=on_event,
         ).run()  # fmt: skip
     secrets = frozenset[str]().union(*(secret_values(case.secret_values) for case in cases))
