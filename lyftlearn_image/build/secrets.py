@@ -59,7 +59,8 @@ def build_secrets(ca_bundle: Path | None, environment: Mapping[str, str]) -> Ite
             files["ca-bundle"] = bundle.read_bytes()
         settings = index_settings(environment)
         if settings:
-            lines = (f"{key} =" + "".join(f"\n    {value}" for value in values) for key, values in settings.items())
+            # The first value beside the key: pip takes a line break before the one `index-url` for a part of it.
+            lines = (f"{key} = " + "\n    ".join(values) for key, values in settings.items())
             files["pip-conf"] = "\n".join(["[global]", *lines, ""]).encode()
         for name, content in files.items():
             path = Path(directory) / name

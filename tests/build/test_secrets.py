@@ -99,7 +99,7 @@ def test_secrets_are_files_that_only_the_user_can_read_and_that_go_away(tmp_path
         assert Path(files["ca-bundle"]).read_text() == "certificates"
         parser = configparser.RawConfigParser()
         parser.read(files["pip-conf"])
-        assert parser["global"]["index-url"].strip() == INDEX
+        assert parser["global"]["index-url"] == INDEX
     assert not [path for path in paths if path.exists()]
 
 
