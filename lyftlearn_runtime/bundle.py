@@ -1,5 +1,7 @@
 """The launch bundle: what did not fit the platform's request. Its digest is checked before a byte of it is used."""
 
+from __future__ import annotations
+
 import json
 
 from lyftlearn_runtime import contract
@@ -7,13 +9,13 @@ from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, Mapping
+    from collections.abc import Mapping
+    from typing import Any
 
 _MARK = "#sha256="
 
 
-def read(environ):
-    # type: (Mapping[str, str]) -> Dict[str, Any]
+def read(environ: Mapping[str, str]) -> dict[str, Any]:
     """The bundle that LYFTLEARN_BUNDLE names, {} when there is none. ShimError when it is not what was meant."""
     value = environ.get(contract.BUNDLE)
     if not value:
@@ -26,7 +28,7 @@ def read(environ):
     try:
         document = json.loads(data.decode("utf-8"))
     except ValueError as error:
-        raise ShimError("the launch bundle %s is not JSON: %s" % (where, error), contract.EXIT_CONFIG)
+        raise ShimError("the launch bundle %s is not JSON: %s" % (where, error), contract.EXIT_CONFIG) from None
     version = document.get("version") if isinstance(document, dict) else None
     if version != contract.BUNDLE_VERSION:
         raise ShimError(
@@ -34,11 +36,10 @@ def read(environ):
             % (where, version, contract.BUNDLE_VERSION),
             contract.EXIT_CONFIG,
         )
-    return document
+    return dict(document)
 
 
-def _fetch(where, environ):
-    # type: (str, Mapping[str, str]) -> bytes
+def _fetch(where: str, environ: Mapping[str, str]) -> bytes:
     if where.startswith("s3://"):
         from lyftlearn_runtime.aws.s3 import S3  # noqa: PLC0415 - network modules only where something is fetched
 
@@ -48,11 +49,12 @@ def _fetch(where, environ):
         with open(where, "rb") as file:
             return file.read()
     except OSError as error:
-        raise ShimError("the launch bundle %s cannot be read: %s" % (where, error.strerror), contract.EXIT_UNAVAILABLE)
+        raise ShimError(
+            "the launch bundle %s cannot be read: %s" % (where, error.strerror), contract.EXIT_UNAVAILABLE
+        ) from None
 
 
-def _check(where, data, digest):
-    # type: (str, bytes, str) -> None
+def _check(where: str, data: bytes, digest: str) -> None:
     import hashlib  # noqa: PLC0415 - 5 ms that a start without a bundle saves
 
     found = hashlib.sha256(data).hexdigest()

@@ -5,6 +5,8 @@ your-algorithms-batch-code) and Kubernetes' service environment variables. The o
 local mode sets no TRAINING_JOB_ARN, and a pod may be started with the argument `train` too.
 """
 
+from __future__ import annotations
+
 from collections import namedtuple
 
 from lyftlearn_runtime import contract
@@ -12,13 +14,12 @@ from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 Context = namedtuple("Context", ["name", "because"])
 
 
-def detect(environ, argv, exists):
-    # type: (Mapping[str, str], Sequence[str], Callable[[str], bool]) -> Context
+def detect(environ: Mapping[str, str], argv: Sequence[str], exists: Callable[[str], bool]) -> Context:
     """The context and the signal that decided it. `exists` says whether a path is there."""
     override = environ.get(contract.CONTEXT)
     if override:
@@ -32,10 +33,9 @@ def detect(environ, argv, exists):
     return Context("docker", "no signal of a platform")
 
 
-def _rules(environ, argv, exists):
-    # type: (Mapping[str, str], Sequence[str], Callable[[str], bool]) -> list
+def _rules(environ: Mapping[str, str], argv: Sequence[str], exists: Callable[[str], bool]) -> list[tuple[str, str, bool]]:
     kubernetes = "KUBERNETES_SERVICE_HOST" in environ
-    token = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    token_file = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
     resources = "/opt/ml/input/config/resourceconfig.json"
     processing = "/opt/ml/config/processingjobconfig.json"
     serve = bool(argv) and argv[0] == "serve"
@@ -47,6 +47,6 @@ def _rules(environ, argv, exists):
         ("sagemaker-training", resources, exists(resources)),
         ("sagemaker-transform", "SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "").lower() == "true"),
         ("sagemaker-studio", "SAGEMAKER_APP_TYPE", "SAGEMAKER_APP_TYPE" in environ or "SM_APP_TYPE" in environ),
-        ("kubernetes", token, exists(token)),
+        ("kubernetes", token_file, exists(token_file)),
         ("sagemaker-hosting", "the argument serve", serve),
     ]

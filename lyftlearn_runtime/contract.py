@@ -4,6 +4,8 @@ The toolkit may import this module and nothing else of the runtime; the runtime 
 """
 
 # Where things live in every image.
+from __future__ import annotations
+
 HOME = "/home/lyftlearn"
 INSTALL_DIR = "/opt/lyftlearn"
 IMAGE_MANIFEST = "/opt/lyftlearn/image.json"

@@ -4,6 +4,8 @@ Sources: aws/sagemaker-training-toolkit (ENVIRONMENT_VARIABLES.md, src/sagemaker
 aws/sagemaker-python-sdk (container_drivers/scripts/environment.py). Neither service sets an SM_* variable itself.
 """
 
+from __future__ import annotations
+
 import json
 import os
 
@@ -11,7 +13,8 @@ from lyftlearn_runtime import hyperparameters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping
+    from collections.abc import Mapping
+    from typing import Any
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _CONFIG_DIR = "/opt/ml/input/config"
@@ -21,8 +24,7 @@ LONGEST_STRING = 131072
 LARGEST_TOTAL = 1 << 20
 
 
-def read_config(name):
-    # type: (str) -> Dict[str, Any]
+def read_config(name: str) -> dict[str, Any]:
     """A file of /opt/ml/input/config as an object; {} when it is not there or is none."""
     try:
         with open("%s/%s" % (_CONFIG_DIR, name), "rb") as file:
@@ -32,8 +34,14 @@ def read_config(name):
     return document if isinstance(document, dict) else {}
 
 
-def training(values, resources, inputs, cpus, program, arguments):  # noqa: PLR0913 - these are what the variables say
-    # type: (Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], int, str, List[str]) -> Dict[str, str]
+def training(  # noqa: PLR0913, PLR0917 - its parts, each said once
+    values: Mapping[str, Any],
+    resources: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    cpus: int,
+    program: str,
+    arguments: list[str],
+) -> dict[str, str]:
     """The SM_* variables of a training job."""
     hosts = resources.get("hosts") or ["algo-1"]
     host = resources.get("current_host") or hosts[0]
@@ -88,28 +96,29 @@ def training(values, resources, inputs, cpus, program, arguments):  # noqa: PLR0
             "/opt/ml/input/data/" + channel
         )
     found.update(hyperparameters.variables(values))
-    keys = {"channel_input_dirs": {one: "/opt/ml/input/data/" + one for one in channels}, "hyperparameters": values, "hosts": hosts}
+    keys = {
+        "channel_input_dirs": {one: "/opt/ml/input/data/" + one for one in channels},
+        "hyperparameters": values,
+        "hosts": hosts,
+    }
     keys.update(current_host=host, network_interface_name=interface, num_cpus=cpus, num_gpus=gpus(), model_dir="/opt/ml/model")
     keys.update(output_data_dir="/opt/ml/output/data", input_data_config=inputs, resource_config=resources)
     found["SM_TRAINING_ENV"] = hyperparameters.dumps(keys)
     return found
 
 
-def threads(cpus):
-    # type: (int) -> Dict[str, str]
+def threads(cpus: int) -> dict[str, str]:
     """How many threads numerical libraries may start: by default they take the node's cores, not the container's."""
     return {name: str(cpus) for name in _THREADS}
 
 
-def cpu_count(quota):
-    # type: (float | None) -> int
+def cpu_count(quota: float | None) -> int:
     """Whole CPUs that this container may use: its affinity, cut to its cgroup's quota, at least one."""
     available = len(os.sched_getaffinity(0))
     return available if quota is None else max(1, min(available, int(quota)))
 
 
-def gpus():
-    # type: () -> int
+def gpus() -> int:
     """NVIDIA devices in this container. A variable such as NVIDIA_VISIBLE_DEVICES is set on machines without any, too."""
     try:
         names = os.listdir("/dev")
@@ -118,8 +127,7 @@ def gpus():
     return sum(1 for name in names if name.startswith("nvidia") and name[len("nvidia") :].isdigit())
 
 
-def cpu_quota(root="/sys/fs/cgroup"):
-    # type: (str) -> float | None
+def cpu_quota(root: str = "/sys/fs/cgroup") -> float | None:
     """CPUs that the cgroup allows (v2 cpu.max, v1 cfs quota), None without a limit."""
     quota = _words("%s/cpu.max" % root)
     if quota:
@@ -132,16 +140,14 @@ def cpu_quota(root="/sys/fs/cgroup"):
     return None
 
 
-def memory_limit(root="/sys/fs/cgroup"):
-    # type: (str) -> int | None
+def memory_limit(root: str = "/sys/fs/cgroup") -> int | None:
     """Bytes that the cgroup allows, None without a limit."""
     value = _words("%s/memory.max" % root) or _words("%s/memory/memory.limit_in_bytes" % root)
     # v1 says "no limit" with the largest multiple of a page that a signed 64-bit number holds.
     return None if not value or value[0] == "max" or int(value[0]) > 1 << 60 else int(value[0])
 
 
-def _words(path):
-    # type: (str) -> List[str]
+def _words(path: str) -> list[str]:
     try:
         with open(path) as file:
             return file.read().split()
@@ -149,11 +155,10 @@ def _words(path):
         return []
 
 
-def fitting(variables):
-    # type: (Mapping[str, str]) -> tuple[Dict[str, str], List[str]]
+def fitting(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """The variables that execve takes, and the names of those that it does not: too long, a NUL, too much in all."""
-    kept = {}  # type: Dict[str, str]
-    left = []  # type: List[str]
+    kept: dict[str, str] = {}
+    left: list[str] = []
     total = 0
     for name, value in variables.items():
         size = len(os.fsencode(name)) + len(value.encode("utf-8", "surrogatepass")) + 2

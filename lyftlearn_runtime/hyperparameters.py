@@ -4,6 +4,8 @@ The rules of the command line and of SM_HP_* are those of aws/sagemaker-training
 and of the SageMaker Python SDK v3's driver; where the two differ a script finds both.
 """
 
+from __future__ import annotations
+
 import json
 import os
 
@@ -12,21 +14,20 @@ from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Mapping
+    from collections.abc import Mapping
+    from typing import Any
 
 PATH = "/opt/ml/input/config/hyperparameters.json"
 # Names that the SDKs put among the hyperparameters and that no script asked for.
 _INTERNAL = ("_tuning_objective_metric", "default_user_module_name")
 
 
-def decode(strings):
-    # type: (Mapping[str, Any]) -> Dict[str, Any]
+def decode(strings: Mapping[str, Any]) -> dict[str, Any]:
     """Typed values of the strings that SageMaker carries: JSON where it is JSON, else the string."""
     return {key: _decode(value) for key, value in strings.items()}
 
 
-def _decode(value):
-    # type: (Any) -> Any
+def _decode(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
@@ -35,20 +36,17 @@ def _decode(value):
         return value
 
 
-def encode(values):
-    # type: (Mapping[str, Any]) -> Dict[str, str]
+def encode(values: Mapping[str, Any]) -> dict[str, str]:
     """The strings that SageMaker would carry for these values; `decode` gives the values back."""
     return {key: value if isinstance(value, str) and _decode(value) is value else dumps(value) for key, value in values.items()}
 
 
-def dumps(value):
-    # type: (Any) -> str
+def dumps(value: Any) -> str:
     """Compact JSON with sorted keys: the same bytes for the same value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def read(path=PATH):
-    # type: (str) -> Dict[str, Any]
+def read(path: str = PATH) -> dict[str, Any]:
     """The typed values of a hyperparameters.json, {} when there is none."""
     try:
         with open(path, "rb") as file:
@@ -56,20 +54,18 @@ def read(path=PATH):
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise ShimError("%s cannot be read: %s" % (path, error), contract.EXIT_CONFIG)
+        raise ShimError("%s cannot be read: %s" % (path, error), contract.EXIT_CONFIG) from None
     if not isinstance(document, dict):
         raise ShimError("%s is not an object of names and values" % path, contract.EXIT_CONFIG)
     return decode(document)
 
 
-def of_the_script(values):
-    # type: (Mapping[str, Any]) -> Dict[str, Any]
+def of_the_script(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values without those that belong to SageMaker's own tools."""
     return {key: value for key, value in values.items() if not key.startswith("sagemaker_") and key not in _INTERNAL}
 
 
-def variables(values):
-    # type: (Mapping[str, Any]) -> Dict[str, str]
+def variables(values: Mapping[str, Any]) -> dict[str, str]:
     """SM_HPS and SM_HP_*: with the hyphens that the v2 toolkit keeps, and with the underscores of the v3 driver."""
     found = {"SM_HPS": dumps(values)}
     for key, value in values.items():
@@ -80,8 +76,7 @@ def variables(values):
     return found
 
 
-def arguments(values, style):
-    # type: (Mapping[str, Any], str) -> List[str]
+def arguments(values: Mapping[str, Any], style: str) -> list[str]:
     """The values as command-line arguments, in sorted order. Raises ShimError for a style that there is not."""
     if style not in contract.ARGUMENT_STYLES:
         known = ", ".join(repr(one) for one in contract.ARGUMENT_STYLES)
@@ -90,14 +85,13 @@ def arguments(values, style):
         return []
     if style == "key=value":
         return ["%s=%s" % (key, _argument(values[key])) for key in sorted(values)]
-    found = []  # type: List[str]
+    found: list[str] = []
     for key in sorted(values):
         found += ["%s%s" % ("-" if len(key) == 1 else "--", key), _argument(values[key])]
     return found
 
 
-def _argument(value):
-    # type: (Any) -> str
+def _argument(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
@@ -109,16 +103,14 @@ def _argument(value):
     return dumps(value)
 
 
-def write(values, typed_path, strings_path):
-    # type: (Mapping[str, Any], str, str) -> None
+def write(values: Mapping[str, Any], typed_path: str, strings_path: str) -> None:
     """Writes both files, each in one step: a reader sees the old one or the new one."""
     replace(typed_path, dumps(values).encode("utf-8", "surrogatepass"))
     if strings_path:
         replace(strings_path, dumps(encode(values)).encode("utf-8", "surrogatepass"))
 
 
-def replace(path, data, mode=0o644):
-    # type: (str, bytes, int) -> None
+def replace(path: str, data: bytes, mode: int = 0o644) -> None:
     """Puts a file with this content in place of whatever is there, atomically, with its directories."""
     directory = os.path.dirname(path)
     temporary = "%s/.%s.%d" % (directory, os.path.basename(path), os.getpid())
@@ -132,4 +124,4 @@ def replace(path, data, mode=0o644):
     except OSError as error:
         raise ShimError(
             "%s cannot be written: %s; mount a writable directory there" % (path, error.strerror), contract.EXIT_CONFIG
-        )
+        ) from None

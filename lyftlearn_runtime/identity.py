@@ -1,5 +1,7 @@
 """A user with a name, and a home that can be written to, for whatever UID the platform chose."""
 
+from __future__ import annotations
+
 import os
 import pwd
 
@@ -7,14 +9,13 @@ from lyftlearn_runtime import contract
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Dict, Mapping
+    from collections.abc import Mapping
 
 # What writes below HOME on import, and where it goes when HOME had to be moved.
 _CACHES = {"XDG_CACHE_HOME": ".cache", "MPLCONFIGDIR": ".cache/matplotlib", "NUMBA_CACHE_DIR": ".cache/numba"}
 
 
-def variables(environ, uid):
-    # type: (Mapping[str, str], int) -> Dict[str, str]
+def variables(environ: Mapping[str, str], uid: int) -> dict[str, str]:
     """HOME, USER and LOGNAME as far as the workload has not set usable ones, and caches where HOME had to move.
 
     `getpass.getuser()` works from LOGNAME for a UID without a row in /etc/passwd; `pwd.getpwuid()` does not.
@@ -36,14 +37,12 @@ def variables(environ, uid):
     return found
 
 
-def is_writable(directory):
-    # type: (str) -> bool
+def is_writable(directory: str) -> bool:
     """Whether a file can be made there (asked of the kernel, which also knows of read-only mounts)."""
     return directory != "/" and os.path.isdir(directory) and os.access(directory, os.W_OK | os.X_OK)
 
 
-def _row(uid):
-    # type: (int) -> pwd.struct_passwd | None
+def _row(uid: int) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwuid(uid)
     except KeyError:

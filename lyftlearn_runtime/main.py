@@ -1,5 +1,7 @@
 """The start as a list: detect, read, fetch, materialise, observe, run, tell."""
 
+from __future__ import annotations
+
 import os
 import time
 
@@ -10,7 +12,7 @@ from lyftlearn_runtime.log import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Set
+    from typing import Any
 
 FAILURE_FILE = "/opt/ml/output/failure"
 TERMINATION_LOG = "/dev/termination-log"
@@ -19,10 +21,9 @@ _FAILURE_CHARACTERS = 1024
 _TERMINATION_BYTES = 4096
 
 
-def main(argv):
-    # type: (List[str]) -> int
+def main(argv: list[str]) -> int:
     """Makes the contract true and runs the script; its exit code, or the shim's own (64, 69, 77, 78)."""
-    secrets = set()  # type: Set[str]
+    secrets: set[str] = set()
     try:
         start = Start(argv, dict(os.environ), secrets)
         start.prepare()
@@ -44,20 +45,20 @@ def main(argv):
 class Start:
     """One start of one container."""
 
-    def __init__(self, argv, environ, secrets):
-        # type: (List[str], Dict[str, str], Set[str]) -> None
+    def __init__(self, argv: list[str], environ: dict[str, str], secrets: set[str]) -> None:
         self.environ = environ
         self.secrets = secrets
         self.context = detect(environ, argv, os.path.exists)
         self.bundle = bundle.read(environ)
-        self.relay = None  # type: metrics.Relay | None
-        self.placed = {}  # type: Dict[str, bool]
+        self.relay: metrics.Relay | None = None
+        self.placed: dict[str, bool] = {}
         self._argv = argv
 
-    def prepare(self):
-        # type: () -> None
+    def prepare(self) -> None:
         """Everything before the script: what it finds, and what it is told."""
-        self.environ.update({name: value for name, value in self.bundle.get("environment", {}).items() if name not in self.environ})
+        self.environ.update(
+            {name: value for name, value in self.bundle.get("environment", {}).items() if name not in self.environ}
+        )
         self._resolve()
         self._download()
         self._write_configuration()
@@ -69,7 +70,7 @@ class Start:
         resources = environment.read_config("resourceconfig.json")
         inputs = environment.read_config("inputdataconfig.json")
         own = hyperparameters.of_the_script(values)
-        if self.context.name != "sagemaker-processing" and self._kind() != "processing":
+        if self._kind() != "processing":
             self._set(environment.training(own, resources, inputs, cpus, name, self.argv[2:] if name else []))
         self._set(environment.threads(cpus))
         self._set(metrics.variables())
@@ -78,8 +79,7 @@ class Start:
             say("not as variables, for they do not fit (they are in the files): %s" % ", ".join(sorted(left)))
         self.variables = kept
 
-    def run(self):
-        # type: () -> tuple[int, bytes]
+    def run(self) -> tuple[int, bytes]:
         """The script's exit code and the end of its stderr."""
         self.relay = metrics.relay(self.environ.get(contract.STATSD))
         place = self.environ.get(contract.OBSERVE)
@@ -93,31 +93,27 @@ class Start:
             if self.relay:
                 self.relay.close()
 
-    def finish(self):
-        # type: () -> None
+    def finish(self) -> None:
         """What the script left goes where the platform would take it."""
         if self.bundle.get("uploads"):
             from lyftlearn_runtime import transfer  # noqa: PLC0415 - only on Kubernetes
 
             transfer.upload(self.bundle["uploads"], self.environ)
 
-    def _kind(self):
-        # type: () -> str
-        return str(self.bundle.get("job", {}).get("kind", "training"))
+    def _kind(self) -> str:
+        default = "processing" if self.context.name == "sagemaker-processing" else "training"
+        return str(self.bundle.get("job", {}).get("kind", default))
 
-    def _set(self, variables, over=()):
-        # type: (Dict[str, str], tuple[str, ...]) -> None
+    def _set(self, variables: dict[str, str], over: tuple[str, ...] = ()) -> None:
         """Adds variables; what the workload has set stays, but for those in `over`."""
         for name, value in variables.items():
             if name in over or name not in self.environ:
                 self.environ[name] = value
 
-    def _visible(self):
-        # type: () -> Dict[str, str]
+    def _visible(self) -> dict[str, str]:
         return {name: value for name, value in self.environ.items() if name not in contract.HIDDEN_VARIABLES}
 
-    def _resolve(self):
-        # type: () -> None
+    def _resolve(self) -> None:
         """Puts values in the place of references, in variables and in files."""
         files = self.bundle.get("files", [])
         names = [name for name, value in self.environ.items() if references.is_reference(value)]
@@ -126,29 +122,34 @@ class Start:
         self.secrets.update(values.values())
         for name in names:
             self.environ[name] = values[self.environ[name]]
+        self.placed.update(dict.fromkeys(self.bundle.get("mounted", []), False))
         for one in files:
             content = values[one["secret"]] if "secret" in one else one["content"]
             hyperparameters.replace(one["path"], content.encode("utf-8", "surrogateescape"), int(one.get("mode", "0644"), 8))
             self.placed[one["path"]] = "secret" in one
 
-    def _download(self):
-        # type: () -> None
+    def _download(self) -> None:
         if self.bundle.get("downloads"):
             from lyftlearn_runtime import transfer  # noqa: PLC0415 - only on Kubernetes
 
             transfer.download(self.bundle["downloads"], self.environ)
 
-    def _write_configuration(self):
-        # type: () -> None
+    def _write_configuration(self) -> None:
         """On Kubernetes, the files that SageMaker writes for a job."""
         if self.context.name != "kubernetes" or not self.bundle:
             return
         job = self.bundle["job"]
         self.environ.setdefault("TRAINING_JOB_NAME" if job["kind"] == "training" else "PROCESSING_JOB_NAME", job["name"])
         host = {"current_host": "algo-1", "hosts": ["algo-1"], "current_instance_type": job.get("instance_type", "")}
-        group = {"instance_group_name": "homogeneousCluster", "instance_type": job.get("instance_type", ""), "hosts": ["algo-1"]}
+        group = {
+            "instance_group_name": "homogeneousCluster",
+            "instance_type": job.get("instance_type", ""),
+            "hosts": ["algo-1"],
+        }
         if job["kind"] == "training":
-            host.update(network_interface_name="eth0", current_group_name="homogeneousCluster", instance_groups=[group], topology=None)
+            host.update(
+                network_interface_name="eth0", current_group_name="homogeneousCluster", instance_groups=[group], topology=None
+            )
             channels = {
                 name: {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
                 for name in self.bundle.get("channels", {})
@@ -159,12 +160,10 @@ class Start:
             self._write("/opt/ml/config/resourceconfig.json", host)
             self._write("/opt/ml/config/processingjobconfig.json", {"ProcessingJobName": job["name"]})
 
-    def _write(self, path, document):
-        # type: (str, Any) -> None
+    def _write(self, path: str, document: Any) -> None:
         hyperparameters.replace(path, hyperparameters.dumps(document).encode("utf-8", "surrogatepass"))
 
-    def _place_hyperparameters(self, values):
-        # type: (Dict[str, Any]) -> None
+    def _place_hyperparameters(self, values: dict[str, Any]) -> None:
         """The typed file, always; SageMaker's own file where the values came by the bundle."""
         if self._kind() == "processing" and not values:
             return
@@ -176,8 +175,7 @@ class Start:
         self.environ[contract.HYPERPARAMETERS] = typed
 
 
-def tell(reason, secrets):
-    # type: (str, Set[str]) -> None
+def tell(reason: str, secrets: set[str]) -> None:
     """Leaves the reason of a failure where SageMaker and a kubelet look for it, unless the script left its own."""
     from lyftlearn_runtime.redact import redact  # noqa: PLC0415 - only after a failure
 
@@ -188,8 +186,7 @@ def tell(reason, secrets):
         _leave(TERMINATION_LOG, text.encode("utf-8", "replace")[-_TERMINATION_BYTES:].decode("utf-8", "ignore"))
 
 
-def _leave(path, text):
-    # type: (str, str) -> None
+def _leave(path: str, text: str) -> None:
     try:
         with open(path, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
@@ -197,7 +194,6 @@ def _leave(path, text):
         say("%s cannot be written: %s" % (path, error.strerror))
 
 
-def _reason(code, tail):
-    # type: (int, bytes) -> str
+def _reason(code: int, tail: bytes) -> str:
     text = tail.decode("utf-8", "replace").strip()
     return "exit code %d\n%s" % (code, text[-(_TERMINATION_BYTES // 2) :]) if text else "exit code %d" % code

@@ -1,5 +1,7 @@
 """StatsD: a script sends to localhost:8125, as it would beside a sidecar; a relay carries it to the gateway."""
 
+from __future__ import annotations
+
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
 
@@ -7,7 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import threading
-    from typing import Dict, Tuple
 
 HOST, PORT = "127.0.0.1", 8125
 _DATAGRAM_BYTES = 65535
@@ -15,14 +16,12 @@ _DATAGRAM_BYTES = 65535
 _TICK_S = 0.05
 
 
-def variables():
-    # type: () -> Dict[str, str]
+def variables() -> dict[str, str]:
     """What StatsD and DogStatsD clients read."""
     return {"STATSD_HOST": HOST, "STATSD_PORT": str(PORT), "DD_AGENT_HOST": HOST, "DD_DOGSTATSD_PORT": str(PORT)}
 
 
-def gateway(value):
-    # type: (str | None) -> Tuple[str, int] | None
+def gateway(value: str | None) -> tuple[str, int] | None:
     """Host and port of LYFTLEARN_STATSD, None where metrics are dropped."""
     if not value or value == "drop":
         return None
@@ -35,25 +34,26 @@ def gateway(value):
 class Relay:
     """Carries datagrams from localhost:8125 to a gateway until it is closed."""
 
-    def __init__(self, received, to):
-        # type: (socket.socket, Tuple[str, int]) -> None
+    def __init__(self, received: socket.socket, to: tuple[str, int]) -> None:
+        import socket  # noqa: PLC0415 - see above
         import threading  # noqa: PLC0415 - only where there is a gateway
 
         self._socket = received
+        # A socket that is bound to loopback can reach nothing else.
+        self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._to = to
         self._closing = False
-        self._thread = threading.Thread(target=self._carry, daemon=True)  # type: threading.Thread
+        self._thread: threading.Thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
 
-    def close(self):
-        # type: () -> None
+    def close(self) -> None:
         """Returns when everything that the script had sent has been carried on."""
         self._closing = True
         self._thread.join()
         self._socket.close()
+        self._sender.close()
 
-    def _carry(self):
-        # type: () -> None
+    def _carry(self) -> None:
         while True:
             try:
                 datagram = self._socket.recv(_DATAGRAM_BYTES)
@@ -62,14 +62,13 @@ class Relay:
                     return
                 continue
             try:
-                self._socket.sendto(datagram, self._to)
+                self._sender.sendto(datagram, self._to)
             except OSError:
                 # StatsD is a service without promises: a gateway that is away loses metrics and nothing else.
                 continue
 
 
-def relay(value):
-    # type: (str | None) -> Relay | None
+def relay(value: str | None) -> Relay | None:
     """A running relay; None where metrics are dropped or somebody (a sidecar) listens on the port already."""
     to = gateway(value)
     if to is None:

@@ -3,6 +3,8 @@
 Imported only when it is asked for, so it may use what it likes of the standard library.
 """
 
+from __future__ import annotations
+
 import glob
 import hashlib
 import hmac
@@ -18,17 +20,27 @@ from lyftlearn_runtime.references import is_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Collection, Dict, List, Mapping
+    from collections.abc import Collection, Mapping
+    from typing import Any
 
 # A larger file is known by its size and by its first and last bytes: an observation must not read all data twice.
 _HASHED_BYTES = 64 << 20
 _EDGE_BYTES = 1 << 20
 _STATUS = {"CapEff": "capabilities", "NoNewPrivs": "no_new_privs", "Seccomp": "seccomp"}
-_WRITABLE = ("/tmp", "/opt/ml/model", "/opt/ml/output", "/opt/ml/code", "/opt/venv", "/dev/shm")  # noqa: S108 - asked about
+# What the contract says can be written to; the rest of the root differs by platform.
+_WRITABLE = ("/tmp", "/opt/ml/output", "/dev/shm")  # noqa: S108 - asked about
+_WRITABLE_TRAINING = ("/opt/ml/model", "/opt/ml/checkpoints")
 
 
-def write(place, argv, variables, secrets, context, files, observed_at):  # noqa: PLR0913 - the observation's parts
-    # type: (str, List[str], Mapping[str, str], Collection[str], Any, Mapping[str, bool], float) -> None
+def write(  # noqa: PLR0913, PLR0917 - its parts, each said once
+    place: str,
+    argv: list[str],
+    variables: Mapping[str, str],
+    secrets: Collection[str],
+    context: Any,
+    files: Mapping[str, bool],
+    observed_at: float,
+) -> None:
     """Writes the observation that LYFTLEARN_OBSERVE asks for (`<path>#<hex key>`)."""
     path, _, key = place.rpartition("#")
     digests = _Digests(bytes.fromhex(key), secrets)
@@ -50,61 +62,62 @@ def write(place, argv, variables, secrets, context, files, observed_at):  # noqa
         "python": _python(variables),
         "packages": _packages(),
         "files": _files(files, digests),
-        "writable": {one: is_writable(one) for one in dict.fromkeys((variables.get("HOME", "/"), *_WRITABLE, os.getcwd()))},
+        "writable": {one: is_writable(one) for one in _asked(variables)},
         "timezone": variables.get("TZ", ""),
         "locale": variables.get("LANG", ""),
     }
     document.update(_status())
-    hyperparameters.replace(path, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogateescape"))
+    hyperparameters.replace(
+        path, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    )
 
 
 class _Digests:
     """Stands a keyed digest in the place of every secret: equal secrets can be told, and nothing else."""
 
-    def __init__(self, key, secrets):
-        # type: (bytes, Collection[str]) -> None
+    def __init__(self, key: bytes, secrets: Collection[str]) -> None:
         self._key = key
         self._secrets = frozenset(secrets)
 
-    def of(self, value):
-        # type: (str) -> Any
+    def of(self, value: str) -> Any:
         if value in self._secrets and not is_reference(value):
             return {"digest": hmac.new(self._key, value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:16]}
         return value
 
-    def plain(self, value):
-        # type: (str) -> str
+    def plain(self, value: str) -> str:
         found = self.of(value)
         return found if isinstance(found, str) else "digest:" + str(found["digest"])
 
-    def content(self, data):
-        # type: (bytes) -> str
+    def content(self, data: bytes) -> str:
         return "digest:" + hmac.new(self._key, data, hashlib.sha256).hexdigest()[:16]
 
 
-def _row():
-    # type: () -> Any
+def _asked(variables: Mapping[str, str]) -> list[str]:
+    training = _WRITABLE_TRAINING if "SM_MODEL_DIR" in variables else ()
+    return list(dict.fromkeys((variables.get("HOME", "/"), *_WRITABLE, *training)))
+
+
+def _row() -> Any:
     try:
         return list(pwd.getpwuid(os.getuid()))
     except KeyError:
         return None
 
 
-def _umask():
-    # type: () -> int
+def _umask() -> int:
     found = os.umask(0o022)
     os.umask(found)
     return found
 
 
-def _limits():
-    # type: () -> Dict[str, List[int]]
-    return {name: list(resource.getrlimit(getattr(resource, name))) for name in sorted(dir(resource)) if name.startswith("RLIMIT_")}
+def _limits() -> dict[str, list[int]]:
+    return {
+        name: list(resource.getrlimit(getattr(resource, name))) for name in sorted(dir(resource)) if name.startswith("RLIMIT_")
+    }
 
 
-def _cpu():
-    # type: () -> Dict[str, Any]
-    found = {"count": len(os.sched_getaffinity(0)), "quota": environment.cpu_quota(), "model": "", "flags": []}  # type: Dict[str, Any]
+def _cpu() -> dict[str, Any]:
+    found: dict[str, Any] = {"count": len(os.sched_getaffinity(0)), "quota": environment.cpu_quota(), "model": "", "flags": []}
     with open("/proc/cpuinfo") as file:
         for line in file:
             name, _, value = line.partition(":")
@@ -116,8 +129,7 @@ def _cpu():
     return found
 
 
-def _shm_bytes():
-    # type: () -> int
+def _shm_bytes() -> int:
     try:
         found = os.statvfs("/dev/shm")  # noqa: S108 - asked about
     except OSError:
@@ -125,8 +137,7 @@ def _shm_bytes():
     return found.f_frsize * found.f_blocks
 
 
-def _python(variables):
-    # type: (Mapping[str, str]) -> Dict[str, str]
+def _python(variables: Mapping[str, str]) -> dict[str, str]:
     path = contract.VENV_DIR + "/pyvenv.cfg"
     facts = {"executable": contract.VENV_DIR + "/bin/python", "version": ""}
     if os.path.exists(path):
@@ -139,17 +150,23 @@ def _python(variables):
     return facts
 
 
-def _packages():
-    # type: () -> Dict[str, str]
-    names = [os.path.basename(path)[: -len(".dist-info")] for path in glob.glob(contract.VENV_DIR + "/lib/python3*/site-packages/*.dist-info")]
+def _packages() -> dict[str, str]:
+    names = [
+        os.path.basename(path)[: -len(".dist-info")]
+        for path in glob.glob(contract.VENV_DIR + "/lib/python3*/site-packages/*.dist-info")
+    ]
     return {name.rpartition("-")[0].replace("_", "-").lower(): name.rpartition("-")[2] for name in sorted(names)}
 
 
-def _files(placed, digests):
-    # type: (Mapping[str, bool], _Digests) -> Dict[str, Any]
+def _files(placed: Mapping[str, bool], digests: _Digests) -> dict[str, Any]:
     """Every input file, and every file that the shim placed (True: it holds a secret)."""
-    found = {}  # type: Dict[str, Any]
-    paths = [os.path.join(top, name) for root in ("/opt/ml/input", "/opt/ml/processing/input") for top, _, names in os.walk(root) for name in names]
+    found: dict[str, Any] = {}
+    paths = [
+        os.path.join(top, name)
+        for root in ("/opt/ml/input", "/opt/ml/processing/input")
+        for top, _, names in os.walk(root)
+        for name in names
+    ]
     for path in sorted(set(paths) | set(placed)):
         try:
             status = os.stat(path)
@@ -164,8 +181,7 @@ def _files(placed, digests):
     return found
 
 
-def _hashed(path, size):
-    # type: (str, int) -> Dict[str, Any]
+def _hashed(path: str, size: int) -> dict[str, Any]:
     total = hashlib.sha256()
     with open(path, "rb") as file:
         if size > _HASHED_BYTES:
@@ -178,8 +194,7 @@ def _hashed(path, size):
     return {"sha256": total.hexdigest()}
 
 
-def _status():
-    # type: () -> Dict[str, str]
+def _status() -> dict[str, str]:
     found = {}
     with open("/proc/self/status") as file:
         for line in file:

@@ -1,5 +1,7 @@
 """What to run: the argv of the script."""
 
+from __future__ import annotations
+
 import os
 
 from lyftlearn_runtime import contract, hyperparameters
@@ -7,14 +9,14 @@ from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, Mapping, Tuple
+    from collections.abc import Mapping
+    from typing import Any
 
 CODE_DIR = "/opt/ml/code"
 _NOT_YET = ("serve", "notebook")
 
 
-def resolve(argv, environ, values):
-    # type: (List[str], Mapping[str, str], Mapping[str, Any]) -> Tuple[List[str], str]
+def resolve(argv: list[str], environ: Mapping[str, str], values: Mapping[str, Any]) -> tuple[list[str], str]:
     """The argv to run, and the program's name where `train` chose it ("" else).
 
     ShimError that names the ways to say it when nothing was said.
@@ -40,8 +42,7 @@ def resolve(argv, environ, values):
     return _command(str(name)) + own, str(name)
 
 
-def _command(name):
-    # type: (str) -> List[str]
+def _command(name: str) -> list[str]:
     """How a program is started: a Python file, an executable, or a Python module."""
     path = name if os.path.isabs(name) else os.path.join(CODE_DIR, name)
     python = contract.VENV_DIR + "/bin/python"

@@ -1,19 +1,20 @@
 """Takes secrets out of text: by value, plain and in the encodings in which they are printed."""
 
+from __future__ import annotations
+
 import base64
 import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Iterable, List
+    from collections.abc import Iterable
 
 MASK = "[secret]"
 # Shorter values occur in ordinary text.
 _SHORTEST = 4
 
 
-def redact(text, secrets):
-    # type: (str, Iterable[str]) -> str
+def redact(text: str, secrets: Iterable[str]) -> str:
     """The text with every secret masked."""
     forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
@@ -21,8 +22,7 @@ def redact(text, secrets):
     return text
 
 
-def _forms(secret):
-    # type: (str) -> List[str]
+def _forms(secret: str) -> list[str]:
     from lyftlearn_runtime.aws.sigv4 import quote  # noqa: PLC0415 - only after a failure
 
     raw = secret.encode("utf-8", "surrogateescape")

@@ -4,6 +4,8 @@ stdin and stdout are the script's own, untouched. stderr goes through a pipe, by
 for the failure message; on a terminal it is left alone too.
 """
 
+from __future__ import annotations
+
 import os
 import select
 import signal
@@ -13,7 +15,8 @@ from lyftlearn_runtime.log import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, List, Mapping, NoReturn, Tuple
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
 
 # 128 + n is how a shell and both platforms tell death by signal n.
 _SIGNALLED = 128
@@ -25,8 +28,7 @@ _OWN = {signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP, signal.SIGTTIN, signal.S
 _DRAIN_S = 0.2
 
 
-def run(argv, variables):
-    # type: (List[str], Mapping[str, str]) -> Tuple[int, bytes]
+def run(argv: list[str], variables: Mapping[str, str]) -> tuple[int, bytes]:
     """Runs argv to its end: its exit code (128 + n for signal n) and the last bytes of its stderr."""
     keep_terminal = os.isatty(2)
     reader, writer = (-1, -1) if keep_terminal else os.pipe()
@@ -42,7 +44,7 @@ def run(argv, variables):
         _become(argv, variables, writer, old)
     if not keep_terminal:
         os.close(writer)
-    pending = []  # type: List[int]
+    pending: list[int] = []
     for one in watched | {signal.SIGCHLD}:
         try:
             signal.signal(one, lambda number, _: pending.append(number))
@@ -52,8 +54,7 @@ def run(argv, variables):
     return _watch(child, reader, wake_reader, pending)
 
 
-def _become(argv, variables, writer, mask):
-    # type: (List[str], Mapping[str, str], int, Any) -> NoReturn
+def _become(argv: list[str], variables: Mapping[str, str], writer: int, mask: Any) -> NoReturn:
     """In the child: its own process group, the parent's signal mask, default dispositions, then the script."""
     try:
         if os.isatty(0):
@@ -70,7 +71,7 @@ def _become(argv, variables, writer, mask):
             signal.signal(one, signal.SIG_DFL)  # CPython ignores the first two; a program expects the defaults
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.execvpe(argv[0], argv, dict(variables))
+        os.execvpe(argv[0], argv, dict(variables))  # noqa: S606 - the script itself
     except OSError as error:
         say("cannot run %s: %s" % (argv[0], error.strerror))
         # As a shell tells it: 127 not found, 126 found but not to be run.
@@ -80,11 +81,10 @@ def _become(argv, variables, writer, mask):
         os._exit(contract.EXIT_CONFIG)
 
 
-def _watch(child, reader, wake, pending):
-    # type: (int, int, int, List[int]) -> Tuple[int, bytes]
+def _watch(child: int, reader: int, wake: int, pending: list[int]) -> tuple[int, bytes]:
     """Forwards, copies and reaps until the script has ended."""
     tail = bytearray()
-    code = None  # type: int | None
+    code: int | None = None
     readers = [wake] + ([reader] if reader >= 0 else [])
     while code is None:
         ready = select.select(readers, [], [])[0]
@@ -104,8 +104,7 @@ def _watch(child, reader, wake, pending):
     return code, bytes(tail)
 
 
-def _empty(wake):
-    # type: (int) -> None
+def _empty(wake: int) -> None:
     try:
         while os.read(wake, 512):
             pass
@@ -113,8 +112,7 @@ def _empty(wake):
         pass
 
 
-def _copy(reader, tail):
-    # type: (int, bytearray) -> bool
+def _copy(reader: int, tail: bytearray) -> bool:
     """Hands one chunk of stderr on and keeps its end; False when there is no more."""
     data = os.read(reader, _CHUNK_BYTES)
     tail += data
@@ -128,16 +126,14 @@ def _copy(reader, tail):
     return bool(data)
 
 
-def _forward(child, number):
-    # type: (int, int) -> None
+def _forward(child: int, number: int) -> None:
     try:
         os.killpg(child, number)
     except ProcessLookupError:
         pass
 
 
-def _reap(child):
-    # type: (int) -> int | None
+def _reap(child: int) -> int | None:
     """Takes every process that has ended; the script's exit code when it is among them."""
     code = None
     while True:

@@ -1,5 +1,7 @@
 """Data in and out on Kubernetes, where no service moves it: prefixes down, archives and directories up."""
 
+from __future__ import annotations
+
 import os
 import threading
 
@@ -9,16 +11,16 @@ from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, List, Mapping, Sequence, Tuple
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
 _WORKERS = 8
 
 
-def download(wanted, environ):
-    # type: (Sequence[Mapping[str, str]], Mapping[str, str]) -> None
+def download(wanted: Sequence[Mapping[str, str]], environ: Mapping[str, str]) -> None:
     """Puts every object below each prefix under its path, several at a time."""
     s3 = S3(environ)
-    jobs = []  # type: List[Tuple[str, str, int, str]]
+    jobs: list[tuple[str, str, int, str]] = []
     for one in wanted:
         bucket, prefix = _place(one["uri"])
         os.makedirs(one["path"], exist_ok=True)
@@ -27,8 +29,7 @@ def download(wanted, environ):
             if not key.endswith("/"):
                 jobs.append((bucket, key, size, _below(one["path"], name)))
 
-    def fetch(job):
-        # type: (Tuple[str, str, int, str]) -> None
+    def fetch(job: tuple[str, str, int, str]) -> None:
         bucket, key, size, path = job
         data = s3.get(bucket, key)
         if len(data) != size:
@@ -42,13 +43,11 @@ def download(wanted, environ):
     _all(fetch, jobs)
 
 
-def upload(wanted, environ):
-    # type: (Sequence[Mapping[str, str]], Mapping[str, str]) -> None
+def upload(wanted: Sequence[Mapping[str, str]], environ: Mapping[str, str]) -> None:
     """Puts each path at its URI: as a tar.gz, or every file of it where the URI ends in `/`."""
     s3 = S3(environ)
 
-    def send(one):
-        # type: (Mapping[str, str]) -> None
+    def send(one: Mapping[str, str]) -> None:
         bucket, key = _place(one["uri"])
         if key.endswith("/"):
             for path in _files(one["path"]):
@@ -60,22 +59,23 @@ def upload(wanted, environ):
     _all(send, list(wanted))
 
 
-def archive(directory):
-    # type: (str) -> bytes
+def archive(directory: str) -> bytes:
     """A tar.gz of a directory's content, as SageMaker makes model.tar.gz; the same bytes for the same content."""
     import gzip  # noqa: PLC0415 - only at the end of a job that uploads
     import io  # noqa: PLC0415 - see above
     import tarfile  # noqa: PLC0415 - see above
 
     raw = io.BytesIO()
-    with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, compresslevel=3) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+    with (
+        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, compresslevel=3) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
         for path in sorted(_files(directory)):
             tar.add(path, arcname=os.path.relpath(path, directory), filter=_plain)
     return raw.getvalue()
 
 
-def _plain(member):
-    # type: (Any) -> Any
+def _plain(member: Any) -> Any:
     """A member without what only says who ran where and when."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
@@ -83,33 +83,28 @@ def _plain(member):
     return member
 
 
-def _files(directory):
-    # type: (str) -> List[str]
+def _files(directory: str) -> list[str]:
     return [os.path.join(top, name) for top, _, names in os.walk(directory) for name in names]
 
 
-def _place(uri):
-    # type: (str) -> Tuple[str, str]
+def _place(uri: str) -> tuple[str, str]:
     bucket, _, key = uri[len("s3://") :].partition("/")
     return bucket, key
 
 
-def _below(directory, name):
-    # type: (str, str) -> str
+def _below(directory: str, name: str) -> str:
     path = os.path.normpath(os.path.join(directory, name))
     if not path.startswith(directory.rstrip("/") + "/"):
         raise ShimError("the object name %r leads out of %s" % (name, directory), contract.EXIT_CONFIG)
     return path
 
 
-def _all(work, jobs):
-    # type: (Callable[[Any], None], List[Any]) -> None
+def _all(work: Callable[[Any], None], jobs: list[Any]) -> None:
     """Does every job, several at a time. The first error is raised when all threads are done."""
     pending = list(reversed(jobs))
-    errors = []  # type: List[BaseException]
+    errors: list[BaseException] = []
 
-    def run():
-        # type: () -> None
+    def run() -> None:
         while pending and not errors:
             try:
                 job = pending.pop()

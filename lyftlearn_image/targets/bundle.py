@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What the shim is to make true. The last three are for Kubernetes, where no service moves data.
+    """What the shim is to make true. The last four are for Kubernetes, where no service moves data.
 
+    `mounted` are paths of files that the platform mounts by itself; the shim only observes them.
     `downloads` and `uploads` are pairs of a path in the container and an S3 URI. An upload's URI that ends in `/` is
     a prefix that gets every file below the path; any other gets a tar.gz of the path's content.
     """
@@ -35,6 +36,7 @@ class Bundle:
     hyperparameters: Mapping[str, JsonValue] = field(default_factory=dict)
     files: Mapping[str, ConfigFile] = field(default_factory=dict)
     channels: Mapping[str, str] = field(default_factory=dict)
+    mounted: tuple[str, ...] = ()
     downloads: tuple[tuple[str, str], ...] = ()
     uploads: tuple[tuple[str, str], ...] = ()
 
@@ -53,6 +55,7 @@ def to_bytes(bundle: Bundle) -> bytes:
         "hyperparameters": dict(bundle.hyperparameters),
         "files": [_file(path, file) for path, file in sorted(bundle.files.items())],
         "channels": dict(bundle.channels),
+        "mounted": list(bundle.mounted),
         "downloads": [{"path": path, "uri": uri} for path, uri in bundle.downloads],
         "uploads": [{"path": path, "uri": uri} for path, uri in bundle.uploads],
     }

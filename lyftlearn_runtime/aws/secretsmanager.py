@@ -1,5 +1,7 @@
 """AWS Secrets Manager: GetSecretValue."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json
@@ -11,13 +13,12 @@ from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Mapping
+    from collections.abc import Mapping
 
 _SERVICE = "secretsmanager"
 
 
-def get(name, environ):
-    # type: (str, Mapping[str, str]) -> str
+def get(name: str, environ: Mapping[str, str]) -> str:
     """The current text of a secret."""
     found = credentials.find(environ)
     base = client.endpoint(_SERVICE, environ)
@@ -33,20 +34,23 @@ def get(name, environ):
     try:
         status, answer = client.request("POST", base + "/", signed, body, environ)
     except ShimError as error:
-        raise ShimError("aws-sm://%s: %s" % (name, error.message), error.exit_code)
+        raise ShimError("aws-sm://%s: %s" % (name, error.message), error.exit_code) from None
     return _value(name, status, answer)
 
 
-def _value(name, status, answer):
-    # type: (str, int, bytes) -> str
+def _value(name: str, status: int, answer: bytes) -> str:
     try:
         document = json.loads(answer.decode("utf-8"))
     except ValueError:
-        raise ShimError("aws-sm://%s: Secrets Manager's answer is not JSON (status %d)" % (name, status), contract.EXIT_UNAVAILABLE)
+        raise ShimError(
+            "aws-sm://%s: Secrets Manager's answer is not JSON (status %d)" % (name, status), contract.EXIT_UNAVAILABLE
+        ) from None
     if status == 200:
         text = document.get("SecretString")
         return text if text is not None else base64.b64decode(document["SecretBinary"]).decode("utf-8", "surrogateescape")
     kind = str(document.get("__type", "")).rpartition("#")[2] or "status %d" % status
     if "AccessDenied" in kind or "UnrecognizedClient" in kind or status == 403:
-        raise ShimError("aws-sm://%s: %s; the job's role needs secretsmanager:GetSecretValue" % (name, kind), contract.EXIT_ACCESS_DENIED)
+        raise ShimError(
+            "aws-sm://%s: %s; the job's role needs secretsmanager:GetSecretValue" % (name, kind), contract.EXIT_ACCESS_DENIED
+        )
     raise ShimError("aws-sm://%s: %s; check the name and the region" % (name, kind), contract.EXIT_UNAVAILABLE)

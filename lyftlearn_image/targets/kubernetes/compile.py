@@ -32,7 +32,7 @@ def compile_job(workload: Workload, launch: Launch) -> Compiled:
     """The Job and, before it, the ConfigMaps that it mounts; the launch bundle in S3 where no ConfigMap can hold it."""
     outputs = _outputs(workload, launch)
     mounted, by_shim = _divide_files(workload.files)
-    data = bundle.to_bytes(_bundle(workload, launch, outputs, by_shim))
+    data = bundle.to_bytes(_bundle(workload, launch, outputs, mounted, by_shim))
     config_maps = [
         _config_map(
             f"{launch.job_name}-{_short(directory)}",
@@ -62,7 +62,13 @@ def compile_job(workload: Workload, launch: Launch) -> Compiled:
     return Compiled("kubernetes", "Job", (*config_maps, job), objects, outputs)
 
 
-def _bundle(workload: Workload, launch: Launch, outputs: Mapping[str, str], files: Mapping[str, ConfigFile]) -> bundle.Bundle:
+def _bundle(
+    workload: Workload,
+    launch: Launch,
+    outputs: Mapping[str, str],
+    mounted: Mapping[str, Mapping[str, ConfigFile]],
+    files: Mapping[str, ConfigFile],
+) -> bundle.Bundle:
     is_training = workload.kind == "training"
     below = "/opt/ml/input/data" if is_training else f"{contract.PROCESSING_DIR}/input"
     paths = {"model": "/opt/ml/model", "output": "/opt/ml/output/data"} if is_training else _processing_paths(workload, launch)
@@ -73,6 +79,7 @@ def _bundle(workload: Workload, launch: Launch, outputs: Mapping[str, str], file
         hyperparameters=workload.hyperparameters,
         files=files,
         channels=workload.channels,
+        mounted=tuple(path for inside in mounted.values() for path in inside),
         downloads=tuple((f"{below}/{name}", uri) for name, uri in sorted(workload.channels.items())),
         uploads=tuple((paths[name], uri) for name, uri in sorted(outputs.items())),
     )
