@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -76,10 +76,20 @@ def _index(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str)
 
 
 def _invalid(error: ValidationError, model: type[BaseModel], lines: Mapping[KeyPath, int], name: str) -> InvalidInputError:
-    problems = error.errors()
+    problems = _without_consequences(error.errors())
     told = [_problem(problem, model, lines, name) for problem in problems]
     what = told[0][0] if len(told) == 1 else f"{name} has {len(told)} errors:\n" + "\n".join(f"  {t[1]}: {t[0]}" for t in told)
     return InvalidInputError(what, where=told[0][1], hint=told[0][2])
+
+
+def _without_consequences(problems: list[Any]) -> list[Any]:
+    """The errors without those that only say that a list is too short because its items had errors."""
+    places = [one["loc"] for one in problems]
+    return [
+        one
+        for one in problems
+        if one["type"] != "too_short" or not any(place[: len(one["loc"])] == one["loc"] != place for place in places)
+    ]
 
 
 def _problem(problem: Any, model: type[BaseModel], lines: Mapping[KeyPath, int], name: str) -> tuple[str, str, str]:
@@ -113,5 +123,12 @@ def _keys_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]
     current: Any = model
     for part in location:
         field = getattr(current, "model_fields", {}).get(part)
-        current = field.annotation if field else None
-    return [field.alias or key for key, field in getattr(current, "model_fields", {}).items()]
+        current = field.annotation if field else _inside(current)
+    found = next((one for one in (current, *get_args(current)) if hasattr(one, "model_fields")), None)
+    return [field.alias or key for key, field in found.model_fields.items()] if found else []
+
+
+def _inside(container: Any) -> Any:
+    """What a list, a tuple or a mapping holds: its last type argument that is one."""
+    arguments = [one for one in get_args(container) if one is not Ellipsis]
+    return arguments[-1] if arguments else None

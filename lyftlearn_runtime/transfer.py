@@ -66,12 +66,10 @@ def archive(directory: str) -> bytes:
     import tarfile  # noqa: PLC0415 - see above
 
     raw = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, compresslevel=3) as packed,
-        tarfile.open(fileobj=packed, mode="w") as tar,
-    ):
-        for path in sorted(_files(directory)):
-            tar.add(path, arcname=os.path.relpath(path, directory), filter=_plain)
+    with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, compresslevel=3) as packed:  # noqa: SIM117 - one `with` of two needs Python 3.9
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for path in sorted(_files(directory)):
+                tar.add(path, arcname=os.path.relpath(path, directory), filter=_plain)
     return raw.getvalue()
 
 

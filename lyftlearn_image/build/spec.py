@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -112,3 +112,8 @@ def load_spec(class_name: str, images_dir: Path) -> ImageSpec:
     if spec.name != class_name:
         raise InvalidInputError(f"`name` is {spec.name}, the folder {class_name}", where=str(path), hint="Make them the same.")
     return spec
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of an image.yaml, for editors."""
+    return ImageSpec.model_json_schema()

@@ -25,7 +25,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "build": ("lyftlearn_image.cli.build:build", "Build the image of a class."),
     "engine": ("lyftlearn_image.cli.build:engine", "Find a Docker engine, or install and start one."),
     "parity": ("lyftlearn_image.cli.parity:parity", "Run scripts on both targets and compare what they do."),
-    "completion": ("lyftlearn_image.cli.main:completion", "Print the shell completion script."),
+    "completion": ("lyftlearn_image.cli.main:completion", "Print the completion script of SHELL."),
 }
 
 
