@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 import tempfile
+import warnings
 
 import joblib
 import numpy as np
@@ -31,8 +32,6 @@ print("the user has a name:", bool(getpass.getuser()))
 print("home is writable:", os.access(pathlib.Path.home(), os.W_OK))
 
 model = MLPClassifier((64, 32), max_iter=300, tol=0, n_iter_no_change=1000, random_state=0)
-import warnings
-
 warnings.filterwarnings("ignore", category=UserWarning)
 model.fit(X, y)
 

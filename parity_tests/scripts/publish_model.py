@@ -1,4 +1,4 @@
-"""Trains a spam-like classifier and publishes it to the team's registry bucket with boto3's default credentials."""
+"""Trains a digit classifier and publishes it to the team's registry bucket with boto3's default credentials."""
 
 import io
 import json
