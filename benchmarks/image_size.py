@@ -1,7 +1,7 @@
 """The size of the `lyftlearn` image beside what one would write otherwise: the goal is half.
 
 The other has one stage on the same base, the same locked packages, and what such Dockerfiles keep: `build-essential`,
-Python's headers, apt's lists and pip's cache. Both are built here, with the same engine.
+Python's headers, what apt recommends beside them, apt's lists and pip's cache. Both are built here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lyftlearn_image.build.spec import find_images_dir, load_spec
 OTHERWISE = """\
 FROM {base}
 RUN apt-get update && \\
-    apt-get install -y --no-install-recommends {packages}
+    apt-get install -y {packages}
 RUN python3 -m venv /opt/venv
 COPY {lock} /tmp/requirements.txt
 RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf \\

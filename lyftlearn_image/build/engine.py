@@ -239,5 +239,7 @@ def _await_ready(
         time.sleep(_POLL_S)
     with daemon.log.open("rb") as log:
         log.seek(log_before)
-        end = log.read().decode(errors="replace").strip().splitlines()[-_LOG_LINES:]
+        lines = log.read().decode(errors="replace").strip().splitlines()
+    # An engine that goes down says a lot about its own order; the reason is not among the infos.
+    end = [line for line in lines if "level=info" not in line][-_LOG_LINES:]
     raise UnavailableError(problem, where="\n".join([f"{daemon.log}:", *end]), hint="Its last lines say why.")

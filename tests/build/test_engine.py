@@ -111,6 +111,7 @@ def test_an_engine_that_cannot_start_shows_the_end_of_its_log(
     assert "exit code 1" in caught.value.what
     assert "error initializing graphdriver" in caught.value.where
     assert "earlier start" not in caught.value.where
+    assert "level=info" not in caught.value.where
 
 
 def test_an_engine_that_docker_host_names_is_never_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
