@@ -31,11 +31,11 @@ def without_docker_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dockerd on PATH that runs in a network namespace of its own: two in one would take each other's bridge away."""
+    """A dockerd on PATH with a network and mounts of its own: two in one would take each other's bridge away."""
     folder = tmp_path / "bin"
     folder.mkdir()
     wrapper = folder / "dockerd"
-    wrapper.write_text(f'#!/bin/sh\nexec unshare --net {shutil.which("dockerd")} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nexec unshare --net --mount {shutil.which("dockerd")} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
