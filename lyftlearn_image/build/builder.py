@@ -207,7 +207,7 @@ def _failure(image: str, output: BuildOutput, log: Path) -> BuildError:
     if step and not lines:
         lines = [step.detail]
     text = "\n".join(lines)
-    hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text)), "All that the build said is in the log named above.")
+    hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text)), "The log has all that the build said.")
     what = f"building {image} failed" + (f" in step {_shortened(step)}" if step else "")
     return BuildError(what, where="\n".join([str(log), *(f"    {line}" for line in lines)]), hint=hint)
 
