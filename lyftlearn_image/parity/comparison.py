@@ -29,7 +29,7 @@ def compare_runs(case: Case, left: Run, right: Run, containers: Containers, imag
         rule = case.streams.get("stdout" if name == "stdout" else "stderr", _TEXT)
         streams.append(Comparison(name, rule.compare, comparator(rule.compare)(mine, theirs, rule, tools), rule.tolerance))
     comparisons = (
-        _compare_ends(left, right),
+        _compare_ends(case, left, right),
         *streams,
         compare_metrics(left.metrics, right.metrics),
         *compare_artifacts(case.outputs, tools),
@@ -38,10 +38,14 @@ def compare_runs(case: Case, left: Run, right: Run, containers: Containers, imag
     return accept(comparisons, case.accept, datetime.now(UTC).date())
 
 
-def _compare_ends(left: Run, right: Run) -> Comparison:
+def _compare_ends(case: Case, left: Run, right: Run) -> Comparison:
+    """Exit codes and statuses, with each other and with the exit code that the case expects."""
     differences = []
     if left.exit_code != right.exit_code:
         differences.append(Difference("exit code", str(left.exit_code), str(right.exit_code)))
+    elif case.exit_code is not None and left.exit_code != case.exit_code:
+        detail = f"both ended alike, and the case expects {case.exit_code}"
+        differences.append(Difference("exit code", str(left.exit_code), str(right.exit_code), detail))
     if left.status != right.status:
         differences.append(Difference("status", left.status.value, right.status.value))
     return Comparison("exit status", "exit status", tuple(differences))

@@ -43,6 +43,9 @@ class Case(_Model):
     stop_when: Annotated[str, AfterValidator(_regex)] | None = Field(
         default=None, description="Regular expression; the job is stopped when a line of its stdout matches."
     )
+    exit_code: int | None = Field(
+        default=0, description="What both runs must end with, so that two equal failures are no parity; null for any."
+    )
     outputs: dict[str, Rule] = Field(
         default={}, description="Artifact pattern, such as `model/*.npy` → rule; first match wins."
     )

@@ -66,27 +66,31 @@ def validate_request(action: str, request: Mapping[str, Any]) -> None:
 def _breaches(shape: Shape, value: Any, path: str) -> Iterator[str]:
     """What botocore's own validator does not look at: upper bounds, patterns, enums; depth first."""
     described: Any = shape
-    bounds = described.metadata
     if shape.type_name == "structure":
         for name, inner in value.items():
             yield from _breaches(described.members[name], inner, f"{path}.{name}" if path else name)
     elif shape.type_name == "list":
-        yield from _counted(len(value), bounds, path, "items")
+        yield from _counted(len(value), described.metadata, path, "items")
         for position, inner in enumerate(value):
             yield from _breaches(described.member, inner, f"{path}[{position}]")
     elif shape.type_name == "map":
-        yield from _counted(len(value), bounds, path, "entries")
+        yield from _counted(len(value), described.metadata, path, "entries")
         for key, inner in value.items():
             yield from _breaches(described.key, key, f"{path} key {key[:40]!r}")
             yield from _breaches(described.value, inner, f"{path}.{key[:40]}")
-    elif shape.type_name == "string":
-        yield from _counted(len(value), bounds, path, "characters")
-        if described.enum and value not in described.enum:
-            yield f"{path}: {value!r:.80} is none of {', '.join(described.enum)[:300]}"
-        elif not _pattern(bounds).fullmatch(value):
-            yield f"{path}: {value!r:.80} does not match {bounds['pattern']}"
+    else:
+        yield from _scalar_breaches(described, value, path)
+
+
+def _scalar_breaches(shape: Any, value: Any, path: str) -> Iterator[str]:
+    if shape.type_name == "string":
+        yield from _counted(len(value), shape.metadata, path, "characters")
+        if shape.enum and value not in shape.enum:
+            yield f"{path}: {value!r:.80} is none of {', '.join(shape.enum)[:300]}"
+        elif not _pattern(shape.metadata).fullmatch(value):
+            yield f"{path}: {value!r:.80} does not match {shape.metadata['pattern']}"
     elif shape.type_name in ("integer", "long", "float", "double"):
-        yield from _counted(value, bounds, path, "")
+        yield from _counted(value, shape.metadata, path, "")
 
 
 def _counted(count: float, bounds: Mapping[str, Any], path: str, unit: str) -> Iterator[str]:

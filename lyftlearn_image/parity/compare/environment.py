@@ -42,8 +42,8 @@ def compare_environment(left: Mapping[str, Any] | None, right: Mapping[str, Any]
     """All differences of two observations; a missing observation is one that counts."""
     if left is None or right is None:
         there = ("observed" if left is not None else None), ("observed" if right is not None else None)
-        differences = () if left is right else (Difference("", *there, "the shim wrote no observation on one side"),)
-        return Comparison("environment", "environment", differences)
+        missing = Difference("", *there, "the shim wrote no observation; does the image start with it?")
+        return Comparison("environment", "environment", (missing,))
     return Comparison("environment", "environment", tuple(_explained(one) for one in _compare(left, right, "")))
 
 

@@ -31,6 +31,7 @@ STOP_GRACE_S = 120
 _DEFAULT_RUNTIME_S = 24 * 3600
 # Of /opt/ml/output/failure and of /opt/ml/output/message (API reference, FailureReason and ExitMessage).
 _REASON_CHARACTERS = 1024
+_NOT_UTF8 = "ClientError: /opt/ml/output/message is not UTF-8"
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,13 @@ class SageMakerEmulator:
         observation = read_observation(artifacts)
         startup = None if observation is None else observation["observed_at"] - ended.started_at
         ran = ended.finished_at - ended.started_at
+        message = _training_reason(job, ended, watch) if is_training else _exit_message(job)
         return Run(
             target=self.name,
             job_name=job.name,
-            status=_status(ended, watch),
+            status=_status(ended, watch) if message is not None else Status.FAILED,
             exit_code=ended.exit_code,
-            reason=_training_reason(job, ended, watch) if is_training else _exit_message(job),
+            reason=_NOT_UTF8 if message is None else message,
             stdout=workspace / "stdout",
             stderr=workspace / "stderr",
             artifacts=artifacts,
@@ -163,7 +165,7 @@ class SageMakerEmulator:
         spec = self._spec(name, app["ImageUri"], app, cluster["InstanceType"], environment, mounts, default=None)
         return _Job(name, arn, spec, host, _max_runtime(request), uploads)
 
-    def _spec(  # noqa: PLR0913 - what a container of either kind of job is made from
+    def _spec(  # noqa: PLR0913, PLR0917 - what a container of either kind of job is made from
         self, name: str, image: str, said: Mapping[str, Any], instance_type: str, environment: Mapping[str, str],
         mounts: list[Mount], *, default: tuple[str, ...] | None,
     ) -> ContainerSpec:  # fmt: skip
@@ -229,12 +231,12 @@ def _training_reason(job: _Job, ended: ContainerExit, watch: Watch) -> str:
     return f"AlgorithmError: {told[:_REASON_CHARACTERS]}, exit code: {ended.exit_code}"[:_REASON_CHARACTERS]
 
 
-def _exit_message(job: _Job) -> str:
-    """ExitMessage: /opt/ml/output/message, which must be UTF-8 (API reference, ProcessingJob ExitMessage)."""
+def _exit_message(job: _Job) -> str | None:
+    """ExitMessage: /opt/ml/output/message. None when it is not UTF-8, which fails the job (API reference, ExitMessage)."""
     path = job.host / "output" / "message"
     if not path.is_file():
         return ""
     try:
         return path.read_bytes().decode("utf-8")[:_REASON_CHARACTERS]
     except UnicodeDecodeError:
-        return "ClientError: /opt/ml/output/message is not UTF-8"
+        return None

@@ -15,7 +15,7 @@ _BURSTABLE = {"ml.t3.medium": (2, 4), "ml.t3.large": (2, 8), "ml.t3.xlarge": (4,
 
 
 def size_of(instance_type: str) -> tuple[int, int]:
-    """vCPUs and GiB of an instance type. UnsupportedError that names the known families for any other."""
+    """The vCPUs and GiB of an instance type. UnsupportedError that names the known families for any other."""
     if instance_type in _BURSTABLE:
         return _BURSTABLE[instance_type]
     prefix, _, rest = instance_type.partition(".")

@@ -53,7 +53,9 @@ COPY entrypoints/ /opt/lyftlearn/bin/
 COPY lyftlearn_runtime/ /opt/lyftlearn/lyftlearn_runtime/
 COPY manifest.py image-facts.json /opt/lyftlearn/
 ARG SOURCE_DATE_EPOCH=0
-RUN chmod 0755 /opt/lyftlearn/bin/*; \
+# Whatever umask the builder has: no user of the image may change what starts every container.
+RUN chmod -R u=rwX,go=rX /opt/lyftlearn; \
+    chmod 0755 /opt/lyftlearn/bin/*; \
     /usr/bin/python3 -I -S -m compileall -q --invalidation-mode unchecked-hash /opt/lyftlearn/lyftlearn_runtime; \
     /usr/bin/python3 -I /opt/lyftlearn/manifest.py; \
     rm /opt/lyftlearn/manifest.py /opt/lyftlearn/image-facts.json
