@@ -65,8 +65,7 @@ def _build_image(suite: Suite, *, quiet: bool) -> None:
     """Builds the suite's image from its directory; nothing is built when nothing changed."""
     if suite.build is None:
         return
-    from lyftlearn_image.build.builder import build_directory  # noqa: PLC0415 - only a suite with `build` needs it
+    from lyftlearn_image.build import builder, progress  # noqa: PLC0415 - only a suite with `build` needs it
 
-    built = build_directory(suite.build, suite.image)
-    if built.was_built and not quiet:
-        click.echo(f"built {built.image} in {built.duration_s:.1f} s", err=True)
+    with progress.open_progress(quiet=quiet) as shown:
+        builder.build_directory(suite.build, suite.image, progress=shown)

@@ -26,7 +26,21 @@ def compare(left: Path, right: Path, rule: Rule, tools: Tools) -> tuple[Differen
         mine, theirs = _read(left), _read(right)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         return (Difference("", left.name, right.name, f"not a table that can be read: {error}"),)
+    if left.suffix != ".parquet":
+        theirs = _with_numbers_as(theirs, mine)
+        mine = _with_numbers_as(mine, theirs)
     return bounded(_compare_tables(mine, theirs, rule))
+
+
+def _with_numbers_as(table: Any, other: Any) -> Any:
+    """A CSV's table whose integers are floats where the other side's are: `1` and `1.0` are one number in a text file."""
+    import pyarrow as pa  # noqa: PLC0415 - see compare()
+
+    for position, field in enumerate(table.schema):
+        index = other.schema.get_field_index(field.name)
+        if index >= 0 and pa.types.is_integer(field.type) and pa.types.is_floating(other.schema.field(index).type):
+            table = table.set_column(position, field.name, table.column(position).cast(pa.float64()))
+    return table
 
 
 def _compare_tables(left: Any, right: Any, rule: Rule) -> Iterator[Difference]:

@@ -22,12 +22,19 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     if [ -s /run/secrets/pip-conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip-conf; fi; \
     /opt/installer/bin/pip --python /opt/venv/bin/python install -q --no-compile --require-hashes --only-binary :all: \
       -r /opt/requirements.lock
-# Out goes what no job imports: test suites (not numpy.testing), headers, static libraries. Bytecode is made here once,
+# Out goes what no job imports: test suites (not numpy.testing), headers, static libraries, botocore's examples, and the
+# copies that pyarrow's wheel has of its own libraries, for a wheel has no links. Bytecode is made here once,
 # for otherwise every container compiles at each start, in a place that it may not write to.
 RUN packages=/opt/venv/lib/python3.11/site-packages; \
     find "$packages" -depth -type d \( -path '*/tests' -o -path '*/pyarrow/include' -o -path '*/numpy/*/include' \) -exec rm -rf {} +; \
     find "$packages" -type f \( -name '*.a' -o -name '*.pxd' -o -name '*.pyx' -o -name '*.pyi' -o -name '*.h' -o -name '*.hpp' \) -delete; \
-    /opt/venv/bin/python -m compileall -q -j 0 /opt/venv/lib; \
+    find "$packages" -type f -name examples-1.json -delete; \
+    for name in pyarrow/libarrow_python pyarrow/libarrow_python_flight pyarrow/libarrow_python_parquet_encryption; do \
+      for copy in "$packages/$name".so.*; do \
+        if cmp -s "$packages/$name.so" "$copy"; then ln -s -f "$(basename "$name").so" "$copy"; fi; \
+      done; \
+    done; \
+    /opt/venv/bin/python -m compileall -q -j 0 -x site-packages/pip/ /opt/venv/lib; \
     chgrp -R 0 /opt/venv; \
     chmod -R g=u /opt/venv
 

@@ -1,0 +1,11 @@
+"""Every measurement, one after the other: `make bench`."""
+
+from __future__ import annotations
+
+import runpy
+
+MODULES = ("cli_start", "shim_start", "writing_reports", "demo", "rebuild", "image_size")
+
+for module in MODULES:
+    print(f"== {module}", flush=True)
+    runpy.run_module(f"benchmarks.{module}", run_name="__main__")
