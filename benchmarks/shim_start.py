@@ -11,7 +11,9 @@ GOAL_MS = 60
 PROGRAM = """
 import json, statistics, subprocess, time
 def run(argv):
-    started = time.perf_counter(); subprocess.run(argv, check=True, stderr=subprocess.DEVNULL); return time.perf_counter() - started
+    started = time.perf_counter()
+    subprocess.run(argv, check=True, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - started
 bare, shim = [], []
 for _ in range(30):
     bare.append(run(["/usr/bin/python3", "-c", "pass"]))

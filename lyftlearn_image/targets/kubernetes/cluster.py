@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # A hostname has at most 63 characters (kubernetes/kubernetes pkg/kubelet/util/util_linux.go, recorded in pods, case 14).
 _HOSTNAME_LENGTH = 63
@@ -66,11 +68,11 @@ class Pod:
 
     @property
     def name(self) -> str:
-        """metadata.name"""
+        """The pod's metadata.name."""
         return str(self.metadata["name"])
 
     def namespace(self, cluster: Cluster) -> str:
-        """metadata.namespace, else the cluster's."""
+        """The pod's metadata.namespace, else the cluster's."""
         return str(self.metadata.get("namespace") or cluster.namespace)
 
     def hostname(self) -> str:
@@ -102,7 +104,8 @@ class Pod:
         simple = {
             "metadata.name": self.name, "metadata.namespace": self.namespace(cluster), "metadata.uid": self.uid,
             "spec.nodeName": cluster.node_name, "spec.serviceAccountName": self.spec.get("serviceAccountName") or "default",
-            "status.hostIP": cluster.node_ip, "status.hostIPs": cluster.node_ip, "status.podIP": self.ip, "status.podIPs": self.ip,
+            "status.hostIP": cluster.node_ip, "status.hostIPs": cluster.node_ip,
+            "status.podIP": self.ip, "status.podIPs": self.ip,
         }  # fmt: skip
         if path in simple:
             return str(simple[path])

@@ -175,7 +175,7 @@ class KubernetesEmulator:
         log.chmod(0o666)
         return log
 
-    def _spec(  # noqa: PLR0913 - what a container is made from
+    def _spec(  # noqa: PLR0913, PLR0917 - what a container is made from
         self,
         pod: Pod,
         container: Mapping[str, Any],

@@ -97,7 +97,7 @@ def _from_source(source: Mapping[str, Any], objects: Objects) -> Iterator[tuple[
         yield from ((prefix + key, value.decode("utf-8", "replace")) for key, value in sorted((values or {}).items()))
 
 
-def _value(  # noqa: PLR0913 - everything that a variable may refer to
+def _value(  # noqa: PLR0913, PLR0917 - everything that a variable may refer to
     entry: Mapping[str, Any],
     container: Mapping[str, Any],
     pod: Pod,

@@ -85,7 +85,7 @@ def refuse_unknown(manifest: Mapping[str, Any]) -> None:
 
 
 def _pod(spec: Mapping[str, Any], path: str) -> Iterator[str]:
-    effective = {key: value for key, value in spec.items() if key not in ("containers",)}
+    effective = {key: value for key, value in spec.items() if key != "containers"}
     # What is not said has a default; these two defaults are not implemented, so they must be said.
     for key in ("restartPolicy", "automountServiceAccountToken", "enableServiceLinks"):
         if key not in spec:
