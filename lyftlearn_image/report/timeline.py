@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PHASES = ("prepare", "startup", "script", "collect")
 _MOST_TICKS = 6
+# Below a clock's resolution there is nothing to draw.
+_SHORTEST_S = 1e-9
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ class Scale:
 
 def scale_of(runs: Sequence[Run]) -> Scale:
     """A scale on which all these runs fit, with round ticks."""
-    longest = max((total_s(run) for run in runs), default=0.0) or 1.0
+    longest = max((total_s(run) for run in runs), default=0.0)
+    if longest < _SHORTEST_S:
+        longest = 1.0
     step = _round_step(longest / _MOST_TICKS)
     end = math.ceil(longest / step - 1e-9) * step
     return Scale(end, tuple(step * index for index in range(round(end / step) + 1)))

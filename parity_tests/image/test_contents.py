@@ -83,7 +83,10 @@ def test_the_venv_has_no_headers_static_libraries_or_test_suites(as_root: Starte
 
 
 def test_every_module_of_the_venv_is_compiled(as_root: Started) -> None:
-    """Otherwise a container compiles at every start, in a place where a restricted pod may not keep the result."""
+    """Otherwise a container compiles at every start, in a place where a restricted pod may not keep the result.
+
+    pip is left out: no job imports it, and its bytecode would be 10 MB.
+    """
     program = """
 import importlib.util, pathlib, sys
 site = pathlib.Path(sys.argv[1])
@@ -93,7 +96,7 @@ print(len(list(site.rglob("*.py"))), *missing)
     site = "/opt/venv/lib/python3.11/site-packages"
     count, *missing = as_root.host.check_output("/opt/venv/bin/python -c %s %s", program, site).split()
     assert int(count) > 1000
-    assert [path for path in missing if "/bad" not in path and "py2" not in path] == []
+    assert [path for path in missing if "/site-packages/pip/" not in path] == []
 
 
 def test_nothing_new_is_setuid_or_setgid(as_root: Started) -> None:
