@@ -182,6 +182,11 @@ class Containers:
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
 
+    def image_user(self, image: str) -> str:
+        """What an image's USER says, "" where it says nothing. RunError when the engine has no such image."""
+        with _engine_errors(f"looking for the image {image}"):
+            return str(self._client.images.get(image).attrs["Config"].get("User") or "")
+
     def _remove_containers(self) -> None:
         for container in self._client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self.run_id}"}):
             with contextlib.suppress(Exception):

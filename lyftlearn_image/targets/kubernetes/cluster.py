@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 
 # A hostname has at most 63 characters (kubernetes/kubernetes pkg/kubelet/util/util_linux.go, recorded in pods, case 14).
 _HOSTNAME_LENGTH = 63
+# The API gives a bound token a year, whatever is asked for, for clients that do not reload it (recorded in pods, case 06).
+_TOKEN_LIFETIME_S = 31536000
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,24 @@ class Pod:
             lines += ["", "# Entries added by HostAliases."]
             lines += ["\t".join([one["ip"], *one.get("hostnames", ())]) for one in aliases]
         return "\n".join(lines) + "\n"
+
+    def token(self, cluster: Cluster, audience: str | None = None, lifetime_s: int | None = None) -> bytes:
+        """A ServiceAccount token with the claims of a real one (recorded in pods, case 06), and no valid signature."""
+        namespace, account = self.namespace(cluster), str(self.spec.get("serviceAccountName") or "default")
+        now = int(time.time())
+        claims = {
+            "aud": [audience or f"https://kubernetes.default.svc.{cluster.domain}"],
+            "exp": now + (lifetime_s or _TOKEN_LIFETIME_S), "iat": now, "nbf": now,
+            "iss": f"https://kubernetes.default.svc.{cluster.domain}", "jti": str(uuid.uuid4()),
+            "kubernetes.io": {
+                "namespace": namespace, "node": {"name": cluster.node_name, "uid": self.uid},
+                "pod": {"name": self.name, "uid": self.uid}, "serviceaccount": {"name": account, "uid": self.uid},
+                "warnafter": now + 3607,
+            },
+            "sub": f"system:serviceaccount:{namespace}:{account}",
+        }  # fmt: skip
+        parts = [{"alg": "none", "typ": "JWT"}, claims]
+        return b".".join([*(base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=") for one in parts), b"none"])
 
     def field(self, path: str, cluster: Cluster) -> str:
         """A value of the downward API."""

@@ -13,7 +13,7 @@ from lyftlearn_image.targets.kubernetes import fields
 from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.targets.kubernetes.compile import compile_job
 from lyftlearn_image.targets.kubernetes.environment import ConfigError, expand, of_manifests, variables
-from lyftlearn_image.targets.kubernetes.manifest import check_objects
+from lyftlearn_image.targets.kubernetes.manifest import check_objects, check_size
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
 from lyftlearn_image.targets.kubernetes.volumes import Volumes
 from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_GRACE_S = 30
 _NO_DEADLINE_S = 10 * 365 * 24 * 3600
 TERMINATION_LOG = "/dev/termination-log"
+SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
 _TERMINATION_BYTES = 4096
 # FallbackToLogsOnError: the last 80 lines, of them the last 2048 bytes (kubernetes pkg/kubelet/container/runtime.go).
 _FALLBACK_LINES, _FALLBACK_BYTES = 80, 2048
@@ -120,6 +121,7 @@ class KubernetesEmulator:
         Raises ConfigError for what leaves a pod in CreateContainerConfigError or ContainerCreating.
         """
         fields.refuse_unknown(manifest)
+        check_size(manifest)
         check_objects(others)
         pod = Pod(manifest["metadata"], manifest["spec"], self._network.allocate_ip())
         container = manifest["spec"]["containers"][0]
@@ -127,7 +129,15 @@ class KubernetesEmulator:
         known = of_manifests(list(others))
         memory = ((container.get("resources") or {}).get("limits") or {}).get("memory")
         memory_bytes = int(parse_quantity(memory)) if memory else None
-        volumes = Volumes(workspace, known, security.get("fsGroup"), memory_bytes)
+        volumes = Volumes(
+            workspace,
+            known,
+            security.get("fsGroup"),
+            memory_bytes,
+            user=(container.get("securityContext") or {}).get("runAsUser", security.get("runAsUser")),
+            field=lambda path: pod.field(path, self._cluster),
+            token=lambda source: pod.token(self._cluster, source.get("audience"), source.get("expirationSeconds")),
+        )
         watch = Watch(stop, on_line)
         try:
             for volume in manifest["spec"].get("volumes") or ():
@@ -152,7 +162,7 @@ class KubernetesEmulator:
                 return watch.wait(running, max_runtime_s=deadline_s or _NO_DEADLINE_S, grace_s=grace)
         except RunError as error:
             # Not found, not executable, a file as workingDir: always 128, StartError (recorded in pods, case 16).
-            if "OCI runtime" not in error.where:
+            if not any(text in error.where for text in ("OCI runtime", "Cannot mkdir")):
                 raise
             for path in (stdout, stderr):
                 path.touch()
@@ -197,9 +207,16 @@ class KubernetesEmulator:
         ]
         capabilities = security.get("capabilities") or {}
         fqdn = pod.fqdn(self._cluster) if pod.spec.get("setHostnameAsFQDN") else None
-        system = [Mount(f"/etc/{name}", workspace / name) for name in ("hosts", "hostname", "resolv.conf")]
+        read_only = bool(security.get("readOnlyRootFilesystem"))
+        # The kubelet mounts hosts writable; the other two are the runtime's, and read-only where the root is (case 16).
+        names = {"hosts": False, "hostname": read_only, "resolv.conf": read_only}
+        system = [Mount(f"/etc/{name}", workspace / name, read_only=fixed) for name, fixed in names.items()]
         message = Mount(container.get("terminationMessagePath") or TERMINATION_LOG, workspace / "termination-log")
         mounts = [volumes.mount(mount) for mount in container.get("volumeMounts") or ()]
+        if pod.spec.get("automountServiceAccountToken") is not False:
+            token = pod.token(self._cluster)
+            directory = volumes.service_account(pod.namespace(self._cluster), token)
+            mounts.append(Mount(SERVICE_ACCOUNT_DIR, directory, read_only=True))
         entrypoint, command = _argv(container, known)
         return ContainerSpec(
             image=container["image"],
@@ -214,7 +231,7 @@ class KubernetesEmulator:
             network=self._network.name,
             ip=pod.ip,
             hostname=fqdn or pod.hostname(),
-            read_only=bool(security.get("readOnlyRootFilesystem")),
+            read_only=read_only,
             cap_add=tuple(capabilities.get("add") or ()),
             cap_drop=tuple(capabilities.get("drop") or ()),
             security_opt=_security_options(security),
@@ -229,7 +246,7 @@ class KubernetesEmulator:
 
         Without runAsGroup the GID is that of the image's passwd row, else 0 (recorded in pods, case 13).
         """
-        configured = str(self._containers.client.images.get(image).attrs["Config"].get("User") or "")
+        configured = self._containers.image_user(image)
         name, _, group = configured.partition(":")
         user = security.get("runAsUser")
         if security.get("runAsNonRoot"):

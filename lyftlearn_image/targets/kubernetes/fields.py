@@ -24,7 +24,7 @@ INEFFECTIVE: Mapping[str, str] = {
 }
 _METADATA = {"name", "namespace", "labels", "annotations"}
 _POD = {
-    "restartPolicy": ("Never",), "automountServiceAccountToken": (False,), "enableServiceLinks": (False,), "containers": None,
+    "restartPolicy": ("Never",), "automountServiceAccountToken": None, "enableServiceLinks": None, "containers": None,
     "terminationGracePeriodSeconds": None, "securityContext": None, "volumes": None, "hostname": None, "subdomain": None,
     "setHostnameAsFQDN": None, "hostAliases": None, "dnsConfig": None, "dnsPolicy": ("ClusterFirst",),
     "serviceAccountName": None, "activeDeadlineSeconds": None,
@@ -51,11 +51,15 @@ _NESTED: Mapping[str, set[str]] = {
     "configMapRef": {"name", "optional"},
     "secretRef": {"name", "optional"},
     "volumeMounts": {"name", "mountPath", "readOnly", "subPath"},
-    "volumes": {"name", "configMap", "secret", "emptyDir"},
+    "volumes": {"name", "configMap", "secret", "emptyDir", "projected"},
+    "projected": {"sources", "defaultMode"},
+    "sources": {"configMap", "secret", "downwardAPI", "serviceAccountToken"},
+    "downwardAPI": {"items"},
+    "serviceAccountToken": {"audience", "expirationSeconds", "path"},
     "configMap": {"name", "items", "defaultMode", "optional"},
-    "secret": {"secretName", "items", "defaultMode", "optional"},
+    "secret": {"secretName", "name", "items", "defaultMode", "optional"},
     "emptyDir": {"medium", "sizeLimit"},
-    "items": {"key", "path", "mode"},
+    "items": {"key", "path", "mode", "fieldRef"},
     "dnsConfig": {"nameservers", "searches", "options"},
     "options": {"name", "value"},
     "hostAliases": {"ip", "hostnames"},
@@ -86,10 +90,9 @@ def refuse_unknown(manifest: Mapping[str, Any]) -> None:
 
 def _pod(spec: Mapping[str, Any], path: str) -> Iterator[str]:
     effective = {key: value for key, value in spec.items() if key != "containers"}
-    # What is not said has a default; these two defaults are not implemented, so they must be said.
-    for key in ("restartPolicy", "automountServiceAccountToken", "enableServiceLinks"):
-        if key not in spec:
-            yield f"{path}.{key} (its default)"
+    # What is not said has a default, and restarting is not implemented. Service links need Services, which are refused.
+    if "restartPolicy" not in spec:
+        yield f"{path}.restartPolicy (its default, Always)"
     yield from _known(effective, _POD, path)
     for key in ("securityContext", "volumes", "dnsConfig", "hostAliases"):
         if spec.get(key):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,18 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _NAME_LENGTH = 253
+# etcd's default request limit (etcd.io/docs, "System limits").
+OBJECT_BYTES = 1572864
+
+
+def check_size(manifest: Mapping[str, Any]) -> None:
+    """Raises InvalidInputError for an object that etcd refuses (recorded in pods, case 17: 2 MB is too large)."""
+    size = len(json.dumps(manifest))
+    if size > OBJECT_BYTES:
+        raise InvalidInputError(
+            f"{manifest['kind']} {manifest['metadata']['name']} has {size} bytes: request is too large",
+            hint=f"An object has at most {OBJECT_BYTES} bytes; put what is large into files in S3.",
+        )
 
 
 def check_objects(manifests: list[Mapping[str, Any]]) -> None:

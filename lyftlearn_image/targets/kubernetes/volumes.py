@@ -5,10 +5,11 @@ Source: kubernetes/kubernetes pkg/volume/util/atomic_writer.go, and pods of a re
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,13 @@ from lyftlearn_image.targets.kubernetes.environment import ConfigError
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lyftlearn_image.targets.kubernetes.environment import Objects
 
 _DEFAULT_MODE = 0o644
+# Nobody answers at the API's address, so nobody can be verified with it.
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nbm8gY2x1c3Rlcg==\n-----END CERTIFICATE-----\n"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - where a secret never reaches a disk
 
 
@@ -34,9 +37,13 @@ class Volumes:
     objects: Objects
     fs_group: int | None
     memory_limit_bytes: int | None
-    _made: list[Path] = field(default_factory=list)
-    _by_name: dict[str, Path | Mount] = field(default_factory=dict)
-    _read_only: set[str] = field(default_factory=set)
+    # What a projected volume asks of the pod: its one UID, a value of a field, a token for a source.
+    user: int | None
+    field: Callable[[str], str]
+    token: Callable[[Mapping[str, Any]], bytes]
+    _made: list[Path] = dataclasses.field(default_factory=list)
+    _by_name: dict[str, Path | Mount] = dataclasses.field(default_factory=dict)
+    _read_only: set[str] = dataclasses.field(default_factory=set)
 
     def make(self, volume: Mapping[str, Any]) -> None:
         """Lays one volume of the pod out."""
@@ -48,6 +55,8 @@ class Volumes:
         if "configMap" in volume:
             source = volume["configMap"]
             self._by_name[name] = self._config(name, source, source["name"], self.objects.config_maps, in_memory=False)
+        elif "projected" in volume:
+            self._by_name[name] = self._projected(name, volume["projected"])
         else:
             source = volume["secret"]
             self._by_name[name] = self._config(name, source, source["secretName"], self.objects.secrets, in_memory=True)
@@ -66,11 +75,34 @@ class Volumes:
                 inside = (
                     volume / sub_path
                     if mount["name"] not in self._read_only
-                    else self._directory(f"sub-{mount['name']}", 0o755)
+                    else self._directory(f"sub-{mount['name']}", 0o777)
                 )
                 inside.mkdir(parents=True, exist_ok=True)
             return Mount(target, inside, read_only)
         return Mount(target, volume, read_only)
+
+    def service_account(self, namespace: str, token: bytes) -> Path:
+        """The ServiceAccount directory: token, ca.crt, namespace on a tmpfs (recorded in pods, cases 01 and 06).
+
+        The token is 0644 for root, 0600 and the user's own where all containers share a UID; fsGroup may read it.
+        """
+        top = self._in_memory("service-account")
+        files = {
+            "ca.crt": (_CERTIFICATE, 0o644),
+            "namespace": (namespace.encode(), 0o644),
+            "token": (token, 0o644 if self.user is None else 0o600),
+        }
+        self._write_atomically(top, files)
+        self._own_token(top / "token", self.user)
+        return top
+
+    def _own_token(self, link: Path, user: int | None) -> None:
+        """Gives a token to the containers' one UID, and fsGroup the right to read it."""
+        if user is not None or self.fs_group is not None:
+            path = link.resolve()
+            os.chown(path, user or 0, -1)
+            path.chmod(0o600 if self.fs_group is None else 0o640)
+            os.chown(link, user or 0, -1, follow_symlinks=False)
 
     def remove(self) -> None:
         """Removes what is not below the workspace."""
@@ -102,6 +134,32 @@ class Volumes:
         if content is None and not source.get("optional"):
             raise ConfigError(f"volume {name!r}: {'secret' if in_memory else 'configmap'} {object_name!r} not found")
         top = self._in_memory(name) if in_memory else self._directory(name, 0o777)
+        self._write_atomically(top, self._chosen(name, source, content, int(source.get("defaultMode") or _DEFAULT_MODE)))
+        return top
+
+    def _projected(self, name: str, volume: Mapping[str, Any]) -> Path:
+        """ConfigMaps, Secrets, fields of the pod and tokens in one directory, on a tmpfs."""
+        files: dict[str, tuple[bytes, int]] = {}
+        mode = int(volume.get("defaultMode") or _DEFAULT_MODE)
+        for source in volume["sources"]:
+            for kind, known in (("configMap", self.objects.config_maps), ("secret", self.objects.secrets)):
+                if kind in source:
+                    files.update(self._chosen(name, source[kind], known.get(source[kind]["name"]), mode))
+            for item in source.get("downwardAPI", {}).get("items", ()):
+                files[item["path"]] = (self.field(item["fieldRef"]["fieldPath"]).encode(), int(item.get("mode") or mode))
+            if "serviceAccountToken" in source:
+                files[source["serviceAccountToken"]["path"]] = (self.token(source["serviceAccountToken"]), mode)
+        top = self._in_memory(name)
+        self._write_atomically(top, files)
+        for source in volume["sources"]:
+            if "serviceAccountToken" in source:
+                self._own_token(top / source["serviceAccountToken"]["path"], self.user)
+        return top
+
+    def _chosen(
+        self, name: str, source: Mapping[str, Any], content: Mapping[str, bytes] | None, default_mode: int
+    ) -> dict[str, tuple[bytes, int]]:
+        """Path → content and mode of the keys that a source names, or of all."""
         files = {}
         items = source.get("items")
         for item in items if items is not None else [{"key": key, "path": key} for key in content or {}]:
@@ -109,12 +167,8 @@ class Volumes:
                 if source.get("optional"):
                     continue
                 raise ConfigError(f"volume {name!r} references non-existent key {item['key']!r}")
-            files[item["path"]] = (
-                (content or {})[item["key"]],
-                int(item.get("mode") or source.get("defaultMode") or _DEFAULT_MODE),
-            )
-        self._write_atomically(top, files)
-        return top
+            files[item["path"]] = ((content or {})[item["key"]], int(item.get("mode") or default_mode))
+        return files
 
     def _write_atomically(self, top: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
         """Files in a timestamped directory, `..data` links to it, and each first part of a path links through `..data`."""
@@ -128,8 +182,9 @@ class Volumes:
             place.write_bytes(content)
             self._own(place, mode)
         if self.fs_group is not None:
-            os.chown(directory, -1, self.fs_group)
-            directory.chmod(0o2755)
+            for below in (directory, *(path for path in directory.rglob("*") if path.is_dir())):
+                os.chown(below, -1, self.fs_group)
+                below.chmod(0o2755)
             os.chown(top, -1, self.fs_group)
             top.chmod(top.stat().st_mode & 0o1777 | 0o2000)
         (top / "..data").symlink_to(stamp)
