@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
-from typing import TYPE_CHECKING, Any
+import sys
+import unicodedata
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lyftlearn_image.errors import InvalidInputError
 
@@ -13,33 +16,43 @@ if TYPE_CHECKING:
 
     from botocore.model import ServiceModel, Shape
 
+# The longest part of a wrong value that an error shows.
+_SHOWN_CHARACTERS = 80
+_SHOWN_LINE_CHARACTERS = 500
+_SHOWN_CHOICES = 6
+# Of a pattern: a named class, an escape, a bracket expression as a whole, or a bare dot.
+_PATTERN_PART = re.compile(r"\\p\{(?P<named>\w+)\}|\\.|(?P<bracket>\[(?:\\.|[^\]\\])*\])|(?P<dot>\.)", re.DOTALL)
+# A dot stops at these in the model's regular expressions (ECMA 262, with Java's U+0085); Python's stops at \n alone.
+_ANY_CHARACTER = "[^\\n\\r\\x85\\u2028\\u2029]"
+
+
+class MapLimits(NamedTuple):
+    """Of a string map of a request: how many entries, and how long and of which form a key and a value may be."""
+
+    entries: int
+    key_characters: int
+    value_characters: int
+    key_pattern: re.Pattern[str]
+    value_pattern: re.Pattern[str]
+
 
 @functools.cache
-def _service() -> ServiceModel:
-    import botocore.loaders  # noqa: PLC0415 - 200 ms, for the verbs that compile or run
-    import botocore.model  # noqa: PLC0415 - see above
-
-    loaded = botocore.loaders.Loader().load_service_model("sagemaker", "service-2")
-    return botocore.model.ServiceModel(loaded, "sagemaker")
-
-
-def map_limits(action: str, member: str) -> tuple[int, int, int, re.Pattern[str], re.Pattern[str]]:
-    """Of a string map of a request: most entries, longest key, longest value, and both patterns."""
+def map_limits(action: str, member: str) -> MapLimits:
+    """The limits of the map `member` of the action's request, such as `CreateTrainingJob` and `Environment`."""
     shape: Any = _service().operation_model(action).input_shape
     field = shape.members[member]
     key, value = field.key.metadata, field.value.metadata
-    entries = int(field.metadata["max"])
-    return entries, int(key["max"]), int(value["max"]), _pattern(key), _pattern(value)
+    return MapLimits(int(field.metadata["max"]), int(key["max"]), int(value["max"]), _pattern(key), _pattern(value))
 
 
 def fits(action: str, member: str, values: Mapping[str, str]) -> bool:
     """Whether the API takes this map as it is."""
-    entries, longest_key, longest_value, key_pattern, value_pattern = map_limits(action, member)
-    return len(values) <= entries and all(
-        len(key) <= longest_key
-        and len(value) <= longest_value
-        and key_pattern.fullmatch(key)
-        and value_pattern.fullmatch(value)
+    limits = map_limits(action, member)
+    return len(values) <= limits.entries and all(
+        len(key) <= limits.key_characters
+        and len(value) <= limits.value_characters
+        and limits.key_pattern.fullmatch(key)
+        and limits.value_pattern.fullmatch(value)
         for key, value in values.items()
     )
 
@@ -51,59 +64,96 @@ def validate_request(action: str, request: Mapping[str, Any]) -> None:
     """
     from botocore.validate import ParamValidator  # noqa: PLC0415 - see _service()
 
-    shape = _service().operation_model(action).input_shape
-    if shape is None:  # pragma: no cover - every action that is used here has parameters
-        return
+    shape: Any = _service().operation_model(action).input_shape
     report = ParamValidator().validate(dict(request), shape)
-    breaches = [report.generate_report()] if report.has_errors() else list(_breaches(shape, request, ""))
+    breaches = [*report.generate_report().splitlines(), *_breaches(shape, request, "")]
     if breaches:
-        told = "\n".join(f"  {breach}" for breach in breaches)
+        told = "\n".join(f"  {breach[:_SHOWN_LINE_CHARACTERS]}" for breach in breaches)
         raise InvalidInputError(
             f"{action} would be refused:\n{told}", hint="These are the limits of the installed botocore model."
         )
 
 
+@functools.cache
+def _service() -> ServiceModel:
+    import botocore.loaders  # noqa: PLC0415 - 200 ms, for the verbs that compile or run
+    import botocore.model  # noqa: PLC0415 - see above
+
+    loaded = botocore.loaders.Loader().load_service_model("sagemaker", "service-2")
+    return botocore.model.ServiceModel(loaded, "sagemaker")
+
+
 def _breaches(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    """What botocore's own validator does not look at: upper bounds, patterns, enums; depth first."""
+    """What botocore's own validator does not look at: upper bounds, patterns, enums; depth first.
+
+    What has the wrong type or an unknown name is the validator's to tell, and passed over here.
+    """
     described: Any = shape
-    if shape.type_name == "structure":
+    if shape.type_name == "structure" and isinstance(value, dict):
         for name, inner in value.items():
-            yield from _breaches(described.members[name], inner, f"{path}.{name}" if path else name)
-    elif shape.type_name == "list":
-        yield from _counted(len(value), described.metadata, path, "items")
+            if name in described.members:
+                yield from _breaches(described.members[name], inner, f"{path}.{name}" if path else name)
+    elif shape.type_name == "list" and isinstance(value, list | tuple):
+        yield from _too_many(len(value), described, path, "items")
         for position, inner in enumerate(value):
             yield from _breaches(described.member, inner, f"{path}[{position}]")
-    elif shape.type_name == "map":
-        yield from _counted(len(value), described.metadata, path, "entries")
+    elif shape.type_name == "map" and isinstance(value, dict):
+        yield from _too_many(len(value), described, path, "entries")
         for key, inner in value.items():
-            yield from _breaches(described.key, key, f"{path} key {key[:40]!r}")
-            yield from _breaches(described.value, inner, f"{path}.{key[:40]}")
-    else:
-        yield from _scalar_breaches(described, value, path)
+            shown = str(key)[:_SHOWN_CHARACTERS]
+            yield from _breaches(described.key, key, f"{path} key {shown!r}")
+            yield from _breaches(described.value, inner, f"{path}.{shown}")
+    elif shape.type_name == "string" and isinstance(value, str):
+        yield from _string_breaches(described, value, path)
+    elif shape.type_name in ("integer", "long", "float", "double") and isinstance(value, int | float):
+        yield from _too_many(value, described, path, "")
 
 
-def _scalar_breaches(shape: Any, value: Any, path: str) -> Iterator[str]:
-    if shape.type_name == "string":
-        yield from _counted(len(value), shape.metadata, path, "characters")
-        if shape.enum and value not in shape.enum:
-            yield f"{path}: {value!r:.80} is none of {', '.join(shape.enum)[:300]}"
-        elif not _pattern(shape.metadata).fullmatch(value):
-            yield f"{path}: {value!r:.80} does not match {shape.metadata['pattern']}"
-    elif shape.type_name in ("integer", "long", "float", "double"):
-        yield from _counted(value, shape.metadata, path, "")
+def _string_breaches(shape: Any, value: str, path: str) -> Iterator[str]:
+    yield from _too_many(len(value), shape, path, "characters")
+    shown = repr(value[:_SHOWN_CHARACTERS])
+    if shape.enum and value not in shape.enum:
+        nearest = difflib.get_close_matches(value, shape.enum, n=_SHOWN_CHOICES, cutoff=0)
+        yield f"{path}: {shown} is none of the {len(shape.enum)} choices; nearest: {', '.join(nearest)}"
+    elif not _pattern(shape.metadata).fullmatch(value):
+        yield f"{path}: {shown} does not match {shape.metadata['pattern']}"
 
 
-def _counted(count: float, bounds: Mapping[str, Any], path: str, unit: str) -> Iterator[str]:
-    if "max" in bounds and count > bounds["max"]:
-        yield f"{path}: {count} {unit}".rstrip() + f", at most {bounds['max']}"
-    if "min" in bounds and count < bounds["min"]:
-        yield f"{path}: {count} {unit}".rstrip() + f", at least {bounds['min']}"
+def _too_many(count: float, shape: Any, path: str, unit: str) -> Iterator[str]:
+    if "max" in shape.metadata and count > shape.metadata["max"]:
+        yield f"{path}: {count} {unit}".rstrip() + f", at most {shape.metadata['max']}"
 
 
 def _pattern(bounds: Mapping[str, Any]) -> re.Pattern[str]:
-    # The model writes Java's character classes; these two are the ones that Python spells otherwise.
-    text = str(bounds.get("pattern", r"[\S\s]*")).replace(r"\p{L}", r"^\W\d_").replace(r"\p{N}", r"\d")
-    try:
-        return re.compile(text)
-    except re.error:
-        return re.compile(r"[\S\s]*")
+    return _translate(str(bounds.get("pattern", r"[\S\s]*")))
+
+
+@functools.cache
+def _translate(pattern: str) -> re.Pattern[str]:
+    r"""A pattern of the model as Python's: `.`, \w and \d as ECMA has them, \p classes and surrogate pairs spelt out."""
+    # One shape writes the characters beyond U+FFFF as Java does, by their surrogates.
+    pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+    return re.compile(_PATTERN_PART.sub(_translate_part, pattern), re.ASCII)
+
+
+def _translate_part(part: re.Match[str]) -> str:
+    if part["named"]:
+        return f"[{_named_class(part['named'])}]"
+    if part["bracket"]:
+        return re.sub(r"\\p\{(\w+)\}", lambda named: _named_class(named[1]), part["bracket"])
+    return _ANY_CHARACTER if part["dot"] else part[0]
+
+
+@functools.cache
+def _named_class(name: str) -> str:
+    r"""The inside of a bracket expression for Java's \p{name}: `Alnum` (ASCII), or a general category such as `L`."""
+    if name == "Alnum":
+        return "a-zA-Z0-9"
+    runs: list[list[int]] = []
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.category(chr(code)).startswith(name):
+            if runs and runs[-1][1] == code - 1:
+                runs[-1][1] = code
+            else:
+                runs.append([code, code])
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in runs)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
+import shutil
 import tarfile
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.errors import InvalidInputError, RunError
+from lyftlearn_image.errors import InvalidInputError, RunError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
@@ -17,48 +20,81 @@ if TYPE_CHECKING:
 
 def split(uri: str) -> tuple[str, str]:
     """Bucket and key of an S3 URI."""
-    if not uri.startswith("s3://"):
-        raise InvalidInputError(f"{uri} is no S3 URI", hint="Write it as s3://bucket/key")
     bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
+        raise InvalidInputError(f"{uri} is no S3 URI", hint="Write it as s3://bucket/key")
     return bucket, key
 
 
+def keys_below(s3: S3Client, uri: str) -> list[str]:
+    """Every key that begins with the prefix, in S3's order."""
+    bucket, prefix = split(uri)
+    with _s3_errors(f"listing {uri}"):
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+
 def download_prefix(s3: S3Client, uri: str, into: Path) -> int:
-    """Copies every object below a prefix into a directory; the number of objects."""
+    """Copies every object below a prefix into a directory; the number of files.
+
+    A key that ends in `/` is a folder's marker and no file. Raises InvalidInputError for keys that cannot be files side
+    by side (`a` and `a/b`) or that lead out of the directory.
+    """
     bucket, prefix = split(uri)
     into.mkdir(parents=True, exist_ok=True)
-    count = 0
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for item in page.get("Contents", []):
-            name = item["Key"].removeprefix(prefix).lstrip("/") or item["Key"].rpartition("/")[2]
-            if item["Key"].endswith("/"):
-                continue
-            path = into / name
-            if not path.resolve().is_relative_to(into.resolve()):
-                raise RunError(f"the object {item['Key']} leads out of its directory", where=uri)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read())
-            count += 1
-    return count
+    files = [key for key in keys_below(s3, uri) if not key.endswith("/")]
+    for key in files:
+        name = key.removeprefix(prefix).lstrip("/") or key.rpartition("/")[2]
+        if ".." in PurePosixPath(name).parts:
+            raise InvalidInputError(f"the object {key} leads out of its directory", where=uri, hint="Rename the object.")
+        try:
+            (into / name).parent.mkdir(parents=True, exist_ok=True)
+            with _s3_errors(f"reading s3://{bucket}/{key}"), (into / name).open("xb") as file:
+                shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file)
+        except OSError as error:
+            raise InvalidInputError(
+                f"the object {key} cannot be written as a file: {error.strerror}",
+                where=uri,
+                hint="Of two keys such as `a` and `a/b`, only one can be a file.",
+            ) from None
+    return len(files)
 
 
-def upload_directory(s3: S3Client, directory: Path, uri: str) -> None:
-    """Copies every regular file of a directory below a prefix. Links are not followed, as SageMaker has it."""
+def upload_directory(s3: S3Client, directory: Path, uri: str) -> list[str]:
+    """Copies every regular file of a directory below a prefix; the keys. Links are not followed, as SageMaker has it."""
     bucket, prefix = split(uri)
-    for path in sorted(directory.rglob("*")):
+    keys = []
+    for path in sorted(directory.rglob("*")) if _is_directory(directory) else ():
         if path.is_file() and not path.is_symlink():
-            key = f"{prefix.rstrip('/')}/{path.relative_to(directory).as_posix()}"
-            s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+            key = f"{prefix.rstrip('/')}/{path.relative_to(directory).as_posix()}".lstrip("/")
+            with path.open("rb") as file, _s3_errors(f"writing s3://{bucket}/{key}"):
+                s3.put_object(Bucket=bucket, Key=key, Body=file)
+            keys.append(key)
+    return keys
+
+
+def sync_directory(s3: S3Client, directory: Path, uri: str, known: Collection[str]) -> None:
+    """Uploads a directory's files, and deletes those of the `known` keys that are no file of it any more."""
+    bucket, _ = split(uri)
+    kept = upload_directory(s3, directory, uri)
+    for key in sorted(set(known) - set(kept)):
+        with _s3_errors(f"deleting s3://{bucket}/{key}"):
+            s3.delete_object(Bucket=bucket, Key=key)
 
 
 def upload_archive(s3: S3Client, directory: Path, uri: str) -> None:
-    """Packs a directory's content as tar.gz and puts it at `uri`."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=3) as archive:
-        for path in sorted(directory.iterdir()):
-            archive.add(path, arcname=path.name)
+    """Packs a directory's content as tar.gz and puts it at `uri`; nothing when there is no content."""
     bucket, key = split(uri)
-    s3.put_object(Bucket=bucket, Key=key, Body=packed.getvalue())
+    content = sorted(directory.iterdir()) if _is_directory(directory) else []
+    if not content:
+        return
+    with tempfile.TemporaryFile(dir=directory.parent) as packed:
+        with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=3) as archive:
+            for path in content:
+                archive.add(path, arcname=path.name)
+        packed.seek(0)
+        with _s3_errors(f"writing {uri}"):
+            s3.put_object(Bucket=bucket, Key=key, Body=packed)
 
 
 def collect(s3: S3Client, outputs: Mapping[str, str], into: Path) -> dict[str, Path]:
@@ -69,18 +105,77 @@ def collect(s3: S3Client, outputs: Mapping[str, str], into: Path) -> dict[str, P
         directory.mkdir(parents=True, exist_ok=True)
         if uri.endswith("/"):
             download_prefix(s3, uri, directory)
-        else:
-            _unpack(s3, uri, directory)
+        elif uri.removeprefix("s3://").partition("/")[2] in keys_below(s3, uri):
+            _download_archive(s3, uri, directory)
         found[name] = directory
     return found
 
 
-def _unpack(s3: S3Client, uri: str, into: Path) -> None:
+def _download_archive(s3: S3Client, uri: str, into: Path) -> None:
     bucket, key = split(uri)
+    with tempfile.TemporaryFile(dir=into) as packed:
+        with _s3_errors(f"reading {uri}"):
+            shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], packed)
+        packed.seek(0)
+        try:
+            with tarfile.open(fileobj=packed, mode="r:gz") as archive:
+                _unpack(archive, into)
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise RunError(f"the archive cannot be unpacked: {error}", where=uri) from None
+
+
+def _unpack(archive: tarfile.TarFile, into: Path) -> None:
+    """Files and directories first, links last, so that nothing is ever written through a link.
+
+    What is neither a file nor a directory becomes a text file that says what it is: a device, a link that leads out of
+    the archive or to nothing. So it can be compared, and nobody reads this machine's files through it. (tarfile's own
+    "data" filter came with Python 3.11.4; Debian 12 has 3.11.2.)
+    """
+    links: list[tuple[Path, str]] = []
+    for member in archive:
+        path = into / member.name
+        if member.name.startswith("/") or ".." in PurePosixPath(member.name).parts:
+            raise RunError(f"the archive's member {member.name} leads out of it")
+        if member.isdir():
+            path.mkdir(parents=True, exist_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.issym():
+            links.append((path, member.linkname))
+        elif (content := archive.extractfile(member)) is not None:
+            with path.open("xb") as file:
+                shutil.copyfileobj(content, file)
+        else:
+            path.write_text(f"special file of tar type {member.type!r}\n", encoding="utf-8")
+    for path, target in links:
+        path.symlink_to(target)
+    # All links are judged before the first is replaced: one may lead through another.
+    for path, target in [link for link in links if not _leads_inside(link[0], into)]:
+        path.unlink()
+        path.write_text(f"symbolic link to {target}\n", encoding="utf-8", errors="surrogateescape")
+
+
+def _leads_inside(link: Path, directory: Path) -> bool:
     try:
-        data = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except s3.exceptions.NoSuchKey:
-        return
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-        # "data" refuses absolute paths, links that lead out, and devices.
-        archive.extractall(into, filter="data")
+        return link.resolve(strict=True).is_relative_to(directory.resolve())
+    except (OSError, RuntimeError):  # it leads to nothing, or round and round
+        return False
+
+
+def _is_directory(path: Path) -> bool:
+    """Whether it is a directory itself: a script may put a link to anywhere in its place, or remove it."""
+    return path.is_dir() and not path.is_symlink()
+
+
+@contextlib.contextmanager
+def _s3_errors(doing: str) -> Iterator[None]:
+    """Turns boto3's errors into ours."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - 200 ms, for the verbs that run
+
+    try:
+        yield
+    except ClientError as error:
+        told: Any = error.response.get("Error", {})
+        raise InvalidInputError(f"{doing}: {told.get('Code')}", where=str(told.get("Message"))) from None
+    except BotoCoreError as error:
+        raise UnavailableError(f"{doing}: S3 does not answer", where=str(error)[:200]) from None

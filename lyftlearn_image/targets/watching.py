@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -36,8 +37,10 @@ class Watch:
         if self._on_line:
             self._on_line(line)
 
-    def wait(self, running: RunningContainer, *, max_runtime_s: float, grace_s: int) -> ContainerExit:
-        """How it ended. A stop, or the end of its time, is SIGTERM and after `grace_s` SIGKILL."""
+    def wait(
+        self, running: RunningContainer, *, max_runtime_s: float, grace_s: int, stop_signal: str = "SIGTERM"
+    ) -> ContainerExit:
+        """How it ended. A stop, or the end of its time, is `stop_signal` and after `grace_s` SIGKILL."""
         deadline = time.monotonic() + max_runtime_s
         while True:
             tick = _TICK_S if self._stop and not self.stopped else max(0.0, deadline - time.monotonic())
@@ -45,10 +48,10 @@ class Watch:
                 return ended
             if self._matched.is_set() and not self.stopped:
                 self.stopped = True
-                running.stop(grace_s)
+                _stop(running, grace_s, stop_signal)
             elif time.monotonic() >= deadline and not self.timed_out and not self.stopped:
                 self.timed_out = True
-                running.stop(grace_s)
+                _stop(running, grace_s, stop_signal)
             if self.stopped or self.timed_out:
                 return self._end(running)
 
@@ -60,11 +63,33 @@ class Watch:
         return ended
 
 
+def _stop(running: RunningContainer, grace_s: int, stop_signal: str) -> None:
+    if stop_signal == "SIGTERM":
+        running.stop(grace_s)
+        return
+    with contextlib.suppress(RunError):  # it may have ended in this very moment
+        running.signal(stop_signal)
+    if running.wait(grace_s) is None:
+        running.stop(0)
+
+
 def read_observation(artifacts: Mapping[str, Path]) -> dict[str, Any] | None:
-    """The realised environment that the shim left among a run's artifacts, None when it left none."""
+    """The realised environment that the shim left among a run's artifacts, None when it left none.
+
+    Raises RunError when the script has made something else of it.
+    """
     for path in (artifacts.get("output", None), artifacts.get("lyftlearn", None)):
         for candidate in (path / ".lyftlearn" / "observation.json", path / "observation.json") if path else ():
             if candidate.is_file():
-                document: dict[str, Any] = json.loads(candidate.read_text(encoding="utf-8", errors="surrogateescape"))
-                return document
+                return _observation(candidate)
     return None
+
+
+def _observation(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or not isinstance(document.get("observed_at"), int | float):
+        raise RunError("the observation of the environment is not the shim's: the script changed it", where=str(path))
+    return document

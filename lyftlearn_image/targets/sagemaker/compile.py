@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets import bundle, limits
 from lyftlearn_image.targets.target import Compiled
 from lyftlearn_runtime import contract
@@ -16,6 +18,8 @@ TRAINING = "CreateTrainingJob"
 PROCESSING = "CreateProcessingJob"
 INPUT_DIR = f"{contract.PROCESSING_DIR}/input"
 OBSERVATION_OUTPUT = "lyftlearn"
+# An output's name becomes a part of its S3 prefix, and a directory on this machine.
+_OUTPUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VOLUME_GB = 30
 
 
@@ -52,6 +56,11 @@ def _training(workload: Workload, launch: Launch) -> Compiled:
 def _processing(workload: Workload, launch: Launch) -> Compiled:
     environment, _, objects = _divide(workload, launch, PROCESSING, contract.PROCESSING_OBSERVATION)
     paths = dict(workload.outputs) or {"output": f"{contract.PROCESSING_DIR}/output"}
+    if unusable := [name for name in paths if name == OBSERVATION_OUTPUT or not _OUTPUT_NAME.fullmatch(name)]:
+        raise InvalidInputError(
+            f"the workload {workload.name} has an output named {', '.join(unusable)}",
+            hint=f"Use letters, digits, `.`, `_` and `-`, beginning with a letter or digit, and not `{OBSERVATION_OUTPUT}`.",
+        )
     if launch.observe_key:
         paths[OBSERVATION_OUTPUT] = contract.PROCESSING_OBSERVATION.rpartition("/")[0]
     outputs = {name: f"{launch.s3_prefix}/{launch.job_name}/{name}/" for name in paths}
@@ -78,7 +87,12 @@ def _divide(
     """What goes into the request (environment, hyperparameters), and the bundle of what does not, as an S3 object."""
     own = _own_variables(workload, launch, observation)
     wanted = {**workload.environment, **workload.secrets}
-    room = limits.map_limits(action, "Environment")[0] - len(own) - 1
+    if taken := sorted(wanted.keys() & {*own, contract.BUNDLE}):
+        raise InvalidInputError(
+            f"the workload {workload.name} sets {', '.join(taken)}, which the request needs for itself",
+            hint="Use the workload's own fields (`program`, `arguments`), or another name.",
+        )
+    room = limits.map_limits(action, "Environment").entries - len(own) - 1
     kept = {name: value for name, value in wanted.items() if limits.fits(action, "Environment", {name: value})}
     kept = dict(sorted(kept.items())[:room])
     left = {name: value for name, value in wanted.items() if name not in kept}

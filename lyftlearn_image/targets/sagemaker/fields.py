@@ -10,10 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 # Path → None where it is implemented, or the reason why it has no effect in the container. `[]` is any item, `*` any key.
+# A reason holds for everything below its path. A field in neither table is refused.
+_NO_TRACKING = "experiments are tracked by the service"
+_LOCAL_DISK = "the volume is this machine's disk, and the local endpoint does not encrypt"
+_ONE_NETWORK = "there is one host: no traffic between containers"
 _COMMON = {
     "RoleArn": "the local endpoint takes any identity",
     "Tags": "tags are for the account, not for the container",
-    "ExperimentConfig": "experiments are tracked by the service",
+    "ExperimentConfig": _NO_TRACKING,
 }
 TRAINING: Mapping[str, str | None] = {
     **_COMMON,
@@ -24,22 +28,31 @@ TRAINING: Mapping[str, str | None] = {
     "AlgorithmSpecification.TrainingInputMode": None,
     "AlgorithmSpecification.ContainerEntrypoint[]": None,
     "AlgorithmSpecification.ContainerArguments[]": None,
-    "AlgorithmSpecification.MetricDefinitions[].Name": "the service reads metrics from the log",
-    "AlgorithmSpecification.MetricDefinitions[].Regex": "the service reads metrics from the log",
+    "AlgorithmSpecification.MetricDefinitions": "the service reads metrics from the log",
+    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "the service reads metrics from the log",
     "InputDataConfig[].ChannelName": None,
     "InputDataConfig[].ContentType": None,
+    "InputDataConfig[].CompressionType": None,
+    "InputDataConfig[].RecordWrapperType": None,
     "InputDataConfig[].InputMode": None,
     "InputDataConfig[].DataSource.S3DataSource.S3DataType": None,
     "InputDataConfig[].DataSource.S3DataSource.S3Uri": None,
     "InputDataConfig[].DataSource.S3DataSource.S3DataDistributionType": None,
     "OutputDataConfig.S3OutputPath": None,
-    "OutputDataConfig.KmsKeyId": "the local endpoint does not encrypt",
+    "OutputDataConfig.CompressionType": None,
+    "OutputDataConfig.KmsKeyId": _LOCAL_DISK,
     "ResourceConfig.InstanceType": None,
     "ResourceConfig.InstanceCount": None,
-    "ResourceConfig.VolumeSizeInGB": "the volume is this machine's disk",
+    "ResourceConfig.VolumeSizeInGB": _LOCAL_DISK,
+    "ResourceConfig.VolumeKmsKeyId": _LOCAL_DISK,
     "StoppingCondition.MaxRuntimeInSeconds": None,
+    "StoppingCondition.MaxPendingTimeInSeconds": "no job waits for capacity here",
+    "RetryStrategy": "only errors of the service are retried",
     "CheckpointConfig.S3Uri": None,
     "CheckpointConfig.LocalPath": None,
+    "EnableNetworkIsolation": None,
+    "EnableManagedSpotTraining": None,
+    "EnableInterContainerTrafficEncryption": _ONE_NETWORK,
 }
 PROCESSING: Mapping[str, str | None] = {
     **_COMMON,
@@ -49,6 +62,7 @@ PROCESSING: Mapping[str, str | None] = {
     "AppSpecification.ContainerEntrypoint[]": None,
     "AppSpecification.ContainerArguments[]": None,
     "ProcessingInputs[].InputName": None,
+    "ProcessingInputs[].AppManaged": None,
     "ProcessingInputs[].S3Input.S3Uri": None,
     "ProcessingInputs[].S3Input.LocalPath": None,
     "ProcessingInputs[].S3Input.S3DataType": None,
@@ -56,27 +70,40 @@ PROCESSING: Mapping[str, str | None] = {
     "ProcessingInputs[].S3Input.S3DataDistributionType": None,
     "ProcessingInputs[].S3Input.S3CompressionType": None,
     "ProcessingOutputConfig.Outputs[].OutputName": None,
+    "ProcessingOutputConfig.Outputs[].AppManaged": None,
     "ProcessingOutputConfig.Outputs[].S3Output.S3Uri": None,
     "ProcessingOutputConfig.Outputs[].S3Output.LocalPath": None,
     "ProcessingOutputConfig.Outputs[].S3Output.S3UploadMode": None,
+    "ProcessingOutputConfig.KmsKeyId": _LOCAL_DISK,
     "ProcessingResources.ClusterConfig.InstanceCount": None,
     "ProcessingResources.ClusterConfig.InstanceType": None,
-    "ProcessingResources.ClusterConfig.VolumeSizeInGB": "the volume is this machine's disk",
+    "ProcessingResources.ClusterConfig.VolumeSizeInGB": _LOCAL_DISK,
+    "ProcessingResources.ClusterConfig.VolumeKmsKeyId": _LOCAL_DISK,
     "StoppingCondition.MaxRuntimeInSeconds": None,
+    "NetworkConfig.EnableNetworkIsolation": None,
+    "NetworkConfig.EnableInterContainerTrafficEncryption": _ONE_NETWORK,
 }
 # Of the implemented fields, the values that are implemented.
-_VALUES = {
+VALUES: Mapping[str, tuple[object, ...]] = {
     "AlgorithmSpecification.TrainingInputMode": ("File", "FastFile"),
     "InputDataConfig[].InputMode": ("File", "FastFile"),
+    "InputDataConfig[].CompressionType": ("None",),
+    "InputDataConfig[].RecordWrapperType": ("None",),
     "InputDataConfig[].DataSource.S3DataSource.S3DataType": ("S3Prefix",),
     "InputDataConfig[].DataSource.S3DataSource.S3DataDistributionType": ("FullyReplicated",),
+    "OutputDataConfig.CompressionType": ("GZIP",),
     "ResourceConfig.InstanceCount": (1,),
+    "EnableNetworkIsolation": (False,),
+    "EnableManagedSpotTraining": (False,),
+    "ProcessingInputs[].AppManaged": (False,),
     "ProcessingInputs[].S3Input.S3DataType": ("S3Prefix",),
     "ProcessingInputs[].S3Input.S3InputMode": ("File",),
     "ProcessingInputs[].S3Input.S3DataDistributionType": ("FullyReplicated",),
     "ProcessingInputs[].S3Input.S3CompressionType": ("None",),
+    "ProcessingOutputConfig.Outputs[].AppManaged": (False,),
     "ProcessingOutputConfig.Outputs[].S3Output.S3UploadMode": ("EndOfJob",),
     "ProcessingResources.ClusterConfig.InstanceCount": (1,),
+    "NetworkConfig.EnableNetworkIsolation": (False,),
 }
 
 
@@ -84,12 +111,9 @@ def refuse_unknown(request: Mapping[str, Any], known: Mapping[str, str | None]) 
     """UnsupportedError that names every field, and every value, which the emulator does not implement."""
     refused = []
     for path, place, value in _leaves(request, "", ""):
-        if (
-            not any(place == field or place.startswith((f"{field}.", f"{field}[")) for field in known if known[field])
-            and place not in known
-        ):
+        if not _is_known(place, value, known):
             refused.append(path)
-        elif place in _VALUES and value not in _VALUES[place]:
+        elif place in VALUES and value not in VALUES[place]:
             refused.append(f"{path} = {value}")
     if refused:
         raise UnsupportedError(
@@ -98,15 +122,23 @@ def refuse_unknown(request: Mapping[str, Any], known: Mapping[str, str | None]) 
         )
 
 
+def _is_known(place: str, value: Any, known: Mapping[str, str | None]) -> bool:
+    if place in known:
+        return True
+    if value in ({}, []):
+        # Nothing is in it: known when something that could be in it is.
+        return any(path.startswith((f"{place}.", f"{place}[")) for path in known)
+    return any(why is not None and place.startswith((f"{path}.", f"{path}[")) for path, why in known.items())
+
+
 def _leaves(value: Any, path: str, place: str) -> Iterator[tuple[str, str, Any]]:
-    """Every leaf with its exact path and with its place in the tables."""
-    if isinstance(value, dict) and place in ("HyperParameters", "Environment"):
-        for key in value:
-            yield f"{path}.{key}", f"{place}.*", value[key]
-    elif isinstance(value, dict):
+    """Every leaf, empty containers too, with its exact path and with its place in the tables."""
+    if isinstance(value, dict) and value:
+        any_key = place in {"HyperParameters", "Environment"}
         for key, inner in value.items():
-            yield from _leaves(inner, f"{path}.{key}" if path else key, f"{place}.{key}" if place else key)
-    elif isinstance(value, list):
+            below = f"{path}.{key}" if path else key
+            yield from _leaves(inner, below, f"{place}.*" if any_key else f"{place}.{key}" if place else key)
+    elif isinstance(value, list) and value:
         for position, inner in enumerate(value):
             yield from _leaves(inner, f"{path}[{position}]", f"{place}[]")
     else:

@@ -62,9 +62,9 @@ def processing_job_config(request: Mapping[str, Any], arn: str) -> dict[str, Any
         "ProcessingInputs": [dict(one) for one in request.get("ProcessingInputs", [])],
         "ProcessingOutputConfig": {
             "Outputs": [dict(one) for one in request.get("ProcessingOutputConfig", {}).get("Outputs", [])],
-            "KmsKeyId": None,
+            "KmsKeyId": request.get("ProcessingOutputConfig", {}).get("KmsKeyId"),
         },
-        "ProcessingResources": {"ClusterConfig": {**cluster, "VolumeKmsKeyId": None}},
+        "ProcessingResources": {"ClusterConfig": {"VolumeKmsKeyId": None, **cluster}},
         "RoleArn": request["RoleArn"],
         "StoppingCondition": dict(request.get("StoppingCondition", {})),
     }

@@ -1,0 +1,112 @@
+"""A request as the emulator carries it out: what a training and a processing job have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.targets import objects
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
+    from lyftlearn_image.targets.containers import Mount
+
+# StoppingCondition.MaxRuntimeInSeconds: "The default value is 1 day" (API reference; for processing it is not documented).
+DEFAULT_RUNTIME_S = 24 * 3600
+# Of FailureReason and of ExitMessage (API reference).
+REASON_CHARACTERS = 1024
+# So many bytes hold that many characters, however long they are in UTF-8.
+START_BYTES = 4 * REASON_CHARACTERS
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account that jobs run in: what stands in their ARNs."""
+
+    region: str
+    number: str = "000000000000"
+
+    def arn(self, kind: str, name: str) -> str:
+        """The ARN of a job; `kind` is `training-job` or `processing-job`."""
+        return f"arn:aws:sagemaker:{self.region}:{self.number}:{kind}/{name}"
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """A directory that is kept the same as a prefix, deletions included; `known` are the keys that were there before."""
+
+    directory: Path
+    uri: str
+    known: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What runs, and what it sees.
+
+    `entrypoint` and `arguments` are what `docker run` is given: None leaves the image's own. `uploads` are pairs of a
+    directory of this machine and the URI where its content goes at the end: an archive, or a prefix that ends in `/`.
+    `stop_signal` is what a stop begins with.
+    """
+
+    name: str
+    image: str
+    entrypoint: tuple[str, ...] | None
+    arguments: tuple[str, ...] | None
+    instance_type: str
+    environment: Mapping[str, str]
+    mounts: tuple[Mount, ...]
+    stop_signal: str
+    max_runtime_s: int
+    uploads: tuple[tuple[Path, str], ...] = ()
+    checkpoints: Checkpoints | None = None
+
+
+def max_runtime_s(request: Mapping[str, Any]) -> int:
+    """The seconds after which the job is stopped."""
+    return int(request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S))
+
+
+def download_input(s3: S3Client, uri: str, into: Path, *, what: str) -> None:
+    """Copies the data of a channel or input.
+
+    Raises InvalidInputError when there is none, as the service does (observed: aws/amazon-sagemaker-examples#2267), and
+    when the prefix ends inside a name: the documentation does not say under which names such objects then appear.
+    """
+    _, prefix = objects.split(uri)
+    keys = objects.keys_below(s3, uri)
+    if not keys:
+        raise InvalidInputError(f"{what}: No S3 objects found under S3 URL {uri}", hint="Check the bucket and the prefix.")
+    folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
+    beside = next((key for key in keys if key != prefix and not key.startswith(folder)), None)
+    if beside is not None:
+        raise InvalidInputError(
+            f"{what}: the prefix ends inside a name; it matches {beside} too",
+            where=uri,
+            hint="End a folder's prefix with `/`.",
+        )
+    objects.download_prefix(s3, uri, into)
+
+
+def read_start(path: Path) -> bytes:
+    """The first START_BYTES of a file that the container may have written; empty for none, and for a link to anywhere."""
+    if path.is_symlink() or not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(START_BYTES)
+
+
+def argument_list(said: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    """ContainerEntrypoint or ContainerArguments of a request."""
+    return tuple(said[name]) if said.get(name) else None
+
+
+def open_to_containers(directory: Path) -> None:
+    """Lets every user of a container read what lies here, whatever the umask of this process."""
+    for path in (directory, *directory.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
