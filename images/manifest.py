@@ -1,9 +1,14 @@
-"""Writes /opt/lyftlearn/image.json: what is inside the image. Runs once, at the end of the build."""
+"""Writes /opt/lyftlearn/image.json: what is inside the image. Runs once, at the end of the build.
+
+`python manifest.py FACTS PIP_REPORT`: what image.yaml says, and what pip wrote down as it installed the wheels.
+"""
 
 import hashlib
 import json
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 HERE = Path("/opt/lyftlearn")
@@ -15,12 +20,13 @@ def debian_packages():
     return dict(sorted(line.split(" ", 1) for line in lines))
 
 
-def python_packages():
-    """Every package of the venv with its version, from its dist-info."""
+def python_packages(report):
+    """Every package that pip installed, with its version and the SHA-256 of its wheel, which the lock holds too."""
     found = {}
-    for path in Path("/opt/venv/lib").glob("python3*/site-packages/*.dist-info"):
-        name, _, version = path.name[: -len(".dist-info")].rpartition("-")
-        found[name.replace("_", "-").lower()] = version
+    for package in report["install"]:
+        name = re.sub(r"[-_.]+", "-", package["metadata"]["name"]).lower()
+        sha256 = package["download_info"]["archive_info"]["hash"].removeprefix("sha256=")
+        found[name] = {"version": package["metadata"]["version"], "sha256": sha256}
     return dict(sorted(found.items()))
 
 
@@ -33,9 +39,11 @@ def digest(top):
     return "sha256:" + total.hexdigest()
 
 
-facts = json.loads((HERE / "image-facts.json").read_text())
+facts_path, report_path = map(Path, sys.argv[1:])
+facts = json.loads(facts_path.read_text())
 facts["debian"] = debian_packages()
-facts["python"] = python_packages()
+facts["python"] = python_packages(json.loads(report_path.read_text()))
 facts["runtime"] = digest(HERE / "lyftlearn_runtime")
-facts["created"] = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+if os.environ.get("SOURCE_DATE_EPOCH"):
+    facts["created"] = int(os.environ["SOURCE_DATE_EPOCH"])  # seconds since 1970
 (HERE / "image.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")

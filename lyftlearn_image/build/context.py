@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.build.render import render
-from lyftlearn_image.build.spec import find_assets
+from lyftlearn_image.build.spec import find_assets, find_part
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.build.spec import ImageSpec
 
+# What the Dockerfile runs in the build and no image keeps.
+PROGRAMS = ("prune.py", "manifest.py")
 
-def build_context(spec: ImageSpec, images_dir: Path) -> dict[str, bytes]:
-    """Path in the context → content. Raises InvalidInputError when the lock is missing."""
+
+def build_context(spec: ImageSpec, images_dir: Path, *, bootstrapped: bool = False) -> dict[str, bytes]:
+    """Path in the context → content; `bootstrapped` as in `render`. Raises InvalidInputError when the lock is missing."""
     lock = images_dir / spec.name / spec.python.lock
     if not lock.is_file():
         raise InvalidInputError(f"there is no lock {lock}", hint=f"Make it: lyftlearn-image lock {spec.name}")
     files = {
-        "Dockerfile": render(spec, images_dir).encode(),
+        "Dockerfile": render(spec, images_dir, bootstrapped=bootstrapped).encode(),
         spec.python.lock: lock.read_bytes(),
-        "manifest.py": (images_dir / "manifest.py").read_bytes(),
-        "image-facts.json": json.dumps(_facts(spec, lock), sort_keys=True).encode(),
+        "image-facts.json": json.dumps(_facts(spec, lock, bootstrapped=bootstrapped), sort_keys=True).encode(),
+        **{name: find_part(name, images_dir).read_bytes() for name in PROGRAMS},
     }
     for path in sorted((find_assets() / "entrypoints").iterdir()):
         if path.is_file():
@@ -46,12 +49,17 @@ def build_key(context: Mapping[str, bytes], base_id: str) -> str:
     return total.hexdigest()
 
 
-def _facts(spec: ImageSpec, lock: Path) -> dict[str, object]:
+def _facts(spec: ImageSpec, lock: Path, *, bootstrapped: bool) -> dict[str, object]:
     """What the manifest in the image says of the description; the build adds what it finds installed."""
+    base = {"image": spec.base.image}
+    if bootstrapped and spec.base.bootstrap:
+        base["bootstrapped_from"] = spec.base.bootstrap
+    else:
+        base["digest"] = spec.base.digest
     return {
         "class": spec.name,
         "version": spec.version,
-        "base": {"image": spec.base.image, "digest": spec.base.digest},
+        "base": base,
         "lock": f"sha256:{hashlib.sha256(lock.read_bytes()).hexdigest()}",
     }
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+# The most that S3 lists at a time.
+_PAGE_KEYS = 1000
+
 
 def split(uri: str) -> tuple[str, str]:
     """Bucket and key of an S3 URI."""
@@ -30,7 +33,9 @@ def keys_below(s3: S3Client, uri: str) -> list[str]:
     """Every key that begins with the prefix, in S3's order."""
     bucket, prefix = split(uri)
     with _s3_errors(f"listing {uri}"):
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _PAGE_KEYS}
+        )
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
 
