@@ -109,7 +109,9 @@ def test_all_breaches_are_told_at_once() -> None:
 def test_an_error_does_not_repeat_megabytes() -> None:
     """A value of any size is cut in the message."""
     with pytest.raises(InvalidInputError) as caught:
-        limits.validate_request("CreateTrainingJob", {**REQUEST, "HyperParameters": {"k": "x" * 10**6}, "RoleArn": ["y" * 10**6]})
+        limits.validate_request(
+            "CreateTrainingJob", {**REQUEST, "HyperParameters": {"k": "x" * 10**6}, "RoleArn": ["y" * 10**6]}
+        )
     assert len(str(caught.value)) < 2000
 
 

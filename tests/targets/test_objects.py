@@ -129,7 +129,10 @@ def test_links_inside_an_archive_stay_links(s3: S3Client, prefix: str, tmp_path:
         ([(member("x", tarfile.SYMTYPE, "../../../etc/hostname"), b"")], "symbolic link to ../../../etc/hostname"),
         ([(member("x", tarfile.SYMTYPE, "nowhere"), b"")], "symbolic link to nowhere"),
         ([(member("x", tarfile.SYMTYPE, "x"), b"")], "symbolic link to x"),
-        ([(member("a/b/up", tarfile.SYMTYPE, "../.."), b""), (member("x", tarfile.SYMTYPE, "a/b/up/.."), b"")], "symbolic link"),
+        (
+            [(member("a/b/up", tarfile.SYMTYPE, "../.."), b""), (member("x", tarfile.SYMTYPE, "a/b/up/.."), b"")],
+            "symbolic link",
+        ),
         ([(member("x", tarfile.FIFOTYPE), b"")], "special file"),
         ([(member("x", tarfile.CHRTYPE), b"")], "special file"),
     ],
@@ -191,9 +194,7 @@ def test_one_object_can_be_a_channel(s3: S3Client, prefix: str, tmp_path: Path) 
     assert files_of(tmp_path / "one") == files_of(tmp_path / "all") == {"iris.csv": b"1"}
 
 
-def test_more_objects_than_a_page_come_all(
-    s3: S3Client, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_objects_than_a_page_come_all(s3: S3Client, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 lists a page at a time."""
     monkeypatch.setattr(objects, "_PAGE_KEYS", 2)
     for number in range(5):

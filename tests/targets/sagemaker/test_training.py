@@ -35,7 +35,7 @@ def channel(name: str, uri: str, **more: Any) -> dict[str, Any]:
 
 
 def test_the_config_files_have_their_documented_shapes(train: RunRequest) -> None:
-    """Strings in hyperparameters.json, no S3 URI in inputdataconfig.json, one host in resourceconfig.json, and no more files."""
+    """Strings in hyperparameters.json, no S3 URI in inputdataconfig.json, one host in resourceconfig.json, and no more files."""  # noqa: E501 - a program
     program = f"""
 import json, os
 print(json.dumps({{name: json.load(open('{CONFIG}/' + name)) for name in os.listdir('{CONFIG}')}}))
@@ -187,7 +187,7 @@ def test_an_image_with_a_user_runs_as_that_user(train: RunRequest, make_image: C
     """It reads its data, and cannot write its model or even its failure: as on the service, where root is expected."""
     program = """
 import os
-print(os.getuid(), open('/opt/ml/input/data/train/a.csv').read().strip(), open('/opt/ml/input/config/resourceconfig.json').read()[0])
+print(os.getuid(), open('/opt/ml/input/data/train/a.csv').read().strip(), open('/opt/ml/input/config/resourceconfig.json').read()[0])  # noqa: E501 - a program
 open('/opt/ml/output/failure', 'w')
 """
     run = train(
@@ -333,9 +333,7 @@ def test_jobs_run_side_by_side(train: RunRequest, tmp_path: Path) -> None:
     def one(number: int) -> str:
         workspace = tmp_path / f"w{number}"
         workspace.mkdir()
-        run = train(
-            f"open('/opt/ml/model/m', 'w').write('{number}')", workspace=workspace, TrainingJobName=f"job-{number}"
-        )
+        run = train(f"open('/opt/ml/model/m', 'w').write('{number}')", workspace=workspace, TrainingJobName=f"job-{number}")
         return (run.artifacts["model"] / "m").read_text()
 
     with ThreadPoolExecutor(3) as pool:
