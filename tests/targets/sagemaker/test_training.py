@@ -187,7 +187,8 @@ def test_an_image_with_a_user_runs_as_that_user(train: RunRequest, make_image: C
     """It reads its data, and cannot write its model or even its failure: as on the service, where root is expected."""
     program = """
 import os
-print(os.getuid(), open('/opt/ml/input/data/train/a.csv').read().strip(), open('/opt/ml/input/config/resourceconfig.json').read()[0])  # noqa: E501 - a program
+config = '/opt/ml/input/config/resourceconfig.json'
+print(os.getuid(), open('/opt/ml/input/data/train/a.csv').read().strip(), open(config).read()[0])
 open('/opt/ml/output/failure', 'w')
 """
     run = train(
