@@ -78,18 +78,32 @@ def _index(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str)
 def _invalid(error: ValidationError, model: type[BaseModel], lines: Mapping[KeyPath, int], name: str) -> InvalidInputError:
     problems = _without_consequences(error.errors())
     told = [_problem(problem, model, lines, name) for problem in problems]
-    what = told[0][0] if len(told) == 1 else f"{name} has {len(told)} errors:\n" + "\n".join(f"  {t[1]}: {t[0]}" for t in told)
-    return InvalidInputError(what, where=told[0][1], hint=told[0][2])
+    what, where, hint = told[0]
+    if len(told) > 1:
+        # The file stands above them, and the key in most of them.
+        listed = "\n".join(
+            f"  {place.removeprefix(f'{name}, ').partition(', key')[0]}: {one}. {advice}" for one, place, advice in told
+        )
+        what, where, hint = f"{name} has {len(told)} errors:\n{listed}", "", ""
+    return InvalidInputError(what, where=where, hint=hint)
 
 
 def _without_consequences(problems: list[Any]) -> list[Any]:
-    """The errors without those that only say that a list is too short because its items had errors."""
+    """The errors without those that only follow from another.
+
+    A list is too short because its items had errors; a key is missing because it stands there misspelt.
+    """
     places = [one["loc"] for one in problems]
-    return [
-        one
-        for one in problems
-        if one["type"] != "too_short" or not any(place[: len(one["loc"])] == one["loc"] != place for place in places)
-    ]
+    unknown = [one["loc"] for one in problems if one["type"] == "extra_forbidden"]
+
+    def follows(one: Any) -> bool:
+        place = one["loc"]
+        if one["type"] == "too_short":
+            return any(other[: len(place)] == place != other for other in places)
+        beside = [str(other[-1]) for other in unknown if other[:-1] == place[:-1]]
+        return one["type"] == "missing" and bool(difflib.get_close_matches(str(place[-1]), beside, n=1))
+
+    return [one for one in problems if not follows(one)]
 
 
 def _problem(problem: Any, model: type[BaseModel], lines: Mapping[KeyPath, int], name: str) -> tuple[str, str, str]:

@@ -98,7 +98,7 @@ def build(  # noqa: PLR0913 - one parameter a choice of the user
     spec = load_spec(class_name, images_dir)
     engine = ensure_engine(teller.note)
     base = ensure_base(spec.base, engine, teller.note)
-    context = build_context(spec, images_dir)
+    context = build_context(spec, images_dir, bootstrapped=base.origin == "bootstrapped")
     own_tags = (f"{spec.name}:latest", f"{spec.name}:{spec.version}")
     with (
         tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as directory,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,11 @@ from lyftlearn_image.build.spec import load_spec
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import BuildError
 
+if TYPE_CHECKING:
+    from tests.build.conftest import Index
+
+# The package and the password of the private index in conftest.py.
+PACKAGE, PASSWORD = "lyftlearn_test_package", "planted-index-password"
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 
 
@@ -59,3 +65,32 @@ def test_a_changed_requirement_makes_the_lock_stale(images: Path) -> None:
     assert is_current(spec, images)
     (images / "lyftlearn" / "requirements.in").write_text("six\nidna\n")
     assert not is_current(spec, images)
+
+
+def test_a_private_index_with_a_password_and_a_company_ca_is_used_and_left_out_of_the_lock(
+    images: Path, index: Index, builds_here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What pip is told of an index and its certificate, the lock is made with, and no word of it is in the lock."""
+    (images / "lyftlearn" / "requirements.in").write_text(f"{PACKAGE}\n")
+    monkeypatch.setenv("UV_CACHE_DIR", str(images / "cache"))
+    monkeypatch.setenv("PIP_INDEX_URL", index.url)
+    monkeypatch.setenv("PIP_CERT", str(index.ca_bundle))
+    text = lock(load_spec("lyftlearn", images), images)
+    assert text.splitlines()[1:] == [f"{PACKAGE.replace('_', '-')}==1.0 \\", f"    --hash=sha256:{index.wheel_sha256}"]
+    assert 200 in index.answered
+
+
+def test_the_password_of_an_index_is_in_no_error(
+    images: Path, index: Index, builds_here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that does not have the package, or cannot be trusted, is told without its credentials."""
+    (images / "lyftlearn" / "requirements.in").write_text("nobody-has-this-package\n")
+    monkeypatch.setenv("UV_CACHE_DIR", str(images / "cache"))
+    monkeypatch.setenv("PIP_INDEX_URL", index.url)
+    with pytest.raises(BuildError) as untrusted:
+        lock(load_spec("lyftlearn", images), images)
+    monkeypatch.setenv("PIP_CERT", str(index.ca_bundle))
+    with pytest.raises(BuildError, match="nobody-has-this-package") as missing:
+        lock(load_spec("lyftlearn", images), images)
+    for caught in (untrusted, missing):
+        assert PASSWORD not in str(caught.value)

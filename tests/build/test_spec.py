@@ -26,11 +26,31 @@ def test_the_classes_are_the_folders_with_an_image_yaml() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected", "at"),
     [
-        pytest.param("digest: sha256:78d2", "digest: sha256:xyz", "`base.digest`", "digest:", id="digest"),
+        pytest.param("digest: sha256:78d2", "digest: sha256:xyz", "expected sha256: and 64", "digest:", id="digest"),
         pytest.param('version: "3.11"', "version: 3.11", "`python.version`", "version: 3.11", id="version as a number"),
-        pytest.param("libgomp1]", "libgomp1; rm -rf /]", "`apt.run.1`", "rm -rf", id="a package that is a command"),
+        pytest.param('version: "3.11"', 'version: "2.7"', "expected a version in quotes", '"2.7"', id="another Python"),
+        pytest.param("version: 0.1.0", "version: latest", "expected a version such as 1.2.3", "latest", id="no version"),
+        pytest.param(
+            "libgomp1]", "libgomp1; rm -rf /]", "expected a Debian package", "rm -rf", id="a package that is a command"
+        ),
+        pytest.param("libgomp1]", "libgomp1-]", "expected a Debian package", "libgomp1-", id="a package that apt would remove"),
+        pytest.param("libgomp1]", "--reinstall]", "expected a Debian package", "--reinstall", id="a package that is an option"),
         pytest.param("uid: 10001", "uid: 70000", "`users.0.uid`", "70000", id="a UID that Studio refuses"),
-        pytest.param("TZ: UTC", "T Z: UTC", "environment", "T Z", id="a variable's name"),
+        pytest.param("uid: 1000,", "uid: 10001,", "users of different uids", "users", id="a UID twice"),
+        pytest.param("name: sagemaker-user", "name: lyftlearn", "users of different names", "users", id="a user twice"),
+        pytest.param("home: /home/lyftlearn", "home: ~", "`users.0.home`", "home: ~", id="no home"),
+        pytest.param(
+            "home: /home/lyftlearn", "home: /home/../etc", "expected an absolute path", "/etc", id="a home that climbs"
+        ),
+        pytest.param("TZ: UTC", "T Z: UTC", "expected a variable's name", "T Z", id="a variable's name"),
+        pytest.param("TZ: UTC", "PATH: /x", "expected no PATH", "environment", id="a variable of the contract"),
+        pytest.param("TZ: UTC", 'TZ: "a\\nb"', "expected text on one line", "TZ", id="a value of two lines"),
+        pytest.param("lock: requirements.lock", "lock: ../x", "expected the name of a file", "../x", id="a file elsewhere"),
+        pytest.param("lock: requirements.lock", "lock: requirements.in", "different files", "", id="lock and requirements"),
+        pytest.param("  digest: sha256", "  digets: sha256", "Did you mean `digest`?", "digets", id="misspelt below"),
+        pytest.param(
+            "gid: 100,", "gid: 100, shell: zsh,", "Known keys here: name, uid, gid, home", "zsh", id="unknown in a list"
+        ),
         pytest.param("labels:", "lables:", "Did you mean `labels`?", "lables", id="misspelt key"),
         pytest.param("name: lyftlearn\n", "", "`name` is missing", "description", id="missing key"),
     ],
@@ -65,6 +85,29 @@ def test_the_schema_for_editors_accepts_our_own_file_and_refuses_a_misspelt_one(
     jsonschema.validate(yaml.safe_load(TEXT), json_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(TEXT.replace("labels:", "lables:")), json_schema())
+
+
+def test_several_mistakes_are_told_together() -> None:
+    """Who fixes a file wants to know all of it at once."""
+    changed = TEXT.replace("labels:", "lables:").replace("uid: 10001", "uid: many")
+    with pytest.raises(InvalidInputError, match=r"(?s)has 2 errors:.*lables.*users.0.uid|has 2 errors:.*users.0.uid.*lables"):
+        parse(changed, ImageSpec, name="image.yaml")
+
+
+def test_a_folder_with_another_name_is_refused(tmp_path: Path) -> None:
+    """A copied class whose `name` was forgotten would overwrite the other's image."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "image.yaml").write_text(TEXT)
+    with pytest.raises(InvalidInputError, match="`name` is lyftlearn, the folder mine"):
+        load_spec("mine", tmp_path)
+
+
+def test_every_field_of_the_schema_that_has_a_form_says_it() -> None:
+    """An editor shows what is expected, and checks the same pattern as the builder."""
+    fields = [*json_schema()["properties"].values(), *json_schema()["$defs"]["Base"]["properties"].values()]
+    patterns = [field for field in fields if "pattern" in field]
+    assert len(patterns) >= 4
+    assert all(field["description"] for field in patterns)
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True), st.text(max_size=30), max_size=4))

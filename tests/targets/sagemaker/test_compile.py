@@ -10,12 +10,15 @@ from hypothesis import given, settings, strategies as st
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets import limits
+from lyftlearn_image.targets.sagemaker import fields
 from lyftlearn_image.targets.sagemaker.compile import compile_workload
 from lyftlearn_image.targets.target import Launch
 from lyftlearn_image.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lyftlearn_image.targets.target import Compiled
 
 LAUNCH = Launch("demo-job-1", "s3://bucket/runs", statsd="10.0.0.1:9125", observe_key="00ff")
 TRAINING: dict[str, Any] = {
@@ -25,10 +28,28 @@ TRAINING: dict[str, Any] = {
 }  # fmt: skip
 
 
+FILES = {"/etc/key": {"secret": "aws-sm://prod/key", "mode": "0400"}, "/etc/app.yaml": {"content": "a: 1"}}
+
+
+def accept(compiled: Compiled) -> None:
+    """Passes when the API takes the request and the emulator implements all of it."""
+    is_training = compiled.action == "CreateTrainingJob"
+    limits.validate_request(compiled.action, compiled.documents[0])
+    fields.refuse_unknown(compiled.documents[0], fields.TRAINING if is_training else fields.PROCESSING)
+
+
+def decode(text: str) -> object:
+    """The contract's rule for a hyperparameter: JSON, else the string."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def test_the_training_request_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
     """The request is reviewed as prose, and the service's own model accepts it."""
     compiled = compile_workload(Workload.model_validate(TRAINING), LAUNCH)
-    limits.validate_request(compiled.action, compiled.documents[0])
+    accept(compiled)
     assert not compiled.objects
     golden("training.json", json.dumps(compiled.documents[0], indent=2) + "\n")
 
@@ -39,7 +60,7 @@ def test_the_processing_request_is_the_golden_one(golden: Callable[[str, str], N
         name="prep", kind="processing", image="team:1", command=("python", "prep.py"), channels={"raw": "s3://b/raw/"}
     )
     compiled = compile_workload(workload, LAUNCH)
-    limits.validate_request(compiled.action, compiled.documents[0])
+    accept(compiled)
     assert "ContainerEntrypoint" not in compiled.documents[0]["AppSpecification"]
     golden("processing.json", json.dumps(compiled.documents[0], indent=2) + "\n")
 
@@ -59,59 +80,122 @@ def test_the_processing_request_is_the_golden_one(golden: Callable[[str, str], N
 def test_what_does_not_fit_goes_into_the_bundle(change: dict[str, Any], part: str) -> None:
     """The request stays one that the API accepts, and the bundle has the rest, with its digest in the request."""
     compiled = compile_workload(Workload.model_validate({**TRAINING, **change}), LAUNCH)
-    limits.validate_request(compiled.action, compiled.documents[0])
+    accept(compiled)
     ((uri, data),) = compiled.objects.items()
     assert compiled.documents[0]["Environment"]["LYFTLEARN_BUNDLE"].startswith(f"{uri}#sha256=")
     assert json.loads(data)[part]
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.dictionaries(
-        st.text(st.characters(blacklist_characters="=\0", blacklist_categories=("Cs",)), min_size=1, max_size=8),
-        st.text(max_size=600),
-        max_size=6,
-    ),
-    st.dictionaries(st.text(max_size=300), st.text(max_size=2600), max_size=3),
+VARIABLES = st.dictionaries(
+    st.text(st.characters(blacklist_characters="=\0", codec="utf-8"), min_size=1, max_size=8)
+    | st.from_regex(r"[A-Z_]{1,8}", fullmatch=True),
+    st.text(max_size=600),
+    max_size=6,
 )
-def test_every_workload_compiles_to_what_the_api_accepts(environment: dict[str, str], hyperparameters: dict[str, str]) -> None:
-    """Names and values of any length and any characters: nothing is lost, nothing is refused."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    VARIABLES,
+    VARIABLES,
+    st.dictionaries(st.text(max_size=300), st.text(max_size=2600) | st.integers() | st.lists(st.booleans()), max_size=3),
+    st.sampled_from(["training", "processing"]),
+)
+def test_every_workload_compiles_to_what_the_api_accepts(
+    environment: dict[str, str], secrets: dict[str, str], hyperparameters: dict[str, Any], kind: str
+) -> None:
+    """Names and values of any length and any characters: nothing is refused, nothing is lost, nothing is there twice."""
+    secrets = {f"S{name}": f"aws-sm://{value}" for name, value in secrets.items() if f"S{name}" not in environment}
+    what = {"program": "train.py"} if kind == "training" else {"command": ["python", "prep.py"]}
     workload = Workload.model_validate(
-        {**TRAINING, "environment": environment, "hyperparameters": hyperparameters, "secrets": {}}
+        {"name": "demo", "image": "team:1", "kind": kind, **what, "environment": environment}
+        | {"hyperparameters": hyperparameters, "secrets": secrets}
     )
     compiled = compile_workload(workload, LAUNCH)
+    accept(compiled)
     request = compiled.documents[0]
-    limits.validate_request(compiled.action, request)
     carried = json.loads(next(iter(compiled.objects.values()), b"{}"))
-    assert {**request["Environment"], **carried.get("environment", {})}.items() >= environment.items()
-    assert len(request.get("HyperParameters", {})) + len(carried.get("hyperparameters", {})) == len(hyperparameters)
+    of_the_script = {name: value for name, value in request["Environment"].items() if not name.startswith("LYFTLEARN_")}
+    assert not of_the_script.keys() & carried.get("environment", {}).keys()
+    assert {**of_the_script, **carried.get("environment", {})} == {**environment, **secrets}
+    in_request = {key: decode(text) for key, text in request.get("HyperParameters", {}).items()}
+    assert {**in_request, **carried.get("hyperparameters", {})} == hyperparameters
+    assert not in_request or "hyperparameters" not in carried
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "told"),
-    [
-        (("HyperParameters",), {"k": "x" * 2501}, "HyperParameters.k: 2501 characters, at most 2500"),
-        (("TrainingJobName",), "no_underscore", "TrainingJobName"),
-        (("ResourceConfig", "InstanceType"), "ml.none", "is none of"),
-        (("Environment",), {"1X": "a"}, "Environment key '1X'"),
-        (("OutputDataConfig",), {}, "S3OutputPath"),
-        (("Surprise",), 1, "Surprise"),
-    ],
-)
-def test_a_breach_is_told_with_its_path(path: tuple[str, ...], value: object, told: str) -> None:
-    """The limits are those of the installed botocore model."""
-    request = json.loads(json.dumps(compile_workload(Workload.model_validate(TRAINING), LAUNCH).documents[0]))
-    at = request
-    for part in path[:-1]:
-        at = at[part]
-    at[path[-1]] = value
-    with pytest.raises(InvalidInputError) as caught:
-        limits.validate_request("CreateTrainingJob", request)
-    assert told in str(caught.value)
+@pytest.mark.parametrize("kind", ["training", "processing"])
+def test_a_full_environment_leaves_room_for_the_requests_own_variables(kind: str) -> None:
+    """The API takes 100 variables; what the request needs for itself is among them."""
+    what = {"program": "train.py", "arguments": "none"} if kind == "training" else {"command": ["python", "prep.py"]}
+    workload = Workload.model_validate(
+        {"name": "demo", "image": "team:1", "kind": kind, **what, "environment": {f"V{i:03}": "x" for i in range(100)}}
+    )
+    compiled = compile_workload(workload, LAUNCH)
+    accept(compiled)
+    assert len(compiled.documents[0]["Environment"]) <= 100
+    ((_, data),) = compiled.objects.items()
+    assert len(compiled.documents[0]["Environment"]) + len(json.loads(data)["environment"]) == 100 + (
+        5 if kind == "training" else 3
+    )
 
 
-def test_limits_come_from_the_model() -> None:
-    """The processing API takes half of what the training API takes, as the reference has it."""
-    assert limits.map_limits("CreateTrainingJob", "Environment")[:3] == (100, 512, 512)
-    assert limits.map_limits("CreateProcessingJob", "Environment")[:3] == (100, 256, 256)
-    assert limits.map_limits("CreateTrainingJob", "HyperParameters")[:3] == (100, 256, 2500)
+def test_a_training_command_keeps_the_shim_and_drops_train() -> None:
+    """Arguments alone: the image's ENTRYPOINT stays, and the service does not pass `train`."""
+    workload = Workload(name="demo", image="team:1", command=("python", "-c", "print(1)"))
+    request = compile_workload(workload, LAUNCH).documents[0]
+    assert request["AlgorithmSpecification"]["ContainerArguments"] == ["python", "-c", "print(1)"]
+    assert "ContainerEntrypoint" not in request["AlgorithmSpecification"]
+    assert "LYFTLEARN_PROGRAM" not in request["Environment"]
+
+
+def test_an_argument_that_the_api_does_not_take_is_told() -> None:
+    """An argument has at most 256 characters; there is no other way for it, so the user reads which one it is."""
+    compiled = compile_workload(Workload(name="demo", image="team:1", command=("python", "-c", "x" * 257)), LAUNCH)
+    with pytest.raises(InvalidInputError, match=r"ContainerArguments\[2\]: 257 characters, at most 256"):
+        accept(compiled)
+
+
+@pytest.mark.parametrize("name", ["LYFTLEARN_PROGRAM", "LYFTLEARN_BUNDLE", "LYFTLEARN_OBSERVE", "LYFTLEARN_STATSD"])
+@pytest.mark.parametrize("place", ["environment", "secrets"])
+def test_a_variable_that_the_request_needs_is_not_overwritten(name: str, place: str) -> None:
+    """A script's variable is never replaced silently."""
+    workload = Workload.model_validate({**TRAINING, place: {name: "mine"}})
+    with pytest.raises(InvalidInputError, match=name):
+        compile_workload(workload, LAUNCH)
+
+
+@pytest.mark.parametrize("name", ["lyftlearn", "../up", "a/b", ".", "", "x y"])
+def test_an_outputs_name_is_a_name(name: str) -> None:
+    """It becomes a prefix in S3 and a directory of the report, beside the observation's own."""
+    workload = Workload(
+        name="prep", kind="processing", image="team:1", command=("x",), outputs={name: "/opt/ml/processing/out"}
+    )
+    with pytest.raises(InvalidInputError, match="has an output named"):
+        compile_workload(workload, LAUNCH)
+
+
+def test_the_same_workload_gives_the_same_request() -> None:
+    """In the same bytes, so that a request can be reviewed and kept."""
+    one, two = (compile_workload(Workload.model_validate({**TRAINING, "files": FILES}), LAUNCH) for _ in range(2))
+    assert json.dumps(one.documents) == json.dumps(two.documents)
+    assert one.objects == two.objects
+
+
+def test_files_with_secrets_go_as_references() -> None:
+    """The bundle has the reference, and no value is asked for."""
+    compiled = compile_workload(Workload.model_validate({**TRAINING, "files": FILES}), LAUNCH)
+    (data,) = compiled.objects.values()
+    assert json.loads(data)["files"] == [
+        {"path": "/etc/app.yaml", "content": "a: 1", "mode": "0644"},
+        {"path": "/etc/key", "secret": "aws-sm://prod/key", "mode": "0400"},
+    ]
+
+
+def test_without_observer_and_metrics_nothing_of_them_is_in_the_request() -> None:
+    """A production launch asks for neither."""
+    launch = Launch("demo-job-1", "s3://bucket/runs")
+    request = compile_workload(Workload.model_validate({**TRAINING, "environment": {}, "secrets": {}}), launch).documents[0]
+    assert request["Environment"] == {"LYFTLEARN_PROGRAM": "train.py"}
+    prep = Workload(name="prep", kind="processing", image="team:1", command=("x",))
+    outputs = compile_workload(prep, launch).documents[0]["ProcessingOutputConfig"]["Outputs"]
+    assert [one["OutputName"] for one in outputs] == ["output"]

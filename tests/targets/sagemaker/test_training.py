@@ -35,7 +35,7 @@ def channel(name: str, uri: str, **more: Any) -> dict[str, Any]:
 
 
 def test_the_config_files_have_their_documented_shapes(train: RunRequest) -> None:
-    """Strings in hyperparameters.json, no S3 URI in inputdataconfig.json, one host in resourceconfig.json, and no more files."""  # noqa: E501 - a program
+    """Strings in hyperparameters.json, no S3 URI in inputdataconfig.json, one host in resourceconfig.json; no more files."""
     program = f"""
 import json, os
 print(json.dumps({{name: json.load(open('{CONFIG}/' + name)) for name in os.listdir('{CONFIG}')}}))
@@ -187,8 +187,8 @@ def test_an_image_with_a_user_runs_as_that_user(train: RunRequest, make_image: C
     """It reads its data, and cannot write its model or even its failure: as on the service, where root is expected."""
     program = """
 import os
-config = '/opt/ml/input/config/resourceconfig.json'
-print(os.getuid(), open('/opt/ml/input/data/train/a.csv').read().strip(), open(config).read()[0])
+config = open('/opt/ml/input/config/resourceconfig.json').read()
+print(os.getuid(), open('/opt/ml/input/data/train/a.csv').read().strip(), config[0])
 open('/opt/ml/output/failure', 'w')
 """
     run = train(
@@ -373,8 +373,8 @@ def test_a_harness_that_is_not_root_owns_what_root_wrote(
     train: RunRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Files that only root could read or remove are handed over, and the archives have them."""
-    monkeypatch.setattr(emulator_module.os, "geteuid", lambda: 12345)
-    monkeypatch.setattr(emulator_module.os, "getegid", lambda: 54321)
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    monkeypatch.setattr("os.getegid", lambda: 54321)
     program = """
 import os
 os.makedirs('/opt/ml/model/deep', mode=0o000)
