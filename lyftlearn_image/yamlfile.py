@@ -76,7 +76,7 @@ def _index(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str)
 
 
 def _invalid(error: ValidationError, model: type[BaseModel], lines: Mapping[KeyPath, int], name: str) -> InvalidInputError:
-    problems = _without_consequences(error.errors())
+    problems = _without_consequences(error.errors(), lines)
     told = [_problem(problem, model, lines, name) for problem in problems]
     what, where, hint = told[0]
     if len(told) > 1:
@@ -88,22 +88,31 @@ def _invalid(error: ValidationError, model: type[BaseModel], lines: Mapping[KeyP
     return InvalidInputError(what, where=where, hint=hint)
 
 
-def _without_consequences(problems: list[Any]) -> list[Any]:
+def _without_consequences(problems: list[Any], lines: Mapping[KeyPath, int]) -> list[Any]:
     """The errors without those that only follow from another.
 
-    A list is too short because its items had errors; a key is missing because it stands there misspelt.
+    A list is too short because its items had errors; a key is missing because it stands there misspelt; a value was taken
+    over from another place of the file, where it is told already.
     """
     places = [one["loc"] for one in problems]
     unknown = [one["loc"] for one in problems if one["type"] == "extra_forbidden"]
+    written = [_told(one) for one in problems if one["loc"] in lines]
 
     def follows(one: Any) -> bool:
         place = one["loc"]
         if one["type"] == "too_short":
             return any(other[: len(place)] == place != other for other in places)
+        if place not in lines and _told(one) in written:
+            return True
         beside = [str(other[-1]) for other in unknown if other[:-1] == place[:-1]]
         return one["type"] == "missing" and bool(difflib.get_close_matches(str(place[-1]), beside, n=1))
 
     return [one for one in problems if not follows(one)]
+
+
+def _told(problem: Any) -> tuple[Any, ...]:
+    """What makes two errors the same but for their place."""
+    return problem["loc"][-1:], problem["msg"], repr(problem["input"])
 
 
 def _problem(problem: Any, model: type[BaseModel], lines: Mapping[KeyPath, int], name: str) -> tuple[str, str, str]:

@@ -14,16 +14,16 @@ from lyftlearn_image.parity.compare.tools import Tools
 from lyftlearn_image.parity.differences import Comparison, Difference
 
 if TYPE_CHECKING:
+    from lyftlearn_image.parity.compare.model_reader import ModelReader
     from lyftlearn_image.parity.suite import Case
-    from lyftlearn_image.targets.containers import Containers
     from lyftlearn_image.targets.target import Run
 
 _TEXT = Rule(compare="text")
 
 
-def compare_runs(case: Case, left: Run, right: Run, containers: Containers, image_id: str) -> tuple[Comparison, ...]:
+def compare_runs(case: Case, left: Run, right: Run, models: ModelReader) -> tuple[Comparison, ...]:
     """Everything that a case compares, with the accepted differences marked."""
-    tools = Tools(containers, image_id, left.artifacts, right.artifacts, left.stdout.parent)
+    tools = Tools(models, left.artifacts, right.artifacts)
     streams = []
     for name, mine, theirs in (("stdout", left.stdout, right.stdout), ("stderr", left.stderr, right.stderr)):
         rule = case.streams.get("stdout" if name == "stdout" else "stderr", _TEXT)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import lyftlearn_image
 from lyftlearn_image.errors import LyftlearnError, RunError
+from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.comparison import compare_runs
 from lyftlearn_image.parity.secrets import redact_file, secret_values
 from lyftlearn_image.parity.suite import TARGETS
@@ -69,9 +70,11 @@ class SuiteRun:
             shutil.rmtree(runs_directory)
         with embedded(run_id) as session:
             image_id = _image_id(session, self.suite.image)
-            case_runner = _CaseRunner(session, self, run_id, image_id)
-            with ThreadPoolExecutor(self.jobs, thread_name_prefix="case") as pool:
-                results = tuple(pool.map(case_runner.run, self.cases))
+            runs_directory.mkdir(parents=True)
+            with ModelReader(session.containers, image_id, runs_directory) as models:
+                case_runner = _CaseRunner(session, self, run_id, models)
+                with ThreadPoolExecutor(self.jobs, thread_name_prefix="case") as pool:
+                    results = tuple(pool.map(case_runner.run, self.cases))
         return SuiteResult(
             suite=self.suite.name,
             run_id=run_id,
@@ -88,11 +91,11 @@ class SuiteRun:
 class _CaseRunner:
     """Runs cases of one suite run, from several threads."""
 
-    def __init__(self, session: Embedded, suite_run: SuiteRun, run_id: str, image_id: str) -> None:
+    def __init__(self, session: Embedded, suite_run: SuiteRun, run_id: str, models: ModelReader) -> None:
         self._session = session
         self._suite_run = suite_run
         self._run_id = run_id
-        self._image_id = image_id
+        self._models = models
         self._stager = Stager(session.s3, BUCKET)
         self._staging = threading.Lock()
         self._observe_key = uuid.uuid4().hex[: 2 * _OBSERVE_KEY_BYTES]
@@ -104,7 +107,7 @@ class _CaseRunner:
         runs: tuple[Run, ...] = ()
         try:
             runs = self._run_targets(case)
-            comparisons = compare_runs(case, runs[0], runs[1], self._session.containers, self._image_id)
+            comparisons = compare_runs(case, runs[0], runs[1], self._models)
             outcome, problem = judge(comparisons, case.different_in)
         except LyftlearnError as error:
             comparisons, outcome, problem = (), Outcome.ERROR, str(error)

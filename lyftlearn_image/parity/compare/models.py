@@ -26,7 +26,7 @@ def compare(left: Path, right: Path, rule: Rule, tools: Tools) -> tuple[Differen
             return (Difference("inputs", str(rows[0]), str(rows[1]), f"there is no {rule.inputs} to predict on"),)
         inputs = (rows[0], rows[1])
     try:
-        mine, theirs = tools.describe_models(left, right, inputs)
+        mine, theirs = tools.models.describe((left, right), inputs)
     except RunError as error:
         return (Difference("", left.name, right.name, str(error)),)
     return bounded(compare_values(mine, theirs, rule))

@@ -251,7 +251,7 @@ def test_files_of_either_side_are_compared_and_the_shims_own_are_not(tmp_path: P
             path = tmp_path / side / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-    tools = Tools(None, "", {"model": tmp_path / "left"}, {"model": tmp_path / "right"}, tmp_path)  # type: ignore[arg-type]
+    tools = Tools(None, {"model": tmp_path / "left"}, {"model": tmp_path / "right"})  # type: ignore[arg-type]
     rules = {"model/*.json": Rule(compare="json", atol=1), "model/none.npy": Rule(compare="array")}
     found = {one.subject: len(one.differences) for one in compare_artifacts(rules, tools)}
     assert found == {"model/a.json": 0, "model/b.txt": 0, "model/only-left": 1, "model/only-right": 1, "model/none.npy": 1}

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.errors import RunError
 from lyftlearn_image.parity.compare.accept import Acceptance, accept
 from lyftlearn_image.parity.compare.environment import EXPECTED, compare_environment
 from lyftlearn_image.parity.compare.metrics import compare_metrics
+from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.compare.models import compare
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.compare.tools import Tools
@@ -124,9 +126,9 @@ def test_models_are_compared_inside_the_image(  # noqa: PLR0913, PLR0917 - fixtu
 ) -> None:
     """By class, parameters, fitted attributes and predictions on given rows."""
     artifacts = {"output": models}
-    tools = Tools(containers, lyftlearn_image_tag, artifacts, artifacts, tmp_path)
     rule = Rule(compare="sklearn-model", inputs="output/X.npy", rtol=1e-9)
-    found = compare(models / "one.joblib", models / f"{other}.joblib", rule, tools)
+    with ModelReader(containers, lyftlearn_image_tag, tmp_path) as reader:
+        found = compare(models / "one.joblib", models / f"{other}.joblib", rule, Tools(reader, artifacts, artifacts))
     told = " ".join(one.place for one in found)
     assert bool(found) == bool(places)
     assert all(place in told for place in places)
@@ -136,10 +138,34 @@ def test_a_model_that_runs_code_cannot_reach_the_host(
     models: Path, containers: Containers, lyftlearn_image_tag: str, tmp_path: Path
 ) -> None:
     """It runs as nobody in a container without a network and with nothing to write to; the comparison goes on."""
-    tools = Tools(containers, lyftlearn_image_tag, {}, {}, tmp_path)
-    found = compare(models / "one.joblib", models / "evil.joblib", Rule(compare="sklearn-model"), tools)
-    assert found
+    with ModelReader(containers, lyftlearn_image_tag, tmp_path) as reader:
+        tools = Tools(reader, {}, {})
+        assert compare(models / "one.joblib", models / "evil.joblib", Rule(compare="sklearn-model"), tools)
+        assert not compare(models / "one.joblib", models / "two.joblib", Rule(compare="sklearn-model"), tools)
     assert not (models / "evil-was-here").exists()
-    said = next(tmp_path.glob("describe-*.err")).read_text()
-    assert "65534" in said
+    assert "65534" in (tmp_path / "models.err").read_text()
     assert subprocess.run(["test", "-e", "/tmp/evil-was-here"], check=False).returncode == 1
+
+
+def test_models_that_cannot_be_opened_are_told_and_the_next_ones_are_opened(
+    models: Path, containers: Containers, lyftlearn_image_tag: str, tmp_path: Path
+) -> None:
+    """One that is no pickle, and one that kills the process which opens it."""
+    junk, deadly = tmp_path / "junk.joblib", tmp_path / "deadly.joblib"
+    junk.write_bytes(b"no pickle")
+    deadly.write_bytes(b"cos\nabort\n(tR.")
+    with ModelReader(containers, lyftlearn_image_tag, tmp_path) as reader:
+        with pytest.raises(RunError, match="could not be opened"):
+            reader.describe((junk, models / "one.joblib"), None)
+        with pytest.raises(RunError, match="died"):
+            reader.describe((models / "one.joblib", deadly), None)
+        mine, theirs = reader.describe((models / "one.joblib", models / "two.joblib"), None)
+    assert mine == theirs
+
+
+def test_an_image_that_cannot_open_models_is_told(
+    models: Path, containers: Containers, probe_image: str, tmp_path: Path
+) -> None:
+    """With what the engine or its interpreter said, and at once."""
+    with ModelReader(containers, probe_image, tmp_path) as reader, pytest.raises(RunError, match=r"refused|no models"):
+        reader.describe((models / "one.joblib", models / "two.joblib"), None)
