@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import namedtuple
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
@@ -14,44 +15,103 @@ if TYPE_CHECKING:
 
 _MARK = "#sha256="
 
+# `job` is None where no bundle was given, or where it does not say. The rest is empty then.
+Job = namedtuple("Job", ["name", "kind", "instance_type"])
+File = namedtuple("File", ["path", "content", "secret", "mode"])
+Transfer = namedtuple("Transfer", ["path", "uri"])
+Bundle = namedtuple("Bundle", ["job", "environment", "hyperparameters", "files", "channels", "mounted", "downloads", "uploads"])
+NONE = Bundle(None, {}, {}, (), {}, (), (), ())
 
-def read(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The bundle that LYFTLEARN_BUNDLE names, {} when there is none. ShimError when it is not what was meant."""
+
+def read(environ: Mapping[str, str]) -> Bundle:
+    """The bundle that LYFTLEARN_BUNDLE names, NONE when it names none. ShimError when it is not what was meant."""
     value = environ.get(contract.BUNDLE)
     if not value:
-        return {}
+        return NONE
     where, mark, digest = value.rpartition(_MARK)
     if not mark or not where:
-        raise ShimError("%s is %r; expected <place>%s<hex digest>" % (contract.BUNDLE, value, _MARK), contract.EXIT_CONFIG)
+        raise ShimError(f"{contract.BUNDLE} is {value!r}; expected <place>{_MARK}<hex digest>", contract.EXIT_CONFIG)
     data = _fetch(where, environ)
     _check(where, data, digest)
     try:
         document = json.loads(data.decode("utf-8"))
     except ValueError as error:
-        raise ShimError("the launch bundle %s is not JSON: %s" % (where, error), contract.EXIT_CONFIG) from None
+        raise ShimError(f"the launch bundle {where} is not JSON: {error}", contract.EXIT_CONFIG) from None
     version = document.get("version") if isinstance(document, dict) else None
     if version != contract.BUNDLE_VERSION:
         raise ShimError(
-            "the launch bundle %s has version %r, this image reads %d: rebuild the image or update the toolkit"
-            % (where, version, contract.BUNDLE_VERSION),
+            f"the launch bundle {where} has version {version!r}, this image reads {contract.BUNDLE_VERSION}:"
+            " rebuild the image or update the toolkit",
             contract.EXIT_CONFIG,
         )
-    return dict(document)
+    try:
+        return _bundle(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ShimError(f"the launch bundle {where} is malformed: {error}", contract.EXIT_CONFIG) from None
+
+
+def _bundle(document: Mapping[str, Any]) -> Bundle:
+    job = document.get("job")
+    return Bundle(
+        Job(str(job["name"]), _kind(job.get("kind", "training")), str(job.get("instance_type", ""))) if job else None,
+        _strings(document, "environment"),
+        _object(document, "hyperparameters"),
+        tuple(_file(one) for one in document.get("files", [])),
+        _strings(document, "channels"),
+        tuple(str(path) for path in document.get("mounted", [])),
+        tuple(_transfer(one) for one in document.get("downloads", [])),
+        tuple(_transfer(one) for one in document.get("uploads", [])),
+    )
+
+
+def _kind(kind: Any) -> str:
+    if kind not in ("training", "processing"):
+        raise ValueError(f"job.kind is {kind!r}; expected training or processing")
+    return str(kind)
+
+
+def _object(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = document.get(key, {})
+    if not isinstance(found, dict):
+        raise TypeError(f"{key} is not an object")
+    return found
+
+
+def _strings(document: Mapping[str, Any], key: str) -> dict[str, str]:
+    found = _object(document, key)
+    for name, value in found.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{key}.{name} is not a string")
+    return found
+
+
+def _file(one: Mapping[str, Any]) -> File:
+    path, content, secret = one["path"], one.get("content"), one.get("secret")
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise ValueError(f"files: {path!r} is not an absolute path")
+    if not isinstance(secret if content is None else content, str):
+        raise TypeError(f"files: {path} has neither a text nor a reference")
+    # A secret is for its owner alone unless somebody says otherwise.
+    return File(path, content, secret, int(one.get("mode", "0644" if secret is None else "0400"), 8))
+
+
+def _transfer(one: Mapping[str, Any]) -> Transfer:
+    path, uri = one["path"], one["uri"]
+    if not path.startswith("/") or not uri.startswith("s3://"):
+        raise ValueError(f"{path!r} and {uri!r}: expected an absolute path and an s3:// URI")
+    return Transfer(path, uri)
 
 
 def _fetch(where: str, environ: Mapping[str, str]) -> bytes:
     if where.startswith("s3://"):
-        from lyftlearn_runtime.aws.s3 import S3  # noqa: PLC0415 - network modules only where something is fetched
+        from lyftlearn_runtime.aws.s3 import S3, split  # noqa: PLC0415 - network modules only where something is fetched
 
-        bucket, _, key = where[len("s3://") :].partition("/")
-        return S3(environ).get(bucket, key)
+        return S3(environ).get(*split(where))
     try:
         with open(where, "rb") as file:
             return file.read()
     except OSError as error:
-        raise ShimError(
-            "the launch bundle %s cannot be read: %s" % (where, error.strerror), contract.EXIT_UNAVAILABLE
-        ) from None
+        raise ShimError(f"the launch bundle {where} cannot be read: {error.strerror}", contract.EXIT_UNAVAILABLE) from None
 
 
 def _check(where: str, data: bytes, digest: str) -> None:
@@ -60,6 +120,6 @@ def _check(where: str, data: bytes, digest: str) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != digest:
         raise ShimError(
-            "the launch bundle %s is not the one that was launched: sha256 %s, expected %s" % (where, found, digest),
+            f"the launch bundle {where} is not the one that was launched: sha256 {found}, expected {digest}",
             contract.EXIT_CONFIG,
         )

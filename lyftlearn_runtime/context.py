@@ -1,12 +1,16 @@
 """Which service started this container, told by documented signals only.
 
 Sources: SageMaker developer guide (your-algorithms-training-algo-running-container, build-your-own-processing-container,
-your-algorithms-batch-code) and Kubernetes' service environment variables. The order matters: the SageMaker Python SDK's
-local mode sets no TRAINING_JOB_ARN, and a pod may be started with the argument `train` too.
+your-algorithms-batch-code, studio-updated-byoi-specs) and Kubernetes' service variables, which every pod gets, also with
+enableServiceLinks off.
+
+The order matters. Files of /opt/ml prove less than the variables of a platform: on Kubernetes the shim writes them itself,
+and a restarted container finds them. A pod may be started with `train` or `serve` too, so the command line proves least.
 """
 
 from __future__ import annotations
 
+import json
 from collections import namedtuple
 
 from lyftlearn_runtime import contract
@@ -18,6 +22,11 @@ if TYPE_CHECKING:
 
 Context = namedtuple("Context", ["name", "because"])
 
+PROCESSING_CONFIG = "/opt/ml/config/processingjobconfig.json"
+RESOURCE_CONFIG = "/opt/ml/input/config/resourceconfig.json"
+STUDIO_METADATA = "/opt/ml/metadata/resource-metadata.json"
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
 
 def detect(environ: Mapping[str, str], argv: Sequence[str], exists: Callable[[str], bool]) -> Context:
     """The context and the signal that decided it. `exists` says whether a path is there."""
@@ -25,7 +34,7 @@ def detect(environ: Mapping[str, str], argv: Sequence[str], exists: Callable[[st
     if override:
         if override not in contract.CONTEXTS:
             known = ", ".join(contract.CONTEXTS)
-            raise ShimError("%s is %r; expected one of %s" % (contract.CONTEXT, override, known), contract.EXIT_CONFIG)
+            raise ShimError(f"{contract.CONTEXT} is {override!r}; expected one of {known}", contract.EXIT_CONFIG)
         return Context(override, contract.CONTEXT)
     for name, because, holds in _rules(environ, argv, exists):
         if holds:
@@ -34,19 +43,26 @@ def detect(environ: Mapping[str, str], argv: Sequence[str], exists: Callable[[st
 
 
 def _rules(environ: Mapping[str, str], argv: Sequence[str], exists: Callable[[str], bool]) -> list[tuple[str, str, bool]]:
-    kubernetes = "KUBERNETES_SERVICE_HOST" in environ
-    token_file = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
-    resources = "/opt/ml/input/config/resourceconfig.json"
-    processing = "/opt/ml/config/processingjobconfig.json"
-    serve = bool(argv) and argv[0] == "serve"
+    batch = environ.get("SAGEMAKER_BATCH", "").lower() == "true"  # local mode writes True
+    studio = "SAGEMAKER_APP_TYPE" in environ or "SM_APP_TYPE" in environ
     return [
-        ("kubernetes", "KUBERNETES_SERVICE_HOST", kubernetes),
-        ("sagemaker-processing", processing, exists(processing)),
         ("sagemaker-training", "TRAINING_JOB_ARN", "TRAINING_JOB_ARN" in environ),
+        ("kubernetes", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_HOST" in environ),
+        ("sagemaker-processing", PROCESSING_CONFIG, exists(PROCESSING_CONFIG)),
         ("sagemaker-training", "TRAINING_JOB_NAME", "TRAINING_JOB_NAME" in environ),
-        ("sagemaker-training", resources, exists(resources)),
-        ("sagemaker-transform", "SAGEMAKER_BATCH", environ.get("SAGEMAKER_BATCH", "").lower() == "true"),
-        ("sagemaker-studio", "SAGEMAKER_APP_TYPE", "SAGEMAKER_APP_TYPE" in environ or "SM_APP_TYPE" in environ),
-        ("kubernetes", token_file, exists(token_file)),
-        ("sagemaker-hosting", "the argument serve", serve),
+        ("sagemaker-training", RESOURCE_CONFIG, exists(RESOURCE_CONFIG)),
+        ("sagemaker-transform", "SAGEMAKER_BATCH", batch),
+        ("sagemaker-studio", "SAGEMAKER_APP_TYPE", studio),
+        ("sagemaker-studio", STUDIO_METADATA, exists(STUDIO_METADATA) and _names_an_app(STUDIO_METADATA)),
+        ("kubernetes", SERVICE_ACCOUNT, exists(SERVICE_ACCOUNT)),
+        ("sagemaker-hosting", "the argument serve", bool(argv) and argv[0] == "serve"),
     ]
+
+
+def _names_an_app(path: str) -> bool:
+    """Whether it is an app of Studio: a classic notebook instance has the file without AppType."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return "AppType" in json.load(file)
+    except (OSError, ValueError, TypeError):
+        return False

@@ -1,170 +1,153 @@
-"""The variables of the contract: the union of what SageMaker's v2 toolkit and v3 driver set, and the thread counts.
+"""The SM_* variables: the union of what SageMaker's v2 toolkit and v3 driver set. The service itself sets none of them.
 
-Sources: aws/sagemaker-training-toolkit (ENVIRONMENT_VARIABLES.md, src/sagemaker_training/environment.py) and
-aws/sagemaker-python-sdk (container_drivers/scripts/environment.py). Neither service sets an SM_* variable itself.
+Sources: aws/sagemaker-training-toolkit (src/sagemaker_training/environment.py) and aws/sagemaker-python-sdk
+(container_drivers/scripts/environment.py). Where both set a name, the bytes are the toolkit's: compact, sorted JSON.
 """
 
 from __future__ import annotations
 
-import json
-import os
-
 from lyftlearn_runtime import hyperparameters
+from lyftlearn_runtime.cluster import CONFIG_DIR, MASTER_PORT
+from lyftlearn_runtime.hyperparameters import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-_CONFIG_DIR = "/opt/ml/input/config"
-# One NAME=value string may have 131,072 bytes with its NUL (Linux MAX_ARG_STRLEN).
-LONGEST_STRING = 131072
-# All variables and arguments together may take a quarter of the stack's limit, 2 MiB of 8; the rest is for the script.
-LARGEST_TOTAL = 1 << 20
+    from lyftlearn_runtime.cluster import Cluster
+    from lyftlearn_runtime.program import Program
 
-
-def read_config(name: str) -> dict[str, Any]:
-    """A file of /opt/ml/input/config as an object; {} when it is not there or is none."""
-    try:
-        with open("%s/%s" % (_CONFIG_DIR, name), "rb") as file:
-            document = json.loads(file.read().decode("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
+CODE_DIR = "/opt/ml/code"
+_DATA_DIR = "/opt/ml/input/data"
+_LOG_LEVEL = 20  # logging.INFO, the toolkit's default
+_DIRECTORIES = {
+    "SM_MODEL_DIR": "/opt/ml/model",
+    "SM_INPUT_DIR": "/opt/ml/input",
+    "SM_INPUT_DATA_DIR": _DATA_DIR,
+    "SM_INPUT_CONFIG_DIR": CONFIG_DIR,
+    "SM_OUTPUT_DIR": "/opt/ml/output",
+    "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data",
+    "SM_OUTPUT_INTERMEDIATE_DIR": "/opt/ml/output/intermediate",
+    "SM_OUTPUT_FAILURE": "/opt/ml/output/failure",
+    "SM_MODULE_DIR": CODE_DIR,
+    "SM_SOURCE_DIR": CODE_DIR,
+}
 
 
 def training(  # noqa: PLR0913, PLR0917 - its parts, each said once
     values: Mapping[str, Any],
+    cluster: Cluster,
     resources: Mapping[str, Any],
     inputs: Mapping[str, Any],
-    cpus: int,
-    program: str,
-    arguments: list[str],
+    compute: Mapping[str, int],
+    program: Program,
+    job_name: str,
 ) -> dict[str, str]:
-    """The SM_* variables of a training job."""
-    hosts = resources.get("hosts") or ["algo-1"]
-    host = resources.get("current_host") or hosts[0]
-    groups = resources.get("instance_groups") or []
-    group = resources.get("current_group_name") or "homogeneousCluster"
-    interface = resources.get("network_interface_name") or "eth0"
-    channels = sorted(inputs)
-    found = {
-        "SM_MODEL_DIR": "/opt/ml/model",
-        "SM_INPUT_DIR": "/opt/ml/input",
-        "SM_INPUT_DATA_DIR": "/opt/ml/input/data",
-        "SM_INPUT_CONFIG_DIR": _CONFIG_DIR,
-        "SM_OUTPUT_DIR": "/opt/ml/output",
-        "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data",
-        "SM_OUTPUT_INTERMEDIATE_DIR": "/opt/ml/output/intermediate",
-        "SM_OUTPUT_FAILURE": "/opt/ml/output/failure",
-        "SM_MODULE_DIR": "/opt/ml/code",
-        "SM_SOURCE_DIR": "/opt/ml/code",
-        "SM_LOG_LEVEL": "20",
-        "SM_CHANNELS": hyperparameters.dumps(channels),
-        "SM_HOSTS": hyperparameters.dumps(hosts),
-        "SM_HOST_COUNT": str(len(hosts)),
-        "SM_CURRENT_HOST": host,
-        "SM_CURRENT_HOST_RANK": str(hosts.index(host) if host in hosts else 0),
-        "SM_CURRENT_INSTANCE_TYPE": resources.get("current_instance_type") or "",
-        "SM_CURRENT_INSTANCE_GROUP": group,
-        "SM_CURRENT_INSTANCE_GROUP_HOSTS": hyperparameters.dumps(hosts),
-        "SM_INSTANCE_GROUPS": hyperparameters.dumps([one.get("instance_group_name") for one in groups] or [group]),
-        "SM_INSTANCE_GROUPS_DICT": hyperparameters.dumps({one.get("instance_group_name"): one for one in groups}),
-        "SM_DISTRIBUTION_INSTANCE_GROUPS": "[]",
-        "SM_IS_HETERO": "false",
-        "SM_NETWORK_INTERFACE_NAME": interface,
-        "SM_MASTER_ADDR": hosts[0],
-        "SM_MASTER_PORT": "7777",
-        "SM_NUM_CPUS": str(cpus),
-        "SM_NUM_GPUS": str(gpus()),
+    """The variables of a training job. `values` are all hyperparameters, `compute` has num_cpus and num_gpus."""
+    return {
+        **_DIRECTORIES,
+        **_of_the_program(program),
+        **_of_the_cluster(cluster),
+        **_of_the_channels(inputs),
+        **hyperparameters.variables(hyperparameters.of_the_script(values)),
+        "SM_LOG_LEVEL": str(_LOG_LEVEL),
+        "SM_NUM_CPUS": str(compute["num_cpus"]),
+        "SM_NUM_GPUS": str(compute["num_gpus"]),
         "SM_NUM_NEURONS": "0",
         "SM_FRAMEWORK_MODULE": "",
-        "SM_FRAMEWORK_PARAMS": "{}",
-        "SM_USER_ENTRY_POINT": os.path.basename(program),
-        "SM_ENTRY_SCRIPT": program,
-        "SM_MODULE_NAME": os.path.splitext(os.path.basename(program))[0],
-        "SM_USER_ARGS": hyperparameters.dumps(arguments),
-        "SM_RESOURCE_CONFIG": hyperparameters.dumps(resources),
-        "SM_INPUT_DATA_CONFIG": hyperparameters.dumps(inputs),
-        "CURRENT_HOST": host,
-        "MASTER_ADDR": hosts[0],
-        "MASTER_PORT": "7777",
+        "SM_FRAMEWORK_PARAMS": dumps(hyperparameters.of_the_framework(values)),
+        "SM_RESOURCE_CONFIG": dumps(resources),
+        "SM_INPUT_DATA_CONFIG": dumps(inputs),
+        "SM_TRAINING_ENV": dumps(_training_env(values, cluster, resources, inputs, compute, program, job_name)),
+        "SAGEMAKER_JOB_NAME": str(values.get("sagemaker_job_name") or job_name),
     }
-    for channel in channels:
-        found["SM_CHANNEL_" + channel.upper()] = found["SM_CHANNEL_" + channel.upper().replace("-", "_").replace(".", "_")] = (
-            "/opt/ml/input/data/" + channel
-        )
-    found.update(hyperparameters.variables(values))
-    keys = {
-        "channel_input_dirs": {one: "/opt/ml/input/data/" + one for one in channels},
-        "hyperparameters": values,
-        "hosts": hosts,
+
+
+def _of_the_program(program: Program) -> dict[str, str]:
+    return {
+        "SM_USER_ENTRY_POINT": program.name,
+        "SM_ENTRY_SCRIPT": program.name,
+        "SM_MODULE_NAME": _module(program.name),
+        "SM_USER_ARGS": dumps(program.arguments),
     }
-    keys.update(current_host=host, network_interface_name=interface, num_cpus=cpus, num_gpus=gpus(), model_dir="/opt/ml/model")
-    keys.update(output_data_dir="/opt/ml/output/data", input_data_config=inputs, resource_config=resources)
-    found["SM_TRAINING_ENV"] = hyperparameters.dumps(keys)
+
+
+def _module(name: str) -> str:
+    return name[: -len(".py")] if name.endswith(".py") else name  # noqa: FURB188 - removesuffix needs Python 3.9
+
+
+def _of_the_cluster(cluster: Cluster) -> dict[str, str]:
+    group = cluster.groups.get(cluster.group, {})
+    return {
+        "SM_HOSTS": dumps(cluster.hosts),
+        "SM_HOST_COUNT": str(len(cluster.hosts)),
+        "SM_CURRENT_HOST": cluster.host,
+        "SM_CURRENT_HOST_RANK": str(cluster.rank),
+        "SM_CURRENT_INSTANCE_TYPE": cluster.instance_type,
+        "SM_CURRENT_INSTANCE_GROUP": cluster.group,
+        "SM_CURRENT_INSTANCE_GROUP_HOSTS": dumps(group.get("hosts", [])),
+        "SM_INSTANCE_GROUPS": dumps(list(cluster.groups)),
+        "SM_INSTANCE_GROUPS_DICT": dumps(cluster.groups),
+        "SM_DISTRIBUTION_INSTANCE_GROUPS": "[]",
+        "SM_IS_HETERO": dumps(len(cluster.groups) > 1),
+        "SM_NETWORK_INTERFACE_NAME": cluster.interface,
+        "SM_MASTER_ADDR": cluster.hosts[0],
+        "SM_MASTER_PORT": MASTER_PORT,
+        "CURRENT_HOST": cluster.host,
+        "MASTER_ADDR": cluster.hosts[0],
+        "MASTER_PORT": MASTER_PORT,
+    }
+
+
+def _of_the_channels(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """A variable for each channel, and one more that a shell can read where the name has a hyphen or a dot."""
+    exact = {"SM_CHANNEL_" + name.upper(): f"{_DATA_DIR}/{name}" for name in inputs}
+    found = {name.replace("-", "_").replace(".", "_"): path for name, path in exact.items()}
+    found.update(exact)
+    found["SM_CHANNELS"] = dumps(sorted(inputs))
     return found
 
 
-def threads(cpus: int) -> dict[str, str]:
-    """How many threads numerical libraries may start: by default they take the node's cores, not the container's."""
-    return {name: str(cpus) for name in _THREADS}
-
-
-def cpu_count(quota: float | None) -> int:
-    """Whole CPUs that this container may use: its affinity, cut to its cgroup's quota, at least one."""
-    available = len(os.sched_getaffinity(0))
-    return available if quota is None else max(1, min(available, int(quota)))
-
-
-def gpus() -> int:
-    """NVIDIA devices in this container. A variable such as NVIDIA_VISIBLE_DEVICES is set on machines without any, too."""
-    try:
-        names = os.listdir("/dev")
-    except OSError:
-        return 0
-    return sum(1 for name in names if name.startswith("nvidia") and name[len("nvidia") :].isdigit())
-
-
-def cpu_quota(root: str = "/sys/fs/cgroup") -> float | None:
-    """CPUs that the cgroup allows (v2 cpu.max, v1 cfs quota), None without a limit."""
-    quota = _words("%s/cpu.max" % root)
-    if quota:
-        return None if quota[0] == "max" else int(quota[0]) / int(quota[1])
-    for controller in ("cpu", "cpu,cpuacct"):
-        value = _words("%s/%s/cpu.cfs_quota_us" % (root, controller))
-        period = _words("%s/%s/cpu.cfs_period_us" % (root, controller))
-        if value and period:
-            return int(value[0]) / int(period[0]) if int(value[0]) > 0 else None
-    return None
-
-
-def memory_limit(root: str = "/sys/fs/cgroup") -> int | None:
-    """Bytes that the cgroup allows, None without a limit."""
-    value = _words("%s/memory.max" % root) or _words("%s/memory/memory.limit_in_bytes" % root)
-    # v1 says "no limit" with the largest multiple of a page that a signed 64-bit number holds.
-    return None if not value or value[0] == "max" or int(value[0]) > 1 << 60 else int(value[0])
-
-
-def _words(path: str) -> list[str]:
-    try:
-        with open(path) as file:
-            return file.read().split()
-    except OSError:
-        return []
-
-
-def fitting(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The variables that execve takes, and the names of those that it does not: too long, a NUL, too much in all."""
-    kept: dict[str, str] = {}
-    left: list[str] = []
-    total = 0
-    for name, value in variables.items():
-        size = len(os.fsencode(name)) + len(value.encode("utf-8", "surrogatepass")) + 2
-        if size > LONGEST_STRING or total + size > LARGEST_TOTAL or "\0" in value or "\0" in name or "=" in name:
-            left.append(name)
-        else:
-            kept[name] = value
-            total += size
-    return kept, left
+def _training_env(  # noqa: PLR0913, PLR0917 - as above
+    values: Mapping[str, Any],
+    cluster: Cluster,
+    resources: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    compute: Mapping[str, int],
+    program: Program,
+    job_name: str,
+) -> dict[str, Any]:
+    """SM_TRAINING_ENV: the keys of both, most of which are the variables above in lower case."""
+    return {
+        **{name[len("SM_") :].lower(): path for name, path in _DIRECTORIES.items()},
+        "additional_framework_parameters": hyperparameters.of_the_framework(values),
+        "channel_input_dirs": {name: f"{_DATA_DIR}/{name}" for name in inputs},
+        "current_host": cluster.host,
+        "current_instance_group": cluster.group,
+        "current_instance_group_hosts": cluster.groups.get(cluster.group, {}).get("hosts", []),
+        "current_instance_type": cluster.instance_type,
+        "distribution_hosts": [],
+        "distribution_instance_groups": [],
+        "framework_module": None,
+        "hosts": cluster.hosts,
+        "hyperparameters": hyperparameters.of_the_script(values),
+        "input_data_config": inputs,
+        "instance_groups": list(cluster.groups),
+        "instance_groups_dict": cluster.groups,
+        "is_hetero": len(cluster.groups) > 1,
+        "is_master": cluster.rank == 0,
+        "is_modelparallel_enabled": None,
+        "job_name": job_name,
+        "log_level": _LOG_LEVEL,
+        "master_addr": cluster.hosts[0],
+        "master_hostname": cluster.hosts[0],
+        "master_port": MASTER_PORT,
+        "module_name": _module(program.name),
+        "network_interface_name": cluster.interface,
+        "num_cpus": compute["num_cpus"],
+        "num_gpus": compute["num_gpus"],
+        "num_neurons": 0,
+        "resource_config": resources,
+        "user_entry_point": program.name,
+    }

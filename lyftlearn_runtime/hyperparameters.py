@@ -1,7 +1,8 @@
 """Hyperparameters: one typed set, in every shape in which a script may look for them.
 
 The rules of the command line and of SM_HP_* are those of aws/sagemaker-training-toolkit (src/sagemaker_training/mapping.py)
-and of the SageMaker Python SDK v3's driver; where the two differ a script finds both.
+and of the SageMaker Python SDK v3's driver (container_drivers/scripts/environment.py). Where the names differ a script
+finds both; where only the bytes of a list of strings differ it finds the driver's, which is JSON.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 
-from lyftlearn_runtime import contract
+from lyftlearn_runtime import contract, files
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
@@ -18,8 +19,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 PATH = "/opt/ml/input/config/hyperparameters.json"
-# Names that the SDKs put among the hyperparameters and that no script asked for.
+TYPED = "/opt/ml/input/config/hyperparameters.typed.json"
+# Where /opt/ml/input cannot be written to.
+TYPED_ELSEWHERE = "/tmp/lyftlearn/hyperparameters.json"  # noqa: S108 - writable on every platform
+# Names that the SDKs put among the hyperparameters and that no script asked for (params.py of the toolkit).
 _INTERNAL = ("_tuning_objective_metric", "default_user_module_name")
+_PREFIX = "sagemaker_"
+# Those with the prefix that are no parameters of a framework.
+_OF_THE_TOOLKIT = (
+    "sagemaker_program",
+    "sagemaker_submit_directory",
+    "sagemaker_enable_cloudwatch_metrics",
+    "sagemaker_container_log_level",
+    "sagemaker_job_name",
+    "sagemaker_region",
+    "sagemaker_s3_output",
+)
 
 
 def decode(strings: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,18 +47,24 @@ def _decode(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for "[[[[…", which is then a string
         return value
 
 
 def encode(values: Mapping[str, Any]) -> dict[str, str]:
     """The strings that SageMaker would carry for these values; `decode` gives the values back."""
-    return {key: value if isinstance(value, str) and _decode(value) is value else dumps(value) for key, value in values.items()}
+    return {key: _encode(value) for key, value in values.items()}
+
+
+def _encode(value: Any) -> str:
+    if isinstance(value, str) and _decode(value) is value:
+        return value
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON with sorted keys: the same bytes for the same value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """Compact ASCII JSON with sorted keys: the same bytes for the same value, and those of the v2 toolkit."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def read(path: str = PATH) -> dict[str, Any]:
@@ -54,74 +75,68 @@ def read(path: str = PATH) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise ShimError("%s cannot be read: %s" % (path, error), contract.EXIT_CONFIG) from None
+        raise ShimError(f"{path} cannot be read: {error}", contract.EXIT_CONFIG) from None
     if not isinstance(document, dict):
-        raise ShimError("%s is not an object of names and values" % path, contract.EXIT_CONFIG)
+        raise ShimError(f"{path} is not an object of names and values", contract.EXIT_CONFIG)
     return decode(document)
 
 
 def of_the_script(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values without those that belong to SageMaker's own tools."""
-    return {key: value for key, value in values.items() if not key.startswith("sagemaker_") and key not in _INTERNAL}
+    return {key: value for key, value in values.items() if not key.startswith(_PREFIX) and key not in _INTERNAL}
+
+
+def of_the_framework(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a framework's container reads, such as `sagemaker_mpi_enabled`."""
+    return {key: value for key, value in values.items() if key.startswith(_PREFIX) and key not in _OF_THE_TOOLKIT}
 
 
 def variables(values: Mapping[str, Any]) -> dict[str, str]:
-    """SM_HPS and SM_HP_*: with the hyphens that the v2 toolkit keeps, and with the underscores of the v3 driver."""
-    found = {"SM_HPS": dumps(values)}
-    for key, value in values.items():
-        text = value if isinstance(value, str) else "" if value is None else dumps(value)
-        name = "SM_HP_" + key.upper()
-        found[name] = text
-        found.setdefault(name.replace("-", "_"), text)
+    """SM_HPS and SM_HP_*: with the hyphens that the v2 toolkit keeps, and with the underscores of the v3 driver.
+
+    Of two names that become one by that, the one that is spelt so wins.
+    """
+    exact = {"SM_HP_" + key.upper(): text_of(value) for key, value in values.items()}
+    found = {name.replace("-", "_"): text for name, text in exact.items()}
+    found.update(exact)
+    found["SM_HPS"] = dumps(values)
     return found
 
 
-def arguments(values: Mapping[str, Any], style: str) -> list[str]:
-    """The values as command-line arguments, in sorted order. Raises ShimError for a style that there is not."""
+def text_of(value: Any) -> str:
+    """A value as a variable: a string as it is, nothing for None, else JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else dumps(value)
+
+
+def arguments(values: Mapping[str, Any], style: str) -> list[list[str]]:
+    """The words of the command line for each value, in sorted order. Raises ShimError for a style that there is not."""
     if style not in contract.ARGUMENT_STYLES:
         known = ", ".join(repr(one) for one in contract.ARGUMENT_STYLES)
-        raise ShimError("%s is %r; expected one of %s" % (contract.ARGUMENTS, style, known), contract.EXIT_CONFIG)
+        raise ShimError(f"{contract.ARGUMENTS} is {style!r}; expected one of {known}", contract.EXIT_CONFIG)
     if style == "none":
         return []
     if style == "key=value":
-        return ["%s=%s" % (key, _argument(values[key])) for key in sorted(values)]
-    found: list[str] = []
-    for key in sorted(values):
-        found += ["%s%s" % ("-" if len(key) == 1 else "--", key), _argument(values[key])]
-    return found
+        return [[f"{key}={_argument(values[key])}"] for key in sorted(values)]
+    return [[("-" if len(key) == 1 else "--") + key, _argument(values[key])] for key in sorted(values)]
 
 
 def _argument(value: Any) -> str:
+    """As the toolkit has it: True stays the word True, None is empty, an object is k=v,k=v."""
     if value is None:
         return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return str(value)
     if isinstance(value, dict):
-        return ",".join("%s=%s" % (key, _argument(value[key])) for key in sorted(value))
-    return dumps(value)
+        return ",".join(f"{key}={value[key]}" for key in sorted(value))
+    if isinstance(value, list):
+        return json.dumps(value)
+    return str(value)
 
 
-def write(values: Mapping[str, Any], typed_path: str, strings_path: str) -> None:
-    """Writes both files, each in one step: a reader sees the old one or the new one."""
-    replace(typed_path, dumps(values).encode("utf-8", "surrogatepass"))
-    if strings_path:
-        replace(strings_path, dumps(encode(values)).encode("utf-8", "surrogatepass"))
-
-
-def replace(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Puts a file with this content in place of whatever is there, atomically, with its directories."""
-    directory = os.path.dirname(path)
-    temporary = "%s/.%s.%d" % (directory, os.path.basename(path), os.getpid())
-    try:
-        os.makedirs(directory, exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, mode)
-        os.rename(temporary, path)
-    except OSError as error:
-        raise ShimError(
-            "%s cannot be written: %s; mount a writable directory there" % (path, error.strerror), contract.EXIT_CONFIG
-        ) from None
+def place(values: Mapping[str, Any], strings_too: bool) -> str:  # noqa: FBT001 - the one question here
+    """Writes the typed file, and SageMaker's own where that did not bring the values; the typed file's path."""
+    typed = TYPED if files.is_writable(os.path.dirname(TYPED)) else TYPED_ELSEWHERE
+    files.replace(typed, dumps(values).encode())
+    if strings_too:
+        files.replace(PATH, dumps(encode(values)).encode())
+    return typed

@@ -6,6 +6,7 @@ import os
 import pwd
 
 from lyftlearn_runtime import contract
+from lyftlearn_runtime.files import is_writable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,17 +17,19 @@ _CACHES = {"XDG_CACHE_HOME": ".cache", "MPLCONFIGDIR": ".cache/matplotlib", "NUM
 
 
 def variables(environ: Mapping[str, str], uid: int) -> dict[str, str]:
-    """HOME, USER and LOGNAME as far as the workload has not set usable ones, and caches where HOME had to move.
+    """HOME, USER and LOGNAME as far as there are no usable ones, and caches where HOME had to move.
 
-    `getpass.getuser()` works from LOGNAME for a UID without a row in /etc/passwd; `pwd.getpwuid()` does not.
+    The first of these that can be written to becomes HOME: the one that is set, the image's, the one of /etc/passwd,
+    a private one below /tmp. `getpass.getuser()` works from LOGNAME for a UID without a row in /etc/passwd;
+    `pwd.getpwuid()` does not, and no row can be added on a read-only root.
     """
-    row = _row(uid)
+    row = row_of(uid)
     name = row.pw_name if row else "lyftlearn"
     found = {key: name for key in ("USER", "LOGNAME") if not environ.get(key)}
     home = environ.get("HOME", "")
     usable = next((one for one in (home, contract.HOME, row.pw_dir if row else "") if one and is_writable(one)), None)
     if usable is None:
-        usable = "/tmp/home-%d" % uid  # noqa: S108 - the only place that is left; private by its mode
+        usable = f"/tmp/home-{uid}"  # noqa: S108 - the only place that is left; private by its mode
         try:
             os.makedirs(usable, mode=0o700, exist_ok=True)
         except OSError:
@@ -37,12 +40,8 @@ def variables(environ: Mapping[str, str], uid: int) -> dict[str, str]:
     return found
 
 
-def is_writable(directory: str) -> bool:
-    """Whether a file can be made there (asked of the kernel, which also knows of read-only mounts)."""
-    return directory != "/" and os.path.isdir(directory) and os.access(directory, os.W_OK | os.X_OK)
-
-
-def _row(uid: int) -> pwd.struct_passwd | None:
+def row_of(uid: int) -> pwd.struct_passwd | None:
+    """The row of /etc/passwd, None for a UID that has none."""
     try:
         return pwd.getpwuid(uid)
     except KeyError:

@@ -1,9 +1,10 @@
-"""StatsD: a script sends to localhost:8125, as it would beside a sidecar; a relay carries it to the gateway."""
+"""StatsD: a script sends to localhost:8125, as it would beside a sidecar; what comes there goes to the gateway, or nowhere."""
 
 from __future__ import annotations
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.log import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,9 +12,12 @@ if TYPE_CHECKING:
     import threading
 
 HOST, PORT = "127.0.0.1", 8125
+DROP = "drop"
 _DATAGRAM_BYTES = 65535
-# The relay looks this often whether it is to end. A script's last packet is waited for once as long.
-_TICK_S = 0.05
+# A burst of metrics waits here until it is carried on; the kernel gives what it allows of this.
+_BUFFER_BYTES = 4 << 20
+# A name server that does not answer must not keep a job that is done.
+_LAST_CHANCE_S = 2.0
 
 
 def variables() -> dict[str, str]:
@@ -21,65 +25,96 @@ def variables() -> dict[str, str]:
     return {"STATSD_HOST": HOST, "STATSD_PORT": str(PORT), "DD_AGENT_HOST": HOST, "DD_DOGSTATSD_PORT": str(PORT)}
 
 
-def gateway(value: str | None) -> tuple[str, int] | None:
-    """Host and port of LYFTLEARN_STATSD, None where metrics are dropped."""
-    if not value or value == "drop":
-        return None
+def gateway(value: str) -> tuple[str, int]:
+    """Host and port of LYFTLEARN_STATSD."""
     host, colon, port = value[len("udp://") :].rpartition(":")
-    if not value.startswith("udp://") or not colon or not port.isdigit():
-        raise ShimError("%s is %r; expected udp://host:port or drop" % (contract.STATSD, value), contract.EXIT_CONFIG)
-    return host, int(port)
+    if not value.startswith("udp://") or not host or not colon or not port.isdigit():
+        raise ShimError(f"{contract.STATSD} is {value!r}; expected udp://host:port or {DROP}", contract.EXIT_CONFIG)
+    return host.strip("[]"), int(port)
 
 
-class Relay:
-    """Carries datagrams from localhost:8125 to a gateway until it is closed."""
+class Sink:
+    """localhost:8125, held so that a client never finds it closed; nobody reads what comes."""
+
+    def __init__(self, received: socket.socket) -> None:
+        self._received = received
+
+    def start(self) -> None:
+        """Nothing to do: the kernel drops what nobody reads."""
+
+    def close(self) -> None:
+        """Gives the port back."""
+        self._received.close()
+
+
+class Relay(Sink):
+    """Carries datagrams from localhost:8125 to a gateway."""
 
     def __init__(self, received: socket.socket, to: tuple[str, int]) -> None:
-        import socket  # noqa: PLC0415 - see above
-        import threading  # noqa: PLC0415 - only where there is a gateway
-
-        self._socket = received
-        # A socket that is bound to loopback can reach nothing else.
-        self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        super().__init__(received)
         self._to = to
         self._closing = False
-        self._thread: threading.Thread = threading.Thread(target=self._carry, daemon=True)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begins to carry. What came before is in the socket's buffer."""
+        import threading  # noqa: PLC0415 - only where there is a gateway
+
+        self._thread = threading.Thread(target=self._carry, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Returns when everything that the script had sent has been carried on."""
-        self._closing = True
-        self._thread.join()
-        self._socket.close()
-        self._sender.close()
+        """Returns when everything that the script has sent has been carried on; none of it is lost on loopback."""
+        if self._thread is not None:
+            import socket  # noqa: PLC0415 - see above
+
+            self._closing = True
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
+                waker.sendto(b"", (HOST, PORT))
+            self._thread.join(_LAST_CHANCE_S)
+        super().close()
 
     def _carry(self) -> None:
-        while True:
-            try:
-                datagram = self._socket.recv(_DATAGRAM_BYTES)
-            except OSError:
-                if self._closing:
-                    return
-                continue
-            try:
-                self._sender.sendto(datagram, self._to)
-            except OSError:
-                # StatsD is a service without promises: a gateway that is away loses metrics and nothing else.
-                continue
+        import socket  # noqa: PLC0415 - see above
+
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(*self._to, type=socket.SOCK_DGRAM)[0]
+        except OSError as error:
+            say(f"{contract.STATSD}: {self._to[0]} is not known: {error.strerror}; metrics are dropped")
+            return
+        # A socket that is bound to loopback can reach nothing else.
+        with socket.socket(family, kind) as sender:
+            while True:
+                try:
+                    datagram = self._received.recv(_DATAGRAM_BYTES)
+                except BlockingIOError:
+                    return  # closing, and nothing is left
+                if not datagram and self._closing:
+                    self._received.settimeout(0)
+                    continue
+                try:
+                    sender.sendto(datagram, address)
+                except OSError:
+                    # StatsD is a service without promises: a gateway that is away loses metrics and nothing else.
+                    continue
 
 
-def relay(value: str | None) -> Relay | None:
-    """A running relay; None where metrics are dropped or somebody (a sidecar) listens on the port already."""
-    to = gateway(value)
-    if to is None:
+def listen(value: str | None, context: str) -> Sink | None:
+    """localhost:8125 as LYFTLEARN_STATSD wants it; None where somebody else is to have it.
+
+    Without a word a pod is left alone, for a sidecar may come and take the port. Elsewhere nobody else can, and metrics
+    are dropped: a client with a connected socket would meet ECONNREFUSED on a port that nobody holds.
+    """
+    if not value and context == "kubernetes":
         return None
-    import socket  # noqa: PLC0415 - only where there is a gateway
+    to = None if not value or value == DROP else gateway(value)
+    import socket  # noqa: PLC0415 - 2 ms that a pod with a sidecar saves
 
     received = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    received.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
     try:
         received.bind((HOST, PORT))
     except OSError:
-        received.close()
+        received.close()  # a sidecar has it, or the shim that started this one
         return None
-    received.settimeout(_TICK_S)
-    return Relay(received, to)
+    return Relay(received, to) if to else Sink(received)

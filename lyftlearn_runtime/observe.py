@@ -10,18 +10,22 @@ import hashlib
 import hmac
 import json
 import os
-import pwd
 import resource
 import socket
+import stat
+import time
 
-from lyftlearn_runtime import contract, environment, hyperparameters
-from lyftlearn_runtime.identity import is_writable
-from lyftlearn_runtime.references import is_reference
+from lyftlearn_runtime import compute, contract, files
+from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.identity import row_of
+from lyftlearn_runtime.redact import SHORTEST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Any
+
+    from lyftlearn_runtime.context import Context
 
 # A larger file is known by its size and by its first and last bytes: an observation must not read all data twice.
 _HASHED_BYTES = 64 << 20
@@ -30,46 +34,58 @@ _STATUS = {"CapEff": "capabilities", "NoNewPrivs": "no_new_privs", "Seccomp": "s
 # What the contract says can be written to; the rest of the root differs by platform.
 _WRITABLE = ("/tmp", "/opt/ml/output", "/dev/shm")  # noqa: S108 - asked about
 _WRITABLE_TRAINING = ("/opt/ml/model", "/opt/ml/checkpoints")
+_INPUTS = ("/opt/ml/input", "/opt/ml/processing/input")
+# Words of a name that tell of a secret which came without a reference: the platform's own keys, a pod's secretKeyRef.
+_TELLING = frozenset(("SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "APIKEY", "CREDENTIAL", "CREDENTIALS"))
+_TELLING_PAIRS = ("API_KEY", "PRIVATE_KEY", "SECRET_KEY", "ACCESS_KEY")
+_PUBLIC = ("AWS_ACCESS_KEY_ID",)
 
 
 def write(  # noqa: PLR0913, PLR0917 - its parts, each said once
     place: str,
     argv: list[str],
+    cwd: str | None,
     variables: Mapping[str, str],
     secrets: Collection[str],
-    context: Any,
-    files: Mapping[str, bool],
-    observed_at: float,
+    context: Context,
+    placed: Mapping[str, bool],
 ) -> None:
-    """Writes the observation that LYFTLEARN_OBSERVE asks for (`<path>#<hex key>`)."""
+    """Writes the observation that LYFTLEARN_OBSERVE asks for (`<path>#<hex key>`).
+
+    `placed` are the files that the shim wrote or that a ConfigMap brought, True for one with a secret in it. The time is
+    taken last, for the hashing of inputs is none of the start's.
+    """
     path, _, key = place.rpartition("#")
-    digests = _Digests(bytes.fromhex(key), secrets)
+    try:
+        digests = _Digests(bytes.fromhex(key), secrets)
+    except ValueError:
+        path = ""
+    if not path.startswith("/"):
+        raise ShimError(f"{contract.OBSERVE} is not <absolute path>#<hex key>", contract.EXIT_CONFIG)
     document = {
         "version": contract.OBSERVATION_VERSION,
-        "observed_at": observed_at,
         "context": {"name": context.name, "because": context.because},
         "argv": [digests.plain(one) for one in argv],
-        "cwd": os.getcwd(),
-        "variables": {name: digests.of(value) for name, value in sorted(variables.items())},
+        "cwd": cwd or os.getcwd(),
+        "variables": {name: digests.variable(name, value) for name, value in sorted(variables.items())},
         "ids": {"uid": os.getuid(), "gid": os.getgid(), "groups": sorted(os.getgroups())},
         "user": {"name": variables.get("USER", ""), "home": variables.get("HOME", ""), "row": _row()},
-        "umask": "%04o" % _umask(),
+        "umask": f"{_umask():04o}",
         "hostname": socket.gethostname(),
         "limits": _limits(),
         "cpu": _cpu(),
-        "memory": {"limit_bytes": environment.memory_limit()},
+        "memory": {"limit_bytes": compute.memory_limit()},
         "shm_bytes": _shm_bytes(),
         "python": _python(variables),
         "packages": _packages(),
-        "files": _files(files, digests),
-        "writable": {one: is_writable(one) for one in _asked(variables)},
+        "files": _files(placed, digests),
+        "writable": {one: files.is_writable(one) for one in _asked(variables)},
         "timezone": variables.get("TZ", ""),
         "locale": variables.get("LANG", ""),
+        **_status(),
     }
-    document.update(_status())
-    hyperparameters.replace(
-        path, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogateescape")
-    )
+    document["observed_at"] = time.time()
+    files.replace(path, json.dumps(document, indent=1, sort_keys=True).encode())
 
 
 class _Digests:
@@ -78,18 +94,28 @@ class _Digests:
     def __init__(self, key: bytes, secrets: Collection[str]) -> None:
         self._key = key
         self._secrets = frozenset(secrets)
+        self._telling = tuple(one for one in self._secrets if len(one) >= SHORTEST)
 
-    def of(self, value: str) -> Any:
-        if value in self._secrets and not is_reference(value):
-            return {"digest": hmac.new(self._key, value.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:16]}
+    def variable(self, name: str, value: str) -> Any:
+        """The value, or its digest where it is a secret, has one in it, or has a name that says so."""
+        if value in self._secrets or any(one in value for one in self._telling) or (value and _tells(name)):
+            return {"digest": self.of(value.encode("utf-8", "surrogateescape"))}
         return value
 
     def plain(self, value: str) -> str:
-        found = self.of(value)
+        """A word of the command line, likewise."""
+        found = self.variable("", value)
         return found if isinstance(found, str) else "digest:" + str(found["digest"])
 
-    def content(self, data: bytes) -> str:
-        return "digest:" + hmac.new(self._key, data, hashlib.sha256).hexdigest()[:16]
+    def of(self, data: bytes) -> str:
+        """The digest."""
+        return hmac.new(self._key, data, hashlib.sha256).hexdigest()[:16]
+
+
+def _tells(name: str) -> bool:
+    upper = name.upper()
+    words = upper.replace("-", "_").split("_")
+    return upper not in _PUBLIC and (not _TELLING.isdisjoint(words) or any(pair in upper for pair in _TELLING_PAIRS))
 
 
 def _asked(variables: Mapping[str, str]) -> list[str]:
@@ -98,10 +124,8 @@ def _asked(variables: Mapping[str, str]) -> list[str]:
 
 
 def _row() -> Any:
-    try:
-        return list(pwd.getpwuid(os.getuid()))
-    except KeyError:
-        return None
+    row = row_of(os.getuid())
+    return list(row) if row else None
 
 
 def _umask() -> int:
@@ -117,7 +141,7 @@ def _limits() -> dict[str, list[int]]:
 
 
 def _cpu() -> dict[str, Any]:
-    found: dict[str, Any] = {"count": len(os.sched_getaffinity(0)), "quota": environment.cpu_quota(), "model": "", "flags": []}
+    found: dict[str, Any] = {"count": len(os.sched_getaffinity(0)), "quota": compute.cpu_quota(), "model": "", "flags": []}
     with open("/proc/cpuinfo") as file:
         for line in file:
             name, _, value = line.partition(":")
@@ -159,21 +183,18 @@ def _packages() -> dict[str, str]:
 
 
 def _files(placed: Mapping[str, bool], digests: _Digests) -> dict[str, Any]:
-    """Every input file, and every file that the shim placed (True: it holds a secret)."""
+    """Every input file, and every file that was placed for the script."""
     found: dict[str, Any] = {}
-    paths = [
-        os.path.join(top, name)
-        for root in ("/opt/ml/input", "/opt/ml/processing/input")
-        for top, _, names in os.walk(root)
-        for name in names
-    ]
+    paths = [os.path.join(top, name) for root in _INPUTS for top, _, names in os.walk(root) for name in names]
     for path in sorted(set(paths) | set(placed)):
         try:
             status = os.stat(path)
-            found[path] = {"mode": "%04o" % (status.st_mode & 0o7777), "size": status.st_size}
+            found[path] = {"mode": f"{status.st_mode & 0o7777:04o}", "size": status.st_size}
+            if not stat.S_ISREG(status.st_mode):
+                continue  # a FIFO of Pipe mode must not be read
             if placed.get(path):
                 with open(path, "rb") as file:
-                    found[path]["sha256"] = digests.content(file.read())
+                    found[path] = {"mode": found[path]["mode"], "sha256": "digest:" + digests.of(file.read())}
             else:
                 found[path].update(_hashed(path, status.st_size))
         except OSError as error:
@@ -194,11 +215,11 @@ def _hashed(path: str, size: int) -> dict[str, Any]:
     return {"sha256": total.hexdigest()}
 
 
-def _status() -> dict[str, str]:
-    found = {}
+def _status() -> dict[str, Any]:
+    found: dict[str, Any] = {}
     with open("/proc/self/status") as file:
         for line in file:
             name, _, value = line.partition(":")
             if name in _STATUS:
-                found[_STATUS[name]] = value.strip()
+                found[_STATUS[name]] = value.strip() if name == "CapEff" else int(value)
     return found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import namedtuple
 
-from lyftlearn_runtime import contract, hyperparameters
+from lyftlearn_runtime import contract, execve, hyperparameters
+from lyftlearn_runtime.environment import CODE_DIR
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
@@ -12,45 +14,50 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-CODE_DIR = "/opt/ml/code"
 _NOT_YET = ("serve", "notebook")
+_WAYS = f"{contract.PROGRAM}, the hyperparameter sagemaker_program or SAGEMAKER_PROGRAM"
+
+# `name` is "" unless `train` chose the program; `arguments` are those made of hyperparameters, `left` the hyperparameters
+# that no command line can hold; `cwd` is None where the script stays in the image's directory.
+Program = namedtuple("Program", ["argv", "name", "arguments", "left", "cwd"])
 
 
-def resolve(argv: list[str], environ: Mapping[str, str], values: Mapping[str, Any]) -> tuple[list[str], str]:
-    """The argv to run, and the program's name where `train` chose it ("" else).
+def resolve(argv: list[str], environ: Mapping[str, str], values: Mapping[str, Any], code_dir: str = CODE_DIR) -> Program:
+    """The program to run. What follows `train` comes after the hyperparameters; every other argv is taken as it is.
 
     ShimError that names the ways to say it when nothing was said.
     """
     if not argv:
-        raise ShimError(
-            "nothing to run: give a command, or `train` with %s, the hyperparameter sagemaker_program or SAGEMAKER_PROGRAM"
-            % contract.PROGRAM,
-            contract.EXIT_USAGE,
-        )
-    if argv[0] in _NOT_YET and len(argv) == 1:
-        raise ShimError("%s is not in this version of the image; give a command of your own" % argv[0], contract.EXIT_USAGE)
-    if argv[0] != "train" or len(argv) > 1:
-        return list(argv), ""
+        raise ShimError(f"nothing to run: give a command, or `train` with {_WAYS}", contract.EXIT_USAGE)
+    if argv[0] in _NOT_YET:
+        raise ShimError(f"{argv[0]} is not in this version of the image; give a command of your own", contract.EXIT_USAGE)
+    if argv[0] != "train":
+        return Program(list(argv), "", [], [], None)
     name = environ.get(contract.PROGRAM) or values.get("sagemaker_program") or environ.get("SAGEMAKER_PROGRAM")
     if not name:
-        raise ShimError(
-            "`train` has no program: set %s, the hyperparameter sagemaker_program or SAGEMAKER_PROGRAM" % contract.PROGRAM,
-            contract.EXIT_USAGE,
-        )
+        raise ShimError(f"`train` has no program: set {_WAYS}", contract.EXIT_USAGE)
+    own = hyperparameters.of_the_script(values)
     style = environ.get(contract.ARGUMENTS) or contract.ARGUMENT_STYLES[0]
-    own = hyperparameters.arguments(hyperparameters.of_the_script(values), style)
-    return _command(str(name)) + own, str(name)
+    arguments, left = execve.fitting_arguments(sorted(own), hyperparameters.arguments(own, style))
+    command = _command(str(name), code_dir)
+    # The toolkit starts programs there, so a script may open a file beside it by its name alone.
+    cwd = code_dir if os.path.isdir(code_dir) else None
+    return Program(command + arguments + argv[1:], str(name), arguments, left, cwd)
 
 
-def _command(name: str) -> list[str]:
-    """How a program is started: a Python file, an executable, or a Python module."""
-    path = name if os.path.isabs(name) else os.path.join(CODE_DIR, name)
+def _command(name: str, code_dir: str) -> list[str]:
+    """How a program is started: a Python file, an executable or shell script, or a Python module."""
+    path = os.path.join(code_dir, name)  # an absolute name stays what it is
     python = contract.VENV_DIR + "/bin/python"
     python = python if os.path.exists(python) else "python3"
-    if name.endswith(".py"):
-        if not os.path.exists(path):
-            raise ShimError("there is no program %s; is it in the image?" % path, contract.EXIT_CONFIG)
-        return [python, path]
     if os.path.isfile(path):
-        return [path] if os.access(path, os.X_OK) else ["/bin/sh", path]
-    return [python, "-m", name]
+        if name.endswith(".py"):
+            return [python, path]
+        if os.access(path, os.X_OK):
+            return [path]
+        if name.endswith(".sh"):
+            return ["/bin/sh", path]
+        raise ShimError(f"the program {path} is not executable; chmod +x it in the image", contract.EXIT_CONFIG)
+    if all(part.isidentifier() for part in name.split(".")) and not name.endswith(".py"):
+        return [python, "-m", name]
+    raise ShimError(f"there is no program {path}; is it in the image?", contract.EXIT_CONFIG)

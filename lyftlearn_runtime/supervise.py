@@ -1,107 +1,195 @@
 """Runs the script as PID 1 must: every signal reaches its whole process group, orphans are reaped, the status is exact.
 
 stdin and stdout are the script's own, untouched. stderr goes through a pipe, byte for byte, so that its end is at hand
-for the failure message; on a terminal it is left alone too.
+for the failure message; on a terminal it is left alone too. The price: a script that asks finds a pipe at its stderr, and
+one that writes to both streams of one file may see their lines change places.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
+import time
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.log import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
 
 # 128 + n is how a shell and both platforms tell death by signal n.
-_SIGNALLED = 128
-_TAIL_BYTES = 16384
+SIGNALLED = 128
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _CHUNK_BYTES = 65536
-# What the kernel or the job control of a terminal sends to us alone.
-_OWN = {signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTSTP, signal.SIGCONT}
-# After the script's end its orphans may hold stderr open; what they write later is not waited for longer than this.
+# Not forwarded: what cannot be caught, our own children's end, our own faults and broken pipes, and what the kernel tells
+# a background process that touches the terminal.
+_OWN = (
+    signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL,
+    signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTIN, signal.SIGTTOU,
+)  # fmt: skip
+# What CPython ignores from its start and a program expects to find as it is by default.
+_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+# What an orphan that holds stderr open still writes is not waited for longer than this.
 _DRAIN_S = 0.2
+# Of the platform's grace, this much stays for what the shim does last: carry metrics, upload, tell.
+_MARGIN_S = 5.0
+# Where orphans are somebody else's children, nothing tells us of their end.
+_ASK_S = 0.05
 
 
-def run(argv: list[str], variables: Mapping[str, str]) -> tuple[int, bytes]:
-    """Runs argv to its end: its exit code (128 + n for signal n) and the last bytes of its stderr."""
-    keep_terminal = os.isatty(2)
-    reader, writer = (-1, -1) if keep_terminal else os.pipe()
-    # Blocked until the child exists, so that a signal that comes now is not lost; the child unblocks its own.
-    watched = {one for one in signal.valid_signals() if one not in _OWN}
-    wake_reader, wake_writer = os.pipe()
-    os.set_blocking(wake_writer, False)
-    os.set_blocking(wake_reader, False)
-    signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
-    child = os.fork()
-    if child == 0:
-        _become(argv, variables, writer, old)
-    if not keep_terminal:
+def run(  # noqa: PLR0913, PLR0917 - its parts, each said once
+    argv: list[str],
+    variables: Mapping[str, str],
+    grace_s: float,
+    heard: Callable[[bytes], None],
+    started: Callable[[], None],
+    cwd: str | None = None,
+) -> int:
+    """Runs argv to its end: its exit code, 128 + n for signal n.
+
+    `heard` gets its stderr piece by piece. `started` is called once the child exists, for threads must not be forked.
+    A second SIGTERM or SIGINT that comes `grace_s` after the first kills. After such a signal the whole group is waited
+    for, for so long: a shell is gone at once, and what it has started may still be writing a checkpoint.
+    """
+    group = _Group(grace_s)
+    has_terminal = os.isatty(2)
+    reader, writer = (-1, -1) if has_terminal else os.pipe()
+    wake = _wake()
+    # Blocked until the child exists, so that a signal that comes now is not lost.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, group.forwarded)
+    group.leader = os.fork()
+    if group.leader == 0:
+        _become(argv, variables, writer, mask, cwd)
+    if writer >= 0:
         os.close(writer)
-    pending: list[int] = []
-    for one in watched | {signal.SIGCHLD}:
+    _catch(group)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    started()
+    code = _watch(group, reader, wake, heard)
+    group.wait()
+    return code
+
+
+class _Group:
+    """The script's process group, and what has been asked of it."""
+
+    def __init__(self, grace_s: float) -> None:
+        self.leader = 0
+        self.forwarded = {one for one in signal.valid_signals() if one not in _OWN}
+        self._grace_s = grace_s
+        self._asked_at: float | None = None
+
+    def forward(self, number: int, _: Any = None) -> None:
+        """A handler of signals: hands one on at once, also while something else is being done."""
+        if number in _ENDING:
+            now = time.monotonic()
+            if self._asked_at is None:
+                self._asked_at = now
+            elif now - self._asked_at >= self._grace_s:
+                number = signal.SIGKILL
+        self.send(number)
+
+    def send(self, number: int) -> bool:
+        """Sends a signal to all of the group; False when nobody is left."""
         try:
-            signal.signal(one, lambda number, _: pending.append(number))
+            os.killpg(self.leader, number)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # members that have changed their user
+        return True
+
+    def wait(self) -> None:
+        """After the leader's end: waits for the others if they were asked to end, else asks them to."""
+        if self._asked_at is None:
+            self.send(signal.SIGTERM)
+            return
+        until = self._asked_at + self._grace_s - _MARGIN_S
+        while self.send(0) and time.monotonic() < until:
+            time.sleep(_ASK_S)
+            _reap(self.leader)
+
+
+def _wake() -> int:
+    """A pipe that gets a byte with every signal, so that none falls between a look and a wait."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
+
+
+def _catch(group: _Group) -> None:
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in group.forwarded:
+        try:
+            signal.signal(number, group.forward)
         except (OSError, ValueError):
             continue  # not catchable
-    signal.pthread_sigmask(signal.SIG_SETMASK, old)
-    return _watch(child, reader, wake_reader, pending)
+    for number in (signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)  # a background process writes to its terminal all the same
 
 
-def _become(argv: list[str], variables: Mapping[str, str], writer: int, mask: Any) -> NoReturn:
-    """In the child: its own process group, the parent's signal mask, default dispositions, then the script."""
+def _become(argv: list[str], variables: Mapping[str, str], writer: int, mask: Any, cwd: str | None) -> NoReturn:
+    """In the child: a group of its own, the parent's signal mask, default dispositions, then the script."""
     try:
-        if os.isatty(0):
-            os.setpgid(0, 0)
-            # The group that the terminal talks to; without it the script stops at its first read.
-            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-            os.tcsetpgrp(0, os.getpgrp())
-        else:
-            os.setsid()
+        _lead_group()
         if writer >= 0:
             os.dup2(writer, 2)
         signal.set_wakeup_fd(-1)
-        for one in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU):
-            signal.signal(one, signal.SIG_DFL)  # CPython ignores the first two; a program expects the defaults
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in (*_IGNORED_BY_PYTHON, signal.SIGTERM, signal.SIGINT):
+            if number in _IGNORED_BY_PYTHON or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if cwd:
+            os.chdir(cwd)
         os.execvpe(argv[0], argv, dict(variables))  # noqa: S606 - the script itself
     except OSError as error:
-        say("cannot run %s: %s" % (argv[0], error.strerror))
+        say(f"cannot run {argv[0]}: {error.strerror}")
         # As a shell tells it: 127 not found, 126 found but not to be run.
-        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+        os._exit(NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else NOT_EXECUTABLE)
     except BaseException as error:  # noqa: BLE001 - nothing of the parent may run on in the child
-        say("cannot run %s: %s" % (argv[0], error))
+        say(f"cannot run {argv[0]}: {type(error).__name__}")
         os._exit(contract.EXIT_CONFIG)
 
 
-def _watch(child: int, reader: int, wake: int, pending: list[int]) -> tuple[int, bytes]:
-    """Forwards, copies and reaps until the script has ended."""
-    tail = bytearray()
-    code: int | None = None
+def _lead_group() -> None:
+    """A session of its own, or with a terminal a group that the terminal talks to."""
+    if not os.isatty(0):
+        os.setsid()
+        return
+    os.setpgid(0, 0)
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        # Without it the script would be stopped at its first read.
+        os.tcsetpgrp(0, os.getpgrp())
+    except OSError:
+        pass  # a terminal that controls another session
+    signal.signal(signal.SIGTTOU, before)
+
+
+def _watch(group: _Group, reader: int, wake: int, heard: Callable[[bytes], None]) -> int:
+    """Copies stderr and reaps until the script has ended."""
     readers = [wake] + ([reader] if reader >= 0 else [])
+    code = None
     while code is None:
         ready = select.select(readers, [], [])[0]
         if wake in ready:
             _empty(wake)
-        if reader in ready and not _copy(reader, tail):
+        if reader in ready and not _copy(reader, heard):
             readers.remove(reader)
-        while pending:
-            number = pending.pop(0)
-            if number != signal.SIGCHLD:
-                _forward(child, number)
-        code = _reap(child)
-    if reader in readers:
-        while select.select([reader], [], [], _DRAIN_S)[0] and _copy(reader, tail):
-            pass
-    _forward(child, signal.SIGTERM)  # whatever of its group is left behind
-    return code, bytes(tail)
+        code = _reap(group.leader)
+    # What the script wrote is in the pipe by now.
+    deadline = time.monotonic() + _DRAIN_S
+    while reader in readers and select.select([reader], [], [], 0)[0] and time.monotonic() < deadline:
+        if not _copy(reader, heard):
+            break
+    return code
 
 
 def _empty(wake: int) -> None:
@@ -112,11 +200,10 @@ def _empty(wake: int) -> None:
         pass
 
 
-def _copy(reader: int, tail: bytearray) -> bool:
-    """Hands one chunk of stderr on and keeps its end; False when there is no more."""
+def _copy(reader: int, heard: Callable[[bytes], None]) -> bool:
+    """Hands one piece of stderr on; False when there is no more."""
     data = os.read(reader, _CHUNK_BYTES)
-    tail += data
-    del tail[:-_TAIL_BYTES]
+    heard(data)
     rest = memoryview(data)
     while rest:
         try:
@@ -126,22 +213,29 @@ def _copy(reader: int, tail: bytearray) -> bool:
     return bool(data)
 
 
-def _forward(child: int, number: int) -> None:
-    try:
-        os.killpg(child, number)
-    except ProcessLookupError:
-        pass
-
-
-def _reap(child: int) -> int | None:
+def _reap(leader: int) -> int | None:
     """Takes every process that has ended; the script's exit code when it is among them."""
     code = None
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
         except ChildProcessError:
             return code
         if pid == 0:
             return code
-        if pid == child:
-            code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else _SIGNALLED + os.WTERMSIG(status)
+        if pid != leader:
+            continue
+        if os.WIFSTOPPED(status):
+            _stopped(leader, os.WSTOPSIG(status))
+        else:
+            code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else SIGNALLED + os.WTERMSIG(status)
+
+
+def _stopped(leader: int, number: int) -> None:
+    """The script was stopped from its terminal: so are we, for the shell above us to see; alone it has to go on."""
+    if number != signal.SIGTSTP:
+        return
+    if os.getpid() == 1:
+        os.killpg(leader, signal.SIGCONT)
+    else:
+        os.kill(os.getpid(), signal.SIGSTOP)

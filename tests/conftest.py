@@ -89,10 +89,14 @@ def ensure_debian() -> None:
 
 @pytest.fixture(scope="session")
 def lyftlearn_image_tag(engine: None) -> str:
-    """The built `lyftlearn` image; building it again with nothing changed builds nothing."""
+    """The built `lyftlearn` image; building it again with nothing changed builds nothing.
+
+    LYFTLEARN_TEST_TAG gives it another tag, so that two checkouts can be tested on one engine at the same time.
+    """
     from lyftlearn_image.build.builder import build
 
-    return build("lyftlearn", images_dir=ROOT / "images").image
+    tag = os.environ.get("LYFTLEARN_TEST_TAG")
+    return build("lyftlearn", images_dir=ROOT / "images", tags=(tag,) if tag else ()).image
 
 
 @pytest.fixture(scope="session")

@@ -1,67 +1,200 @@
-"""S3: get, put and list. One PUT an object, which S3 limits to 5 GiB."""
+"""S3: get, put and list, in memory for what is small and through files for what is not."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import time
 
-from lyftlearn_runtime import contract
+from lyftlearn_runtime import contract, references
 from lyftlearn_runtime.aws import client, credentials, sigv4
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import IO
+    from xml.etree.ElementTree import Element
+
+_SERVICE = client.Service("s3", "S3")
+# Data has no deadline but the job's own; a try that stalls is repeated so often.
+_TRIES = 6
+_FOREVER = float("inf")
+# One PUT takes 5 GiB at most, and one that breaks off begins anew: what is larger goes up in parts of this size, of which
+# an object has 10,000 at most (S3 user guide, "Amazon S3 multipart upload limits").
+PART_BYTES = 256 << 20
+_CHUNK_BYTES = 1 << 20
+_ERRORS = {
+    403: ("access denied; the job's role needs s3:{0}", contract.EXIT_ACCESS_DENIED),
+    404: ("there is no such bucket or object", contract.EXIT_UNAVAILABLE),
+    301: ("the bucket is in another region; set AWS_REGION", contract.EXIT_CONFIG),
+}
 
 
 class S3:
-    """S3 as this container may use it."""
+    """S3 as this container may use it. A thread that uses it alone keeps its connection."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], part_bytes: int = PART_BYTES) -> None:
         self._environ = environ
-        self._credentials = credentials.find(environ)
+        self._part_bytes = part_bytes
+        self._connections: dict[str, client.Connection] = {}
+        deadline = time.monotonic() + references.timeout(environ)
+        self._signer = client.Signer(_SERVICE, environ, credentials.find(environ, deadline))
+
+    def close(self) -> None:
+        """Closes what was kept."""
+        for connection in self._connections.values():
+            connection.close()
 
     def get(self, bucket: str, key: str) -> bytes:
-        """An object's bytes."""
-        return self._call("GET", bucket, key, (), b"")
+        """A small object's bytes, within LYFTLEARN_FETCH_TIMEOUT."""
+        url = self._url(bucket, key)
+        answer = client.call(self._signer, "GET", url, {}, b"", time.monotonic() + references.timeout(self._environ))
+        return _good(answer, f"s3://{bucket}/{key}", "GetObject")
 
-    def put(self, bucket: str, key: str, body: bytes) -> None:
-        """Writes an object; S3 shows it whole or not at all."""
-        self._call("PUT", bucket, key, (), body)
+    def get_file(self, bucket: str, key: str, path: str) -> int:
+        """Writes an object to a file and gives its size in bytes."""
+        url = self._url(bucket, key)
+        with open(path, "wb") as file:
+
+            def once(_: float) -> client.Answer:
+                file.seek(0)
+                file.truncate()
+                return self._exchange("GET", url, b"", hashlib.sha256().hexdigest(), file)
+
+            _good(client.repeat(once, url, _FOREVER, _TRIES), f"s3://{bucket}/{key}", "GetObject")
+            return file.tell()
+
+    def put_file(self, bucket: str, key: str, path: str) -> None:
+        """Writes a file to an object; S3 shows it whole or not at all."""
+        with open(path, "rb") as file:
+            size = file.seek(0, io.SEEK_END)
+            if size <= self._part_bytes:
+                self._put(self._url(bucket, key), file, 0, size, f"s3://{bucket}/{key}")
+            else:
+                self._put_parts(bucket, key, file, size)
 
     def list(self, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
         """Keys below a prefix with their sizes in bytes."""
-        import xml.etree.ElementTree as ET  # noqa: PLC0415 - only for listings
-
         token = None
         while True:
             query = [("list-type", "2"), ("prefix", prefix)] + ([("continuation-token", token)] if token else [])
-            root = ET.fromstring(self._call("GET", bucket, "", query, b""))  # noqa: S314 - S3's own answer over a checked channel
-            space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
-            for item in root.iter(space + "Contents"):
-                yield item.findtext(space + "Key") or "", int(item.findtext(space + "Size") or 0)
-            token = root.findtext(space + "NextContinuationToken")
+            root = self._xml("GET", self._url(bucket, "", query), b"", f"s3://{bucket}/{prefix}", "ListBucket")
+            for item in (element for element in root.iter() if _tag(element) == "Contents"):
+                yield _text(item, "Key"), int(_text(item, "Size"))
+            token = _text(root, "NextContinuationToken")
             if not token:
                 return
 
-    def _call(self, method: str, bucket: str, key: str, query: Sequence[tuple[str, str]], body: bytes) -> bytes:
-        # Path style works for every bucket name and for endpoints that have one host name.
-        base = client.endpoint("s3", self._environ)
-        path = "/" + sigv4.quote(bucket) + ("/" + sigv4.quote(key, b"/") if key else "")
+    def _put(self, url: str, file: IO[bytes], start: int, size: int, place: str) -> str:
+        """Sends a stretch of a file, and gives the tag that S3 gives it."""
+        digest = _digest(file, start, size)
+
+        def once(_: float) -> client.Answer:
+            return self._exchange("PUT", url, _Part(file, start, size), digest, None, {"Content-Length": str(size)})
+
+        answer = client.repeat(once, url, _FOREVER, _TRIES)
+        _good(answer, place, "PutObject")
+        return str(answer.headers.get("ETag", ""))
+
+    def _put_parts(self, bucket: str, key: str, file: IO[bytes], size: int) -> None:
+        place = f"s3://{bucket}/{key}"
+        root = self._xml("POST", self._url(bucket, key, [("uploads", "")]), b"", place, "PutObject")
+        upload = ("uploadId", _text(root, "UploadId"))
+        try:
+            body = ""
+            for number, start in enumerate(range(0, size, self._part_bytes), 1):
+                url = self._url(bucket, key, [("partNumber", str(number)), upload])
+                tag = self._put(url, file, start, min(self._part_bytes, size - start), place)
+                body += f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>"
+            document = f"<CompleteMultipartUpload>{body}</CompleteMultipartUpload>".encode()
+            self._xml("POST", self._url(bucket, key, [upload]), document, place, "PutObject")
+        except BaseException:
+            # Parts that nobody completes cost money for ever.
+            self._exchange("DELETE", self._url(bucket, key, [upload]), b"", hashlib.sha256().hexdigest(), None)
+            raise
+
+    def _xml(self, method: str, url: str, body: bytes, place: str, action: str) -> Element:
+        import xml.etree.ElementTree as ET  # noqa: PLC0415 - only for listings and large files
+
+        deadline = time.monotonic() + references.timeout(self._environ)
+        answer = _good(client.call(self._signer, method, url, {}, body, deadline), place, action)
+        root = ET.fromstring(answer)  # noqa: S314 - S3's own answer over a checked channel
+        if _tag(root) == "Error":  # CompleteMultipartUpload tells a late failure with status 200
+            raise ShimError(f"{place}: S3 says {_text(root, 'Code')}", contract.EXIT_UNAVAILABLE)
+        return root
+
+    def _exchange(  # noqa: PLR0913, PLR0917 - the parts of a request
+        self, method: str, url: str, body: bytes | IO[bytes] | _Part, digest: str, sink: IO[bytes] | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> client.Answer:  # fmt: skip
+        signed = self._signer.headers(method, url, headers or {}, digest)
+        where = client.origin(url)
+        if where not in self._connections:
+            self._connections[where] = client.Connection(url, self._environ)
+        return self._connections[where].exchange(method, url, signed, body, None, sink)
+
+    def _url(self, bucket: str, key: str, query: Sequence[tuple[str, str]] = ()) -> str:
+        """The URL of an object or a bucket: with the bucket as host, but for an endpoint that has one host name only.
+
+        A bucket with a dot in its name does not match the certificate, so it goes into the path too.
+        """
+        base = client.endpoint(_SERVICE, self._environ)
+        path = "/" + sigv4.quote(key, b"/")
+        if client.endpoint_override(_SERVICE, self._environ) or "." in bucket:
+            path = f"/{sigv4.quote(bucket)}{path if key else ''}"
+        else:
+            base = base.replace("://", f"://{bucket}.", 1)
         text = sigv4.canonical_query(query)
-        timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        digest = hashlib.sha256(body).hexdigest()
-        headers = {"Host": base.partition("://")[2].partition("/")[0]}
-        region = client.region(self._environ)
-        signed = sigv4.sign(method, path, text, headers, digest, self._credentials, region, "s3", timestamp)
-        url = base + path + ("?" + text if text else "")
-        status, answer = client.request(method, url, signed, body, self._environ)
-        if status == 200:
-            return answer
-        place = "s3://%s/%s" % (bucket, key or dict(query).get("prefix", ""))
-        if status == 403:
-            raise ShimError(
-                "%s: access denied; the job's role needs s3:%s" % (place, method.title() + "Object"),
-                contract.EXIT_ACCESS_DENIED,
-            )
-        raise ShimError("%s: S3 answered %d" % (place, status), contract.EXIT_UNAVAILABLE)
+        return base + path + (f"?{text}" if text else "")
+
+
+class _Part(io.RawIOBase):
+    """A stretch of a file, as a file of its own."""
+
+    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
+        super().__init__()
+        self._file = file
+        self._left = size
+        file.seek(start)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fills the buffer as far as the stretch goes."""
+        data = self._file.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Bucket and key of an S3 URI."""
+    bucket, _, key = uri.partition("://")[2].partition("/")
+    return bucket, key
+
+
+def _digest(file: IO[bytes], start: int, size: int) -> str:
+    total = hashlib.sha256()
+    part = _Part(file, start, size)
+    for piece in iter(lambda: part.read(_CHUNK_BYTES), b""):
+        total.update(piece or b"")
+    return total.hexdigest()
+
+
+def _good(answer: client.Answer, place: str, action: str) -> bytes:
+    """The body of a good answer; ShimError that says what S3 has against it."""
+    if 200 <= answer.status < 300:
+        return bytes(answer.body)
+    why, code = _ERRORS.get(answer.status, (f"S3 answered {answer.status}", contract.EXIT_UNAVAILABLE))
+    raise ShimError(f"{place}: {why.format(action)}", code)
+
+
+def _tag(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _text(element: Element, name: str) -> str:
+    return next((one.text or "" for one in element.iter() if _tag(one) == name), "")

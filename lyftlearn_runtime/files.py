@@ -1,0 +1,39 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+from lyftlearn_runtime import contract
+from lyftlearn_runtime.errors import ShimError
+
+
+def replace(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Puts a file with this content in place of whatever is there, in one step, and makes its directories."""
+    directory = os.path.dirname(path)
+    temporary = f"{directory}/.{os.path.basename(path)}.{os.getpid()}"
+    try:
+        os.makedirs(directory, exist_ok=True)
+        # Nobody else can read it before it has its own mode.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, mode)
+        os.rename(temporary, path)
+    except OSError as error:
+        _forget(temporary)
+        raise ShimError(
+            f"{path} cannot be written: {error.strerror}; mount a writable directory there", contract.EXIT_CONFIG
+        ) from None
+
+
+def is_writable(directory: str) -> bool:
+    """Whether a file can be made there, asked of the kernel, which also knows of read-only mounts."""
+    return directory != "/" and os.path.isdir(directory) and os.access(directory, os.W_OK | os.X_OK)
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,1 @@
+"""Where references point to: a module a scheme, each with `fetch(name, environ, deadline)`."""
