@@ -17,7 +17,8 @@ _MARK = "#sha256="
 
 # `job` is None where no bundle was given, or where it does not say. The rest is empty then.
 Job = namedtuple("Job", ["name", "kind", "instance_type"])
-File = namedtuple("File", ["path", "content", "secret", "mode"])
+# `owner` is a UID and a GID, None for whoever the container runs as.
+File = namedtuple("File", ["path", "content", "secret", "mode", "owner"])
 Transfer = namedtuple("Transfer", ["path", "uri"])
 Bundle = namedtuple("Bundle", ["job", "environment", "hyperparameters", "files", "channels", "mounted", "downloads", "uploads"])
 NONE = Bundle(None, {}, {}, (), {}, (), (), ())
@@ -92,7 +93,15 @@ def _file(one: Mapping[str, Any]) -> File:
     if not isinstance(secret if content is None else content, str):
         raise TypeError(f"files: {path} has neither a text nor a reference")
     # A secret is for its owner alone unless somebody says otherwise.
-    return File(path, content, secret, int(one.get("mode", "0644" if secret is None else "0400"), 8))
+    mode = int(one.get("mode", "0644" if secret is None else "0400"), 8)
+    return File(path, content, secret, mode, _owner(one.get("owner")))
+
+
+def _owner(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    user, _, group = str(value).partition(":")
+    return int(user), int(group)
 
 
 def _transfer(one: Mapping[str, Any]) -> Transfer:

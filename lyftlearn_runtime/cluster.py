@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import namedtuple
 
 from lyftlearn_runtime import contract
@@ -19,6 +20,7 @@ GROUP = "homogeneousCluster"
 INTERFACE = "eth0"
 # The v3 driver's; the same on every host, so that all find the first one.
 MASTER_PORT = "7777"
+_ASK_S = 0.5
 
 Cluster = namedtuple("Cluster", ["hosts", "host", "rank", "instance_type", "group", "groups", "interface"])
 
@@ -55,6 +57,44 @@ def of(resources: Mapping[str, Any]) -> Cluster:
         {one["instance_group_name"]: one for one in resources.get("instance_groups") or []},
         resources.get("network_interface_name") or INTERFACE,
     )
+
+
+def wait_for(cluster: Cluster, environ: Mapping[str, str]) -> None:
+    """Returns when every host of the job has an address; ShimError that names those that have none in time.
+
+    Hosts of a job start one after the other, and a name is known when its host has started.
+    """
+    import socket  # noqa: PLC0415 - only for several hosts
+
+    from lyftlearn_runtime.deadline import HOSTS_S  # noqa: PLC0415 - as above
+
+    deadline = time.monotonic() + float(environ.get(contract.HOSTS_TIMEOUT) or HOSTS_S)
+    missing = list(cluster.hosts)
+    while missing:
+        missing = [host for host in missing if not _has_address(socket, host)]
+        if missing and time.monotonic() > deadline:
+            raise ShimError(
+                f"no address for {', '.join(missing)}: are all {len(cluster.hosts)} hosts of the job running?",
+                contract.EXIT_UNAVAILABLE,
+            )
+        if missing:
+            time.sleep(_ASK_S)
+
+
+def _has_address(socket: Any, host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError:
+        return False
+    return True
+
+
+def ranks(cluster: Cluster) -> dict[str, str]:
+    """What torch's `env://` reads (torch.distributed), one process a host; nothing for a job on one host."""
+    if len(cluster.hosts) < 2:
+        return {}
+    rank, size = str(cluster.rank), str(len(cluster.hosts))
+    return {"RANK": rank, "NODE_RANK": rank, "LOCAL_RANK": "0", "WORLD_SIZE": size}
 
 
 def resource_config(instance_type: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ IMAGE_MANIFEST = "/opt/lyftlearn/image.json"
 VENV_DIR = "/opt/venv"
 ML_DIR = "/opt/ml"
 PROCESSING_DIR = "/opt/ml/processing"
-SECRETS_DIR = "/dev/shm/lyftlearn/secrets"  # noqa: S108 - memory-backed and writable on a read-only root
+MEMORY = "/dev/shm/lyftlearn"  # noqa: S108 - memory-backed and writable on a read-only root
 
 # Variables that tell the shim what to do. The script does not see those in HIDDEN_VARIABLES.
 BUNDLE = "LYFTLEARN_BUNDLE"  # a path or s3://bucket/key, then "#sha256=<hex of the file's bytes>"
@@ -21,7 +21,13 @@ OBSERVE = "LYFTLEARN_OBSERVE"  # "<path of the observation to write>#<hex key fo
 PROGRAM = "LYFTLEARN_PROGRAM"  # the program that `train` runs, relative to /opt/ml/code or absolute
 ARGUMENTS = "LYFTLEARN_ARGUMENTS"  # how hyperparameters reach the command line; one of ARGUMENT_STYLES
 STATSD = "LYFTLEARN_STATSD"  # "udp://host:port" of the gateway, or "drop"
-HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD)
+REFERENCES = "LYFTLEARN_REFERENCES"  # names of variables, with commas, whose values are references whatever they look like
+ENV_FROM = "LYFTLEARN_ENV_FROM"  # references with blanks between them, each to a set of variables
+FETCH_TIMEOUT = "LYFTLEARN_FETCH_TIMEOUT"  # seconds for everything that is fetched before the script starts
+HOSTS_TIMEOUT = "LYFTLEARN_HOSTS_TIMEOUT"  # seconds within which every host of a job must have an address
+MEMORY_DIR = "LYFTLEARN_MEMORY_DIR"  # a tmpfs for secrets and last known values, instead of MEMORY
+REFRESH = "LYFTLEARN_REFRESH"  # "<seconds>" or "<seconds>:<signal>": how often files with secrets are renewed, and who is told
+HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, MEMORY_DIR, REFRESH)
 
 # Variables that the shim gives to the script.
 HYPERPARAMETERS = "LYFTLEARN_HYPERPARAMETERS"  # path of a JSON file with true types

@@ -7,7 +7,7 @@ Sources: aws/sagemaker-training-toolkit (src/sagemaker_training/environment.py) 
 from __future__ import annotations
 
 from lyftlearn_runtime import hyperparameters
-from lyftlearn_runtime.cluster import CONFIG_DIR, MASTER_PORT
+from lyftlearn_runtime.cluster import CONFIG_DIR, MASTER_PORT, ranks
 from lyftlearn_runtime.hyperparameters import dumps
 
 TYPE_CHECKING = False
@@ -73,6 +73,12 @@ def _of_the_program(program: Program) -> dict[str, str]:
     }
 
 
+def variable_name(key: str) -> str:
+    """The variable for a key of a set: as it is spelt, with `_` for what a shell cannot have in a name."""
+    name = "".join(one if one.isalnum() and one.isascii() else "_" for one in key)
+    return "_" + name if name[:1].isdigit() else name
+
+
 def _module(name: str) -> str:
     return name[: -len(".py")] if name.endswith(".py") else name  # noqa: FURB188 - removesuffix needs Python 3.9
 
@@ -94,6 +100,7 @@ def _of_the_cluster(cluster: Cluster) -> dict[str, str]:
         "SM_NETWORK_INTERFACE_NAME": cluster.interface,
         "SM_MASTER_ADDR": cluster.hosts[0],
         "SM_MASTER_PORT": MASTER_PORT,
+        **ranks(cluster),
         "CURRENT_HOST": cluster.host,
         "MASTER_ADDR": cluster.hosts[0],
         "MASTER_PORT": MASTER_PORT,

@@ -37,6 +37,10 @@ class Tail:
         """Takes the next chunk."""
         self._keep(self._redactor.feed(data))
 
+    def learn(self, secrets: Collection[str]) -> None:
+        """Masks these from the next chunk on, too."""
+        self._redactor.learn(secrets)
+
     def text(self) -> str:
         """The end of the stream, once it has ended."""
         self._keep(self._redactor.flush())

@@ -8,8 +8,11 @@ from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
 
 
-def replace(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Puts a file with this content in place of whatever is there, in one step, and makes its directories."""
+def replace(path: str, data: bytes, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Puts a file with this content in place of whatever is there, in one step, and makes its directories.
+
+    `owner` is a UID and a GID; only root can give a file away.
+    """
     directory = os.path.dirname(path)
     temporary = f"{directory}/.{os.path.basename(path)}.{os.getpid()}"
     try:
@@ -19,6 +22,8 @@ def replace(path: str, data: bytes, mode: int = 0o644) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
         os.chmod(temporary, mode)
+        if owner and owner != (os.geteuid(), os.getegid()):
+            os.chown(temporary, *owner)
         os.rename(temporary, path)
     except OSError as error:
         _forget(temporary)
@@ -30,6 +35,22 @@ def replace(path: str, data: bytes, mode: int = 0o644) -> None:
 def is_writable(directory: str) -> bool:
     """Whether a file can be made there, asked of the kernel, which also knows of read-only mounts."""
     return directory != "/" and os.path.isdir(directory) and os.access(directory, os.W_OK | os.X_OK)
+
+
+def is_in_memory(path: str) -> bool:
+    """Whether what is written there reaches no disk: its mount is a tmpfs or a ramfs (proc(5), /proc/pid/mounts)."""
+    place = os.path.realpath(path)
+    best, kind = "", ""
+    try:
+        with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as file:
+            mounts = [line.split(" ")[1:3] for line in file]
+    except OSError:
+        return False
+    for at, type_ in mounts:
+        point = at.replace("\\040", " ")
+        if (place + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best):
+            best, kind = point, type_
+    return kind in {"tmpfs", "ramfs"}
 
 
 def _forget(path: str) -> None:

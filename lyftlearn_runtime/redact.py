@@ -21,12 +21,19 @@ class Redactor:
     """Masks secrets in a stream of bytes. However the stream is cut into chunks, the result is the same."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
-        # The longest first: of two secrets that begin alike, the whole of the longer one is masked.
-        ordered = sorted(forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile(b"|".join(re.escape(form) for form in ordered)) if ordered else None
-        self._longest = len(ordered[0]) if ordered else 0
+        self._forms: set[bytes] = set()
+        self._pattern: re.Pattern[bytes] | None = None
+        self._longest = 0
         self._held = b""
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Masks these secrets, too, from now on."""
+        self._forms.update(form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret))
+        # The longest first: of two secrets that begin alike, the whole of the longer one is masked.
+        ordered = sorted(self._forms, key=lambda form: (-len(form), form))
+        self._longest = len(ordered[0]) if ordered else 0
+        self._pattern = re.compile(b"|".join(re.escape(form) for form in ordered)) if ordered else None
 
     def feed(self, data: bytes) -> bytes:
         """What is certain after this chunk; the beginning of what may be a secret is held back."""

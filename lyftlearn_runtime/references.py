@@ -1,7 +1,8 @@
-"""References as values: `aws-sm://name#key`. Resolved all at once, before the script starts.
+"""References as values: `scheme://name?options#key`. All of them are resolved at once, before the script starts.
 
-`aws-sm://name?optional#key` leaves the variable or the file out when it cannot be had, `?default=text` puts a text in its
-place. Every other value is taken as it is.
+Options, with `&` between them: `optional` leaves the variable or the file out when it cannot be had; `default=text`, the
+last one, puts a text in its place; `last-known-good` takes the value of an earlier start, or of an earlier renewal, when its
+source does not answer; the others are those of the source. Every other value is taken as it is.
 """
 
 from __future__ import annotations
@@ -11,128 +12,215 @@ import time
 from collections import namedtuple
 
 from lyftlearn_runtime import contract
+from lyftlearn_runtime.deadline import fetch_timeout
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.log import say
+from lyftlearn_runtime.sources import AMBIGUOUS, MODULES, Item
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-# Scheme → module of `lyftlearn_runtime.sources`.
-SCHEMES = {"aws-sm": "secretsmanager"}
-DEADLINE_S = 30.0
-# A source stops by itself at the deadline; what still does not answer then (a name server) is left behind.
-_PATIENCE_S = 1.0
+# How often a variable may point to another one.
+_DEEPEST = 8
 
-# `default` is None for a reference without one; `text` is the whole of it.
-Reference = namedtuple("Reference", ["text", "scheme", "name", "key", "is_optional", "default"])
+# `text` is the whole of it, `default` is None for one without.
+Reference = namedtuple("Reference", ["text", "scheme", "item", "key", "is_optional", "default", "keeps"])
+# `values` are texts by reference, None for an optional one that cannot be had; `sets` are dicts of texts by reference;
+# `seconds` says how long each scheme took.
+Resolved = namedtuple("Resolved", ["values", "sets", "seconds"])
+NOTHING = Resolved({}, {}, {})
 
 
 def is_reference(value: str) -> bool:
-    """Whether a value is to be replaced by what it points to."""
-    return value.partition("://")[0] in SCHEMES and "://" in value
+    """Whether a value points to something, told by its scheme alone."""
+    scheme, mark, _ = value.partition("://")
+    return bool(mark) and scheme in MODULES and scheme not in AMBIGUOUS
+
+
+def named(environ: Mapping[str, str]) -> list[str]:
+    """The variables whose values are references: by their scheme, or because LYFTLEARN_REFERENCES names them."""
+    told = {name.strip() for name in environ.get(contract.REFERENCES, "").split(",")}
+    return [name for name, value in environ.items() if is_reference(value) or (name in told and "://" in value)]
 
 
 def parse(text: str) -> Reference:
     """The parts of a reference; ShimError that shows it when it is malformed."""
     scheme, _, rest = text.partition("://")
     place, _, key = rest.partition("#")
-    name, asked, options = place.partition("?")
+    name, _, options = place.partition("?")
     if not name:
         raise ShimError(
             f"the reference {text} has no name; expected {scheme}://name or {scheme}://name#key", contract.EXIT_CONFIG
         )
-    if not asked or options == "optional":
-        return Reference(text, scheme, name, key, is_optional=bool(asked), default=None)
-    option, _, default = options.partition("=")
-    if option != "default":
-        raise ShimError(
-            f"the reference {text} has the option {option!r}; expected ?optional or ?default=text", contract.EXIT_CONFIG
-        )
-    return Reference(text, scheme, name, key, is_optional=False, default=default)
+    given, default = _options(options)
+    own = {"optional", "last-known-good"}
+    pairs = tuple(sorted((option, value) for option, value in given.items() if option not in own))
+    for option, value in given.items():
+        if bool(value) == (option in own):
+            raise ShimError(
+                f"the reference {text} has the option {option!r}; expected ?optional, ?last-known-good, an option of the"
+                " source with a value, or ?default=text as the last one",
+                contract.EXIT_CONFIG,
+            )
+    keeps = "last-known-good" in given
+    return Reference(text, scheme, Item(name, pairs), key, "optional" in given, default, keeps)
 
 
-def resolve(texts: Sequence[str], environ: Mapping[str, str]) -> dict[str, str | None]:
-    """Reference → value, None for an optional one that cannot be had.
+def _options(text: str) -> tuple[dict[str, str], str | None]:
+    """Options with their values, and the default, which may hold anything."""
+    first, mark, default = text.partition("default=")
+    if mark and first and not first.endswith("&"):
+        first, mark, default = text, "", ""
+    given = dict(one.partition("=")[::2] for one in first.split("&") if one)
+    return given, default if mark else None
 
-    Each secret is fetched once, all of them at the same time, within LYFTLEARN_FETCH_TIMEOUT seconds (30) together. What
+
+def resolve(texts: Sequence[str], environ: Mapping[str, str], sets: Sequence[str] = ()) -> Resolved:
+    """What the references `texts` point to, and the sets that the references `sets` do.
+
+    Each thing is fetched once, all of them at the same time, within LYFTLEARN_FETCH_TIMEOUT seconds (30) together. What
     fails stops the start: the error has a line for each reference, with its source and the reason, and no value.
     """
-    parsed = [parse(text) for text in texts]
-    wanted = sorted({(one.scheme, one.name) for one in parsed})
-    if not wanted:
-        return {}
-    fetched = _fetch_all(wanted, environ)
-    found: dict[str, str | None] = {}
+    if not texts and not sets:
+        return NOTHING
+    deadline = time.monotonic() + fetch_timeout(environ)
+    parsed = {text: parse(_followed(text, environ)) for text in (*texts, *sets)}
+    remote = [one for one in parsed.values() if one.scheme != "env"]
+    fetched, seconds = _fetch_all(remote, environ, deadline) if remote else ({}, {})
+    fetched.update({("env", one.item): _variable(one, environ) for one in parsed.values() if one.scheme == "env"})
     errors: dict[str, ShimError] = {}
-    for one in parsed:
-        try:
-            found[one.text] = _pick(one, fetched[one.scheme, one.name])
-        except ShimError as error:
-            if one.is_optional or one.default is not None:
-                found[one.text] = one.default
-                say(f"{one.text}: {'left out' if one.is_optional else 'its default is used'}: {error.message}")
-            else:
-                errors[one.text] = error
+    values, found_sets = {}, {}
+    for text in texts:
+        values[text] = _settled(parsed[text], fetched, errors, text, environ)
+    for text in sets:
+        found_sets[text] = _settled(parsed[text], fetched, errors, text, environ, is_set=True) or {}
     if errors:
         lines = [f"{text}: {error.message}" for text, error in sorted(errors.items())]
         raise ShimError("\n".join(lines), errors[min(errors)].exit_code)
-    return found
+    return Resolved(values, found_sets, seconds)
 
 
-def _fetch_all(wanted: Sequence[tuple[str, str]], environ: Mapping[str, str]) -> dict[tuple[str, str], str | ShimError]:
-    import threading  # noqa: PLC0415 - only where there is something to fetch
+def _followed(text: str, environ: Mapping[str, str]) -> str:
+    """The reference that `env://NAME` stands for where that variable is one itself."""
+    for _ in range(_DEEPEST):
+        scheme, _, rest = text.partition("://")
+        value = environ.get(rest, "") if scheme == "env" else ""
+        if not is_reference(value):
+            return text
+        text = value
+    raise ShimError(f"{text}: variables point to each other in a ring", contract.EXIT_CONFIG)
 
-    seconds = timeout(environ)
-    deadline = time.monotonic() + seconds
-    late = ShimError(f"no answer within {seconds:g} seconds", contract.EXIT_UNAVAILABLE)
-    found: dict[tuple[str, str], str | ShimError] = dict.fromkeys(wanted, late)
 
-    def fetch(scheme: str, name: str) -> None:
+def _variable(one: Reference, environ: Mapping[str, str]) -> str | ShimError:
+    value = environ.get(one.item.name)
+    return ShimError(f"there is no variable {one.item.name}", contract.EXIT_CONFIG) if value is None else value
+
+
+def _fetch_all(
+    wanted: Sequence[Reference], environ: Mapping[str, str], deadline: float
+) -> tuple[dict[tuple[str, Item], Any], dict[str, float]]:
+    """What each scheme's source gave for each item, or its error; and the seconds that each took."""
+    from lyftlearn_runtime import parallel  # noqa: PLC0415 - only where there is something to fetch
+
+    by_scheme: dict[str, list[Item]] = {}
+    for one in wanted:
+        items = by_scheme.setdefault(one.scheme, [])
+        if one.item not in items:
+            items.append(one.item)
+    seconds: dict[str, float] = {}
+
+    def fetch(scheme: str) -> dict[Item, Any]:
+        begun = time.monotonic()
         try:
-            found[scheme, name] = _source(scheme)(name, environ, deadline)
-        except ShimError as error:
-            found[scheme, name] = error
-        except Exception as error:  # noqa: BLE001 - a fault of ours, told without a text that may hold a value
-            found[scheme, name] = ShimError(f"the source failed: {type(error).__name__}", contract.EXIT_UNAVAILABLE)
+            return _from_source(scheme, by_scheme[scheme], environ, deadline)
+        finally:
+            seconds[scheme] = time.monotonic() - begun
 
-    threads = [threading.Thread(target=fetch, args=one, daemon=True) for one in wanted]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline + _PATIENCE_S - time.monotonic()))
-    return dict(found)
+    answers = parallel.each(sorted(by_scheme), fetch, deadline)
+    found: dict[tuple[str, Item], Any] = {}
+    for scheme, answer in answers.items():
+        for item in by_scheme[scheme]:
+            missing = ShimError("its source said nothing of it", contract.EXIT_UNAVAILABLE)
+            found[scheme, item] = answer if isinstance(answer, ShimError) else answer.get(item, missing)
+    return found, seconds
 
 
-def timeout(environ: Mapping[str, str]) -> float:
-    """Seconds for everything that is fetched before the script starts, LYFTLEARN_FETCH_TIMEOUT."""
-    value = environ.get("LYFTLEARN_FETCH_TIMEOUT")
+def _from_source(scheme: str, items: Sequence[Item], environ: Mapping[str, str], deadline: float) -> dict[Item, Any]:
+    from lyftlearn_runtime import sources  # noqa: PLC0415 - beside its only use
+
+    module = sources.load(scheme)
+    wrong: dict[Item, Any] = {}
+    for item in items:
+        unknown = [option for option, _ in item.options if option not in module.OPTIONS]
+        if unknown:
+            expected = ", ".join((*module.OPTIONS, "optional, last-known-good or default"))
+            wrong[item] = ShimError(f"{scheme}:// has no option {unknown[0]!r}; expected {expected}", contract.EXIT_CONFIG)
+    right = [item for item in items if item not in wrong]
+    return {**wrong, **(module.fetch(right, environ, deadline) if right else {})}
+
+
+def _settled(  # noqa: PLR0913 - one reference, and what is known of it
+    one: Reference,
+    fetched: Mapping[tuple[str, Item], Any],
+    errors: dict[str, ShimError],
+    text: str,
+    environ: Mapping[str, str],
+    *,
+    is_set: bool = False,
+) -> Any:
+    """The value of a reference, or what stands for it; an error goes to `errors`."""
     try:
-        seconds = float(value) if value else DEADLINE_S
-    except ValueError:
-        seconds = 0
-    if not 0 < seconds < float("inf"):
-        raise ShimError(f"LYFTLEARN_FETCH_TIMEOUT is {value!r}; expected seconds", contract.EXIT_CONFIG)
-    return seconds
+        found = fetched[one.scheme, one.item]
+        value = _pick(one, found, is_set=is_set)
+    except ShimError as error:
+        if one.keeps and error.exit_code == contract.EXIT_UNAVAILABLE:
+            from lyftlearn_runtime import known_good  # noqa: PLC0415 - only where a workload asks for it
+
+            kept = known_good.recall(text, environ)
+            if kept is not None:
+                say(f"{text}: the last known value is used: {error.message}")
+                return json.loads(kept) if is_set else kept
+        if one.is_optional or one.default is not None:
+            said = "left out" if one.default is None else "its default is used"
+            say(f"{text}: {said}: {error.message}")
+            return None if is_set else one.default
+        errors[text] = error
+        return None
+    if one.keeps:
+        from lyftlearn_runtime import known_good  # noqa: PLC0415 - as above
+
+        known_good.keep(text, json.dumps(value) if is_set else value, environ)
+    return value
 
 
-def _source(scheme: str) -> Callable[[str, Mapping[str, str], float], str]:
-    if SCHEMES[scheme] == "secretsmanager":
-        from lyftlearn_runtime.sources.secretsmanager import fetch  # noqa: PLC0415 - network modules only where needed
+def _pick(reference: Reference, found: Any, *, is_set: bool) -> Any:
+    """The part of what was fetched that a reference means: a text, or with `is_set` a dict of texts."""
+    if isinstance(found, ShimError):
+        raise found
+    if not is_set and not reference.key:
+        if isinstance(found, dict):
+            keys = "one of its keys as #key"
+            raise ShimError(f"it is a set of {len(found)} values; name {keys}", contract.EXIT_CONFIG)
+        return found
+    document = found if isinstance(found, dict) else _object(found)
+    if is_set:
+        return {str(key): _text(value) for key, value in document.items()}
+    if reference.key not in document:
+        raise ShimError("the secret has no such key", contract.EXIT_CONFIG)
+    return _text(document[reference.key])
 
-        return fetch
-    raise AssertionError(scheme)
 
-
-def _pick(reference: Reference, value: str | ShimError) -> str:
-    if isinstance(value, ShimError):
-        raise value
-    if not reference.key:
-        return value
+def _object(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(value)[reference.key]
-    except (ValueError, TypeError, RecursionError):
-        raise ShimError("the secret is not a JSON object, so it has no key", contract.EXIT_CONFIG) from None
-    except KeyError:
-        raise ShimError("the secret has no such key", contract.EXIT_CONFIG) from None
-    return found if isinstance(found, str) else json.dumps(found)
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise ShimError("the secret is not a JSON object, so it has no key", contract.EXIT_CONFIG)
+    return document
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

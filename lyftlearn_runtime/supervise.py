@@ -47,12 +47,13 @@ def run(  # noqa: PLR0913, PLR0917 - its parts, each said once
     variables: Mapping[str, str],
     grace_s: float,
     heard: Callable[[bytes], None],
-    started: Callable[[], None],
+    started: Callable[[int], None],
     cwd: str | None = None,
 ) -> int:
     """Runs argv to its end: its exit code, 128 + n for signal n.
 
-    `heard` gets its stderr piece by piece. `started` is called once the child exists, for threads must not be forked.
+    `heard` gets its stderr piece by piece. `started` is called with its process ID once it
+    exists, for threads must not be forked.
     A second SIGTERM or SIGINT that comes `grace_s` after the first kills. After such a signal the whole group is waited
     for, for so long: a shell is gone at once, and what it has started may still be writing a checkpoint.
     """
@@ -69,7 +70,7 @@ def run(  # noqa: PLR0913, PLR0917 - its parts, each said once
         os.close(writer)
     _catch(group)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    started()
+    started(group.leader)
     code = _watch(group, reader, wake, heard)
     group.wait()
     return code
@@ -135,13 +136,27 @@ def _catch(group: _Group) -> None:
         signal.signal(number, signal.SIG_IGN)  # a background process writes to its terminal all the same
 
 
+def become(argv: list[str], variables: Mapping[str, str], cwd: str | None = None) -> NoReturn:
+    """Puts the script in this process's place; nothing of the shim is left."""
+    _exec(argv, variables, signal.pthread_sigmask(signal.SIG_BLOCK, []), cwd)
+
+
 def _become(argv: list[str], variables: Mapping[str, str], writer: int, mask: Any, cwd: str | None) -> NoReturn:
-    """In the child: a group of its own, the parent's signal mask, default dispositions, then the script."""
+    """In the child: a group of its own and its stderr, then the script."""
     try:
         _lead_group()
         if writer >= 0:
             os.dup2(writer, 2)
         signal.set_wakeup_fd(-1)
+    except OSError as error:
+        say(f"cannot run {argv[0]}: {error.strerror}")
+        os._exit(contract.EXIT_CONFIG)
+    _exec(argv, variables, mask, cwd)
+
+
+def _exec(argv: list[str], variables: Mapping[str, str], mask: Any, cwd: str | None) -> NoReturn:
+    """The script with default dispositions of signals, or the shell's code for why it cannot be run."""
+    try:
         for number in (*_IGNORED_BY_PYTHON, signal.SIGTERM, signal.SIGINT):
             if number in _IGNORED_BY_PYTHON or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)

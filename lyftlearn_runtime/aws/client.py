@@ -1,28 +1,26 @@
-"""One HTTP request to AWS, signed and repeated where that helps. Certificates are always verified."""
+"""Requests to AWS: signed, and repeated where that helps."""
 
 from __future__ import annotations
 
 import hashlib
 import http.client
-import os
+import json
 import random
 import ssl
 import time
-from collections import namedtuple
 
 from lyftlearn_runtime import contract
-from lyftlearn_runtime.aws import sigv4
+from lyftlearn_runtime.aws import endpoints, identity, sigv4
+from lyftlearn_runtime.aws.connection import STALL_S, Again, Answer, Connection, origin, split
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import IO, Any
+    from typing import Any
 
-    from lyftlearn_runtime.aws.credentials import Credentials
+    from lyftlearn_runtime.aws.endpoints import Service
 
-# No byte for so long, and a try has failed.
-STALL_S = 10.0
 _SHORTEST_TRY_S = 0.1
 # The waits between tries have full jitter below a bound that doubles: many containers that start together do not come
 # back together.
@@ -30,55 +28,56 @@ _FIRST_WAIT_S = 0.2
 _LONGEST_WAIT_S = 5.0
 _WORTH_REPEATING = (429, 500, 502, 503, 504)
 _THROTTLING = (b"Throttling", b"TooManyRequests", b"RequestLimitExceeded", b"SlowDown")
-# No answer that a start reads into memory is larger; an endless one must end.
-_LARGEST_BODY = 64 << 20
-_CHUNK_BYTES = 1 << 20
-
-Service = namedtuple("Service", ["name", "variable"])
-Answer = namedtuple("Answer", ["status", "body", "headers"])
-
-
-class Again(Exception):  # noqa: N818 - a reason to try again, and no error until the time is up
-    """A try has failed in a way that another one may heal."""
-
-
-def region(environ: Mapping[str, str]) -> str:
-    """The region, as the SDKs take it from the variables."""
-    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-
-
-def endpoint_override(service: Service, environ: Mapping[str, str]) -> str | None:
-    """AWS_ENDPOINT_URL_<SERVICE> or AWS_ENDPOINT_URL (AWS SDKs and Tools reference, service-specific endpoints)."""
-    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
-        return None
-    given = environ.get("AWS_ENDPOINT_URL_" + service.variable) or environ.get("AWS_ENDPOINT_URL")
-    return given.rstrip("/") if given else None
-
-
-def endpoint(service: Service, environ: Mapping[str, str]) -> str:
-    """The URL of a service: an override, or the region's public endpoint."""
-    here = region(environ)
-    suffix = "amazonaws.com.cn" if here.startswith("cn-") else "amazonaws.com"
-    return endpoint_override(service, environ) or f"https://{service.name}.{here}.{suffix}"
+# What a service says when the clocks differ, by which the difference can be taken out of the next signature.
+_SKEWED = (
+    b"RequestTimeTooSkewed",
+    b"RequestExpired",
+    b"Signature expired",
+    b"Signature not yet current",
+    b"RequestInTheFuture",
+)
+_EXPIRED = (b"ExpiredToken", b"InvalidClientTokenId", b"UnrecognizedClient")
+_DENIED = ("AccessDenied", "UnrecognizedClient", "InvalidSignature", "ExpiredToken", "InvalidClientTokenId", "NotAuthorized")
 
 
 class Signer:
-    """Signs requests to one service as one identity."""
+    """Signs requests to one service as this container's identity, which is renewed before it expires."""
 
-    def __init__(self, service: Service, environ: Mapping[str, str], credentials: Credentials) -> None:
+    def __init__(self, service: Service, environ: Mapping[str, str], deadline: float) -> None:
         self.environ = environ
         self._service = service
-        self._credentials = credentials
+        self._offset_s = 0.0
+        identity.credentials(environ, deadline)  # an early word where there is none
 
     def headers(self, method: str, url: str, given: Mapping[str, str], digest: str) -> dict[str, str]:
         """The headers to send. `digest` is the sha256 of the body, in hex; the URL's path and query are encoded."""
         _, host, target = split(url)
         path, _, query = target.partition("?")
-        timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + self._offset_s))
+        who = identity.credentials(self.environ, time.monotonic() + STALL_S)
         return sigv4.sign(
-            method, path, query, {**given, "Host": host}, digest, self._credentials,
-            region(self.environ), self._service.name, timestamp,
+            method, path, query, {**given, "Host": host}, digest, who,
+            endpoints.region(self.environ), self._service.name, timestamp,
         )  # fmt: skip
+
+    def heal(self, answer: Answer) -> bool:
+        """Whether a refusal was for a clock or a token that the next signature will not have: each is healed once."""
+        if answer.status not in (400, 401, 403):
+            return False
+        if any(word in answer.body for word in _SKEWED) and not self._offset_s:
+            self._offset_s = _clock_offset(answer.headers.get("Date"))
+            return bool(self._offset_s)
+        return any(word in answer.body for word in _EXPIRED) and identity.renew(self.environ)
+
+
+def _clock_offset(date: str | None) -> float:
+    """Seconds by which the service's clock is ahead of ours, 0 where it says nothing."""
+    import email.utils  # noqa: PLC0415 - only where clocks differ
+
+    try:
+        return email.utils.parsedate_to_datetime(str(date)).timestamp() - time.time()
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def call(  # noqa: PLR0913, PLR0917 - the parts of a request
@@ -92,7 +91,34 @@ def call(  # noqa: PLR0913, PLR0917 - the parts of a request
         signed = signer.headers(method, url, headers, digest)
         return Connection(url, signer.environ, seconds).exchange(method, url, signed, body, deadline)
 
-    return repeat(once, url, deadline)
+    return repeat(once, url, deadline, heal=signer.heal)
+
+
+def call_json(signer: Signer, service: Service, target: str, document: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+    """The answer to an action of a service that speaks JSON 1.1, such as `secretsmanager.GetSecretValue`.
+
+    ShimError with the service's own word for what is wrong.
+    """
+    base = endpoints.url(service, signer.environ)
+    who = f"{service.title} at {base}"
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
+    answer = call(signer, "POST", base + "/", headers, json.dumps(document).encode(), deadline)
+    try:
+        found = json.loads(answer.body.decode("utf-8"))
+        if answer.status == 200 and isinstance(found, dict):
+            return found
+        kind = str(found.get("__type", "")).rpartition("#")[2] or f"status {answer.status}"
+    except (ValueError, AttributeError, RecursionError):
+        raise ShimError(f"{who} gave no answer that can be read (status {answer.status})", contract.EXIT_UNAVAILABLE) from None
+    action = f"{service.name}:{target.rpartition('.')[2]}"
+    raise _refusal(who, action, kind, answer.status)
+
+
+def _refusal(who: str, action: str, kind: str, status: int) -> ShimError:
+    """What a service's own error means for who has to mend it."""
+    if status == 403 or any(word in kind for word in _DENIED):
+        return ShimError(f"{who} says {kind}; the job's role needs {action}", contract.EXIT_ACCESS_DENIED)
+    return ShimError(f"{who} says {kind}; check the name and the region", contract.EXIT_UNAVAILABLE)
 
 
 def get(url: str, headers: Mapping[str, str], environ: Mapping[str, str], deadline: float) -> Answer:
@@ -100,21 +126,17 @@ def get(url: str, headers: Mapping[str, str], environ: Mapping[str, str], deadli
     return repeat(lambda seconds: Connection(url, environ, seconds).exchange("GET", url, headers, b"", deadline), url, deadline)
 
 
-def post_form(url: str, form: str, environ: Mapping[str, str], deadline: float) -> Answer:
-    """The answer to an unsigned POST of a form, repeated until `deadline`."""
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    return repeat(
-        lambda seconds: Connection(url, environ, seconds).exchange("POST", url, headers, form.encode(), deadline), url, deadline
-    )
-
-
-def repeat(once: Callable[[float], Answer], url: str, deadline: float, tries: int = 0) -> Answer:
+def repeat(
+    once: Callable[[float], Answer], url: str, deadline: float, tries: int = 0, heal: Callable[[Answer], bool] | None = None
+) -> Answer:
     """Calls `once(seconds)` until it gives an answer that a repetition does not heal, or the time or `tries` are up."""
     done = 0
     while True:
         try:
             # A silent server gets half of the time that is left, so that there is a second try.
             answer = once(max(_SHORTEST_TRY_S, min(STALL_S, (deadline - time.monotonic()) / 2)))
+            if heal and heal(answer):
+                continue
             if answer.status not in _WORTH_REPEATING and not _is_throttled(answer):
                 return answer
             problem = f"it answered {answer.status}"
@@ -134,89 +156,3 @@ def repeat(once: Callable[[float], Answer], url: str, deadline: float, tries: in
 
 def _is_throttled(answer: Answer) -> bool:
     return answer.status == 400 and any(word in answer.body for word in _THROTTLING)
-
-
-class Connection:
-    """A connection to the host of a URL, which carries several requests one after the other."""
-
-    def __init__(self, url: str, environ: Mapping[str, str], seconds: float = STALL_S) -> None:
-        scheme, host, _ = split(url)
-        if scheme == "https":
-            trust = ssl.create_default_context(cafile=_ca_bundle(environ))
-            self._http: http.client.HTTPConnection = http.client.HTTPSConnection(host, timeout=seconds, context=trust)
-        else:
-            self._http = http.client.HTTPConnection(host, timeout=seconds)
-
-    def close(self) -> None:
-        """Closes it; another exchange opens it again."""
-        self._http.close()
-
-    def exchange(  # noqa: PLR0913, PLR0917 - the parts of a request
-        self, method: str, url: str, headers: Mapping[str, str], body: Any, deadline: float | None,
-        sink: IO[bytes] | None = None,
-    ) -> Answer:  # fmt: skip
-        """Sends one request. The body of a good answer goes to `sink` where there is one; the rest into memory."""
-        try:
-            self._http.request(method, split(url)[2], body=body, headers=dict(headers))
-            response = self._http.getresponse()
-            keep = sink is not None and response.status < 300 and not response.will_close
-            data = _read(response, deadline, sink if response.status < 300 else None)
-        except BaseException:
-            self._http.close()
-            raise
-        if keep:
-            response.close()
-        else:
-            self._http.close()
-        return Answer(response.status, data, response.headers)
-
-
-def _read(response: http.client.HTTPResponse, deadline: float | None, sink: IO[bytes] | None) -> bytes:
-    """The body, piece by piece: neither an endless nor a dripping one outlives the deadline."""
-    pieces: list[bytes] = []
-    left, size = response.length, 0
-    while left is None or left > 0:
-        # read() would wait for the whole of a chunk, however slowly it drips.
-        piece = response.read1(_CHUNK_BYTES if left is None else min(_CHUNK_BYTES, left))
-        if not piece:
-            break
-        size += len(piece)
-        left = None if left is None else left - len(piece)
-        if sink is not None:
-            _write(sink, piece)
-            continue
-        pieces.append(piece)
-        if size > _LARGEST_BODY:
-            raise Again(f"its answer is longer than {_LARGEST_BODY} bytes")
-        if deadline is not None and time.monotonic() > deadline:
-            raise Again("its answer did not end in time")
-    if left:
-        raise Again(f"it broke off {left} bytes before the end")
-    return b"".join(pieces)
-
-
-def _write(sink: IO[bytes], data: bytes) -> None:
-    """Writes to a file of ours; its error is none of the network's, which would be tried again."""
-    try:
-        sink.write(data)
-    except OSError as error:
-        raise ShimError(f"{sink.name} cannot be written: {error.strerror}", contract.EXIT_CONFIG) from None
-
-
-def split(url: str) -> tuple[str, str, str]:
-    """Scheme, host with port, and path with query of a URL."""
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return scheme, host, slash + path or "/"
-
-
-def origin(url: str) -> str:
-    """Scheme and host alone: a path or a query may say more than a log should hold."""
-    return "/".join(url.split("/")[:3])
-
-
-def _ca_bundle(environ: Mapping[str, str]) -> str | None:
-    found = environ.get("AWS_CA_BUNDLE") or environ.get("SSL_CERT_FILE")
-    if found and not os.path.exists(found):
-        raise ShimError(f"AWS_CA_BUNDLE: there is no {found}", contract.EXIT_CONFIG)
-    return found or None

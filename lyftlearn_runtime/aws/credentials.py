@@ -1,12 +1,14 @@
-"""AWS identity, found where the AWS SDKs find it, in their order: variables, web identity, the container's endpoint.
+"""AWS identity, found where the AWS SDKs find it, in their order.
 
-Names and order as in boto/botocore (botocore/credentials.py and botocore/utils.py). Files of a profile and the instance's
-metadata are not asked: a container of a job has neither.
+Variables, web identity, the container's endpoint, the instance's metadata; names and order as in boto/botocore
+(botocore/credentials.py and botocore/utils.py). Files of a profile are not read: a container of a job has none.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections import namedtuple
 
 from lyftlearn_runtime import contract
@@ -16,50 +18,76 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Credentials = namedtuple("Credentials", ["access_key", "secret_key", "token", "source"])
+    from lyftlearn_runtime.aws.connection import Answer
+
+# `expires` and `found_at` are seconds of time.time(); `expires` is None for what does not.
+Credentials = namedtuple("Credentials", ["access_key", "secret_key", "token", "source", "expires", "found_at"])
 
 _CONTAINER_HOST = "http://169.254.170.2"
 # The token of the endpoint may go over plain HTTP to these alone (ContainerMetadataFetcher of botocore).
 _PLAIN_HTTP = ("localhost", "127.0.0.1", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]")
 _STS_VERSION = "2011-06-15"
+_INSTANCE = "http://169.254.169.254"
+_INSTANCE_ROLES = "/latest/meta-data/iam/security-credentials/"
+_INSTANCE_TOKEN_S = "21600"  # noqa: S105 - seconds
+# Where there is no such service nobody answers, and botocore waits a second, too.
+_INSTANCE_WITHIN_S = 2.0
 
 
 def find(environ: Mapping[str, str], deadline: float) -> Credentials:
     """The credentials of this container and where they came from. ShimError when there are none by `deadline`."""
     if environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SECRET_ACCESS_KEY"):
         token = environ.get("AWS_SESSION_TOKEN") or None
-        return Credentials(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token, "environment variables")
+        return _of(environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"], token, "environment variables")
     if environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") and environ.get("AWS_ROLE_ARN"):
         return _of_web_identity(environ, deadline)
     if environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
         return _of_container(_CONTAINER_HOST + environ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"], environ, deadline)
     if environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
         return _of_container(environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"], environ, deadline)
+    if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() != "true":
+        found = _of_instance(environ, deadline)
+        if found:
+            return found
     raise ShimError(
         "there are no AWS credentials here, and something must be fetched from AWS; give the job a role",
         contract.EXIT_ACCESS_DENIED,
     )
 
 
-def _of_container(url: str, environ: Mapping[str, str], deadline: float) -> Credentials:
-    from lyftlearn_runtime.aws import client  # noqa: PLC0415 - only where an endpoint is asked
+def _of(access_key: str, secret_key: str, token: str | None, source: str, expiration: str | None = None) -> Credentials:
+    return Credentials(access_key, secret_key, token, source, _seconds(expiration), time.time())
 
-    scheme, host, _ = client.split(url)
+
+def _seconds(expiration: str | None) -> float | None:
+    """time.time() of a timestamp such as 2026-11-23T00:00:00Z; a fraction of a second is left out."""
+    if not expiration:
+        return None
+    import calendar  # noqa: PLC0415 - only for temporary credentials
+
+    return float(calendar.timegm(time.strptime(expiration[:19], "%Y-%m-%dT%H:%M:%S")))
+
+
+def _of_container(url: str, environ: Mapping[str, str], deadline: float) -> Credentials:
+    from lyftlearn_runtime.aws import client, connection  # noqa: PLC0415 - only where an endpoint is asked
+
+    scheme, host, _ = connection.split(url)
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     if scheme != "https" and name not in _PLAIN_HTTP:
         raise ShimError(
-            f"AWS_CONTAINER_CREDENTIALS_FULL_URI names {client.origin(url)}; plain HTTP is for {', '.join(_PLAIN_HTTP)}",
+            f"AWS_CONTAINER_CREDENTIALS_FULL_URI names {connection.origin(url)}; plain HTTP is for {', '.join(_PLAIN_HTTP)}",
             contract.EXIT_CONFIG,
         )
     answer = client.get(url, _authorization(environ), environ, deadline)
+    return _of_document(answer, f"the credentials endpoint {connection.origin(url)}", "container credentials")
+
+
+def _of_document(answer: Answer, what: str, source: str) -> Credentials:
     try:
-        document = json.loads(answer.body.decode("utf-8"))
-        return Credentials(document["AccessKeyId"], document["SecretAccessKey"], document.get("Token"), "container credentials")
-    except (ValueError, KeyError, TypeError):
-        raise ShimError(
-            f"the credentials endpoint {client.origin(url)} gave no credentials (status {answer.status})",
-            contract.EXIT_ACCESS_DENIED,
-        ) from None
+        found = json.loads(answer.body.decode("utf-8"))
+        return _of(found["AccessKeyId"], found["SecretAccessKey"], found.get("Token"), source, found.get("Expiration"))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ShimError(f"{what} gave no credentials (status {answer.status})", contract.EXIT_ACCESS_DENIED) from None
 
 
 def _authorization(environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -72,10 +100,10 @@ def _of_web_identity(environ: Mapping[str, str], deadline: float) -> Credentials
     """AssumeRoleWithWebIdentity, which needs no signature (AWS STS API reference)."""
     import xml.etree.ElementTree as ET  # noqa: PLC0415 - only on this way
 
-    from lyftlearn_runtime.aws import client, sigv4  # noqa: PLC0415 - as above
+    from lyftlearn_runtime.aws import client, endpoints, sigv4  # noqa: PLC0415 - as above
+    from lyftlearn_runtime.aws.connection import Connection  # noqa: PLC0415 - as above
 
-    service = client.Service("sts", "STS")
-    query = sigv4.canonical_query(
+    form = sigv4.canonical_query(
         [
             ("Action", "AssumeRoleWithWebIdentity"),
             ("Version", _STS_VERSION),
@@ -83,9 +111,12 @@ def _of_web_identity(environ: Mapping[str, str], deadline: float) -> Credentials
             ("RoleSessionName", environ.get("AWS_ROLE_SESSION_NAME") or "lyftlearn"),
             ("WebIdentityToken", _token_of(environ["AWS_WEB_IDENTITY_TOKEN_FILE"])),
         ]
+    ).encode()
+    base = endpoints.url(endpoints.Service("sts", "STS", "STS"), environ)
+    url, headers = base + "/", {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = client.repeat(
+        lambda seconds: Connection(url, environ, seconds).exchange("POST", url, headers, form, deadline), url, deadline
     )
-    base = client.endpoint(service, environ)
-    answer = client.post_form(base + "/", query, environ, deadline)
     try:
         root = ET.fromstring(answer.body)  # noqa: S314 - STS' own answer over a checked channel
     except ET.ParseError:
@@ -97,7 +128,32 @@ def _of_web_identity(environ: Mapping[str, str], deadline: float) -> Credentials
             f"{base} gives no credentials for the role {environ['AWS_ROLE_ARN']}: {kind}; check its trust policy",
             contract.EXIT_ACCESS_DENIED,
         )
-    return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found.get("SessionToken"), "web identity")
+    token, expiration = found.get("SessionToken"), found.get("Expiration")
+    return _of(found["AccessKeyId"], found["SecretAccessKey"], token, "web identity", expiration)
+
+
+def _of_instance(environ: Mapping[str, str], deadline: float) -> Credentials | None:
+    """Of the instance's role, by IMDSv2 (EC2 user guide, "Retrieve security credentials from instance metadata")."""
+    from lyftlearn_runtime.aws import client  # noqa: PLC0415 - only where an endpoint is asked
+    from lyftlearn_runtime.aws.connection import Connection  # noqa: PLC0415 - as above
+
+    base = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "").rstrip("/") or _INSTANCE
+    until = min(deadline, time.monotonic() + _INSTANCE_WITHIN_S)
+    url = base + "/latest/api/token"
+    wish = {"X-aws-ec2-metadata-token-ttl-seconds": _INSTANCE_TOKEN_S, "Content-Length": "0"}
+    try:
+        answer = client.repeat(
+            lambda seconds: Connection(url, environ, seconds).exchange("PUT", url, wish, b"", until), url, until
+        )
+        headers = {"X-aws-ec2-metadata-token": answer.body.decode("ascii")}
+        named = client.get(base + _INSTANCE_ROLES, headers, environ, until)
+        if answer.status != 200 or named.status != 200 or not named.body.split():
+            return None
+        role = named.body.decode("ascii").split()[0]
+        found = client.get(base + _INSTANCE_ROLES + role, headers, environ, until)
+    except (ShimError, UnicodeDecodeError):
+        return None
+    return _of_document(found, f"the instance metadata service {base}", "instance metadata")
 
 
 def _token_of(path: str) -> str:
@@ -105,4 +161,5 @@ def _token_of(path: str) -> str:
         with open(path, encoding="utf-8") as file:
             return file.read().strip()
     except (OSError, ValueError) as error:
-        raise ShimError(f"the token file {path} cannot be read: {error}", contract.EXIT_ACCESS_DENIED) from None
+        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is no text"
+        raise ShimError(f"the token file {path} cannot be read: {why}", contract.EXIT_ACCESS_DENIED) from None

@@ -6,8 +6,9 @@ import hashlib
 import io
 import time
 
-from lyftlearn_runtime import contract, references
-from lyftlearn_runtime.aws import client, credentials, sigv4
+from lyftlearn_runtime import contract
+from lyftlearn_runtime.aws import client, connection, endpoints, sigv4
+from lyftlearn_runtime.deadline import fetch_timeout
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from typing import IO
     from xml.etree.ElementTree import Element
 
-_SERVICE = client.Service("s3", "S3")
+_SERVICE = endpoints.Service("s3", "S3", "S3")
 # Data has no deadline but the job's own; a try that stalls is repeated so often.
 _TRIES = 6
 _FOREVER = float("inf")
@@ -37,19 +38,20 @@ class S3:
     def __init__(self, environ: Mapping[str, str], part_bytes: int = PART_BYTES) -> None:
         self._environ = environ
         self._part_bytes = part_bytes
-        self._connections: dict[str, client.Connection] = {}
-        deadline = time.monotonic() + references.timeout(environ)
-        self._signer = client.Signer(_SERVICE, environ, credentials.find(environ, deadline))
+        self._connections: dict[str, connection.Connection] = {}
+        deadline = time.monotonic() + fetch_timeout(environ)
+        self._signer = client.Signer(_SERVICE, environ, deadline)
 
     def close(self) -> None:
         """Closes what was kept."""
-        for connection in self._connections.values():
-            connection.close()
+        for one in self._connections.values():
+            one.close()
 
-    def get(self, bucket: str, key: str) -> bytes:
-        """A small object's bytes, within LYFTLEARN_FETCH_TIMEOUT."""
-        url = self._url(bucket, key)
-        answer = client.call(self._signer, "GET", url, {}, b"", time.monotonic() + references.timeout(self._environ))
+    def get(self, bucket: str, key: str, version: str = "", deadline: float | None = None) -> bytes:
+        """A small object's bytes, the current ones or those of a version; by `deadline`, or in the time that a start has."""
+        url = self._url(bucket, key, [("versionId", version)] if version else [])
+        until = time.monotonic() + fetch_timeout(self._environ) if deadline is None else deadline
+        answer = client.call(self._signer, "GET", url, {}, b"", until)
         return _good(answer, f"s3://{bucket}/{key}", "GetObject")
 
     def get_file(self, bucket: str, key: str, path: str) -> int:
@@ -57,7 +59,7 @@ class S3:
         url = self._url(bucket, key)
         with open(path, "wb") as file:
 
-            def once(_: float) -> client.Answer:
+            def once(_: float) -> connection.Answer:
                 file.seek(0)
                 file.truncate()
                 return self._exchange("GET", url, b"", hashlib.sha256().hexdigest(), file)
@@ -90,7 +92,7 @@ class S3:
         """Sends a stretch of a file, and gives the tag that S3 gives it."""
         digest = _digest(file, start, size)
 
-        def once(_: float) -> client.Answer:
+        def once(_: float) -> connection.Answer:
             return self._exchange("PUT", url, _Part(file, start, size), digest, None, {"Content-Length": str(size)})
 
         answer = client.repeat(once, url, _FOREVER, _TRIES)
@@ -117,7 +119,7 @@ class S3:
     def _xml(self, method: str, url: str, body: bytes, place: str, action: str) -> Element:
         import xml.etree.ElementTree as ET  # noqa: PLC0415 - only for listings and large files
 
-        deadline = time.monotonic() + references.timeout(self._environ)
+        deadline = time.monotonic() + fetch_timeout(self._environ)
         answer = _good(client.call(self._signer, method, url, {}, body, deadline), place, action)
         root = ET.fromstring(answer)  # noqa: S314 - S3's own answer over a checked channel
         if _tag(root) == "Error":  # CompleteMultipartUpload tells a late failure with status 200
@@ -127,11 +129,11 @@ class S3:
     def _exchange(  # noqa: PLR0913, PLR0917 - the parts of a request
         self, method: str, url: str, body: bytes | IO[bytes] | _Part, digest: str, sink: IO[bytes] | None,
         headers: Mapping[str, str] | None = None,
-    ) -> client.Answer:  # fmt: skip
+    ) -> connection.Answer:  # fmt: skip
         signed = self._signer.headers(method, url, headers or {}, digest)
-        where = client.origin(url)
+        where = connection.origin(url)
         if where not in self._connections:
-            self._connections[where] = client.Connection(url, self._environ)
+            self._connections[where] = connection.Connection(url, self._environ)
         return self._connections[where].exchange(method, url, signed, body, None, sink)
 
     def _url(self, bucket: str, key: str, query: Sequence[tuple[str, str]] = ()) -> str:
@@ -139,9 +141,9 @@ class S3:
 
         A bucket with a dot in its name does not match the certificate, so it goes into the path too.
         """
-        base = client.endpoint(_SERVICE, self._environ)
+        base = endpoints.url(_SERVICE, self._environ)
         path = "/" + sigv4.quote(key, b"/")
-        if client.endpoint_override(_SERVICE, self._environ) or "." in bucket:
+        if endpoints.override(_SERVICE, self._environ) or "." in bucket:
             path = f"/{sigv4.quote(bucket)}{path if key else ''}"
         else:
             base = base.replace("://", f"://{bucket}.", 1)
@@ -184,7 +186,7 @@ def _digest(file: IO[bytes], start: int, size: int) -> str:
     return total.hexdigest()
 
 
-def _good(answer: client.Answer, place: str, action: str) -> bytes:
+def _good(answer: connection.Answer, place: str, action: str) -> bytes:
     """The body of a good answer; ShimError that says what S3 has against it."""
     if 200 <= answer.status < 300:
         return bytes(answer.body)

@@ -273,6 +273,7 @@ def test_the_variables_of_both_toolkits_are_there(shim: Shim, files: Files) -> N
         *files.put(f"{config}/hyperparameters.json", '{"batch-size": "32", "sagemaker_mpi_enabled": "true"}'),
         *files.put("/opt/ml/code/t.py", SHOW),
         *("-e", "LYFTLEARN_PROGRAM=t.py", "-e", "TRAINING_JOB_NAME=job-1", "--cpus", "1"),
+        *("--add-host", "algo-1:127.0.0.2", "--add-host", "algo-2:127.0.0.3"),
     )
     found = shown(shim.run("train", options=options).stdout)["env"]
     both = [
@@ -325,6 +326,7 @@ def test_the_variables_of_both_toolkits_are_there(shim: Shim, files: Files) -> N
     assert found["SM_HOSTS"] == '["algo-1","algo-2"]'
     assert found["SM_CURRENT_INSTANCE_GROUP_HOSTS"] == '["algo-2","algo-1"]'
     assert (found["SM_CURRENT_HOST_RANK"], found["SM_MASTER_ADDR"], found["SM_IS_HETERO"]) == ("1", "algo-1", "false")
+    assert [found[name] for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR")] == ["1", "2", "algo-1"]
     assert found["SM_CHANNELS"] == '["train","val-data.v1"]'
     assert found["SM_CHANNEL_VAL_DATA_V1"] == "/opt/ml/input/data/val-data.v1"
     assert found["SM_RESOURCE_CONFIG"] == json.dumps(resources, sort_keys=True, separators=(",", ":"))
@@ -333,6 +335,19 @@ def test_the_variables_of_both_toolkits_are_there(shim: Shim, files: Files) -> N
     assert (found["SM_NUM_CPUS"], found["OMP_NUM_THREADS"], found["SAGEMAKER_JOB_NAME"]) == ("1", "1", "job-1")
     env = json.loads(found["SM_TRAINING_ENV"])
     assert (env["job_name"], env["hyperparameters"], env["is_master"]) == ("job-1", {"batch-size": 32}, False)
+
+
+def test_a_script_starts_when_every_host_has_an_address(shim: Shim, files: Files) -> None:
+    """A host that never comes is named; one that comes late is waited for."""
+    config = "/opt/ml/input/config/resourceconfig.json"
+    options = files.put(config, json.dumps({"current_host": "algo-1", "hosts": ["algo-1", "algo-9"]}))
+    here = ("--add-host", "algo-1:127.0.0.2", *options, "-e")
+    never = shim.run("true", options=(*here, "LYFTLEARN_HOSTS_TIMEOUT=1"))
+    assert (never.returncode, "no address for algo-9" in never.stderr) == (69, True)
+    name = shim.start("echo", "ready", options=(*here, "LYFTLEARN_HOSTS_TIMEOUT=60", "-e", "PYTHONUNBUFFERED=1"), until="")
+    shim.inside(name, "sh", "-c", "echo 127.0.0.9 algo-9 >> /etc/hosts")
+    assert shim.wait(name) == 0
+    assert "ready" in shim.logs(name)
 
 
 def test_a_malformed_config_file_names_itself(shim: Shim, files: Files) -> None:

@@ -1,0 +1,168 @@
+"""One connection to a host: directly or through a proxy, with the certificate always verified."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import time
+from collections import namedtuple
+
+from lyftlearn_runtime import contract
+from lyftlearn_runtime.errors import ShimError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import IO, Any
+
+# No byte for so long, and a try has failed.
+STALL_S = 10.0
+# No answer that a start reads into memory is larger; an endless one must end.
+_LARGEST_BODY = 64 << 20
+_CHUNK_BYTES = 1 << 20
+_PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+
+Answer = namedtuple("Answer", ["status", "body", "headers"])
+
+
+class Again(Exception):  # noqa: N818 - a reason to try again, and no error until the time is up
+    """A try has failed in a way that another one may heal."""
+
+
+class Connection:
+    """A connection to the host of a URL, which carries several requests one after the other."""
+
+    def __init__(self, url: str, environ: Mapping[str, str], seconds: float = STALL_S) -> None:
+        scheme, host, _ = split(url)
+        proxy = _proxy_of(scheme, host, environ)
+        # A plain request names its whole URL to a proxy; an encrypted one goes through a tunnel.
+        self._prefix = f"{scheme}://{host}" if proxy and scheme == "http" else ""
+        self._headers = proxy[1] if proxy and scheme == "http" else {}
+        peer = proxy[0] if proxy else host
+        if scheme == "https":
+            trust = ssl.create_default_context(cafile=_ca_bundle(environ))
+            self._http: http.client.HTTPConnection = http.client.HTTPSConnection(peer, timeout=seconds, context=trust)
+            if proxy:
+                name, port = _host_and_port(host, 443)
+                self._http.set_tunnel(name, port, headers=proxy[1])
+        else:
+            self._http = http.client.HTTPConnection(peer, timeout=seconds)
+
+    def close(self) -> None:
+        """Closes it; another exchange opens it again."""
+        self._http.close()
+
+    def exchange(  # noqa: PLR0913, PLR0917 - the parts of a request
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, deadline: float | None,
+        sink: IO[bytes] | None = None,
+    ) -> Answer:  # fmt: skip
+        """Sends one request. The body of a good answer goes to `sink` where there is one; the rest into memory."""
+        try:
+            target = self._prefix + split(url)[2]
+            self._http.request(method, target, body=body, headers={**headers, **self._headers})
+            response = self._http.getresponse()
+            keep = sink is not None and response.status < 300 and not response.will_close
+            data = _read(response, deadline, sink if response.status < 300 else None)
+        except BaseException:
+            self._http.close()
+            raise
+        if keep:
+            response.close()
+        else:
+            self._http.close()
+        return Answer(response.status, data, response.headers)
+
+
+def _read(response: http.client.HTTPResponse, deadline: float | None, sink: IO[bytes] | None) -> bytes:
+    """The body, piece by piece: neither an endless nor a dripping one outlives the deadline."""
+    pieces: list[bytes] = []
+    left, size = response.length, 0
+    while left is None or left > 0:
+        # read() would wait for the whole of a chunk, however slowly it drips.
+        piece = response.read1(_CHUNK_BYTES if left is None else min(_CHUNK_BYTES, left))
+        if not piece:
+            break
+        size += len(piece)
+        left = None if left is None else left - len(piece)
+        if sink is not None:
+            _write(sink, piece)
+            continue
+        pieces.append(piece)
+        if size > _LARGEST_BODY:
+            raise Again(f"its answer is longer than {_LARGEST_BODY} bytes")
+        if deadline is not None and time.monotonic() > deadline:
+            raise Again("its answer did not end in time")
+    if left:
+        raise Again(f"it broke off {left} bytes before the end")
+    return b"".join(pieces)
+
+
+def _write(sink: IO[bytes], data: bytes) -> None:
+    """Writes to a file of ours; its error is none of the network's, which would be tried again."""
+    try:
+        sink.write(data)
+    except OSError as error:
+        raise ShimError(f"{sink.name} cannot be written: {error.strerror}", contract.EXIT_CONFIG) from None
+
+
+def _proxy_of(scheme: str, host: str, environ: Mapping[str, str]) -> tuple[str, dict[str, str]] | None:
+    """The proxy for a host with the headers that it wants; None where there is none.
+
+    HTTPS_PROXY, HTTP_PROXY and NO_PROXY are read as urllib reads them, in either case. What serves credentials and
+    metadata is on this machine, and no proxy is asked for it (the SDKs do the same).
+    """
+    name = _host_and_port(host, 0)[0]
+    if (
+        not any(environ.get(one) for one in _PROXIES)
+        or name in {"localhost", "127.0.0.1", "::1"}
+        or name.startswith("169.254.")
+    ):
+        return None
+    import urllib.request  # noqa: PLC0415 - 20 ms that most containers save
+
+    proxies = {
+        key[: -len("_proxy")].lower(): value
+        for key, value in sorted(environ.items())  # the lower case comes last and wins
+        if key.lower().endswith("_proxy") and value
+    }
+    given = proxies.get(scheme) or proxies.get("all")
+    if not given or urllib.request.proxy_bypass_environment(host, proxies):  # type: ignore[attr-defined]
+        return None
+    _, _, rest = given.rpartition("://")
+    account, _, peer = rest.rstrip("/").rpartition("@")
+    return peer, ({"Proxy-Authorization": "Basic " + _base64(account)} if account else {})
+
+
+def _base64(account: str) -> str:
+    import base64  # noqa: PLC0415 - see above
+    import urllib.parse  # noqa: PLC0415 - see above
+
+    return base64.b64encode(urllib.parse.unquote_to_bytes(account)).decode()
+
+
+def _host_and_port(host: str, default: int) -> tuple[str, int]:
+    if host.startswith("["):
+        name, _, port = host[1:].partition("]")
+        return name, int(port[1:] or default)
+    name, _, port = host.partition(":")
+    return name, int(port) if port.isdigit() else default
+
+
+def split(url: str) -> tuple[str, str, str]:
+    """Scheme, host with port, and path with query of a URL."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return scheme, host, slash + path or "/"
+
+
+def origin(url: str) -> str:
+    """Scheme and host alone: a path or a query may say more than a log should hold."""
+    return "/".join(url.split("/")[:3])
+
+
+def _ca_bundle(environ: Mapping[str, str]) -> str | None:
+    found = environ.get("AWS_CA_BUNDLE") or environ.get("SSL_CERT_FILE")
+    if found and not os.path.exists(found):
+        raise ShimError(f"AWS_CA_BUNDLE: there is no {found}", contract.EXIT_CONFIG)
+    return found or None

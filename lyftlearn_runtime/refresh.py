@@ -1,0 +1,82 @@
+"""Renews files with secrets while the script runs, and tells the script by a signal of its choice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import namedtuple
+
+from lyftlearn_runtime import contract
+from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.log import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# `signal` is None where nobody is told.
+Wish = namedtuple("Wish", ["seconds", "signal"])
+
+
+def parse(value: str | None) -> Wish | None:
+    """What LYFTLEARN_REFRESH says: `300`, or `300:HUP`. None where it says nothing."""
+    if not value:
+        return None
+    text, _, name = value.partition(":")
+    number = getattr(signal, "SIG" + name.upper().replace("SIG", "", 1), None) if name else None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 1 <= seconds < float("inf") or (name and not isinstance(number, signal.Signals)):
+        raise ShimError(
+            f"{contract.REFRESH} is {value!r}; expected seconds, 1 or more, and the name of a signal: 300:HUP",
+            contract.EXIT_CONFIG,
+        )
+    return Wish(seconds, number)
+
+
+class Refresher:
+    """Calls `renew` every so often; it gives back the paths of the files that have changed."""
+
+    def __init__(self, wish: Wish, renew: Callable[[], list[str]]) -> None:
+        import threading  # noqa: PLC0415 - only where a workload asks for it
+
+        self._wish = wish
+        self._renew = renew
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._leader = 0
+
+    def start(self, leader: int) -> None:
+        """Begins, for the script with this process ID."""
+        self._leader = leader
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends it; what is being fetched is left behind."""
+        self._over.set()
+
+    def _run(self) -> None:
+        while not self._over.wait(self._wish.seconds):
+            try:
+                changed = self._renew()
+            except ShimError as error:
+                # What was there stays there, and the next turn tries again.
+                say(f"secrets are not renewed: {error.message}")
+                continue
+            except Exception as error:  # noqa: BLE001 - its text may hold a value
+                say(f"secrets are not renewed: {type(error).__name__}")
+                continue
+            if changed and not self._over.is_set():
+                self._tell(changed)
+
+    def _tell(self, changed: list[str]) -> None:
+        told = ""
+        if self._wish.signal is not None:
+            try:
+                os.kill(self._leader, self._wish.signal)
+                told = f"; the script was sent {self._wish.signal.name}"
+            except ProcessLookupError:
+                return
+        say(f"renewed: {', '.join(changed)}{told}")
