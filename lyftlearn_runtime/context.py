@@ -11,6 +11,7 @@ and a restarted container finds them. A pod may be started with `train` or `serv
 from __future__ import annotations
 
 import json
+import os
 from collections import namedtuple
 
 from lyftlearn_runtime import contract
@@ -36,13 +37,16 @@ def detect(environ: Mapping[str, str], argv: Sequence[str], exists: Callable[[st
             known = ", ".join(contract.CONTEXTS)
             raise ShimError(f"{contract.CONTEXT} is {override!r}; expected one of {known}", contract.EXIT_CONFIG)
         return Context(override, contract.CONTEXT)
-    for name, because, holds in _rules(environ, argv, exists):
+    for name, because, holds in signals(environ, argv, exists):
         if holds:
             return Context(name, because)
     return Context("docker", "no signal of a platform")
 
 
-def _rules(environ: Mapping[str, str], argv: Sequence[str], exists: Callable[[str], bool]) -> list[tuple[str, str, bool]]:
+def signals(
+    environ: Mapping[str, str], argv: Sequence[str], exists: Callable[[str], bool] = os.path.exists
+) -> list[tuple[str, str, bool]]:
+    """Every signal in the order in which they count: the context, what tells it, whether it is there."""
     batch = environ.get("SAGEMAKER_BATCH", "").lower() == "true"  # local mode writes True
     studio = "SAGEMAKER_APP_TYPE" in environ or "SM_APP_TYPE" in environ
     return [

@@ -8,7 +8,7 @@ import signal
 from lyftlearn_runtime import contract, supervise
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.log import say
-from lyftlearn_runtime.start import Start
+from lyftlearn_runtime.start import Start, given_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,16 +51,6 @@ def main(argv: list[str]) -> int:
         _tell(error.message, "", start, secrets)
         return contract.EXIT_UNAVAILABLE
     return code
-
-
-def given_environment() -> dict[str, str]:
-    """The variables that this process was started with: without a locale, CPython adds LC_CTYPE to its own (PEP 538)."""
-    environ = dict(os.environ)
-    if environ.get("LC_CTYPE") == "C.UTF-8":
-        with open("/proc/self/environ", "rb") as file:
-            if not any(one.startswith(b"LC_CTYPE=") for one in file.read().split(b"\0")):
-                del environ["LC_CTYPE"]
-    return environ
 
 
 def _stop(number: int, _: Any) -> NoReturn:

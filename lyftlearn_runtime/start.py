@@ -53,6 +53,7 @@ class Start:
         self.bundle = bundle.NONE
         self.resolved = references.NOTHING
         self.refresh: refresh.Wish | None = None
+        self.variables: dict[str, str] = {}
         # Variable → what it came from, for those that were not given to this process as they are.
         self.origins: dict[str, str] = {}
         self._argv = argv
@@ -286,3 +287,13 @@ class Start:
         if left or self.program.left:
             names = [f"--{name}" for name in self.program.left] + sorted(left)
             say(f"too large for a command line or a variable, and in the files only: {', '.join(names)}")
+
+
+def given_environment() -> dict[str, str]:
+    """The variables that this process was started with: without a locale, CPython adds LC_CTYPE to its own (PEP 538)."""
+    environ = dict(os.environ)
+    if environ.get("LC_CTYPE") == "C.UTF-8":
+        with open("/proc/self/environ", "rb") as file:
+            if not any(one.startswith(b"LC_CTYPE=") for one in file.read().split(b"\0")):
+                del environ["LC_CTYPE"]
+    return environ

@@ -41,8 +41,14 @@ def _batch(signer: client.Signer, items: Sequence[Item], deadline: float) -> dic
 
 
 def _value(wanted: str, parameters: Sequence[Mapping[str, Any]]) -> str | ShimError:
-    for one in parameters:
-        selector = str(one.get("Selector") or "")
-        if wanted in (f"{one.get('Name')}{selector}", f"{one.get('ARN')}{selector}"):
-            return str(one.get("Value", ""))
-    return ShimError("there is no such parameter; check the name and the region", contract.EXIT_UNAVAILABLE)
+    # An answer names the version or label that was asked for as Selector; some endpoints only the version's number.
+    spelt = [
+        (f"{one.get(name)}{selector}", one)
+        for one in parameters
+        for name in ("Name", "ARN")
+        for selector in {str(one.get("Selector") or ""), f":{one.get('Version')}"}
+    ]
+    found = [one for text, one in spelt if text == wanted]
+    if not found:
+        return ShimError("there is no such parameter; check the name and the region", contract.EXIT_UNAVAILABLE)
+    return str(max(found, key=lambda one: one.get("Version") or 0).get("Value", ""))
