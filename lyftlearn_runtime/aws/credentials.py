@@ -145,13 +145,15 @@ def _of_instance(environ: Mapping[str, str], deadline: float) -> Credentials | N
         answer = client.repeat(
             lambda seconds: Connection(url, environ, seconds).exchange("PUT", url, wish, b"", until), url, until
         )
-        headers = {"X-aws-ec2-metadata-token": answer.body.decode("ascii")}
+        if answer.status != 200:
+            return None
+        headers = {"X-aws-ec2-metadata-token": answer.body.decode("ascii").strip()}
         named = client.get(base + _INSTANCE_ROLES, headers, environ, until)
-        if answer.status != 200 or named.status != 200 or not named.body.split():
+        if named.status != 200 or not named.body.split():
             return None
         role = named.body.decode("ascii").split()[0]
         found = client.get(base + _INSTANCE_ROLES + role, headers, environ, until)
-    except (ShimError, UnicodeDecodeError):
+    except (ShimError, ValueError):  # the latter for an answer that is no token
         return None
     return _of_document(found, f"the instance metadata service {base}", "instance metadata")
 

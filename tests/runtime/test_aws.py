@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import socket
 import ssl
@@ -11,16 +12,19 @@ import subprocess
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
+from botocore.endpoint_provider import EndpointProvider
+from botocore.exceptions import EndpointProviderError
 from hypothesis import given, strategies as st
 
 from lyftlearn_runtime import references
-from lyftlearn_runtime.aws import credentials, endpoints, sigv4
+from lyftlearn_runtime.aws import credentials, endpoints, identity, sigv4
 from lyftlearn_runtime.aws.credentials import Credentials
 from lyftlearn_runtime.errors import ShimError
 
@@ -95,6 +99,35 @@ def test_the_published_vectors_of_the_signature_are_met(  # noqa: PLR0913, PLR09
 
 
 @pytest.mark.parametrize(
+    ("method", "query", "headers", "service", "host", "signature"),
+    [
+        ("GET", "", {}, "service", "example.amazonaws.com", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+        (
+            "POST", "", {}, "service", "example.amazonaws.com",
+            "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+        ),
+        (
+            "GET", "Param1=value1&Param2=value2", {}, "service", "example.amazonaws.com",
+            "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+        ),
+        (
+            "GET", "Action=ListUsers&Version=2010-05-08",
+            {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}, "iam", "iam.amazonaws.com",
+            "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7",
+        ),
+    ],
+)  # fmt: skip
+def test_the_vectors_of_the_test_suite_are_met(  # noqa: PLR0913, PLR0917 - a request and its signature
+    method: str, query: str, headers: dict[str, str], service: str, host: str, signature: str
+) -> None:
+    """AWS' Signature Version 4 test suite (get-vanilla, post-vanilla, query order) and the IAM user guide's example."""
+    own = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, "", None, 0.0)
+    digest = hashlib.sha256().hexdigest()
+    signed = sigv4.sign(method, "/", query, {"Host": host, **headers}, digest, own, "us-east-1", service, "20150830T123600Z")
+    assert signed["Authorization"].endswith(signature)
+
+
+@pytest.mark.parametrize(
     ("environ", "expected"),
     [
         ({"AWS_REGION": "eu-west-1"}, "https://secretsmanager.eu-west-1.amazonaws.com"),
@@ -110,6 +143,40 @@ def test_the_published_vectors_of_the_signature_are_met(  # noqa: PLR0913, PLR09
 def test_the_endpoint_is_the_one_of_the_sdks(environ: dict[str, str], expected: str) -> None:
     """AWS SDKs and Tools reference, service-specific endpoints: the service's own variable wins over the general one."""
     assert endpoints.url(endpoints.Service("secretsmanager", "SECRETS_MANAGER", ""), environ) == expected
+
+
+def test_every_public_endpoint_is_botocores() -> None:
+    """Every region of every partition, plain, FIPS and dual-stack, wherever botocore's own rules have an answer."""
+    session = botocore.session.Session()
+    resolvers = {service: botocore_rules(session, service.name) for service in SERVICES}
+    regions = {
+        name
+        for partition in session.get_available_partitions()
+        for name in session.get_available_regions("secretsmanager", partition)
+    }
+    assert len(regions) > 30
+    compared = 0
+    for region, (service, rules), fips, dual in itertools.product(regions, resolvers.items(), (True, False), (True, False)):
+        parameters = {"Region": region, "UseFIPS": fips, "UseDualStack": dual}
+        if service.name == "sts":
+            parameters["UseGlobalEndpoint"] = False
+        try:
+            expected = rules.resolve_endpoint(**parameters).url
+        except EndpointProviderError:
+            continue  # botocore has none there
+        environ = {"AWS_REGION": region, "AWS_USE_FIPS_ENDPOINT": str(fips), "AWS_USE_DUALSTACK_ENDPOINT": str(dual)}
+        assert endpoints.url(service, environ) == expected
+        compared += 1
+    assert compared > 600
+
+
+SERVICES = [endpoints.Service(name, "", "") for name in ("secretsmanager", "ssm", "s3", "kms", "sts")]
+
+
+def botocore_rules(session: botocore.session.Session, service: str) -> Any:
+    """The endpoint rules of botocore's own data."""
+    loader = session.get_component("data_loader")
+    return EndpointProvider(loader.load_service_model(service, "endpoint-rule-set-1"), loader.load_data("partitions"))
 
 
 class Server:
@@ -128,7 +195,7 @@ class Server:
                 with contextlib.suppress(OSError):
                     answer(self, len(server.requests))
 
-            do_GET = do_POST = handle_one  # noqa: N815 - the library's names
+            do_GET = do_POST = do_PUT = handle_one  # noqa: N815 - the library's names
 
             def log_message(self, *_: object) -> None:
                 """Nothing."""
@@ -291,7 +358,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [
             "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-            "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem",
+            "-addext", "subjectAltName=DNS:localhost,DNS:lyftlearn.test", "-keyout", "key.pem", "-out", "cert.pem",
         ],
         cwd=directory, check=True, capture_output=True,
     )  # fmt: skip
@@ -421,3 +488,141 @@ def test_a_refused_role_is_named(serve: Callable[..., Server], tmp_path: Path) -
     }  # fmt: skip
     with pytest.raises(ShimError, match="no credentials for the role arn:role/x: AccessDenied; check its trust policy"):
         find(environ)
+
+
+def test_the_instance_gives_credentials_by_its_second_protocol(serve: Callable[..., Server]) -> None:
+    """A token first, with which the role's name and its credentials are asked for; nobody there is no identity."""
+
+    def answer(handler: BaseHTTPRequestHandler, number: int) -> None:
+        if number > 1 and handler.headers.get("X-aws-ec2-metadata-token") != "imds-token":
+            send(handler, 401, b"")
+        else:
+            send(handler, 200, (b"imds-token", b"my-role\n", DOCUMENT)[number - 1])
+
+    server = serve(answer)
+    environ = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{server.port}"}
+    assert find(environ)[:4] == ("AKID", "s", "t", "instance metadata")
+    assert [request[0] for request in server.requests] == [
+        "/latest/api/token",
+        "/latest/meta-data/iam/security-credentials/",
+        "/latest/meta-data/iam/security-credentials/my-role",
+    ]
+    with pytest.raises(ShimError, match="no AWS credentials"):
+        find({"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9"})
+
+
+def credentials_until(seconds: float) -> bytes:
+    """A document of a container's endpoint that is good for so long."""
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+    return json.dumps({"AccessKeyId": "AKID", "SecretAccessKey": "s", "Token": "t", "Expiration": until}).encode()
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(3600, 1), (60, 2)])
+def test_an_identity_is_asked_for_once_and_renewed_before_it_expires(
+    serve: Callable[..., Server], seconds: int, asked: int
+) -> None:
+    """Two requests as a fresh one ask once; one that is about to end is taken anew."""
+    server = serve(lambda handler, _: send(handler, 200, credentials_until(seconds)))
+    environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.port}/"}
+    for _ in range(2):
+        assert identity.credentials(environ, time.monotonic() + 5).access_key == "AKID"
+    assert len(server.requests) == asked
+    assert identity.described(environ) == "container credentials, access key AKID"
+
+
+def test_an_identity_that_cannot_be_renewed_is_used_while_it_is_good(serve: Callable[..., Server]) -> None:
+    """An endpoint that is away for a moment stops nothing that still works."""
+    server = serve(lambda handler, number: send(handler, 200, credentials_until(60) if number == 1 else b"gone"))
+    environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.port}/"}
+    first = identity.credentials(environ, time.monotonic() + 5)
+    assert identity.credentials(environ, time.monotonic() + 5) == first
+    assert len(server.requests) == 2
+
+
+def test_a_clock_that_is_wrong_is_made_right_by_the_services_own(serve: Callable[..., Server]) -> None:
+    """The second signature has the time of the Date header of the refusal."""
+
+    def answer(handler: BaseHTTPRequestHandler, number: int) -> None:
+        if number > 1:
+            send(handler, 200, GOOD)
+            return
+        handler.send_response_only(400)
+        handler.send_header("Date", "Wed, 01 Jan 2031 00:00:00 GMT")
+        body = b'{"__type":"InvalidSignatureException","message":"Signature expired: is now earlier than"}'
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    server = serve(answer)
+    assert references.resolve(["aws-sm://name"], environ_of(server)).values == {"aws-sm://name": "value"}
+    assert server.requests[1][1]["X-Amz-Date"].startswith("20310101T0000")
+
+
+def test_a_proxy_is_asked_for_everything_but_this_machines_own(serve: Callable[..., Server]) -> None:
+    """A plain request names its whole URL and the proxy's account; NO_PROXY and loopback are reached directly."""
+    proxy = serve(lambda handler, _: send(handler, 200, GOOD))
+    environ = {**KEYS, "HTTP_PROXY": f"http://user:p%40ss@127.0.0.1:{proxy.port}", "LYFTLEARN_FETCH_TIMEOUT": "2"}
+    given = {**environ, "AWS_ENDPOINT_URL": "http://secrets.example.test"}
+    assert references.resolve(["aws-sm://name"], given).values == {"aws-sm://name": "value"}
+    path, headers, _ = proxy.requests[0]
+    assert path == "http://secrets.example.test/"
+    assert headers["Proxy-Authorization"] == "Basic dXNlcjpwQHNz"
+    with pytest.raises(ShimError, match=r"secrets\.example\.test"):
+        references.resolve(["aws-sm://name"], {**given, "no_proxy": ".example.test"})
+    direct = serve(lambda handler, _: send(handler, 200, GOOD))
+    references.resolve(["aws-sm://name"], {**environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{direct.port}"})
+    assert (len(direct.requests), len(proxy.requests)) == (1, 1)
+
+
+def test_an_encrypted_request_goes_through_a_tunnel(certificate: Path, serve: Callable[..., Server]) -> None:
+    """The proxy sees a host's name and a port, and the certificate of the other end is verified all the same."""
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trust.load_cert_chain(certificate)
+    server = serve(lambda handler, _: send(handler, 200, GOOD), trust)
+    asked: list[str] = []
+    with tunnel(server.port, asked) as port:
+        environ = {
+            **KEYS,
+            "AWS_ENDPOINT_URL": "https://lyftlearn.test",
+            "HTTPS_PROXY": f"http://127.0.0.1:{port}",
+            "LYFTLEARN_FETCH_TIMEOUT": "3",
+        }
+        trusting = {**environ, "AWS_CA_BUNDLE": str(certificate)}
+        assert references.resolve(["aws-sm://name"], trusting).values == {"aws-sm://name": "value"}
+        with pytest.raises(ShimError, match="not trusted"):
+            references.resolve(["aws-sm://name"], environ)
+    assert asked[0].startswith("CONNECT lyftlearn.test:443 ")
+
+
+@contextlib.contextmanager
+def tunnel(to: int, asked: list[str]) -> Iterator[int]:
+    """A proxy that connects everybody to a port of this machine; `asked` gets the first line of each."""
+
+    def carry(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+
+    def serve_one(near: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += near.recv(4096)
+        asked.append(head.split(b"\r\n", maxsplit=1)[0].decode())
+        far = socket.create_connection(("127.0.0.1", to))
+        near.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with near, far:
+            back = threading.Thread(target=carry, args=(far, near))
+            back.start()
+            carry(near, far)
+            back.join()
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve_one, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)

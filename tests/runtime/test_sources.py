@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shutil
 import sys
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -219,11 +221,12 @@ def test_a_source_of_a_package_is_found_by_its_entry_point(tmp_path: Path, monke
 
 
 def test_the_last_known_value_stands_in_only_for_a_source_that_is_away(
-    environ: dict[str, str], capfd: pytest.CaptureFixture[str], tmp_path: Path
+    environ: dict[str, str], capfd: pytest.CaptureFixture[str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """It is kept in memory alone, for those references that ask for it, and never instead of a refusal."""
     text = "aws-sm://batch/7?last-known-good"
-    memory = f"/dev/shm/{tmp_path.name}"
+    memory = tempfile.mkdtemp(dir="/dev/shm")
+    request.addfinalizer(lambda: shutil.rmtree(memory))
     given = {**environ, contract.MEMORY_DIR: memory, contract.FETCH_TIMEOUT: "0.3"}
     away = {**given, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     assert error_of(away, text).exit_code == 69
