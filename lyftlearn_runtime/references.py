@@ -42,7 +42,12 @@ def is_reference(value: str) -> bool:
 def named(environ: Mapping[str, str]) -> list[str]:
     """The variables whose values are references: by their scheme, or because LYFTLEARN_REFERENCES names them."""
     told = {name.strip() for name in environ.get(contract.REFERENCES, "").split(",")}
-    return [name for name, value in environ.items() if is_reference(value) or (name in told and "://" in value)]
+    own = contract.HIDDEN_VARIABLES
+    return [
+        name
+        for name, value in environ.items()
+        if name not in own and (is_reference(value) or (name in told and "://" in value))
+    ]
 
 
 def parse(text: str) -> Reference:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -122,3 +124,33 @@ def variables_of() -> Callable[[dict[str, str]], tuple[str, ...]]:
         return tuple(word for name, value in variables.items() for word in ("-e", f"{name}={value}"))
 
     return options
+
+
+class Files:
+    """A directory of this machine whose content is mounted below /opt/ml."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def put(self, path: str, text: str) -> tuple[str, ...]:
+        """The options that bring a text to `path` of the container."""
+        file = self.directory / path.strip("/").replace("/", "_")
+        file.write_text(text)
+        file.chmod(0o755)
+        return ("-v", f"{file}:{path}:ro")
+
+    def bundle(self, **content: Any) -> tuple[str, ...]:
+        """The options that give a launch bundle."""
+        text = json.dumps({"version": 1, **content})
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return (
+            *self.put("/etc/lyftlearn/bundle.json", text),
+            "-e",
+            f"LYFTLEARN_BUNDLE=/etc/lyftlearn/bundle.json#sha256={digest}",
+        )
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """Files for the containers of this test."""
+    return Files(tmp_path)

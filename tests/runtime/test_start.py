@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
     from lyftlearn_image.targets.containers import Network
-    from tests.runtime.conftest import Shim
+    from tests.runtime.conftest import Files, Shim
 
     Options = Callable[[dict[str, str]], tuple[str, ...]]
 
@@ -28,36 +27,6 @@ def shown(text: str) -> dict[str, Any]:
     """What SHOW has printed."""
     found: dict[str, Any] = json.loads(text)
     return found
-
-
-class Files:
-    """A directory of this machine whose content is mounted below /opt/ml."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def put(self, path: str, text: str) -> tuple[str, ...]:
-        """The options that bring a text to `path` of the container."""
-        file = self.directory / path.strip("/").replace("/", "_")
-        file.write_text(text)
-        file.chmod(0o755)
-        return ("-v", f"{file}:{path}:ro")
-
-    def bundle(self, **content: Any) -> tuple[str, ...]:
-        """The options that give a launch bundle."""
-        text = json.dumps({"version": 1, **content})
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        return (
-            *self.put("/etc/lyftlearn/bundle.json", text),
-            "-e",
-            f"LYFTLEARN_BUNDLE=/etc/lyftlearn/bundle.json#sha256={digest}",
-        )
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Files:
-    """Files for the containers of this test."""
-    return Files(tmp_path)
 
 
 @pytest.mark.parametrize(
