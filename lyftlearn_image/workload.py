@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from lyftlearn_runtime import contract
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,22 +27,40 @@ def _variable(name: str) -> str:
     return name
 
 
+def _reference(text: str) -> str:
+    scheme, mark, name = text.partition("://")
+    if not mark or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) or not name:
+        raise ValueError("expected a reference such as aws-sm://name#key, aws-ssm:///path/name or s3://bucket/key")
+    return text
+
+
 ContainerPath = Annotated[str, AfterValidator(_absolute)]
 VariableName = Annotated[str, AfterValidator(_variable)]
+Reference = Annotated[str, AfterValidator(_reference)]
 
 
 class ConfigFile(_Model):
     """A file that the script expects at a fixed path, with text or with a secret in it."""
 
     content: str | None = Field(default=None, description="The text of the file.")
-    secret: str | None = Field(default=None, description="A reference such as aws-sm://name#key, resolved at start.")
+    secret: Reference | None = Field(default=None, description="A reference such as aws-sm://name#key, resolved at start.")
     mode: str = Field(default="0644", pattern=r"^0[0-7]{3}$", description="Octal mode, in quotes.")
+    owner: str | None = Field(
+        default=None, pattern=r"^\d+:\d+$", description="UID:GID, in quotes; only root can give a file away."
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if (self.content is None) == (self.secret is None):
             raise ValueError("expected either `content` or `secret`")
         return self
+
+
+class Refresh(_Model):
+    """How often files with secrets are renewed while the job runs, and by which signal the script is told."""
+
+    every_s: int = Field(ge=1)
+    signal: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9]*$", description="Such as HUP; nobody is told without it.")
 
 
 class Workload(_Model):
@@ -58,7 +78,11 @@ class Workload(_Model):
     arguments: Literal["--key value", "key=value", "none"] = "--key value"
     hyperparameters: dict[str, JsonValue] = {}
     environment: dict[VariableName, str] = {}
-    secrets: dict[VariableName, str] = Field(default={}, description="Variable → reference (aws-sm://name#key).")
+    secrets: dict[VariableName, Reference] = Field(default={}, description="Variable → reference (aws-sm://name#key).")
+    secret_sets: tuple[Reference, ...] = Field(
+        default=(), description="References to sets of variables: aws-ssm-path://path, a JSON secret, confidant://service."
+    )
+    refresh: Refresh | None = None
     files: dict[ContainerPath, ConfigFile] = {}
     channels: dict[str, str] = Field(default={}, description="Channel name → s3://bucket/prefix/ of its files.")
     outputs: dict[str, ContainerPath] = Field(
@@ -82,6 +106,13 @@ class Workload(_Model):
             # botocore's ChannelName; a dot or a hyphen is legal here though not in a shell variable.
             if not re.fullmatch(r"[A-Za-z0-9.\-_]{1,64}", name):
                 raise ValueError(f"channel `{name}`: expected 1-64 of A-Z a-z 0-9 . - _")
+            if name in {".", ".."}:
+                raise ValueError(f"channel `{name}` would be another directory; use another name")
+        if self.command is not None and not self.command:
+            raise ValueError("`command` is empty; expected at least one word")
+        reserved = sorted((self.environment.keys() | self.secrets.keys()) & set(contract.HIDDEN_VARIABLES))
+        if reserved:
+            raise ValueError(f"{', '.join(reserved)}: the shim's own; use the workload's fields")
         both = self.environment.keys() & self.secrets.keys()
         if both:
             raise ValueError(f"{', '.join(sorted(both))}: in `environment` and in `secrets`; keep one")

@@ -29,6 +29,9 @@ MEMORY_DIR = "LYFTLEARN_MEMORY_DIR"  # a tmpfs for secrets and last known values
 REFRESH = "LYFTLEARN_REFRESH"  # "<seconds>" or "<seconds>:<signal>": how often files with secrets are renewed, and who is told
 HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, MEMORY_DIR, REFRESH)
 
+# Schemes that no value has by accident. The others are references only where REFERENCES, a file or ENV_FROM says so.
+CLEAR_SCHEMES = ("aws-sm", "aws-ssm", "aws-ssm-path", "confidant")
+
 # Variables that the shim gives to the script.
 HYPERPARAMETERS = "LYFTLEARN_HYPERPARAMETERS"  # path of a JSON file with true types
 

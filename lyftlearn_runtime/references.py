@@ -15,7 +15,7 @@ from lyftlearn_runtime import contract
 from lyftlearn_runtime.deadline import fetch_timeout
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.log import say
-from lyftlearn_runtime.sources import AMBIGUOUS, MODULES, Item
+from lyftlearn_runtime.sources import Item
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ NOTHING = Resolved({}, {}, {})
 def is_reference(value: str) -> bool:
     """Whether a value points to something, told by its scheme alone."""
     scheme, mark, _ = value.partition("://")
-    return bool(mark) and scheme in MODULES and scheme not in AMBIGUOUS
+    return bool(mark) and scheme in contract.CLEAR_SCHEMES
 
 
 def named(environ: Mapping[str, str]) -> list[str]:

@@ -51,7 +51,7 @@ def run(  # noqa: PLR0913 - one parameter an option
             suite=suite, suite_path=suite_file.resolve(), directory=report.resolve(), cases=cases, jobs=jobs,
             keep_artifacts=keep_artifacts, on_event=on_event,
         ).run()  # fmt: skip
-    secrets = frozenset[str]().union(*(secret_values(case.secret_values) for case in cases))
+    secrets = frozenset[str]().union(*(secret_values(case.planted) for case in cases))
     written = write_reports(result, report, secrets=secrets)
     if as_json:
         click.echo(written["json"].read_text(encoding="utf-8"))

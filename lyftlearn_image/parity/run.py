@@ -129,6 +129,7 @@ class _CaseRunner:
     def _run_targets(self, case: Case) -> tuple[Run, ...]:
         """The case's runs in the order of TARGETS. A failure on one target waits for the other, then is raised."""
         self._session.endpoint.put_secrets(case.secret_values)
+        self._session.endpoint.put_parameters(case.parameter_values)
         with ThreadPoolExecutor(len(TARGETS), thread_name_prefix=case.name) as pool:
             futures = [pool.submit(self._run_on, case, target) for target in TARGETS]
         return tuple(future.result() for future in futures)
@@ -165,7 +166,7 @@ class _CaseRunner:
 
     def _tidy(self, case: Case, result: CaseResult) -> None:
         """Takes the case's secrets out of what stays on disk, and removes what nobody will look at."""
-        secrets = secret_values(case.secret_values)
+        secrets = secret_values(case.planted)
         for run in result.runs:
             for stream in (run.stdout, run.stderr):
                 redact_file(stream, secrets)

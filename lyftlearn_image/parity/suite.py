@@ -40,6 +40,9 @@ class Case(_Model):
         default={}, description="Workload fields for one target only: this is how a negative control is made to differ."
     )
     secret_values: dict[str, str] = Field(default={}, description="Secret name → value, put into the local Secrets Manager.")
+    parameter_values: dict[str, str] = Field(
+        default={}, description="Parameter name → value, put into the local Parameter Store."
+    )
     stop_when: Annotated[str, AfterValidator(_regex)] | None = Field(
         default=None, description="Regular expression; the job is stopped when a line of its stdout matches."
     )
@@ -61,6 +64,11 @@ class Case(_Model):
         if (self.expect == "different") != bool(self.different_in):
             raise ValueError("`expect: different` and `different_in` go together: say in which subjects it must differ")
         return self
+
+    @property
+    def planted(self) -> dict[str, str]:
+        """Everything that must not be shown, by its name."""
+        return {**self.secret_values, **self.parameter_values}
 
     @property
     def expected(self) -> Outcome:

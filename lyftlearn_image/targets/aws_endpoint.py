@@ -1,4 +1,4 @@
-"""A local AWS endpoint (moto's server) for S3 and Secrets Manager: one a run, gone when the run is over.
+"""A local AWS endpoint (moto's server) for S3, Secrets Manager and the Parameter Store: one a run, gone when the run is over.
 
 It runs as a process of its own, so that neither its start (a second of imports) nor its work holds up the harness.
 """
@@ -61,6 +61,14 @@ class AwsEndpoint:
                 client.create_secret(Name=name, SecretString=value)
             except client.exceptions.ResourceExistsException:
                 client.put_secret_value(SecretId=name, SecretString=value)
+
+    def put_parameters(self, values: Mapping[str, str]) -> None:
+        """Puts these names and values into the Parameter Store, encrypted; a name that is there gets a new version."""
+        if not values:
+            return
+        client = _session().client("ssm", endpoint_url=self.url)
+        for name, value in values.items():
+            client.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
 
 def _session() -> boto3.Session:

@@ -46,6 +46,20 @@ def of(workload: Workload, job_name: str, **contents: Any) -> Bundle:
     return Bundle(job_name=job_name, kind=workload.kind, instance_type=workload.instance_type, **contents)
 
 
+def shim_variables(workload: Workload) -> dict[str, str]:
+    """The variables by which both platforms' requests tell the shim what the workload wants of it."""
+    named = sorted(name for name, text in workload.secrets.items() if text.partition("://")[0] not in contract.CLEAR_SCHEMES)
+    refresh = workload.refresh
+    wanted = {
+        contract.PROGRAM: workload.program or "",
+        contract.ARGUMENTS: workload.arguments if workload.arguments != contract.ARGUMENT_STYLES[0] else "",
+        contract.REFERENCES: ",".join(named),
+        contract.ENV_FROM: " ".join(workload.secret_sets),
+        contract.REFRESH: f"{refresh.every_s}:{refresh.signal or ''}" if refresh else "",
+    }
+    return {name: value for name, value in wanted.items() if value}
+
+
 def to_bytes(bundle: Bundle) -> bytes:
     """The bundle's JSON: the same bytes for the same content. Empty parts are left out."""
     document: dict[str, Any] = {
@@ -93,4 +107,4 @@ def _is_json(text: str) -> bool:
 
 def _file(path: str, file: ConfigFile) -> dict[str, str]:
     content = {"content": file.content} if file.content is not None else {"secret": str(file.secret)}
-    return {"path": path, **content, "mode": file.mode}
+    return {"path": path, **content, "mode": file.mode, **({"owner": file.owner} if file.owner else {})}

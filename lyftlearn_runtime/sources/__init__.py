@@ -30,8 +30,6 @@ MODULES = {
     "s3": "s3_object",
     "file": "local_file",
 }
-# These stand in values that nobody means to be fetched: a script's data may be at s3://…, a database at file://….
-AMBIGUOUS = ("s3", "file", "env")
 _GROUP = "lyftlearn.sources"
 
 

@@ -24,6 +24,7 @@ CONFIG_MAP_BYTES = 1 << 20
 _TRAINING_DIRS = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
 _PROCESSING_DIRS = ("/opt/ml/config", "/opt/ml/processing", "/opt/ml/output", "/opt/ml/input")
 _GRACE_S = 30
+_MEMORY_DIR = "/var/run/lyftlearn"
 # The longest NAME=value string that a process can be started with, `=` and NUL included (recorded in pods, case 17).
 LONGEST_STRING_BYTES = 131072
 
@@ -57,6 +58,9 @@ def compile_job(workload: Workload, launch: Launch) -> Compiled:
     for directory in sorted({path.rpartition("/")[0] for path in by_shim} - set(mounted)):
         volumes.append({"name": f"files-{_short(directory)}", "emptyDir": {"medium": "Memory"}})
         mounts.append({"name": f"files-{_short(directory)}", "mountPath": directory})
+    if _keeps_values(workload):
+        volumes.append({"name": "memory", "emptyDir": {"medium": "Memory"}})
+        mounts.append({"name": "memory", "mountPath": _MEMORY_DIR})
     environment = _environment(workload, launch, bundle.reference(where, data))
     job = _job(workload, launch, environment, volumes, mounts)
     return Compiled("kubernetes", "Job", (*config_maps, job), objects, outputs)
@@ -99,6 +103,12 @@ def _processing_paths(workload: Workload, launch: Launch) -> dict[str, str]:
     return paths
 
 
+def _keeps_values(workload: Workload) -> bool:
+    """Whether a restarted container is to find what the one before it knew: a container's own /dev/shm is gone with it."""
+    references = (*workload.secrets.values(), *workload.secret_sets, *(file.secret or "" for file in workload.files.values()))
+    return any("last-known-good" in one.partition("?")[2].partition("default=")[0] for one in references)
+
+
 def _fits(name: str, value: str) -> bool:
     """Whether execve takes it as a variable."""
     return len(name.encode()) + len(value.encode()) + 2 <= LONGEST_STRING_BYTES
@@ -107,8 +117,8 @@ def _fits(name: str, value: str) -> bool:
 def _divide_files(files: Mapping[str, ConfigFile]) -> tuple[dict[str, dict[str, ConfigFile]], dict[str, ConfigFile]]:
     """Files by directory that a ConfigMap volume can bring, and those that the shim must write.
 
-    A directory with a secret in it, or with more than a ConfigMap holds, is written by the shim as a whole: a mounted
-    ConfigMap is read-only.
+    A directory with a secret or an owner in it, or with more than a ConfigMap holds, is written by the shim as a whole: a
+    mounted ConfigMap is read-only and root's.
     """
     by_directory: dict[str, dict[str, ConfigFile]] = {}
     for path, file in sorted(files.items()):
@@ -117,7 +127,7 @@ def _divide_files(files: Mapping[str, ConfigFile]) -> tuple[dict[str, dict[str, 
     by_shim: dict[str, ConfigFile] = {}
     for directory, inside in by_directory.items():
         size = sum(len((file.content or "").encode()) for file in inside.values())
-        if all(file.content is not None for file in inside.values()) and size < CONFIG_MAP_BYTES:
+        if all(file.content is not None and not file.owner for file in inside.values()) and size < CONFIG_MAP_BYTES:
             mounted[directory] = inside
         else:
             by_shim.update(inside)
@@ -150,10 +160,9 @@ def _environment(workload: Workload, launch: Launch, reference: str) -> list[dic
     variables = {name: value for name, value in workload.environment.items() if _fits(name, value)}
     variables.update(workload.secrets)
     variables[contract.BUNDLE] = reference
-    if workload.program:
-        variables[contract.PROGRAM] = workload.program
-    if workload.arguments != contract.ARGUMENT_STYLES[0]:
-        variables[contract.ARGUMENTS] = workload.arguments
+    variables.update(bundle.shim_variables(workload))
+    if _keeps_values(workload):
+        variables[contract.MEMORY_DIR] = _MEMORY_DIR
     if launch.observe_key:
         is_training = workload.kind == "training"
         place = contract.TRAINING_OBSERVATION if is_training else contract.PROCESSING_OBSERVATION

@@ -110,11 +110,7 @@ def _divide(
 
 
 def _own_variables(workload: Workload, launch: Launch, observation: str) -> dict[str, str]:
-    own: dict[str, str] = {}
-    if workload.program:
-        own[contract.PROGRAM] = workload.program
-    if workload.arguments != contract.ARGUMENT_STYLES[0]:
-        own[contract.ARGUMENTS] = workload.arguments
+    own = bundle.shim_variables(workload)
     if launch.observe_key:
         own[contract.OBSERVE] = f"{observation}#{launch.observe_key}"
     if launch.statsd:
