@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-_NOT_YET = ("serve", "notebook")
+_SERVING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "serving", "__main__.py")
+# Where the inference convention keeps a model's code, then where training has it.
+_SERVING_CODE_DIRS = ("/opt/ml/model/code", CODE_DIR)
+_NOTEBOOK = contract.VENV_DIR + "/bin/jupyter-lab"
 _WAYS = f"{contract.PROGRAM}, the hyperparameter sagemaker_program or SAGEMAKER_PROGRAM"
 
 # `name` is "" unless `train` chose the program; `arguments` are those made of hyperparameters, `left` the hyperparameters
@@ -29,8 +32,10 @@ def resolve(argv: list[str], environ: Mapping[str, str], values: Mapping[str, An
     """
     if not argv:
         raise ShimError(f"nothing to run: give a command, or `train` with {_WAYS}", contract.EXIT_USAGE)
-    if argv[0] in _NOT_YET:
-        raise ShimError(f"{argv[0]} is not in this version of the image; give a command of your own", contract.EXIT_USAGE)
+    if argv[0] == "serve":
+        return Program(_server(environ) + argv[1:], "", [], [], None)
+    if argv[0] == "notebook":
+        return Program(_notebook(environ) + argv[1:], "", [], [], None)
     if argv[0] != "train":
         return Program(list(argv), "", [], [], None)
     name = environ.get(contract.PROGRAM) or values.get("sagemaker_program") or environ.get("SAGEMAKER_PROGRAM")
@@ -43,6 +48,39 @@ def resolve(argv: list[str], environ: Mapping[str, str], values: Mapping[str, An
     # The toolkit starts programs there, so a script may open a file beside it by its name alone.
     cwd = code_dir if os.path.isdir(code_dir) else None
     return Program(command + arguments + argv[1:], str(name), arguments, left, cwd)
+
+
+def _server(environ: Mapping[str, str]) -> list[str]:
+    """The model server, or the team's own one: a program that is not a Python file with handlers, nor a module."""
+    name = environ.get(contract.PROGRAM) or environ.get("SAGEMAKER_PROGRAM") or ""
+    for directory in _SERVING_CODE_DIRS if name and not name.endswith(".py") else ():
+        if os.path.isfile(os.path.join(directory, name)):
+            return _command(name, directory)
+    python = contract.VENV_DIR + "/bin/python"
+    if not os.path.exists(python):
+        raise ShimError(f"serve is not in this version of the image: there is no {python}", contract.EXIT_USAGE)
+    return [python, _SERVING]
+
+
+def _notebook(environ: Mapping[str, str]) -> list[str]:
+    """JupyterLab on 8888, as Studio asks for it: base URL, no token behind its proxy, which says who may come in.
+
+    Elsewhere the token is the one in JUPYTER_TOKEN or Jupyter's own. Source: developer guide,
+    studio-updated-jl-admin-guide-custom-images; aws/sagemaker-distribution, start-jupyter-server.
+    """
+    if not os.path.exists(_NOTEBOOK):
+        message = "notebook is not in this version of the image: add `jupyterlab` to it (pip install jupyterlab)"
+        raise ShimError(message, contract.EXIT_USAGE)
+    command = [_NOTEBOOK, "--ip=0.0.0.0", "--port=8888", "--ServerApp.port_retries=0", "--no-browser"]
+    if os.getuid() == 0:
+        command.append("--allow-root")
+    if "SAGEMAKER_APP_TYPE" in environ or "SM_APP_TYPE" in environ:
+        command += [
+            "--ServerApp.base_url=/jupyterlab/default",
+            "--IdentityProvider.token=",
+            "--ServerApp.allow_origin=*",
+        ]
+    return command
 
 
 def _command(name: str, code_dir: str) -> list[str]:

@@ -1,0 +1,142 @@
+"""JSON, CSV and NPY, in and out: what a handler that the team has not written does."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_runtime.serving.errors import RequestError
+from lyftlearn_runtime.serving.settings import JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CSV = "text/csv"
+NPY = "application/x-npy"
+NPZ = "application/x-npz"
+_IN = (JSON, CSV, NPY, NPZ)
+_OUT = (JSON, CSV, NPY)
+# Bodies that input_fn gets as text (inference toolkit, content_types.UTF8_TYPES).
+_TEXT = (JSON, CSV)
+
+
+def media_type(header: str) -> str:
+    """A type without its parameters."""
+    return header.partition(";")[0].strip().lower()
+
+
+def body_of(content: bytes, content_type: str) -> str | bytes:
+    """What input_fn gets: text for JSON and CSV, bytes for everything else. RequestError 400 when it is not UTF-8."""
+    if media_type(content_type) not in _TEXT:
+        return content
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RequestError(400, f"the body is not UTF-8: byte {error.start}") from None
+
+
+def decode(body: str | bytes, content_type: str) -> Any:
+    """The body as a numpy array. RequestError 415 for another type, 400 for a body that is not of its type."""
+    kind = media_type(content_type)
+    if kind not in _IN:
+        raise RequestError(415, f"Content-Type is {kind or 'missing'}; expected one of {', '.join(_IN)}")
+    try:
+        return _DECODERS[kind](body)
+    except json.JSONDecodeError as error:
+        raise RequestError(400, f"the body is not JSON: line {error.lineno}, column {error.colno}") from None
+    except (ValueError, TypeError, EOFError, OSError, RecursionError):
+        # Their texts quote the body.
+        raise RequestError(400, f"the body is not an array of numbers in {kind}") from None
+
+
+def encode(prediction: Any, accept: str) -> tuple[bytes, str]:
+    """The prediction's bytes and their type. RequestError 406 when none of the accepted types can be written."""
+    kind = chosen(accept)
+    return _ENCODERS[kind](prediction), kind
+
+
+def chosen(accept: str) -> str:
+    """The type to answer with: what the client likes best of what can be written. RequestError 406 when there is none."""
+    ranked = sorted(_ranges(accept), key=lambda one: -one[1])
+    for pattern, quality in ranked:
+        for kind in _OUT:
+            if quality > 0 and pattern in {kind, kind.partition("/")[0] + "/*", "*/*"}:
+                return kind
+    raise RequestError(406, f"cannot answer with what Accept names; expected one of {', '.join(_OUT)}")
+
+
+def _ranges(accept: str) -> list[tuple[str, float]]:
+    """Media ranges and their quality (RFC 9110, 12.5.1)."""
+    found = []
+    for item in accept.split(","):
+        quality = 1.0
+        for parameter in item.split(";")[1:]:
+            name, _, value = parameter.partition("=")
+            if name.strip().lower() == "q":
+                try:
+                    quality = float(value)
+                except ValueError:
+                    quality = 0.0
+        found.append((media_type(item), quality))
+    return found
+
+
+def _from_json(text: str) -> Any:
+    import numpy as np  # noqa: PLC0415 - a server of own handlers may do without
+
+    array = np.array(json.loads(text))
+    if array.dtype == object:
+        raise ValueError("not rectangular")
+    return array
+
+
+def _from_csv(text: str) -> Any:
+    """Always rows and columns. An empty cell is a missing value; numpy's own reader would make one of every word, too."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    rows = [[float(cell) if cell.strip() else float("nan") for cell in row] for row in csv.reader(io.StringIO(text)) if row]
+    return np.array(rows, dtype=float)
+
+
+def _from_npy(content: bytes) -> Any:
+    import numpy as np  # noqa: PLC0415 - as above
+
+    # A pickle in a request would be code of the client's.
+    loaded = np.load(io.BytesIO(content), allow_pickle=False)
+    return {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else loaded
+
+
+def _plain(value: Any) -> Any:
+    """Values of numpy and pandas as JSON has them."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if hasattr(value, "to_dict"):
+        return value.to_dict("records")
+    raise TypeError(f"{type(value).__name__} is not JSON; write an output_fn")
+
+
+def _to_json(prediction: Any) -> bytes:
+    return json.dumps(prediction, default=_plain).encode()
+
+
+def _to_csv(prediction: Any) -> bytes:
+    import numpy as np  # noqa: PLC0415 - as above
+
+    array = np.atleast_1d(np.asarray(prediction))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(row if array.ndim > 1 else [row] for row in array.tolist())
+    return text.getvalue().encode()
+
+
+def _to_npy(prediction: Any) -> bytes:
+    import numpy as np  # noqa: PLC0415 - as above
+
+    content = io.BytesIO()
+    np.save(content, np.asarray(prediction), allow_pickle=False)
+    return content.getvalue()
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {JSON: _from_json, CSV: _from_csv, NPY: _from_npy, NPZ: _from_npy}
+_ENCODERS: dict[str, Callable[[Any], bytes]] = {JSON: _to_json, CSV: _to_csv, NPY: _to_npy}

@@ -1,0 +1,139 @@
+"""One request through the handlers: its body in, the answer's body and type out."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lyftlearn_runtime.log import say
+from lyftlearn_runtime.serving import codec
+from lyftlearn_runtime.serving.errors import RequestError
+from lyftlearn_runtime.serving.request_context import RequestContext
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from concurrent.futures import Executor
+
+    from lyftlearn_runtime.serving.handlers import Handler, Handlers
+
+_END = object()
+
+
+class Answer(NamedTuple):
+    """`content` is bytes, or an iterator of pieces for a streamed answer."""
+
+    content: bytes | AsyncIterator[bytes]
+    content_type: str
+    headers: Mapping[str, str]
+
+
+class Model:
+    """The loaded model with its handlers. Plain ones run in `executor`, async ones in the event loop."""
+
+    def __init__(self, handlers: Handlers, executor: Executor, model_dir: str) -> None:
+        self._handlers = handlers
+        self._executor = executor
+        self._model_dir = model_dir
+        self._model: Any = None
+
+    async def load(self) -> None:
+        """Calls model_fn; what it raises goes through."""
+        handler = self._handlers.model
+        self._model = await self._call(handler, (self._model_dir,), RequestContext(self._model_dir))
+
+    async def invoke(self, content: bytes, content_type: str, accept: str, headers: Mapping[str, str]) -> Answer:
+        """The answer to one request. RequestError where a handler fails: its own status if it has one, else 500."""
+        context = RequestContext(self._model_dir, headers)
+        body = codec.body_of(content, content_type)
+        handlers = self._handlers
+        if handlers.transform:
+            result = await self._try(handlers.transform, (self._model, body, content_type, accept), context)
+            name = handlers.transform.name
+        else:
+            data = await self._try(handlers.input, (body, content_type), context)
+            prediction = await self._try(handlers.predict, (data, self._model), context)
+            result = await self._try(handlers.output, (prediction, accept), context)
+            name = handlers.output.name
+        # The inference toolkit takes a body, or a body with its type.
+        is_pair = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], str)
+        answer, kind = result if is_pair else (result, accept.partition(",")[0].partition(";")[0].strip())
+        kind = context.response_headers.pop("content-type", kind)
+        return Answer(self._content(name, answer), kind, context.response_headers)
+
+    async def _call(self, handler: Handler, given: tuple[Any, ...], context: RequestContext) -> Any:
+        arguments = handler.arguments(given, context)
+        if handler.is_async:
+            return await handler.function(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, _outcome, handler, arguments)
+
+    async def _try(self, handler: Handler, given: tuple[Any, ...], context: RequestContext) -> Any:
+        try:
+            return await self._call(handler, given, context)
+        except RequestError:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code; one request ends no server
+            raise _answer_of(handler.name, error) from None
+
+    def _content(self, name: str, answer: Any) -> bytes | AsyncIterator[bytes]:
+        if isinstance(answer, str):
+            return answer.encode()
+        if isinstance(answer, (bytes, bytearray, memoryview)):
+            return bytes(answer)
+        if inspect.isasyncgen(answer):
+            return _told(name, _encoded(answer))
+        if inspect.isgenerator(answer):
+            return _told(name, _encoded(self._pieces(answer)))
+        say(f"{name} returned {type(answer).__name__}; expected str, bytes, a generator of them, or a pair of body and type")
+        raise RequestError(500, f"{name} returned {type(answer).__name__}, which is not a body")
+
+    async def _pieces(self, generator: Iterator[Any]) -> AsyncIterator[Any]:
+        """What a plain generator gives, each piece made in the executor."""
+        loop = asyncio.get_running_loop()
+        while True:
+            piece = await loop.run_in_executor(self._executor, next, generator, _END)
+            if piece is _END:
+                return
+            yield piece
+
+
+def _outcome(handler: Handler, arguments: tuple[Any, ...]) -> Any:
+    """In the executor: what a handler returns."""
+    try:
+        return handler.function(*arguments)
+    except StopIteration as error:
+        # A future cannot hold this one, and whoever awaits it would wait for ever.
+        raise RuntimeError(f"{handler.name} raised StopIteration") from error
+
+
+async def _encoded(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        yield piece.encode() if isinstance(piece, str) else bytes(piece)
+
+
+async def _told(name: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces; a failure among them is told before it cuts the answer off."""
+    try:
+        async for piece in pieces:
+            yield piece
+    except Exception as error:  # noqa: BLE001 - of the team's code; the answer has begun, so only its end can tell
+        raise _answer_of(name, error) from None
+
+
+def _answer_of(name: str, error: BaseException) -> RequestError:
+    """What a client is told of a handler's failure. Its text goes to stderr only: it may hold a value or a secret.
+
+    An exception with a status of its own is an answer that the handler has chosen (Starlette's HTTPException, the
+    inference toolkit's GenericInferenceToolkitError), and so is its text.
+    """
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and 400 <= status < 600:
+        text = str(getattr(error, "detail", None) or getattr(error, "message", None) or type(error).__name__)
+        return RequestError(status, text)
+    kind = type(error).__name__
+    if kind == "UnsupportedFormatError":  # the inference toolkit's, for a type that it cannot read or write
+        return RequestError(406 if name == "output_fn" else 415, f"{name} does not support this type")
+    say(f"{name} failed: {kind}")
+    traceback.print_exception(type(error), error, error.__traceback__)
+    return RequestError(500, f"{name} failed: {kind}")

@@ -1,0 +1,142 @@
+"""From the start to the end: listen, load the model, serve, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import uvicorn  # type: ignore[import-not-found]
+
+from lyftlearn_runtime import contract
+from lyftlearn_runtime.log import say
+from lyftlearn_runtime.serving import handlers, settings
+from lyftlearn_runtime.serving.admission import Admission
+from lyftlearn_runtime.serving.application import Server, application
+from lyftlearn_runtime.serving.errors import StartError
+from lyftlearn_runtime.serving.invocation import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# Longer than a load balancer keeps a connection that it may use again (AWS: 60), or it would meet one that is closing.
+_KEEP_ALIVE_S = 75
+_BACKLOG = 2048
+
+
+class _Http(uvicorn.Server):  # type: ignore[misc]
+    """uvicorn, but the signals are ours: its own handling ends with the signal as the exit status, not with 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Serves until SIGTERM or SIGINT: 0, or 1 when a request did not end in time or the model could not be loaded.
+
+    78 for a setting or handlers that cannot be.
+    """
+    try:
+        found = settings.read(environ)
+        listener = _listen(found.port)
+    except StartError as error:
+        say(f"serve: {error}")
+        return contract.EXIT_CONFIG
+    executor = ThreadPoolExecutor(found.concurrency, thread_name_prefix="handler")
+    code, is_idle = asyncio.run(_Serve(found, executor).run(listener))
+    if not is_idle:
+        # A thread cannot be stopped, and an ordinary end would wait for it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _listen(port: int) -> socket.socket:
+    """A socket on all addresses, of IPv6 too where there is that. StartError when the port cannot be had."""
+    try:
+        if socket.has_dualstack_ipv6():
+            with contextlib.suppress(OSError):  # compiled in, and switched off in this container
+                return socket.create_server(("::", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
+        return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104 - the platform asks from outside
+    except OSError as error:
+        raise StartError(f"cannot listen on port {port}: {error.strerror}") from None
+
+
+class _Serve:
+    """One server's life."""
+
+    def __init__(self, found: settings.Settings, executor: ThreadPoolExecutor) -> None:
+        self._settings = found
+        self._executor = executor
+        self._admission = Admission(found.concurrency, found.queue)
+        self._server = Server(found, self._admission)
+        self._stop = asyncio.Event()
+
+    async def run(self, listener: socket.socket) -> tuple[int, bool]:
+        """The exit code, and whether no thread is at work any more."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        config = uvicorn.Config(
+            application(self._server),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+        )
+        http = _Http(config)
+        serving = asyncio.ensure_future(http.serve([listener]))
+        code, is_idle = await self._until_stopped()
+        http.should_exit = True
+        # What has not ended by now is cut off.
+        http.force_exit = not is_idle
+        await serving
+        return code, is_idle
+
+    async def _until_stopped(self) -> tuple[int, bool]:
+        stopped = asyncio.ensure_future(self._stop.wait())
+        loading = asyncio.ensure_future(self._load())
+        await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
+        if not loading.done():
+            say("serve: stopped while the model was being loaded")
+            loading.cancel()
+            return 0, False
+        if loading.result():
+            return loading.result(), True
+        await stopped
+        return await self._drain()
+
+    async def _load(self) -> int:
+        """Loads the handlers and the model: 0, or the exit code when that failed, which is told then."""
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._executor, handlers.load, self._settings.program)
+            model = Model(found, self._executor, settings.MODEL_DIR)
+            await model.load()
+        except StartError as error:
+            say(f"serve: {error}")
+            return contract.EXIT_CONFIG
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code
+            traceback.print_exception(type(error), error, error.__traceback__)
+            say(f"serve: the model could not be loaded: {type(error).__name__}")
+            return 1
+        self._server.model = model
+        say(f"serve: ready on port {self._settings.port}")
+        return 0
+
+    async def _drain(self) -> tuple[int, bool]:
+        """Refuses what is new and waits for what runs."""
+        self._server.is_draining = True
+        if await self._admission.empty(self._settings.drain_s):
+            return 0, True
+        say(f"serve: {self._admission.inside} requests did not end within {self._settings.drain_s:g} seconds")
+        return 1, False

@@ -1,0 +1,89 @@
+"""What the server is told by its variables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lyftlearn_runtime.compute import cpu_count, cpu_quota
+from lyftlearn_runtime.serving.errors import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MODEL_DIR = "/opt/ml/model"
+# Where handlers are looked for, in this order.
+CODE_DIRS = ("/opt/ml/model/code", "/opt/ml/code")
+JSON = "application/json"
+_MIB = 1 << 20
+# InvokeEndpoint's body (API reference, sagemaker-runtime, BodyBlob) and MaxPayloadInMB's default in batch transform.
+_PAYLOAD_MIB = 6
+# Both platforms kill 30 seconds after SIGTERM; the shim keeps 5 for itself.
+_DRAIN_S = 25.0
+# Requests that wait, for each one that runs.
+_QUEUE_FACTOR = 4
+_LARGEST_PORT = 65535
+
+
+class Settings(NamedTuple):
+    """`payload_bytes` is None without a limit; `queue` counts requests that wait beside the `concurrency` that run."""
+
+    port: int
+    program: str
+    accept: str
+    concurrency: int
+    queue: int
+    payload_bytes: int | None
+    drain_s: float
+    batch_strategy: str
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """The settings of this start. Raises StartError that names the variable with a value that cannot be.
+
+    Sources: developer guide, "Use Your Own Inference Code with Hosting Services" and "... with Batch Transform"; the
+    inference toolkit for the program's name and the default Accept.
+    """
+    concurrency = _whole(environ, ("LYFTLEARN_SERVE_CONCURRENCY",), cpu_count(cpu_quota()), least=1)
+    # A transform job sends so many at once, because its caller has asked for it: none of them may be refused.
+    at_once = _whole(environ, ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "MAX_CONCURRENT_TRANSFORMS"), 0)
+    queue = _whole(environ, ("LYFTLEARN_SERVE_QUEUE",), max(concurrency * _QUEUE_FACTOR, at_once))
+    payload = _whole(environ, ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "MAX_PAYLOAD_IN_MB"), _PAYLOAD_MIB)
+    port = _whole(environ, ("SAGEMAKER_BIND_TO_PORT",), 8080, least=1)
+    if port > _LARGEST_PORT:
+        raise StartError(f"SAGEMAKER_BIND_TO_PORT is {port}; expected a port of at most {_LARGEST_PORT}")
+    return Settings(
+        port=port,
+        program=environ.get("LYFTLEARN_PROGRAM") or environ.get("SAGEMAKER_PROGRAM") or "",
+        accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or JSON,
+        concurrency=concurrency,
+        queue=queue,
+        # MaxPayloadInMB of 0 means that records come chunked, in a body of any length.
+        payload_bytes=payload * _MIB or None,
+        drain_s=_seconds(environ, "LYFTLEARN_SERVE_DRAIN", _DRAIN_S),
+        batch_strategy=environ.get("SAGEMAKER_BATCH_STRATEGY") or "MULTI_RECORD",
+    )
+
+
+def _whole(environ: Mapping[str, str], names: tuple[str, ...], default: int, least: int = 0) -> int:
+    """The first of these variables that is set."""
+    for name in names:
+        text = environ.get(name)
+        if not text:
+            continue
+        if not (text.isascii() and text.isdigit() and int(text) >= least):
+            raise StartError(f"{name} is {text!r}; expected a whole number of at least {least}")
+        return int(text)
+    return default
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise StartError(f"{name} is {text!r}; expected seconds")
+    return seconds
