@@ -110,9 +110,11 @@ class Workload(_Model):
                 raise ValueError(f"channel `{name}` would be another directory; use another name")
         if self.command is not None and not self.command:
             raise ValueError("`command` is empty; expected at least one word")
-        reserved = sorted((self.environment.keys() | self.secrets.keys()) & set(contract.HIDDEN_VARIABLES))
+        reserved = sorted((self.environment.keys() | self.secrets.keys()) & set(contract.COMPILED_VARIABLES))
         if reserved:
-            raise ValueError(f"{', '.join(reserved)}: the shim's own; use the workload's fields")
+            raise ValueError(
+                f"{', '.join(reserved)}: compiled from the workload's own fields (`program`, `arguments`, …); use those"
+            )
         both = self.environment.keys() & self.secrets.keys()
         if both:
             raise ValueError(f"{', '.join(sorted(both))}: in `environment` and in `secrets`; keep one")

@@ -27,7 +27,9 @@ FETCH_TIMEOUT = "LYFTLEARN_FETCH_TIMEOUT"  # seconds for everything that is fetc
 HOSTS_TIMEOUT = "LYFTLEARN_HOSTS_TIMEOUT"  # seconds within which every host of a job must have an address
 MEMORY_DIR = "LYFTLEARN_MEMORY_DIR"  # a tmpfs for secrets and last known values, instead of MEMORY
 REFRESH = "LYFTLEARN_REFRESH"  # "<seconds>" or "<seconds>:<signal>": how often files with secrets are renewed, and who is told
-HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, MEMORY_DIR, REFRESH)
+# Compiled from a workload's own fields, so no workload sets one of these itself.
+COMPILED_VARIABLES = (ARGUMENTS, BUNDLE, ENV_FROM, MEMORY_DIR, OBSERVE, PROGRAM, REFERENCES, REFRESH, STATSD)
+HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, HOSTS_TIMEOUT, MEMORY_DIR, REFRESH)
 
 # Schemes that no value has by accident. The others are references only where REFERENCES, a file or ENV_FROM says so.
 CLEAR_SCHEMES = ("aws-sm", "aws-ssm", "aws-ssm-path", "confidant")

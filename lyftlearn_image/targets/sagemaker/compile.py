@@ -87,11 +87,6 @@ def _divide(
     """What goes into the request (environment, hyperparameters), and the bundle of what does not, as an S3 object."""
     own = _own_variables(workload, launch, observation)
     wanted = {**workload.environment, **workload.secrets}
-    if taken := sorted(wanted.keys() & {*own, contract.BUNDLE}):
-        raise InvalidInputError(
-            f"the workload {workload.name} sets {', '.join(taken)}, which the request needs for itself",
-            hint="Use the workload's own fields (`program`, `arguments`), or another name.",
-        )
     room = limits.map_limits(action, "Environment").entries - len(own) - 1
     kept = {name: value for name, value in wanted.items() if limits.fits(action, "Environment", {name: value})}
     kept = dict(sorted(kept.items())[:room])

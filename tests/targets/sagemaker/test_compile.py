@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from pydantic import ValidationError
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets import limits
@@ -14,6 +15,7 @@ from lyftlearn_image.targets.sagemaker import fields
 from lyftlearn_image.targets.sagemaker.compile import compile_workload
 from lyftlearn_image.targets.target import Launch
 from lyftlearn_image.workload import Workload
+from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +107,7 @@ def test_every_workload_compiles_to_what_the_api_accepts(
     environment: dict[str, str], secrets: dict[str, str], hyperparameters: dict[str, Any], kind: str
 ) -> None:
     """Names and values of any length and any characters: nothing is refused, nothing is lost, nothing is there twice."""
-    secrets = {f"S{name}": f"aws-sm://{value}" for name, value in secrets.items() if f"S{name}" not in environment}
+    secrets = {f"S{name}": f"aws-sm://n{value}" for name, value in secrets.items() if f"S{name}" not in environment}
     what = {"program": "train.py"} if kind == "training" else {"command": ["python", "prep.py"]}
     workload = Workload.model_validate(
         {"name": "demo", "image": "team:1", "kind": kind, **what, "environment": environment}
@@ -155,13 +157,12 @@ def test_an_argument_that_the_api_does_not_take_is_told() -> None:
         accept(compiled)
 
 
-@pytest.mark.parametrize("name", ["LYFTLEARN_PROGRAM", "LYFTLEARN_BUNDLE", "LYFTLEARN_OBSERVE", "LYFTLEARN_STATSD"])
+@pytest.mark.parametrize("name", sorted(contract.COMPILED_VARIABLES))
 @pytest.mark.parametrize("place", ["environment", "secrets"])
 def test_a_variable_that_the_request_needs_is_not_overwritten(name: str, place: str) -> None:
-    """A script's variable is never replaced silently."""
-    workload = Workload.model_validate({**TRAINING, place: {name: "mine"}})
-    with pytest.raises(InvalidInputError, match=name):
-        compile_workload(workload, LAUNCH)
+    """A workload that sets one is refused on both targets, before anything is compiled."""
+    with pytest.raises(ValidationError, match=name):
+        Workload.model_validate({**TRAINING, place: {name: "aws-sm://mine"}})
 
 
 @pytest.mark.parametrize("name", ["lyftlearn", "../up", "a/b", ".", "", "x y"])
