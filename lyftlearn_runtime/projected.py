@@ -118,7 +118,8 @@ def _link(target: str, path: str) -> None:
     """A symbolic link in place of what is there, in one step."""
     if os.path.islink(path) and os.readlink(path) == target:
         return
-    temporary = f"{path}_tmp"
+    # A name of its own: two starts in one container may do this at the same time.
+    temporary = f"{os.path.dirname(path)}/..{os.path.basename(path)}.{os.getpid()}"
     if os.path.islink(temporary):
         os.unlink(temporary)
     os.symlink(target, temporary)

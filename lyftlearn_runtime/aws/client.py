@@ -47,6 +47,7 @@ class Signer:
         self.environ = environ
         self._service = service
         self._offset_s = 0.0
+        self._has_renewed = False
         identity.credentials(environ, deadline)  # an early word where there is none
 
     def headers(self, method: str, url: str, given: Mapping[str, str], digest: str) -> dict[str, str]:
@@ -67,7 +68,10 @@ class Signer:
         if any(word in answer.body for word in _SKEWED) and not self._offset_s:
             self._offset_s = _clock_offset(answer.headers.get("Date"))
             return bool(self._offset_s)
-        return any(word in answer.body for word in _EXPIRED) and identity.renew(self.environ)
+        if self._has_renewed or not any(word in answer.body for word in _EXPIRED):
+            return False
+        self._has_renewed = True
+        return identity.renew(self.environ)
 
 
 def _clock_offset(date: str | None) -> float:
@@ -137,9 +141,10 @@ def repeat(
             answer = once(max(_SHORTEST_TRY_S, min(STALL_S, (deadline - time.monotonic()) / 2)))
             if heal and heal(answer):
                 continue
-            if answer.status not in _WORTH_REPEATING and not _is_throttled(answer):
+            throttled = _is_throttled(answer)
+            if answer.status not in _WORTH_REPEATING and not throttled:
                 return answer
-            problem = f"it answered {answer.status}"
+            problem = "it throttles requests" if throttled else f"it answered {answer.status}"
         except ssl.SSLCertVerificationError as error:
             raise ShimError(
                 f"{origin(url)}: its certificate is not trusted: {error.verify_message}; set AWS_CA_BUNDLE",

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from lyftlearn_runtime.aws.connection import Answer
 
-# `expires` and `found_at` are seconds of time.time(); `expires` is None for what does not.
-Credentials = namedtuple("Credentials", ["access_key", "secret_key", "token", "source", "expires", "found_at"])
+# `expires` is in seconds of time.time(), None for what does not.
+Credentials = namedtuple("Credentials", ["access_key", "secret_key", "token", "source", "expires"])
 
 _CONTAINER_HOST = "http://169.254.170.2"
 # The token of the endpoint may go over plain HTTP to these alone (ContainerMetadataFetcher of botocore).
@@ -56,7 +56,7 @@ def find(environ: Mapping[str, str], deadline: float) -> Credentials:
 
 
 def _of(access_key: str, secret_key: str, token: str | None, source: str, expiration: str | None = None) -> Credentials:
-    return Credentials(access_key, secret_key, token, source, _seconds(expiration), time.time())
+    return Credentials(access_key, secret_key, token, source, _seconds(expiration))
 
 
 def _seconds(expiration: str | None) -> float | None:

@@ -48,9 +48,8 @@ def renew(environ: Mapping[str, str]) -> bool:
     key = tuple(environ.get(name) for name in _VARIABLES)
     with _lock:
         known = _known.get(key)
-        # Those of variables stay what they are; those that are this young would come again.
-        if known is None or known.expires is None or time.time() - known.found_at < _RENEW_BEFORE_S / 60:
-            return False
+        if known is None or known.expires is None:
+            return False  # those of variables stay what they are
         del _known[key]
         return True
 

@@ -56,7 +56,7 @@ def test_our_signature_is_botocores(  # noqa: PLR0913, PLR0917 - the parts of a 
     text = sigv4.canonical_query(list(query.items()))
     digest = hashlib.sha256(body).hexdigest()
     timestamp = "20261123T000000Z"
-    own = Credentials("AKID", "SECRET", token, "", None, 0.0)
+    own = Credentials("AKID", "SECRET", token, "", None)
     ours = sigv4.sign(method, path, text, {"Host": "example.test"}, digest, own, "eu-west-1", service, timestamp)
     request = AWSRequest(method, f"https://example.test{path}" + (f"?{text}" if text else ""), data=body)
     request.context["timestamp"] = timestamp
@@ -91,7 +91,7 @@ def test_the_published_vectors_of_the_signature_are_met(  # noqa: PLR0913, PLR09
     method: str, path: str, query: str, headers: dict[str, str], payload: bytes, signature: str
 ) -> None:
     """Amazon S3 API reference, "Signature calculations for the Authorization header", its four examples."""
-    own = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, "", None, 0.0)
+    own = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, "", None)
     given_headers = {"Host": "examplebucket.s3.amazonaws.com", **headers}
     digest = hashlib.sha256(payload).hexdigest()
     signed = sigv4.sign(method, path, query, given_headers, digest, own, "us-east-1", "s3", "20130524T000000Z")
@@ -121,7 +121,7 @@ def test_the_vectors_of_the_test_suite_are_met(  # noqa: PLR0913, PLR0917 - a re
     method: str, query: str, headers: dict[str, str], service: str, host: str, signature: str
 ) -> None:
     """AWS' Signature Version 4 test suite (get-vanilla, post-vanilla, query order) and the IAM user guide's example."""
-    own = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, "", None, 0.0)
+    own = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, "", None)
     digest = hashlib.sha256().hexdigest()
     signed = sigv4.sign(method, "/", query, {"Host": host, **headers}, digest, own, "us-east-1", service, "20150830T123600Z")
     assert signed["Authorization"].endswith(signature)
@@ -626,3 +626,53 @@ def tunnel(to: int, asked: list[str]) -> Iterator[int]:
         threading.Thread(target=accept, daemon=True).start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_an_expired_token_is_replaced_once(serve: Callable[..., Server]) -> None:
+    """The container's endpoint has a new one by then; a service that goes on refusing is told at once."""
+    keys = serve(lambda handler, _: send(handler, 200, credentials_until(3600)))
+    expired = json.dumps({"__type": "ExpiredTokenException"}).encode()
+    server = serve(lambda handler, number: send(handler, 400, expired) if number != 2 else send(handler, 200, GOOD))
+    environ = {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{keys.port}/",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.port}",
+        "LYFTLEARN_FETCH_TIMEOUT": "5",
+    }
+    assert references.resolve(["aws-sm://name"], environ).values == {"aws-sm://name": "value"}
+    assert len(keys.requests) == 2
+    with pytest.raises(ShimError, match="ExpiredTokenException; the job's role"):
+        references.resolve(["aws-sm://name"], environ)
+    assert len(server.requests) == 4
+
+
+def test_three_hundred_containers_that_start_together_all_start(serve: Callable[..., Server]) -> None:
+    """A service that takes 40 requests a second and throttles the others gives every one its secret in time."""
+    taken: list[float] = []
+    lock = threading.Lock()
+
+    def answer(handler: BaseHTTPRequestHandler, _: int) -> None:
+        with lock:
+            now = time.monotonic()
+            taken[:] = [one for one in taken if now - one < 1]
+            is_free = len(taken) < 40
+            if is_free:
+                taken.append(now)
+        send(handler, 200, GOOD) if is_free else send(handler, 400, b'{"__type":"ThrottlingException"}')
+
+    server = serve(answer)
+    found: list[object] = []
+
+    def start() -> None:
+        try:
+            environ = environ_of(server, LYFTLEARN_FETCH_TIMEOUT="30")
+            found.append(references.resolve(["aws-sm://name"], environ).values["aws-sm://name"])
+        except ShimError as error:
+            found.append(error.message)
+
+    threads = [threading.Thread(target=start) for _ in range(300)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["value"] * 300
+    assert len(server.requests) > 400, "nobody was throttled, so nothing was shown"
