@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PATH = "/opt/ml/input/config/hyperparameters.json"
 TYPED = "/opt/ml/input/config/hyperparameters.typed.json"
 # Where /opt/ml/input cannot be written to.
-TYPED_ELSEWHERE = "/tmp/lyftlearn/hyperparameters.json"  # noqa: S108 - writable on every platform
+_ELSEWHERE = ("/tmp", "/dev/shm")  # noqa: S108 - writable on every platform, the latter also where nothing else is
 # Names that the SDKs put among the hyperparameters and that no script asked for (params.py of the toolkit).
 _INTERNAL = ("_tuning_objective_metric", "default_user_module_name")
 _PREFIX = "sagemaker_"
@@ -135,7 +135,10 @@ def _argument(value: Any) -> str:
 
 def place(values: Mapping[str, Any], strings_too: bool) -> str:  # noqa: FBT001 - the one question here
     """Writes the typed file, and SageMaker's own where that did not bring the values; the typed file's path."""
-    typed = TYPED if files.is_writable(os.path.dirname(TYPED)) else TYPED_ELSEWHERE
+    typed = TYPED
+    if not files.is_writable(os.path.dirname(TYPED)):
+        directory = next((one for one in _ELSEWHERE if files.is_writable(one)), _ELSEWHERE[0])
+        typed = f"{directory}/lyftlearn/hyperparameters.json"
     files.replace(typed, dumps(values).encode())
     if strings_too:
         files.replace(PATH, dumps(encode(values)).encode())
