@@ -153,7 +153,11 @@ class _Invocations:
             response = _response(answer)
         except RequestError as error:
             response = _error(error)
-        await response(request.scope, request.receive, send)
+        try:
+            await response(request.scope, request.receive, send)
+        except (RequestError, ClientDisconnect):
+            # Told already. An answer that has begun and does not end makes the server close the connection.
+            return
 
 
 def _response(answer: Answer) -> Any:

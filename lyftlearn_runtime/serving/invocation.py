@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lyftlearn_runtime.log import say
 from lyftlearn_runtime.serving import codec
-from lyftlearn_runtime.serving.errors import RequestError
+from lyftlearn_runtime.serving.errors import RequestError, print_traceback
 from lyftlearn_runtime.serving.request_context import RequestContext
 
 if TYPE_CHECKING:
@@ -135,5 +134,5 @@ def _answer_of(name: str, error: BaseException) -> RequestError:
     if kind == "UnsupportedFormatError":  # the inference toolkit's, for a type that it cannot read or write
         return RequestError(406 if name == "output_fn" else 415, f"{name} does not support this type")
     say(f"{name} failed: {kind}")
-    traceback.print_exception(type(error), error, error.__traceback__)
+    print_traceback(error)
     return RequestError(500, f"{name} failed: {kind}")
