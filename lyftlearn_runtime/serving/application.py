@@ -146,10 +146,10 @@ class _Invocations:
         model = self._server.model
         assert model is not None  # noqa: S101 - a request is admitted with a model only, and it stays
         headers = dict(request.headers)
-        accept = headers.get("accept", "*/*")
-        accept = self._server.settings.accept if accept == "*/*" else accept
+        accept = headers.get("accept", "").strip()
+        accept = self._server.settings.accept if accept in {"", "*/*"} else accept
         try:
-            answer = await model.invoke(content, headers.get("content-type", JSON), accept, headers)
+            answer = await model.invoke(content, headers.get("content-type") or JSON, accept, headers)
             response = _response(answer)
         except RequestError as error:
             response = _error(error)

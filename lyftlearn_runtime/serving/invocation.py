@@ -10,6 +10,7 @@ from lyftlearn_runtime.log import say
 from lyftlearn_runtime.serving import codec
 from lyftlearn_runtime.serving.errors import RequestError, print_traceback
 from lyftlearn_runtime.serving.request_context import RequestContext
+from lyftlearn_runtime.serving.settings import JSON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -57,7 +58,7 @@ class Model:
             name = handlers.output.name
         # The inference toolkit takes a body, or a body with its type.
         is_pair = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], str)
-        answer, kind = result if is_pair else (result, accept.partition(",")[0].partition(";")[0].strip())
+        answer, kind = result if is_pair else (result, _type_of(accept))
         kind = context.response_headers.pop("content-type", kind)
         return Answer(self._content(name, answer), kind, context.response_headers)
 
@@ -95,6 +96,12 @@ class Model:
             if piece is _END:
                 return
             yield piece
+
+
+def _type_of(accept: str) -> str:
+    """The type of a bare body: the one that was asked for first. A range is no type, so it is JSON then."""
+    first = codec.media_type(accept.partition(",")[0])
+    return JSON if "*" in first else first
 
 
 def _outcome(handler: Handler, arguments: tuple[Any, ...]) -> Any:

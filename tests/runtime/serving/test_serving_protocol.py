@@ -130,6 +130,9 @@ def test_transform_fn_stands_for_the_other_three(serving: Serving) -> None:
     answer = server.invoke([1], Accept="application/x-mine;q=0.5")
     assert answer.json == ["m", "[1]", JSON, "application/x-mine;q=0.5"]
     assert answer.headers["content-type"] == "application/x-mine"
+    # A range is no type of an answer.
+    for header in ("", "text/*, a/b", "*/*"):
+        assert server.invoke([1], Accept=header).headers["content-type"] == JSON
 
 
 def test_a_generator_is_a_streamed_answer(serving: Serving) -> None:
