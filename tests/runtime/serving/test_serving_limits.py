@@ -150,3 +150,31 @@ def test_without_a_limit_every_length_is_taken(serving: Serving) -> None:
     body = b"x" * (6 * MIB + 1)
     assert server.invoke(body, "application/octet-stream").body == str(len(body)).encode()
     assert serving.start(SIZE).invoke(body, "application/octet-stream").status == 413
+
+
+def test_an_answer_does_not_wait_for_acknowledgements(serving: Serving) -> None:
+    """Connections have TCP_NODELAY: the body of an answer is sent at once, not when the header is acknowledged."""
+    server = serving.start("""
+        import os, socket
+
+        def model_fn(model_dir):
+            return None
+
+        def connections():
+            for name in os.listdir("/proc/self/fd"):
+                try:
+                    one = socket.socket(fileno=os.dup(int(name)))
+                except OSError:
+                    continue
+                with one:
+                    listens = one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                    if one.family in {socket.AF_INET, socket.AF_INET6} and not listens:
+                        yield bool(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+        def transform_fn(model, body, content_type, accept):
+            return str(list(connections()))
+    """)
+    connection = server.connect()
+    connection.request("POST", "/invocations", b"{}")
+    assert connection.getresponse().read() == b"[True]"
+    connection.close()
