@@ -146,14 +146,18 @@ class _Invocations:
         model = self._server.model
         assert model is not None  # noqa: S101 - a request is admitted with a model only, and it stays
         headers = dict(request.headers)
-        accept = headers.get("accept", "*/*")
-        accept = self._server.settings.accept if accept == "*/*" else accept
+        accept = headers.get("accept", "").strip()
+        accept = self._server.settings.accept if accept in {"", "*/*"} else accept
         try:
-            answer = await model.invoke(content, headers.get("content-type", JSON), accept, headers)
+            answer = await model.invoke(content, headers.get("content-type") or JSON, accept, headers)
             response = _response(answer)
         except RequestError as error:
             response = _error(error)
-        await response(request.scope, request.receive, send)
+        try:
+            await response(request.scope, request.receive, send)
+        except (RequestError, ClientDisconnect):
+            # Told already. An answer that has begun and does not end makes the server close the connection.
+            return
 
 
 def _response(answer: Answer) -> Any:

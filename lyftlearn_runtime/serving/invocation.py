@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lyftlearn_runtime.log import say
 from lyftlearn_runtime.serving import codec
-from lyftlearn_runtime.serving.errors import RequestError
+from lyftlearn_runtime.serving.errors import RequestError, print_traceback
 from lyftlearn_runtime.serving.request_context import RequestContext
+from lyftlearn_runtime.serving.settings import JSON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -58,7 +58,7 @@ class Model:
             name = handlers.output.name
         # The inference toolkit takes a body, or a body with its type.
         is_pair = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], str)
-        answer, kind = result if is_pair else (result, accept.partition(",")[0].partition(";")[0].strip())
+        answer, kind = result if is_pair else (result, _type_of(accept))
         kind = context.response_headers.pop("content-type", kind)
         return Answer(self._content(name, answer), kind, context.response_headers)
 
@@ -98,6 +98,12 @@ class Model:
             yield piece
 
 
+def _type_of(accept: str) -> str:
+    """The type of a bare body: the one that was asked for first. A range is no type, so it is JSON then."""
+    first = codec.media_type(accept.partition(",")[0])
+    return JSON if "*" in first else first
+
+
 def _outcome(handler: Handler, arguments: tuple[Any, ...]) -> Any:
     """In the executor: what a handler returns."""
     try:
@@ -135,5 +141,5 @@ def _answer_of(name: str, error: BaseException) -> RequestError:
     if kind == "UnsupportedFormatError":  # the inference toolkit's, for a type that it cannot read or write
         return RequestError(406 if name == "output_fn" else 415, f"{name} does not support this type")
     say(f"{name} failed: {kind}")
-    traceback.print_exception(type(error), error, error.__traceback__)
+    print_traceback(error)
     return RequestError(500, f"{name} failed: {kind}")

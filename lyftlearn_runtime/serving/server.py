@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
 import sys
-import traceback
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -19,15 +20,17 @@ from lyftlearn_runtime.log import say
 from lyftlearn_runtime.serving import handlers, settings
 from lyftlearn_runtime.serving.admission import Admission
 from lyftlearn_runtime.serving.application import Server, application
-from lyftlearn_runtime.serving.errors import StartError
+from lyftlearn_runtime.serving.errors import StartError, print_traceback
 from lyftlearn_runtime.serving.invocation import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import NoReturn
 
 # Longer than a load balancer keeps a connection that it may use again (AWS: 60), or it would meet one that is closing.
 _KEEP_ALIVE_S = 75
 _BACKLOG = 2048
+_LEAVE_S = 1.0
 
 
 class _Http(uvicorn.Server):  # type: ignore[misc]
@@ -50,24 +53,39 @@ def main(environ: Mapping[str, str]) -> int:
         say(f"serve: {error}")
         return contract.EXIT_CONFIG
     executor = ThreadPoolExecutor(found.concurrency, thread_name_prefix="handler")
-    code, is_idle = asyncio.run(_Serve(found, executor).run(listener))
-    if not is_idle:
-        # A thread cannot be stopped, and an ordinary end would wait for it.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    _Lines.take_over()
+    code = asyncio.run(_Serve(found, executor).run(listener))
+    # A thread that the team has left running would hold the end up until SIGKILL.
+    leave = threading.Timer(_LEAVE_S, _leave, (code,))
+    leave.daemon = True
+    leave.start()
     return code
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends at once: a thread cannot be stopped, and an ordinary end waits for it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _listen(port: int) -> socket.socket:
     """A socket on all addresses, of IPv6 too where there is that. StartError when the port cannot be had."""
     try:
-        if socket.has_dualstack_ipv6():
-            with contextlib.suppress(OSError):  # compiled in, and switched off in this container
-                return socket.create_server(("::", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
-        return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104 - the platform asks from outside
+        listener = _bound(port)
     except OSError as error:
-        raise StartError(f"cannot listen on port {port}: {error.strerror}") from None
+        raise StartError(f"cannot listen on port {port}: {os.strerror(error.errno or 0)}") from None
+    # asyncio sets it only for sockets whose protocol number is given. Without it the body of an answer waits 40 ms for the
+    # client's delayed acknowledgement of the header. Linux hands it on to the connections.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _bound(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):  # compiled in, and switched off in this container
+            return socket.create_server(("::", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
+    return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104 - the platform asks from outside
 
 
 class _Serve:
@@ -80,8 +98,8 @@ class _Serve:
         self._server = Server(found, self._admission)
         self._stop = asyncio.Event()
 
-    async def run(self, listener: socket.socket) -> tuple[int, bool]:
-        """The exit code, and whether no thread is at work any more."""
+    async def run(self, listener: socket.socket) -> int:
+        """The exit code; does not return where requests or the model's load are cut off."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -95,23 +113,20 @@ class _Serve:
         )
         http = _Http(config)
         serving = asyncio.ensure_future(http.serve([listener]))
-        code, is_idle = await self._until_stopped()
+        code = await self._until_stopped()
         http.should_exit = True
-        # What has not ended by now is cut off.
-        http.force_exit = not is_idle
         await serving
-        return code, is_idle
+        return code
 
-    async def _until_stopped(self) -> tuple[int, bool]:
+    async def _until_stopped(self) -> int:
         stopped = asyncio.ensure_future(self._stop.wait())
         loading = asyncio.ensure_future(self._load())
         await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
         if not loading.done():
             say("serve: stopped while the model was being loaded")
-            loading.cancel()
-            return 0, False
+            _leave(0)
         if loading.result():
-            return loading.result(), True
+            return loading.result()
         await stopped
         return await self._drain()
 
@@ -126,17 +141,33 @@ class _Serve:
             say(f"serve: {error}")
             return contract.EXIT_CONFIG
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code
-            traceback.print_exception(type(error), error, error.__traceback__)
+            print_traceback(error)
             say(f"serve: the model could not be loaded: {type(error).__name__}")
             return 1
         self._server.model = model
         say(f"serve: ready on port {self._settings.port}")
         return 0
 
-    async def _drain(self) -> tuple[int, bool]:
+    async def _drain(self) -> int:
         """Refuses what is new and waits for what runs."""
         self._server.is_draining = True
         if await self._admission.empty(self._settings.drain_s):
-            return 0, True
-        say(f"serve: {self._admission.inside} requests did not end within {self._settings.drain_s:g} seconds")
-        return 1, False
+            return 0
+        say(f"serve: requests cut off that did not end within {self._settings.drain_s:g} seconds: {self._admission.inside}")
+        _leave(1)
+
+
+class _Lines(logging.Handler):
+    """uvicorn's own warnings as lines of ours."""
+
+    @staticmethod
+    def take_over() -> None:
+        """From now on."""
+        logger = logging.getLogger("uvicorn")
+        logger.addHandler(_Lines(logging.WARNING))
+        logger.propagate = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"serve: {record.getMessage()}")
+        if record.exc_info and record.exc_info[1]:
+            print_traceback(record.exc_info[1])

@@ -1,0 +1,146 @@
+"""`notebook` in real containers: without JupyterLab, and with a team's image that has it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+WITHIN_S = 90.0
+TOKEN = "planted-7d03ab-token"
+DOCKERFILE = """
+ARG BASE
+FROM ${BASE}
+RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf --mount=type=cache,target=/root/.cache/pip \\
+    if [ -s /run/secrets/ca-bundle ]; then export PIP_CERT=/run/secrets/ca-bundle; fi; \\
+    if [ -s /run/secrets/pip-conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip-conf; fi; \\
+    pip install -q --root-user-action=ignore jupyterlab
+"""
+
+
+@pytest.fixture(scope="module")
+def client() -> str:
+    """The docker client."""
+    from lyftlearn_image.build.engine import build_client
+
+    return str(build_client())
+
+
+@pytest.fixture(scope="module")
+def notebook_image(lyftlearn_image_tag: str, docker_cli: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A team's image: the base and JupyterLab."""
+    from lyftlearn_image.build.secrets import build_secrets
+
+    directory: Path = tmp_path_factory.mktemp("notebook")
+    (directory / "Dockerfile").write_text(DOCKERFILE)
+    tag = f"{lyftlearn_image_tag.replace(':', '-')}-notebook:test"
+    with build_secrets(None, os.environ) as secrets:
+        docker_cli("build", "-q", "-t", tag, "--build-arg", f"BASE={lyftlearn_image_tag}", *secrets.arguments, str(directory))
+    return tag
+
+
+class Notebook:
+    """A container that was told `notebook`."""
+
+    def __init__(self, client: str, image: str, options: tuple[str, ...]) -> None:
+        self._client = client
+        self.name = f"lyftlearn-test-{uuid.uuid4().hex[:12]}"
+        command = [client, "run", "-d", "--name", self.name, *options, image, "notebook"]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def docker(self, *arguments: str) -> str:
+        """Both streams of a docker command."""
+        done = subprocess.run([self._client, *arguments], capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout + done.stderr
+
+    def ask(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+        """Status and body of a GET."""
+        host = self.docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", self.name).strip()
+        connection = http.client.HTTPConnection(host, 8888, timeout=WITHIN_S)
+        try:
+            connection.request("GET", path, headers=dict(headers or {}))
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def ready(self, path: str) -> None:
+        """Waits until a path is answered with something other than an error of the server's."""
+        deadline = time.monotonic() + WITHIN_S
+        while True:
+            assert time.monotonic() < deadline, self.docker("logs", self.name)
+            try:
+                if self.ask(path)[0] < 500:
+                    return
+            except OSError:
+                time.sleep(0.05)
+
+    def stop(self) -> int:
+        """The exit code after SIGTERM."""
+        self.docker("kill", "-s", "TERM", self.name)
+        return int(self.docker("wait", self.name))
+
+
+@pytest.fixture
+def start(client: str, notebook_image: str) -> Iterator[Callable[..., Notebook]]:
+    """Starts notebooks, which are gone at the end of the test."""
+    started: list[Notebook] = []
+
+    def run(*options: str) -> Notebook:
+        started.append(Notebook(client, notebook_image, options))
+        return started[-1]
+
+    yield run
+    for one in started:
+        subprocess.run([client, "rm", "-f", "-v", one.name], capture_output=True, check=False)
+
+
+def test_an_image_without_jupyterlab_says_what_to_add(lyftlearn_image_tag: str, client: str) -> None:
+    """`notebook` in the base image is exit code 64 and one line that names the package."""
+    command = [client, "run", "--rm", lyftlearn_image_tag, "notebook"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr.startswith("lyftlearn: notebook is not in this version of the image: add `jupyterlab` to it")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("user", ["1000:100", "0"])
+def test_studio_finds_jupyterlab_where_it_looks(start: Callable[..., Notebook], user: str) -> None:
+    """In Studio it answers on 8888 below /jupyterlab/default, without a token, and SIGTERM ends it well."""
+    notebook = start("--user", user, "-e", "SAGEMAKER_APP_TYPE=JupyterLab")
+    notebook.ready("/jupyterlab/default/api/status")
+    status, body = notebook.ask("/jupyterlab/default/api/status")
+    assert status == 200
+    assert json.loads(body)["kernels"] == 0
+    assert notebook.ask("/jupyterlab/default/lab")[0] == 200
+    assert notebook.stop() == 0
+
+
+@pytest.mark.parametrize("user", ["1000530000:0", "0"])
+def test_elsewhere_the_token_is_the_one_that_was_given(start: Callable[..., Notebook], user: str) -> None:
+    """Outside Studio JUPYTER_TOKEN opens the notebook and nothing else does; it is in no log and no process list."""
+    notebook = start("--user", user, "-e", f"JUPYTER_TOKEN={TOKEN}")
+    notebook.ready("/api")
+    assert notebook.ask("/api/contents")[0] == 403
+    assert notebook.ask("/api/contents", {"Authorization": "token wrong"})[0] == 403
+    assert notebook.ask("/api/contents", {"Authorization": f"token {TOKEN}"})[0] == 200
+    assert TOKEN not in notebook.docker("logs", notebook.name)
+    assert TOKEN not in notebook.docker("top", notebook.name, "-ef")
+    assert notebook.stop() == 0
+
+
+def test_without_a_token_jupyter_makes_one(start: Callable[..., Notebook]) -> None:
+    """A notebook that was given no token is not open to everybody."""
+    notebook = start()
+    notebook.ready("/api")
+    assert notebook.ask("/api/contents")[0] == 403
