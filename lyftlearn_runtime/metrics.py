@@ -10,9 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import threading
+    from typing import Any
 
 HOST, PORT = "127.0.0.1", 8125
 DROP = "drop"
+_UNIX = "unixgram://"  # datadogpy's word for it
 _DATAGRAM_BYTES = 65535
 # A burst of metrics waits here until it is carried on; the kernel gives what it allows of this.
 _BUFFER_BYTES = 4 << 20
@@ -26,10 +28,12 @@ def variables() -> dict[str, str]:
 
 
 def gateway(value: str) -> tuple[str, int]:
-    """Host and port of LYFTLEARN_STATSD."""
+    """Host and port of LYFTLEARN_STATSD, or the path of a Unix socket and 0, as of a node's agent."""
+    if value.startswith(_UNIX) and value[len(_UNIX) :].startswith("/"):
+        return value[len(_UNIX) :], 0
     host, colon, port = value[len("udp://") :].rpartition(":")
     if not value.startswith("udp://") or not host or not colon or not port.isdigit():
-        raise ShimError(f"{contract.STATSD} is {value!r}; expected udp://host:port or {DROP}", contract.EXIT_CONFIG)
+        raise ShimError(f"{contract.STATSD} is {value!r}; expected udp://host:port, {_UNIX}/path or {DROP}", contract.EXIT_CONFIG)
     return host.strip("[]"), int(port)
 
 
@@ -78,7 +82,7 @@ class Relay(Sink):
         import socket  # noqa: PLC0415 - see above
 
         try:
-            family, kind, _, _, address = socket.getaddrinfo(*self._to, type=socket.SOCK_DGRAM)[0]
+            family, kind, address = self._address(socket)
         except OSError as error:
             say(f"{contract.STATSD}: {self._to[0]} is not known: {error.strerror}; metrics are dropped")
             return
@@ -97,6 +101,13 @@ class Relay(Sink):
                 except OSError:
                     # StatsD is a service without promises: a gateway that is away loses metrics and nothing else.
                     continue
+
+    def _address(self, socket: Any) -> tuple[Any, Any, Any]:
+        place, port = self._to
+        if not port:
+            return socket.AF_UNIX, socket.SOCK_DGRAM, place
+        family, kind, _, _, address = socket.getaddrinfo(place, port, type=socket.SOCK_DGRAM)[0]
+        return family, kind, address
 
 
 def listen(value: str | None, context: str) -> Sink | None:

@@ -12,6 +12,7 @@ from lyftlearn_runtime.errors import ShimError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from lyftlearn_image.targets.containers import Network
     from tests.runtime.conftest import Shim
@@ -106,13 +107,25 @@ def test_a_gateway_that_is_away_costs_metrics_and_nothing_else(shim: Shim) -> No
     assert done.stderr.startswith("lyftlearn: LYFTLEARN_STATSD: statsd.invalid is not known: ")
 
 
-@pytest.mark.parametrize("value", ["gateway:8125", "udp://gateway", "udp://:8125", "udp://gateway:port", "tcp://gateway:1"])
+@pytest.mark.parametrize("value", ["gateway:8125", "udp://gateway", "udp://:8125", "udp://gateway:port", "tcp://gateway:1", "unixgram://here"])
 def test_a_malformed_gateway_is_told(value: str) -> None:
     """With what was expected."""
-    with pytest.raises(ShimError, match="expected udp://host:port or drop"):
+    with pytest.raises(ShimError, match="expected udp://host:port, unixgram:///path or drop"):
         metrics.gateway(value)
 
 
 def test_an_ipv6_gateway_is_understood() -> None:
     """In brackets, as in a URL."""
     assert metrics.gateway("udp://[fd00::1]:8125") == ("fd00::1", 8125)
+
+
+def test_a_unix_socket_of_the_nodes_agent_gets_every_metric(shim: Shim, tmp_path: Path) -> None:
+    """Mounted where the workload says; the script still sends to localhost:8125."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as agent:
+        agent.bind(str(tmp_path / "dsd.socket"))
+        (tmp_path / "dsd.socket").chmod(0o777)
+        agent.settimeout(20)
+        options = ("-v", f"{tmp_path}:/var/run/agent", "-e", "LYFTLEARN_STATSD=unixgram:///var/run/agent/dsd.socket")
+        done = shim.python(SEND.format(3), *options)
+        assert done.returncode == 0, done.stderr
+        assert agent.recv(1000)
