@@ -6,6 +6,7 @@ import os
 from collections import namedtuple
 
 from lyftlearn_runtime import contract, execve, hyperparameters
+from lyftlearn_runtime.context import detect
 from lyftlearn_runtime.environment import CODE_DIR
 from lyftlearn_runtime.errors import ShimError
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _SERVING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "serving", "__main__.py")
 # Where the inference convention keeps a model's code, then where training has it.
 _SERVING_CODE_DIRS = ("/opt/ml/model/code", CODE_DIR)
+# The volume of a Studio space (developer guide, studio-updated-byoi-specs).
+_STUDIO_HOME = "/home/sagemaker-user"
 _NOTEBOOK = contract.VENV_DIR + "/bin/jupyter-lab"
 _WAYS = f"{contract.PROGRAM}, the hyperparameter sagemaker_program or SAGEMAKER_PROGRAM"
 
@@ -35,7 +38,7 @@ def resolve(argv: list[str], environ: Mapping[str, str], values: Mapping[str, An
     if argv[0] == "serve":
         return Program(_server(environ) + argv[1:], "", [], [], None)
     if argv[0] == "notebook":
-        return Program(_notebook(environ) + argv[1:], "", [], [], None)
+        return _notebook(environ, argv[1:])
     if argv[0] != "train":
         return Program(list(argv), "", [], [], None)
     name = environ.get(contract.PROGRAM) or values.get("sagemaker_program") or environ.get("SAGEMAKER_PROGRAM")
@@ -62,11 +65,11 @@ def _server(environ: Mapping[str, str]) -> list[str]:
     return [python, _SERVING]
 
 
-def _notebook(environ: Mapping[str, str]) -> list[str]:
-    """JupyterLab on 8888, as Studio asks for it: base URL, no token behind its proxy, which says who may come in.
+def _notebook(environ: Mapping[str, str], more: list[str]) -> Program:
+    """JupyterLab on 8888. In Studio: its base URL, its space's directory, and no token, for its proxy says who comes in.
 
     Elsewhere the token is the one in JUPYTER_TOKEN or Jupyter's own. Source: developer guide,
-    studio-updated-jl-admin-guide-custom-images; aws/sagemaker-distribution, start-jupyter-server.
+    studio-updated-jl-admin-guide-custom-images and studio-updated-byoi-specs.
     """
     if not os.path.exists(_NOTEBOOK):
         message = "notebook is not in this version of the image: add `jupyterlab` to it (pip install jupyterlab)"
@@ -74,13 +77,11 @@ def _notebook(environ: Mapping[str, str]) -> list[str]:
     command = [_NOTEBOOK, "--ip=0.0.0.0", "--port=8888", "--ServerApp.port_retries=0", "--no-browser"]
     if os.getuid() == 0:
         command.append("--allow-root")
-    if "SAGEMAKER_APP_TYPE" in environ or "SM_APP_TYPE" in environ:
-        command += [
-            "--ServerApp.base_url=/jupyterlab/default",
-            "--IdentityProvider.token=",
-            "--ServerApp.allow_origin=*",
-        ]
-    return command
+    # A pod may have Studio's variable too, and no proxy in front of it: the same order as everywhere decides.
+    if detect(environ, ["notebook"], os.path.exists).name != "sagemaker-studio":
+        return Program(command + more, "", [], [], None)
+    command += ["--ServerApp.base_url=/jupyterlab/default", "--IdentityProvider.token=", "--ServerApp.allow_origin=*"]
+    return Program(command + more, "", [], [], _STUDIO_HOME if os.path.isdir(_STUDIO_HOME) else None)
 
 
 def _command(name: str, code_dir: str) -> list[str]:

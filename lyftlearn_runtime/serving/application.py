@@ -101,21 +101,20 @@ class _Invocations:
         request = Request(scope, receive)
         try:
             self._admit(request)
+            with self._server.admission:
+                await self._take(request, send)
         except RequestError as error:
+            # Outside: what is thrown away holds no place.
             await _refuse(error, request, send)
+        except ClientDisconnect:
             return
-        with self._server.admission:
-            try:
-                content = await self._read(request)
-            except ClientDisconnect:
-                return
-            except RequestError as error:
-                await _refuse(error, request, send)
-                return
-            async with self._server.admission.slots:
-                # Nobody waits for it any more.
-                if await request.is_disconnected():
-                    return
+
+    async def _take(self, request: Request, send: Any) -> None:
+        """Reads and runs a request that has been admitted. RequestError where its body is not taken."""
+        content = await self._read(request)
+        async with self._server.admission.slots:
+            # Nobody waits for an answer whose client has gone.
+            if not await request.is_disconnected():
                 await self._run(content, request, send)
 
     def _admit(self, request: Request) -> None:

@@ -115,15 +115,36 @@ def test_an_image_without_jupyterlab_says_what_to_add(lyftlearn_image_tag: str, 
 
 
 @pytest.mark.parametrize("user", ["1000:100", "0"])
-def test_studio_finds_jupyterlab_where_it_looks(start: Callable[..., Notebook], user: str) -> None:
-    """In Studio it answers on 8888 below /jupyterlab/default, without a token, and SIGTERM ends it well."""
-    notebook = start("--user", user, "-e", "SAGEMAKER_APP_TYPE=JupyterLab")
+def test_studio_finds_jupyterlab_where_it_looks(start: Callable[..., Notebook], user: str, tmp_path: Path) -> None:
+    """In Studio it answers on 8888 below /jupyterlab/default, without a token, with the space's files; SIGTERM ends it."""
+    space = tmp_path / "space"
+    space.mkdir()
+    space.chmod(0o777)
+    (space / "mine.ipynb").write_text("{}")
+    notebook = start("--user", user, "-e", "SAGEMAKER_APP_TYPE=JupyterLab", "-v", f"{space}:/home/sagemaker-user")
     notebook.ready("/jupyterlab/default/api/status")
     status, body = notebook.ask("/jupyterlab/default/api/status")
     assert status == 200
     assert json.loads(body)["kernels"] == 0
     assert notebook.ask("/jupyterlab/default/lab")[0] == 200
+    content = json.loads(notebook.ask("/jupyterlab/default/api/contents")[1])["content"]
+    assert [one["name"] for one in content] == ["mine.ipynb"]
     assert notebook.stop() == 0
+
+
+def test_studio_is_known_by_its_file_too(start: Callable[..., Notebook], tmp_path: Path) -> None:
+    """The metadata file of an app makes it a Studio notebook without any variable."""
+    (tmp_path / "resource-metadata.json").write_text('{"AppType": "JupyterLab"}')
+    notebook = start("-v", f"{tmp_path / 'resource-metadata.json'}:/opt/ml/metadata/resource-metadata.json:ro")
+    notebook.ready("/jupyterlab/default/api/status")
+    assert notebook.ask("/jupyterlab/default/api/contents")[0] == 200
+
+
+def test_a_pod_with_a_variable_of_studio_is_not_open(start: Callable[..., Notebook]) -> None:
+    """On Kubernetes there is no proxy that says who may come in, so a token is asked for whatever else is set."""
+    notebook = start("-e", "SAGEMAKER_APP_TYPE=JupyterLab", "-e", "KUBERNETES_SERVICE_HOST=10.0.0.1")
+    notebook.ready("/api")
+    assert notebook.ask("/api/contents")[0] == 403
 
 
 @pytest.mark.parametrize("user", ["1000530000:0", "0"])

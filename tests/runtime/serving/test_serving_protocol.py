@@ -223,3 +223,11 @@ def test_what_cannot_be_read_or_written_is_told_apart(serving: Serving, linear_m
             assert b"planted" not in answer.body
     assert "planted" not in server.logs()
     assert "Traceback" not in server.logs()
+
+
+def test_a_server_answers_over_ipv6_too(serving: Serving) -> None:
+    """Where a cluster has IPv6 addresses only, its probes reach the server."""
+    options = ("--sysctl", "net.ipv6.conf.all.disable_ipv6=0", "--sysctl", "net.ipv6.conf.lo.disable_ipv6=0")
+    server = serving.start(ECHO, options=options)
+    program = "import urllib.request; print(urllib.request.urlopen('http://[::1]:8080/ping').status)"
+    assert server.inside("python", "-c", program) == "200\n"
