@@ -33,7 +33,8 @@ def gateway(value: str) -> tuple[str, int]:
         return value[len(_UNIX) :], 0
     host, colon, port = value[len("udp://") :].rpartition(":")
     if not value.startswith("udp://") or not host or not colon or not port.isdigit():
-        raise ShimError(f"{contract.STATSD} is {value!r}; expected udp://host:port, {_UNIX}/path or {DROP}", contract.EXIT_CONFIG)
+        expected = f"udp://host:port, {_UNIX}/path or {DROP}"
+        raise ShimError(f"{contract.STATSD} is {value!r}; expected {expected}", contract.EXIT_CONFIG)
     return host.strip("[]"), int(port)
 
 

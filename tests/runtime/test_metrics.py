@@ -107,7 +107,9 @@ def test_a_gateway_that_is_away_costs_metrics_and_nothing_else(shim: Shim) -> No
     assert done.stderr.startswith("lyftlearn: LYFTLEARN_STATSD: statsd.invalid is not known: ")
 
 
-@pytest.mark.parametrize("value", ["gateway:8125", "udp://gateway", "udp://:8125", "udp://gateway:port", "tcp://gateway:1", "unixgram://here"])
+@pytest.mark.parametrize(
+    "value", ["gateway:8125", "udp://gateway", "udp://:8125", "udp://gateway:port", "tcp://gateway:1", "unixgram://here"]
+)
 def test_a_malformed_gateway_is_told(value: str) -> None:
     """With what was expected."""
     with pytest.raises(ShimError, match="expected udp://host:port, unixgram:///path or drop"):
