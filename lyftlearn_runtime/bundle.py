@@ -20,8 +20,13 @@ Job = namedtuple("Job", ["name", "kind", "instance_type"])
 # `owner` is a UID and a GID, None for whoever the container runs as.
 File = namedtuple("File", ["path", "content", "secret", "mode", "owner"])
 Transfer = namedtuple("Transfer", ["path", "uri"])
-Bundle = namedtuple("Bundle", ["job", "environment", "hyperparameters", "files", "channels", "mounted", "downloads", "uploads"])
-NONE = Bundle(None, {}, {}, (), {}, (), (), ())
+# A directory that is kept in S3, looked at every so many seconds.
+Checkpoints = namedtuple("Checkpoints", ["path", "uri", "every_s"])
+Bundle = namedtuple(
+    "Bundle",
+    ["job", "environment", "hyperparameters", "files", "channels", "mounted", "downloads", "uploads", "checkpoints"],
+)
+NONE = Bundle(None, {}, {}, (), {}, (), (), (), None)
 
 
 def read(environ: Mapping[str, str]) -> Bundle:
@@ -62,6 +67,7 @@ def _bundle(document: Mapping[str, Any]) -> Bundle:
         tuple(str(path) for path in document.get("mounted", [])),
         tuple(_transfer(one) for one in document.get("downloads", [])),
         tuple(_transfer(one) for one in document.get("uploads", [])),
+        _checkpoints(document.get("checkpoints")),
     )
 
 
@@ -109,6 +115,15 @@ def _transfer(one: Mapping[str, Any]) -> Transfer:
     if not path.startswith("/") or not uri.startswith("s3://"):
         raise ValueError(f"{path!r} and {uri!r}: expected an absolute path and an s3:// URI")
     return Transfer(path, uri)
+
+
+def _checkpoints(one: Any) -> Checkpoints | None:
+    if one is None:
+        return None
+    every_s = float(one.get("every_s", 30))
+    if not 0 < every_s < float("inf"):
+        raise ValueError(f"checkpoints.every_s is {every_s}; expected seconds")
+    return Checkpoints(*_transfer(one), every_s)
 
 
 def _fetch(where: str, environ: Mapping[str, str]) -> bytes:

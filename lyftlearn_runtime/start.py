@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lyftlearn_runtime.bundle import File
+    from lyftlearn_runtime.checkpoints import Keeper
     from lyftlearn_runtime.failure import Tail
 
 # Seconds between SIGTERM and SIGKILL (developer guide, your-algorithms-training-algo-running-container and
@@ -54,6 +55,7 @@ class Start:
         self.resolved = references.NOTHING
         self.refresh: refresh.Wish | None = None
         self.variables: dict[str, str] = {}
+        self._keeper: Keeper | None = None
         # Variable → what it came from, for those that were not given to this process as they are.
         self.origins: dict[str, str] = {}
         self._argv = argv
@@ -93,6 +95,7 @@ class Start:
         return bool(
             os.getpid() == 1
             or self.bundle.uploads
+            or self.bundle.checkpoints
             or self.refresh
             or self.environ.get(contract.STATSD)
             or self.context.name in _WITH_REASONS
@@ -110,7 +113,7 @@ class Start:
         tail = Tail(self.secrets)
         sink = metrics.listen(self.environ.get(contract.STATSD), self.context.name)
         refresher = refresh.Refresher(self.refresh, lambda: self._renew(tail)) if self.refresh else None
-        helpers = [one for one in (sink, refresher) if one]
+        helpers = [one for one in (sink, refresher, self._keeper) if one]
         try:
             self._observe()
             grace = _GRACE_S.get(self.context.name, _OTHER_GRACE_S)
@@ -134,11 +137,15 @@ class Start:
             observe.write(place, argv, cwd, self.variables, self.secrets, self.context, self._placed)
 
     def finish(self) -> None:
-        """What the script left goes where the platform would take it."""
-        if self.bundle.uploads:
-            from lyftlearn_runtime import transfer  # noqa: PLC0415 - only on Kubernetes
+        """What the script left goes where the platform would take it, checkpoints also when the rest cannot."""
+        try:
+            if self.bundle.uploads:
+                from lyftlearn_runtime import transfer  # noqa: PLC0415 - only on Kubernetes
 
-            transfer.upload(self.bundle.uploads, self.environ)
+                transfer.upload(self.bundle.uploads, self.environ)
+        finally:
+            if self._keeper:
+                self._keeper.send()
 
     @property
     def is_processing(self) -> bool:
@@ -239,6 +246,11 @@ class Start:
             from lyftlearn_runtime import transfer  # noqa: PLC0415 - only on Kubernetes
 
             transfer.download(self.bundle.downloads, self.environ)
+        if self.bundle.checkpoints:
+            from lyftlearn_runtime.checkpoints import Keeper  # noqa: PLC0415 - as above
+
+            self._keeper = Keeper(self.bundle.checkpoints, self.environ)
+            self._keeper.bring()
         if self.bundle.job and self.context.name == "kubernetes":
             from lyftlearn_runtime import job_files  # noqa: PLC0415 - as above
 

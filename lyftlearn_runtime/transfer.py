@@ -4,39 +4,57 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import namedtuple
 
-from lyftlearn_runtime import contract
+from lyftlearn_runtime import contract, integrity
 from lyftlearn_runtime.aws.s3 import S3, split
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.pool import Pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from lyftlearn_runtime.aws.s3 import Found
     from lyftlearn_runtime.bundle import Transfer
 
-_WORKERS = 8
+# What is larger travels in pieces of this size, several at a time. An object has 10,000 parts at most, and one PUT takes
+# 5 GiB (S3 user guide, "Amazon S3 multipart upload limits").
+PIECE_BYTES = 64 << 20
+_MOST_PARTS = 10_000
+
+# A file on its way up: where it is and where it goes. One that is `temporary` is removed afterwards.
+_Sent = namedtuple("_Sent", ["bucket", "key", "path", "temporary"])
 
 
-def download(wanted: Sequence[Transfer], environ: Mapping[str, str]) -> None:
-    """Puts every object below each prefix under its path, several at a time.
+def download(wanted: Sequence[Transfer], environ: Mapping[str, str], *, may_be_empty: bool = False) -> None:
+    """Puts every object below each prefix under its path: several at a time, and large ones in pieces.
 
-    A prefix without any object is an error, as it is for SageMaker.
+    A file appears under its name when it is whole and its checksum is right. A prefix without any object is an error, as
+    it is for SageMaker, unless `may_be_empty`.
     """
     s3 = S3(environ)
-    jobs: list[tuple[str, str, int, str]] = []
+    pool = Pool(environ, stop_at_errors=True)
+    files: list[_Download] = []
     for one in wanted:
         bucket, prefix = split(one.uri)
-        found = list(s3.list(bucket, prefix))
-        if not found:
+        objects = list(s3.list(bucket, prefix))
+        if not objects and not may_be_empty:
             raise ShimError(f"there is no object below {one.uri}; check the channel", contract.EXIT_CONFIG)
         _make(one.path)
-        for key, size in found:
-            name = key[len(prefix) :].lstrip("/") or os.path.basename(key)
-            if not key.endswith("/"):
-                jobs.append((bucket, key, size, _below(one.path, name)))
-    _all(_fetch, jobs, environ, stop_at_errors=True)
+        for found in objects:
+            name = found.key[len(prefix) :].lstrip("/") or os.path.basename(found.key)
+            if not found.key.endswith("/"):
+                files.append(_Download(bucket, found, _below(one.path, name)))
+    for file in files:
+        for start in range(0, max(file.found.size, 1), PIECE_BYTES):
+            pool.add(file.fetch, start)
+    try:
+        pool.run()
+    finally:
+        for file in files:
+            file.discard()
 
 
 def upload(wanted: Sequence[Transfer], environ: Mapping[str, str]) -> None:
@@ -44,16 +62,23 @@ def upload(wanted: Sequence[Transfer], environ: Mapping[str, str]) -> None:
 
     Every one is tried, also when another one failed; the error names all that did.
     """
-    jobs: list[tuple[str, str, str, bool]] = []
+    pool = Pool(environ, stop_at_errors=False)
     for one in wanted:
         bucket, key = split(one.uri)
         if key.endswith("/"):
-            # SageMaker follows no symbolic link here (API reference, ProcessingS3Output).
-            regular = [path for path in members(one.path) if os.path.isfile(path) and not os.path.islink(path)]
-            jobs += [(bucket, key + os.path.relpath(path, one.path), path, False) for path in regular]
+            for path in regular_files(one.path):
+                pool.add(_send, pool, _Sent(bucket, key + os.path.relpath(path, one.path), path, temporary=False))
         else:
-            jobs.append((bucket, key, one.path, True))
-    _all(_send, jobs, environ, stop_at_errors=False)
+            pool.add(_pack_and_send, pool, bucket, key, one.path)
+    pool.run()
+
+
+def upload_files(files: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    """Puts each file (path → URI) at its URI."""
+    pool = Pool(environ, stop_at_errors=False)
+    for path, uri in files.items():
+        pool.add(_send, pool, _Sent(*split(uri), path, temporary=False))
+    pool.run()
 
 
 def archive(directory: str, path: str) -> None:
@@ -71,39 +96,124 @@ def members(directory: str) -> list[str]:
     return sorted(os.path.join(top, name) for top, below, names in os.walk(directory) for name in below + names)
 
 
-def _fetch(s3: S3, job: tuple[str, str, int, str]) -> None:
-    bucket, key, size, path = job
-    _make(os.path.dirname(path))
-    # A reader never sees half a file: it appears under its name when it is whole.
-    part = path + ".part"
-    try:
-        _expect(size, s3.get_file(bucket, key, part), f"s3://{bucket}/{key}")
-        os.rename(part, path)
-    except BaseException:
-        if os.path.exists(part):
-            os.unlink(part)
-        raise
+def regular_files(directory: str) -> list[str]:
+    """Every file below a directory but links, which SageMaker does not follow either (API reference, ProcessingS3Output)."""
+    return [path for path in members(directory) if os.path.isfile(path) and not os.path.islink(path)]
 
 
-def _expect(size: int, came: int, what: str) -> None:
-    if came != size:
-        raise ShimError(f"{what}: {came} of {size} bytes came", contract.EXIT_UNAVAILABLE)
+class _Download:
+    """One object on its way to a file, in one piece or in several."""
+
+    def __init__(self, bucket: str, found: Found, path: str) -> None:
+        self.found = found
+        self._bucket = bucket
+        self._path = path
+        self._lock = threading.Lock()
+        self._left = max(1, -(-found.size // PIECE_BYTES))
+        # A reader never sees half a file: it appears under its name when it is whole.
+        self._part = path + ".part"
+
+    def fetch(self, s3: S3, start: int) -> None:
+        """Brings the piece that begins at a byte; the last one that comes makes the file."""
+        _make(os.path.dirname(self._path))
+        with self._lock, open(self._part, "ab"):
+            pass  # it exists now, whichever piece is first
+        with open(self._part, "r+b") as file:
+            headers = s3.get_stretch(self._bucket, self.found, file, start, min(PIECE_BYTES, self.found.size - start))
+        with self._lock:
+            self._left -= 1
+            if self._left:
+                return
+        if not integrity.says_anything(headers):  # it came in pieces, or a part of it again
+            headers = s3.head(self._bucket, self.found)
+        if not integrity.is_whole(self._part, self.found.tag, headers):
+            what = f"s3://{self._bucket}/{self.found.key}"
+            raise ShimError(f"{what}: what came has another checksum than S3 has; start again", contract.EXIT_UNAVAILABLE)
+        os.rename(self._part, self._path)
+
+    def discard(self) -> None:
+        """Removes what did not become a file."""
+        try:
+            os.unlink(self._part)
+        except OSError:
+            pass  # it became one, or was never begun
 
 
-def _send(s3: S3, job: tuple[str, str, str, bool]) -> None:
+class _Upload:
+    """One object on its way up in parts."""
+
+    def __init__(self, s3: S3, sent: _Sent, parts: int) -> None:
+        self._sent = sent
+        self._id = s3.begin(sent.bucket, sent.key)
+        self._tags = [""] * parts
+        self._left = parts
+        self._lock = threading.Lock()
+
+    def put(self, s3: S3, index: int, start: int, size: int) -> None:
+        """Sends one part; the last one that is there makes the object, or takes it back when one has failed."""
+        sent = self._sent
+        try:
+            with open(sent.path, "rb") as file:
+                self._tags[index] = s3.put_part(sent.bucket, sent.key, self._id, index + 1, file, start, size)
+        finally:
+            with self._lock:
+                self._left -= 1
+                is_last = not self._left
+            if is_last:
+                self._end(s3)
+
+    def _end(self, s3: S3) -> None:
+        sent = self._sent
+        try:
+            if not all(self._tags):
+                s3.abort(sent.bucket, sent.key, self._id)
+                return
+            try:
+                s3.complete(sent.bucket, sent.key, self._id, self._tags)
+            except BaseException:
+                s3.abort(sent.bucket, sent.key, self._id)
+                raise
+        finally:
+            _forget(sent)
+
+
+def _pack_and_send(s3: S3, pool: Pool, bucket: str, key: str, directory: str) -> None:
     import tempfile  # noqa: PLC0415 - see `archive`
 
-    bucket, key, path, is_archive = job
-    if not is_archive:
-        s3.put_file(bucket, key, path)
-        return
     descriptor, packed = tempfile.mkstemp(".tar.gz", "lyftlearn-")
     os.close(descriptor)
+    sent = _Sent(bucket, key, packed, temporary=True)
     try:
-        archive(path, packed)
-        s3.put_file(bucket, key, packed)
+        archive(directory, packed)
+    except BaseException:
+        _forget(sent)
+        raise
+    _send(s3, pool, sent)
+
+
+def _send(s3: S3, pool: Pool, sent: _Sent) -> None:
+    """Sends a file at once, or gives its parts to the pool."""
+    is_left = False
+    try:
+        size = os.path.getsize(sent.path)
+        if size > PIECE_BYTES:
+            step = max(PIECE_BYTES, -(-size // _MOST_PARTS))
+            starts = range(0, size, step)
+            whole = _Upload(s3, sent, len(starts))
+            is_left = True
+            for index, start in enumerate(starts):
+                pool.add(whole.put, index, start, min(step, size - start))
+            return
+        with open(sent.path, "rb") as file:
+            s3.put(sent.bucket, sent.key, file, size)
     finally:
-        os.unlink(packed)
+        if not is_left:
+            _forget(sent)
+
+
+def _forget(sent: _Sent) -> None:
+    if sent.temporary:
+        os.unlink(sent.path)
 
 
 def _plain(member: Any) -> Any:
@@ -125,41 +235,3 @@ def _below(directory: str, name: str) -> str:
     if not path.startswith(directory.rstrip("/") + "/"):
         raise ShimError(f"the object name {name!r} leads out of {directory}", contract.EXIT_CONFIG)
     return path
-
-
-def _all(work: Callable[[S3, Any], None], jobs: list[Any], environ: Mapping[str, str], *, stop_at_errors: bool) -> None:
-    """Does every job, several at a time, each thread with a connection of its own. All errors become one."""
-    pending = list(reversed(jobs))
-    errors: list[ShimError] = []
-
-    def run() -> None:
-        try:
-            s3 = S3(environ)
-        except ShimError as error:
-            errors.append(error)
-            return
-        while pending and not (stop_at_errors and errors):
-            try:
-                job = pending.pop()
-            except IndexError:
-                break  # another thread was faster
-            _do(work, s3, job, errors)
-        s3.close()
-
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(_WORKERS, len(jobs)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        lines = dict.fromkeys(error.message for error in errors)
-        raise ShimError("\n".join(lines), errors[0].exit_code)
-
-
-def _do(work: Callable[[S3, Any], None], s3: S3, job: Any, errors: list[ShimError]) -> None:
-    try:
-        work(s3, job)
-    except ShimError as error:
-        errors.append(error)
-    except OSError as error:
-        errors.append(ShimError(f"{error.filename or 'a file'}: {error.strerror}", contract.EXIT_UNAVAILABLE))

@@ -55,15 +55,16 @@ class Connection:
 
     def exchange(  # noqa: PLR0913, PLR0917 - the parts of a request
         self, method: str, url: str, headers: Mapping[str, str], body: Any, deadline: float | None,
-        sink: IO[bytes] | None = None,
+        sink: IO[bytes] | None = None, sink_status: int = 200,
     ) -> Answer:  # fmt: skip
-        """Sends one request. The body of a good answer goes to `sink` where there is one; the rest into memory."""
+        """Sends one request. The body of an answer with `sink_status` goes to `sink` where there is one; others to memory."""
         try:
             target = self._prefix + split(url)[2]
             self._http.request(method, target, body=body, headers={**headers, **self._headers})
             response = self._http.getresponse()
+            # One that is read whole can carry another request; only data is worth keeping it for.
             keep = sink is not None and response.status < 300 and not response.will_close
-            data = _read(response, deadline, sink if response.status < 300 else None)
+            data = _read(response, deadline, sink if response.status == sink_status else None)
         except BaseException:
             self._http.close()
             raise

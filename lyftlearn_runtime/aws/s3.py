@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import time
+from collections import namedtuple
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.aws import client, connection, endpoints, sigv4
@@ -21,23 +23,24 @@ _SERVICE = endpoints.Service("s3", "S3", "S3")
 # Data has no deadline but the job's own; a try that stalls is repeated so often.
 _TRIES = 6
 _FOREVER = float("inf")
-# One PUT takes 5 GiB at most, and one that breaks off begins anew: what is larger goes up in parts of this size, of which
-# an object has 10,000 at most (S3 user guide, "Amazon S3 multipart upload limits").
-PART_BYTES = 256 << 20
+_EMPTY = hashlib.sha256().hexdigest()
 _CHUNK_BYTES = 1 << 20
 _ERRORS = {
     403: ("access denied; the job's role needs s3:{0}", contract.EXIT_ACCESS_DENIED),
     404: ("there is no such bucket or object", contract.EXIT_UNAVAILABLE),
+    412: ("it was changed while it was being downloaded; start again", contract.EXIT_UNAVAILABLE),
     301: ("the bucket is in another region; set AWS_REGION", contract.EXIT_CONFIG),
 }
+
+# An object of a listing: its key, its size in bytes, and its ETag, quotes included.
+Found = namedtuple("Found", ["key", "size", "tag"])
 
 
 class S3:
     """S3 as this container may use it. A thread that uses it alone keeps its connection."""
 
-    def __init__(self, environ: Mapping[str, str], part_bytes: int = PART_BYTES) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._part_bytes = part_bytes
         self._connections: dict[str, connection.Connection] = {}
         deadline = time.monotonic() + fetch_timeout(environ)
         self._signer = client.Signer(_SERVICE, environ, deadline)
@@ -54,36 +57,77 @@ class S3:
         answer = client.call(self._signer, "GET", url, {}, b"", until)
         return _good(answer, f"s3://{bucket}/{key}", "GetObject")
 
-    def get_file(self, bucket: str, key: str, path: str) -> int:
-        """Writes an object to a file and gives its size in bytes."""
-        url = self._url(bucket, key)
-        with open(path, "wb") as file:
+    def get_stretch(self, bucket: str, found: Found, file: IO[bytes], start: int, size: int) -> dict[str, str]:
+        """Writes a stretch of an object (start and size in bytes) to the same place of a file; the headers, lower case.
 
-            def once(_: float) -> connection.Answer:
-                file.seek(0)
-                file.truncate()
-                return self._exchange("GET", url, b"", hashlib.sha256().hexdigest(), file)
+        A connection that breaks off costs what it did not bring and no more. ShimError where the object is no longer the
+        one that was listed, so that stretches of two versions never come together.
+        """
+        url = self._url(bucket, found.key)
+        file.seek(start)
+        end = start + size
 
-            _good(client.repeat(once, url, _FOREVER, _TRIES), f"s3://{bucket}/{key}", "GetObject")
-            return file.tell()
+        def once(_: float) -> connection.Answer:
+            headers = {"If-Match": found.tag, "x-amz-checksum-mode": "ENABLED"}
+            here = file.tell()
+            if here == end and size:
+                return connection.Answer(200, b"", {})  # it broke off after the last byte
+            if (here, end) != (0, found.size):
+                headers["Range"] = f"bytes={here}-{end - 1}"
+            return self._exchange("GET", url, b"", _EMPTY, headers, file, 206 if "Range" in headers else 200)
 
-    def put_file(self, bucket: str, key: str, path: str) -> None:
-        """Writes a file to an object; S3 shows it whole or not at all."""
-        with open(path, "rb") as file:
-            size = file.seek(0, io.SEEK_END)
-            if size <= self._part_bytes:
-                self._put(self._url(bucket, key), file, 0, size, f"s3://{bucket}/{key}")
-            else:
-                self._put_parts(bucket, key, file, size)
+        answer = client.repeat(once, url, _FOREVER, _TRIES)
+        place = f"s3://{bucket}/{found.key}"
+        _good(answer, place, "GetObject")
+        if file.tell() != end:
+            came = file.tell() - start
+            raise ShimError(f"{place}: {came} of {size} bytes came from byte {start} on", contract.EXIT_UNAVAILABLE)
+        return _lower(answer.headers)
 
-    def list(self, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
-        """Keys below a prefix with their sizes in bytes."""
+    def head(self, bucket: str, found: Found) -> dict[str, str]:
+        """The headers of an object, lower case, its checksums among them."""
+        url = self._url(bucket, found.key)
+        headers = {"If-Match": found.tag, "x-amz-checksum-mode": "ENABLED"}
+        answer = client.repeat(lambda _: self._exchange("HEAD", url, b"", _EMPTY, headers), url, _FOREVER, _TRIES)
+        _good(answer, f"s3://{bucket}/{found.key}", "GetObject")
+        return _lower(answer.headers)
+
+    def put(self, bucket: str, key: str, file: IO[bytes], size: int) -> None:
+        """Writes the first `size` bytes of a file to an object; S3 shows it whole or not at all."""
+        self._put(self._url(bucket, key), file, 0, size, f"s3://{bucket}/{key}")
+
+    def begin(self, bucket: str, key: str) -> str:
+        """Begins an object in parts: its upload's ID. Nobody sees the object before `complete`."""
+        root = self._xml("POST", self._url(bucket, key, [("uploads", "")]), b"", f"s3://{bucket}/{key}", "PutObject")
+        return _text(root, "UploadId")
+
+    def put_part(self, bucket: str, key: str, upload: str, number: int, file: IO[bytes], start: int, size: int) -> str:  # noqa: PLR0913, PLR0917 - what names a part
+        """Sends part `number` (from 1), a stretch of a file; the tag that S3 gives it."""
+        url = self._url(bucket, key, [("partNumber", str(number)), ("uploadId", upload)])
+        return self._put(url, file, start, size, f"s3://{bucket}/{key}")
+
+    def complete(self, bucket: str, key: str, upload: str, tags: Sequence[str]) -> None:
+        """Makes the object of its parts, whose tags are in their order."""
+        numbered = enumerate(tags, 1)
+        body = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>" for number, tag in numbered)
+        document = f"<CompleteMultipartUpload>{body}</CompleteMultipartUpload>".encode()
+        self._xml("POST", self._url(bucket, key, [("uploadId", upload)]), document, f"s3://{bucket}/{key}", "PutObject")
+
+    def abort(self, bucket: str, key: str, upload: str) -> None:
+        """Takes the parts away again: those that nobody completes cost money for ever."""
+        try:
+            self._exchange("DELETE", self._url(bucket, key, [("uploadId", upload)]), b"", _EMPTY)
+        except (OSError, http.client.HTTPException, connection.Again, ShimError):
+            pass  # what went wrong before is what is told
+
+    def list(self, bucket: str, prefix: str) -> Iterator[Found]:
+        """The objects below a prefix."""
         token = None
         while True:
             query = [("list-type", "2"), ("prefix", prefix)] + ([("continuation-token", token)] if token else [])
             root = self._xml("GET", self._url(bucket, "", query), b"", f"s3://{bucket}/{prefix}", "ListBucket")
             for item in (element for element in root.iter() if _tag(element) == "Contents"):
-                yield _text(item, "Key"), int(_text(item, "Size"))
+                yield Found(_text(item, "Key"), int(_text(item, "Size")), _text(item, "ETag"))
             token = _text(root, "NextContinuationToken")
             if not token:
                 return
@@ -93,28 +137,11 @@ class S3:
         digest = _digest(file, start, size)
 
         def once(_: float) -> connection.Answer:
-            return self._exchange("PUT", url, _Part(file, start, size), digest, None, {"Content-Length": str(size)})
+            return self._exchange("PUT", url, _Part(file, start, size), digest, {"Content-Length": str(size)})
 
         answer = client.repeat(once, url, _FOREVER, _TRIES)
         _good(answer, place, "PutObject")
         return str(answer.headers.get("ETag", ""))
-
-    def _put_parts(self, bucket: str, key: str, file: IO[bytes], size: int) -> None:
-        place = f"s3://{bucket}/{key}"
-        root = self._xml("POST", self._url(bucket, key, [("uploads", "")]), b"", place, "PutObject")
-        upload = ("uploadId", _text(root, "UploadId"))
-        try:
-            body = ""
-            for number, start in enumerate(range(0, size, self._part_bytes), 1):
-                url = self._url(bucket, key, [("partNumber", str(number)), upload])
-                tag = self._put(url, file, start, min(self._part_bytes, size - start), place)
-                body += f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>"
-            document = f"<CompleteMultipartUpload>{body}</CompleteMultipartUpload>".encode()
-            self._xml("POST", self._url(bucket, key, [upload]), document, place, "PutObject")
-        except BaseException:
-            # Parts that nobody completes cost money for ever.
-            self._exchange("DELETE", self._url(bucket, key, [upload]), b"", hashlib.sha256().hexdigest(), None)
-            raise
 
     def _xml(self, method: str, url: str, body: bytes, place: str, action: str) -> Element:
         import xml.etree.ElementTree as ET  # noqa: PLC0415 - only for listings and large files
@@ -127,14 +154,14 @@ class S3:
         return root
 
     def _exchange(  # noqa: PLR0913, PLR0917 - the parts of a request
-        self, method: str, url: str, body: bytes | IO[bytes] | _Part, digest: str, sink: IO[bytes] | None,
-        headers: Mapping[str, str] | None = None,
+        self, method: str, url: str, body: bytes | _Part, digest: str, headers: Mapping[str, str] | None = None,
+        sink: IO[bytes] | None = None, sink_status: int = 200,
     ) -> connection.Answer:  # fmt: skip
         signed = self._signer.headers(method, url, headers or {}, digest)
         where = connection.origin(url)
         if where not in self._connections:
             self._connections[where] = connection.Connection(url, self._environ)
-        return self._connections[where].exchange(method, url, signed, body, None, sink)
+        return self._connections[where].exchange(method, url, signed, body, None, sink, sink_status)
 
     def _url(self, bucket: str, key: str, query: Sequence[tuple[str, str]] = ()) -> str:
         """The URL of an object or a bucket: with the bucket as host, but for an endpoint that has one host name only.
@@ -178,11 +205,18 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
 def _digest(file: IO[bytes], start: int, size: int) -> str:
     total = hashlib.sha256()
     part = _Part(file, start, size)
     for piece in iter(lambda: part.read(_CHUNK_BYTES), b""):
         total.update(piece or b"")
+        size -= len(piece or b"")
+    if size:  # the server would wait for what is announced and does not come
+        raise ShimError(f"{file.name} became shorter while it was being uploaded", contract.EXIT_UNAVAILABLE)
     return total.hexdigest()
 
 

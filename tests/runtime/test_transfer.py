@@ -7,12 +7,12 @@ import os
 import socket
 import tarfile
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from lyftlearn_runtime import transfer
+from lyftlearn_runtime import integrity, transfer
 from lyftlearn_runtime.aws.s3 import S3, split
 from lyftlearn_runtime.bundle import Transfer
 from lyftlearn_runtime.errors import ShimError
@@ -153,16 +153,21 @@ def test_an_archive_goes_up(environ: dict[str, str], aws: AwsEndpoint, bucket_pr
 
 
 @pytest.mark.parametrize("size", [0, 1, 5 << 20, (5 << 20) + 1, (10 << 20) + 3])
-def test_a_large_file_goes_up_in_parts(
-    environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path, size: int
+def test_a_large_file_travels_in_pieces(  # noqa: PLR0913, PLR0917 - fixtures
+    environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """One PUT takes 5 GiB at most; the object is whole, whatever the parts. Here a part has 5 MiB, S3's smallest."""
+    """One PUT takes 5 GiB at most; object and file are whole, whatever the pieces. Here one has 5 MiB, S3's smallest."""
+    monkeypatch.setattr(transfer, "PIECE_BYTES", 5 << 20)
     data = os.urandom(size)
-    (tmp_path / "file").write_bytes(data)
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up" / "file").write_bytes(data)
+    transfer.upload([Transfer(str(tmp_path / "up"), f"{bucket_prefix}/")], environ)
     bucket, key = split(f"{bucket_prefix}/file")
-    with contextlib.closing(S3(environ, part_bytes=5 << 20)) as s3:
-        s3.put_file(bucket, key, str(tmp_path / "file"))
-    assert aws.s3().get_object(Bucket=bucket, Key=key)["Body"].read() == data
+    found = aws.s3().get_object(Bucket=bucket, Key=key)
+    assert found["Body"].read() == data
+    assert ("-" in found["ETag"]) == (size > 5 << 20), "not in parts"
+    transfer.download([Transfer(str(tmp_path / "down"), f"{bucket_prefix}/")], environ)
+    assert content(tmp_path / "down") == {"file": data}
 
 
 def test_every_upload_is_tried(environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path) -> None:
@@ -245,12 +250,109 @@ def test_a_connection_that_breaks_costs_a_try(
     """In the middle of an upload and of a download: the object and the file are whole in the end."""
     data = os.urandom(1_000_000)
     (tmp_path / "up").write_bytes(data)
-    bucket, key = split(f"{bucket_prefix}/file")
-    with contextlib.closing(S3({**environ, "AWS_ENDPOINT_URL": breaking.url})) as s3:
-        s3.put_file(bucket, key, str(tmp_path / "up"))
+    broken = {**environ, "AWS_ENDPOINT_URL": breaking.url}
+    transfer.upload_files({str(tmp_path / "up"): f"{bucket_prefix}/file"}, broken)
     assert breaking.broken >= 2
-    breaking.left = 2
-    with contextlib.closing(S3({**environ, "AWS_ENDPOINT_URL": breaking.url})) as s3:
-        assert s3.get_file(bucket, key, str(tmp_path / "down")) == len(data)
+    # The listing goes through; the download is broken off twice, and each time what came is kept.
+    transfer.download([Transfer(str(tmp_path / "down"), f"{bucket_prefix}/")], {**broken, "AWS_ENDPOINT_URL": breaking.url})
+    assert content(tmp_path / "down") == {"file": data}
+
+
+def test_a_download_goes_on_where_it_broke_off(
+    environ: dict[str, str], breaking: Breaking, bucket_prefix: str, tmp_path: Path
+) -> None:
+    """What came is not asked for again: four broken connections of 200 kB each bring most of a megabyte."""
+    data = os.urandom(1_000_000)
+    (tmp_path / "up").write_bytes(data)
+    transfer.upload_files({str(tmp_path / "up"): f"{bucket_prefix}/file"}, environ)
+    bucket, key = split(f"{bucket_prefix}/file")
+    with contextlib.closing(S3(environ)) as s3:
+        found = next(iter(s3.list(bucket, key)))
+    # More than 6 tries of 200 kB would be needed if each began anew.
+    breaking.left = 5
+    with contextlib.closing(S3({**environ, "AWS_ENDPOINT_URL": breaking.url})) as s3, (tmp_path / "down").open("wb") as file:
+        s3.get_stretch(bucket, found, file, 0, len(data))
     assert breaking.broken >= 4
     assert (tmp_path / "down").read_bytes() == data
+
+
+def test_an_object_that_changes_on_the_way_is_refused(
+    environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path
+) -> None:
+    """Stretches of two versions never come together."""
+    bucket, key = split(f"{bucket_prefix}/file")
+    aws.s3().put_object(Bucket=bucket, Key=key, Body=b"before")
+    with contextlib.closing(S3(environ)) as s3, (tmp_path / "down").open("wb") as file:
+        found = next(iter(s3.list(bucket, key)))
+        aws.s3().put_object(Bucket=bucket, Key=key, Body=b"behind")
+        with pytest.raises(ShimError, match=r"/file: it was changed while it was being downloaded; start again"):
+            s3.get_stretch(bucket, found, file, 0, found.size)
+
+
+def test_parts_that_cannot_be_completed_are_taken_back(
+    environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no part of a large file gets through there is no object in the end, and no part that costs money."""
+    monkeypatch.setattr(transfer, "PIECE_BYTES", 5 << 20)
+    (tmp_path / "file").write_bytes(os.urandom(6 << 20))
+    proxy = Breaking(aws.url, break_first=1000, after_bytes=500_000)
+    try:
+        with pytest.raises(ShimError, match=r"\(6 tries\)"):
+            transfer.upload_files({str(tmp_path / "file"): f"{bucket_prefix}/file"}, {**environ, "AWS_ENDPOINT_URL": proxy.url})
+    finally:
+        proxy.close()
+    assert proxy.broken >= 6
+    bucket, key = split(f"{bucket_prefix}/file")
+    assert "Contents" not in aws.s3().list_objects_v2(Bucket=bucket, Prefix=key)
+    assert not [one for one in aws.s3().list_multipart_uploads(Bucket=bucket).get("Uploads", []) if one["Key"] == key]
+
+
+class Flipping(Breaking):
+    """A proxy that changes a byte of a body on its way down."""
+
+    def _pump(self, one: socket.socket, other: socket.socket, room: int) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(min(room, 65536)):
+                other.sendall(data.replace(b"true bytes", b"tru3 bytes"))
+        for each in (one, other):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("algorithm", ["", "SHA256", "SHA1", "CRC32"])
+def test_a_flipped_byte_is_noticed(
+    environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path, algorithm: Any
+) -> None:
+    """By the checksum that the object was stored with, or by its MD5; no file appears."""
+    bucket, key = split(f"{bucket_prefix}/file")
+    extra = {"ChecksumAlgorithm": algorithm} if algorithm else {}
+    aws.s3().put_object(Bucket=bucket, Key=key, Body=b"the true bytes", **extra)
+    transfer.download([Transfer(str(tmp_path / "well"), f"{bucket_prefix}/")], environ)
+    assert content(tmp_path / "well") == {"file": b"the true bytes"}
+    proxy = Flipping(aws.url, break_first=0, after_bytes=0)
+    try:
+        with pytest.raises(ShimError, match=r"/file: what came has another checksum than S3 has"):
+            transfer.download(
+                [Transfer(str(tmp_path / "ill"), f"{bucket_prefix}/")], {**environ, "AWS_ENDPOINT_URL": proxy.url}
+            )
+    finally:
+        proxy.close()
+    assert content(tmp_path / "ill") == {}
+
+
+@pytest.mark.parametrize(("tag", "headers", "whole"), [
+    ('"5d41402abc4b2a76b9719d911017c592"', {}, True),
+    ('"5d41402abc4b2a76b9719d911017c593"', {}, False),
+    # Encrypted with a key of KMS, the ETag is no MD5; that of parts is none either.
+    ('"5d41402abc4b2a76b9719d911017c593"', {"x-amz-server-side-encryption": "aws:kms"}, True),
+    ('"5d41402abc4b2a76b9719d911017c593-2"', {}, True),
+    ("", {"x-amz-checksum-crc32": "NhCmhg=="}, True),
+    ("", {"x-amz-checksum-crc32": "NhCmhw=="}, False),
+    ("", {"x-amz-checksum-crc32": "NhCmhw==-2"}, True),
+    ("", {"x-amz-checksum-sha256": "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="}, True),
+    ("", {"x-amz-checksum-sha256": "MPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="}, False),
+])  # fmt: skip
+def test_a_file_is_whole_by_what_s3_says_of_it(tmp_path: Path, tag: str, headers: dict[str, str], whole: bool) -> None:  # noqa: FBT001 - a case
+    """The published checksums of `hello`."""
+    (tmp_path / "file").write_bytes(b"hello")
+    assert integrity.is_whole(str(tmp_path / "file"), tag, headers) == whole

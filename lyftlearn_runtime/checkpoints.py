@@ -1,0 +1,80 @@
+"""Checkpoints on Kubernetes: there before the script starts, and in S3 while it runs, as SageMaker keeps them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from lyftlearn_runtime import transfer
+from lyftlearn_runtime.bundle import Transfer
+from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.log import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lyftlearn_runtime.bundle import Checkpoints
+
+# A file that was written this short a time ago may not be whole yet; the next turn takes it, or the end.
+_SETTLED_S = 2.0
+
+
+class Keeper:
+    """Brings a prefix's objects to a directory, and every file there that is new or changed to the prefix.
+
+    Nothing is ever removed from the prefix (developer guide, model-checkpoints): the next job goes on from there.
+    """
+
+    def __init__(self, wanted: Checkpoints, environ: Mapping[str, str]) -> None:
+        self._wanted = wanted
+        self._environ = environ
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        # Path → size and time of change of what is in S3.
+        self._sent: dict[str, tuple[int, int]] = {}
+
+    def bring(self) -> None:
+        """What an earlier run of the job has left; nothing is no error."""
+        transfer.download([Transfer(self._wanted.path, self._wanted.uri)], self._environ, may_be_empty=True)
+        self._sent = self._found()
+
+    def start(self, _: int) -> None:
+        """Begins to carry, while the script runs."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends it; what is on its way arrives."""
+        self._over.set()
+
+    def send(self, settled_s: float = 0.0) -> None:
+        """Carries what is new or changed, and for at least so many seconds unchanged since."""
+        with self._lock:
+            before = time.time_ns() - int(settled_s * 1e9)
+            found = self._found()
+            news = {path: told for path, told in found.items() if self._sent.get(path) != told and told[1] <= before}
+            prefix = self._wanted.uri.rstrip("/") + "/"
+            transfer.upload_files({path: prefix + os.path.relpath(path, self._wanted.path) for path in news}, self._environ)
+            self._sent.update(news)
+
+    def _run(self) -> None:
+        while not self._over.wait(self._wanted.every_s):
+            try:
+                self.send(_SETTLED_S)
+            except ShimError as error:
+                # The script goes on, and the next turn tries again.
+                say(f"checkpoints are not in S3 yet: {error.message}")
+            except Exception as error:  # noqa: BLE001 - a thread that dies would say so with a traceback
+                say(f"checkpoints are not in S3 yet: {type(error).__name__}")
+
+    def _found(self) -> dict[str, tuple[int, int]]:
+        found = {}
+        for path in transfer.regular_files(self._wanted.path):
+            try:
+                state = os.stat(path)
+            except OSError:
+                continue  # renamed or removed meanwhile
+            found[path] = (state.st_size, state.st_mtime_ns)
+        return found
