@@ -17,6 +17,7 @@ from lyftlearn_runtime import (
     program,
     references,
     refresh,
+    spark,
     supervise,
 )
 from lyftlearn_runtime.context import detect
@@ -71,6 +72,8 @@ class Start:
         self._download()
         self._say_identity()
         self._update(identity.variables(self.environ, os.getuid()), "identity")
+        identity.enrol(os.getuid(), os.getgid(), self.environ.get("HOME", "/"))
+        self._update(spark.place(self.environ), "spark")
         values = self._hyperparameters()
         self.describe(values)
         self._wait_for_hosts()

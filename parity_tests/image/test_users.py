@@ -51,8 +51,11 @@ def test_home_can_be_written(started: Started) -> None:
 
 
 def test_the_user_has_a_name(started: Started) -> None:
-    """getpass.getuser() works, though /etc/passwd cannot know an arbitrary UID."""
+    """Whoever asks finds the same one, though /etc/passwd cannot know an arbitrary UID."""
     assert started.seen["user"]
+    assert started.host.check_output("id -un") == started.seen["user"]
+    program = "import pwd, os; print(pwd.getpwuid(os.getuid()).pw_dir)"
+    assert started.host.check_output("python -c %s", program)
     assert started.seen["variables"]["USER"] == started.seen["variables"]["LOGNAME"] == started.seen["user"]
 
 
@@ -139,13 +142,13 @@ RESTRICTED: dict[str, Any] = {
 def test_it_works_with_a_read_only_root(run_once: Callable[..., tuple[int, str, str]], user: User) -> None:
     """Restricted as a pod is, with /tmp alone to write: HOME still is writable, the user has a name, and a model trains."""
     program = """
-import getpass, json, pathlib, tempfile, joblib
+import getpass, json, os, pathlib, pwd, tempfile, joblib
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 X, y = make_classification(random_state=0)
 home = pathlib.Path.home(); (home / "settings").write_text("x")
 joblib.dump(LogisticRegression().fit(X, y), pathlib.Path(tempfile.mkdtemp(), "model"))
-print(json.dumps([getpass.getuser() != "", str(home)]))
+print(json.dumps([getpass.getuser() == pwd.getpwuid(os.getuid()).pw_name, str(home)]))
 """
     status, stdout, stderr = run_once("python", "-c", program, user=str(user), **RESTRICTED)
     assert status == 0, stderr

@@ -38,6 +38,7 @@ RUN --mount=type=bind,source=prune.py,target=/run/prune.py \
 
 FROM ${BASE_IMAGE}
 SHELL ["/bin/sh", "-euxc"]
+# libnss-extrausers finds the name that the shim gives an arbitrary UID. Without man1 a JVM cannot be installed on top.
 # hadolint ignore=DL3008
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
@@ -46,7 +47,10 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     if [ -s /run/secrets/ca-bundle ]; then set -- -o Acquire::https::CAInfo=/run/secrets/ca-bundle; fi; \
     rm -f /etc/apt/apt.conf.d/docker-clean; \
     apt-get update -q "$@"; \
-    apt-get install -y -q --no-install-recommends "$@" python3 libpython3-stdlib ca-certificates libgomp1; \
+    apt-get install -y -q --no-install-recommends "$@" python3 libpython3-stdlib libnss-extrausers ca-certificates libgomp1; \
+    sed -i 's/^passwd:.*/& extrausers/' /etc/nsswitch.conf; \
+    rmdir /var/lib/extrausers; \
+    ln -s /dev/shm/lyftlearn-users /var/lib/extrausers; \
     install -d -m 0775 -o 0 -g 0 /home/lyftlearn \
       /opt/ml /opt/ml/code /opt/ml/model /opt/ml/checkpoints /opt/ml/config /opt/ml/processing \
       /opt/ml/input /opt/ml/input/config /opt/ml/input/data /opt/ml/output /opt/ml/output/data; \
@@ -58,7 +62,8 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked \
     install -d -m 0775 -o 1000 -g 100 /home/sagemaker-user; \
     find /usr/share/doc -type f ! -name copyright -delete; \
     rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/cache/debconf/*-old /var/lib/dpkg/*-old \
-      /usr/share/man /var/cache/ldconfig/aux-cache
+      /usr/share/man /var/cache/ldconfig/aux-cache; \
+    install -d /usr/share/man/man1
 COPY --from=builder /opt/venv /opt/venv
 COPY entrypoints/ /opt/lyftlearn/bin/
 COPY lyftlearn_runtime/ /opt/lyftlearn/lyftlearn_runtime/
