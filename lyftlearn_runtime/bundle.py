@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 _MARK = "#sha256="
 
-# `job` is None where no bundle was given, or where it does not say. The rest is empty then.
-Job = namedtuple("Job", ["name", "kind", "instance_type"])
+# `job` is None where no bundle was given, or where it does not say. The rest is empty then. `hosts` are the names of all
+# hosts of a job on Kubernetes, by completion index; empty for a job on one.
+Job = namedtuple("Job", ["name", "kind", "instance_type", "hosts"])
 # `owner` is a UID and a GID, None for whoever the container runs as.
 File = namedtuple("File", ["path", "content", "secret", "mode", "owner"])
 Transfer = namedtuple("Transfer", ["path", "uri"])
@@ -59,7 +60,7 @@ def read(environ: Mapping[str, str]) -> Bundle:
 def _bundle(document: Mapping[str, Any]) -> Bundle:
     job = document.get("job")
     return Bundle(
-        Job(str(job["name"]), _kind(job.get("kind", "training")), str(job.get("instance_type", ""))) if job else None,
+        _job(job) if job else None,
         _strings(document, "environment"),
         _object(document, "hyperparameters"),
         tuple(_file(one) for one in document.get("files", [])),
@@ -69,6 +70,11 @@ def _bundle(document: Mapping[str, Any]) -> Bundle:
         tuple(_transfer(one) for one in document.get("uploads", [])),
         _checkpoints(document.get("checkpoints")),
     )
+
+
+def _job(job: Mapping[str, Any]) -> Job:
+    hosts = tuple(str(host) for host in job.get("hosts", []))
+    return Job(str(job["name"]), _kind(job.get("kind", "training")), str(job.get("instance_type", "")), hosts)
 
 
 def _kind(kind: Any) -> str:

@@ -11,7 +11,7 @@ from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 CONFIG_DIR = "/opt/ml/input/config"
@@ -97,14 +97,15 @@ def ranks(cluster: Cluster) -> dict[str, str]:
     return {"RANK": rank, "NODE_RANK": rank, "LOCAL_RANK": "0", "WORLD_SIZE": size}
 
 
-def resource_config(instance_type: str) -> dict[str, Any]:
-    """What SageMaker writes to resourceconfig.json for a job on one host (keys as seen in real training jobs)."""
+def resource_config(instance_type: str, hosts: Sequence[str], index: int) -> dict[str, Any]:
+    """What SageMaker writes to resourceconfig.json for the job's host number `index` (keys as seen in real training jobs)."""
+    names = list(hosts) or [HOST]
     return {
-        "current_host": HOST,
+        "current_host": names[index],
         "current_instance_type": instance_type,
         "current_group_name": GROUP,
-        "hosts": [HOST],
-        "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance_type, "hosts": [HOST]}],
+        "hosts": names,
+        "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance_type, "hosts": names}],
         "network_interface_name": INTERFACE,
         "topology": None,
     }

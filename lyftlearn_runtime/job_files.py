@@ -10,10 +10,11 @@ import os
 
 from lyftlearn_runtime import cluster, contract, files
 from lyftlearn_runtime.context import PROCESSING_CONFIG, RESOURCE_CONFIG
+from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from lyftlearn_runtime.bundle import Bundle, Transfer
@@ -23,14 +24,41 @@ _PROCESSING_RESOURCES = "/opt/ml/config/resourceconfig.json"
 _PROCESSING_INPUT = contract.PROCESSING_DIR + "/input/"
 
 
-def place(given: Bundle) -> None:
+def place(given: Bundle, environ: Mapping[str, str]) -> None:
     """Writes them for the bundle's job. A file that is there already, mounted by the team, stays."""
+    resources = cluster.resource_config(given.job.instance_type, given.job.hosts, _index(given.job.hosts, environ))
     if given.job.kind == "training":
-        _write(RESOURCE_CONFIG, cluster.resource_config(given.job.instance_type))
+        _write(RESOURCE_CONFIG, resources)
         _write(_INPUT_CONFIG, {name: _channel() for name in given.channels})
     else:
-        _write(_PROCESSING_RESOURCES, cluster.resource_config(given.job.instance_type))
+        _write(_PROCESSING_RESOURCES, resources)
         _write(PROCESSING_CONFIG, _processing(given))
+
+
+def uploads(given: Bundle, environ: Mapping[str, str]) -> list[Transfer]:
+    """Where this pod's outputs go: an archive of any host but the first has the host's number in its name.
+
+    SageMaker puts the files of all hosts into one archive; pods cannot without waiting for each other, and lose nothing so.
+    """
+    index = _index(given.job.hosts, environ) if given.job else 0
+    return [one._replace(uri=_numbered(one.uri, index)) if index else one for one in given.uploads]
+
+
+def _numbered(uri: str, index: int) -> str:
+    directory, slash, name = uri.rpartition("/")
+    stem, dot, suffix = name.partition(".")
+    return f"{directory}{slash}{stem}-{index}{dot}{suffix}" if name else uri
+
+
+def _index(hosts: Sequence[str], environ: Mapping[str, str]) -> int:
+    """This pod's place among the hosts of an Indexed Job (Kubernetes, "Jobs", completion mode)."""
+    value = environ.get("JOB_COMPLETION_INDEX", "0")
+    if not hosts:
+        return 0
+    if not value.isdigit() or int(value) >= len(hosts):
+        message = f"JOB_COMPLETION_INDEX is {value!r}; expected 0 to {len(hosts) - 1}, for this job has {len(hosts)} hosts"
+        raise ShimError(message, contract.EXIT_CONFIG)
+    return int(value)
 
 
 def _channel() -> dict[str, str]:
@@ -39,12 +67,13 @@ def _channel() -> dict[str, str]:
 
 def _processing(given: Bundle) -> dict[str, Any]:
     """What a pod knows of the job: no ARN, role or volume size, which only the service has."""
+    cluster_config = {"InstanceCount": max(1, len(given.job.hosts)), "InstanceType": given.job.instance_type}
     return {
         "ProcessingJobName": given.job.name,
         "Environment": dict(given.environment),
         "ProcessingInputs": [_input(one) for one in given.downloads],
         "ProcessingOutputConfig": {"Outputs": [_output(one) for one in given.uploads], "KmsKeyId": None},
-        "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": given.job.instance_type}},
+        "ProcessingResources": {"ClusterConfig": cluster_config},
     }
 
 

@@ -143,9 +143,9 @@ class Start:
         """What the script left goes where the platform would take it, checkpoints also when the rest cannot."""
         try:
             if self.bundle.uploads:
-                from lyftlearn_runtime import transfer  # noqa: PLC0415 - only on Kubernetes
+                from lyftlearn_runtime import job_files, transfer  # noqa: PLC0415 - only on Kubernetes
 
-                transfer.upload(self.bundle.uploads, self.environ)
+                transfer.upload(job_files.uploads(self.bundle, self.environ), self.environ)
         finally:
             if self._keeper:
                 self._keeper.send()
@@ -257,7 +257,7 @@ class Start:
         if self.bundle.job and self.context.name == "kubernetes":
             from lyftlearn_runtime import job_files  # noqa: PLC0415 - as above
 
-            job_files.place(self.bundle)
+            job_files.place(self.bundle, self.environ)
 
     def _hyperparameters(self) -> dict[str, Any]:
         """The typed values, which are in the files then."""

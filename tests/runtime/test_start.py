@@ -436,6 +436,31 @@ def test_a_processing_pod_gets_its_own_files(shim: Shim, files: Files) -> None:
     assert done.stdout.splitlines() == ["job-1", "['algo-1'] job-1", "[]"], done.stderr
 
 
+def test_a_pod_of_an_indexed_job_knows_its_place(
+    shim: Shim, files: Files, aws: AwsEndpoint, network: Network, variables_of: Options, bucket_prefix: str
+) -> None:
+    """Hosts, rank and master as on SageMaker, resolved before the script starts; its archive overwrites no other's."""
+    script = (
+        "import json, os\n"
+        "print(*(os.environ[name] for name in ('SM_HOSTS', 'SM_CURRENT_HOST', 'RANK', 'WORLD_SIZE', 'MASTER_ADDR')))\n"
+        "print(json.load(open('/opt/ml/input/config/resourceconfig.json'))['current_host'])\n"
+    )
+    hosts = ["job-0.job", "job-1.job"]
+    uploads = [{"path": "/opt/ml/output", "uri": f"{bucket_prefix}/output.tar.gz"}]
+    bundle = files.bundle(job={**JOB, "hosts": hosts}, uploads=uploads)
+    names = tuple(word for host in hosts for word in ("--add-host", f"{host}:127.0.0.1"))
+    given = (*bundle, *POD, *variables_of(aws.environment()), "--network", network.name, *names)
+    done = shim.python(script, *given, "-e", "JOB_COMPLETION_INDEX=1")
+    assert done.stdout.splitlines() == ['["job-0.job","job-1.job"] job-1.job 1 2 job-0.job', "job-1.job"], done.stderr
+    bucket, prefix = bucket_prefix.removeprefix("s3://").split("/")
+    assert [one["Key"] for one in aws.s3().list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]] == [
+        f"{prefix}/output-1.tar.gz"
+    ]
+    wrong = shim.python(script, *given, "-e", "JOB_COMPLETION_INDEX=2")
+    assert (wrong.returncode, wrong.stdout) == (78, "")
+    assert "JOB_COMPLETION_INDEX is '2'; expected 0 to 1" in wrong.stderr
+
+
 def test_files_that_a_team_mounts_stay(shim: Shim, files: Files) -> None:
     """A ConfigMap at the place of hyperparameters.json is read, and not written to."""
     options = (*files.put("/opt/ml/input/config/hyperparameters.json", '{"a": "1"}'), *files.bundle(job=JOB), *POD)
