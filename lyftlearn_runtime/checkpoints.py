@@ -1,4 +1,8 @@
-"""Checkpoints on Kubernetes: there before the script starts, and in S3 while it runs, as SageMaker keeps them."""
+"""Checkpoints on Kubernetes: there before the script starts, and in S3 while it runs, as SageMaker keeps them.
+
+What it had and a script removes is removed from S3 too; what others put there meanwhile is neither brought nor touched
+(developer guide, model-checkpoints).
+"""
 
 from __future__ import annotations
 
@@ -22,10 +26,7 @@ _SETTLED_S = 2.0
 
 
 class Keeper:
-    """Brings a prefix's objects to a directory, and every file there that is new or changed to the prefix.
-
-    Nothing is ever removed from the prefix (developer guide, model-checkpoints): the next job goes on from there.
-    """
+    """Brings a prefix's objects to a directory once, and then what is new, changed or removed there to the prefix."""
 
     def __init__(self, wanted: Checkpoints, environ: Mapping[str, str]) -> None:
         self._wanted = wanted
@@ -55,9 +56,19 @@ class Keeper:
             before = time.time_ns() - int(settled_s * 1e9)
             found = self._found()
             news = {path: told for path, told in found.items() if self._sent.get(path) != told and told[1] <= before}
-            prefix = self._wanted.uri.rstrip("/") + "/"
-            transfer.upload_files({path: prefix + os.path.relpath(path, self._wanted.path) for path in news}, self._environ)
+            transfer.upload_files({path: self._uri(path) for path in news}, self._environ)
             self._sent.update(news)
+            self._remove([path for path in self._sent if path not in found])
+
+    def _remove(self, gone: list[str]) -> None:
+        # A directory that cannot be read looks like an empty one, and says nothing of its files.
+        if gone and os.access(self._wanted.path, os.R_OK | os.X_OK):
+            transfer.remove([self._uri(path) for path in gone], self._environ)
+            for path in gone:
+                del self._sent[path]
+
+    def _uri(self, path: str) -> str:
+        return f"{self._wanted.uri.rstrip('/')}/{os.path.relpath(path, self._wanted.path)}"
 
     def _run(self) -> None:
         while not self._over.wait(self._wanted.every_s):

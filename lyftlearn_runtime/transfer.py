@@ -81,6 +81,14 @@ def upload_files(files: Mapping[str, str], environ: Mapping[str, str]) -> None:
     pool.run()
 
 
+def remove(uris: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Deletes these objects; one that is not there is none to delete."""
+    pool = Pool(environ, stop_at_errors=False)
+    for uri in uris:
+        pool.add(S3.delete, *split(uri))
+    pool.run()
+
+
 def archive(directory: str, path: str) -> None:
     """Writes a tar.gz of a directory's content, as model.tar.gz is one: the same bytes for the same content."""
     import gzip  # noqa: PLC0415 - only at the end of a job that uploads

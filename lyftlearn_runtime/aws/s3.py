@@ -96,6 +96,12 @@ class S3:
         """Writes the first `size` bytes of a file to an object; S3 shows it whole or not at all."""
         self._put(self._url(bucket, key), file, 0, size, f"s3://{bucket}/{key}")
 
+    def delete(self, bucket: str, key: str) -> None:
+        """Removes an object; one that is not there is none to remove."""
+        url = self._url(bucket, key)
+        answer = client.repeat(lambda _: self._exchange("DELETE", url, b"", _EMPTY), url, _FOREVER, _TRIES)
+        _good(answer, f"s3://{bucket}/{key}", "DeleteObject")
+
     def begin(self, bucket: str, key: str) -> str:
         """Begins an object in parts: its upload's ID. Nobody sees the object before `complete`."""
         root = self._xml("POST", self._url(bucket, key, [("uploads", "")]), b"", f"s3://{bucket}/{key}", "PutObject")

@@ -83,6 +83,23 @@ def test_a_stopped_pod_keeps_its_last_checkpoint(
     assert kept(aws, bucket_prefix) == {"step-0": b"step-0", "last": b"last"}
 
 
+def test_what_a_script_removes_is_removed(shim: Shim, aws: AwsEndpoint, options: tuple[str, ...], bucket_prefix: str) -> None:
+    """As SageMaker does it: what the job had and no longer has; what somebody else put there stays."""
+    bucket, prefix = split(bucket_prefix)
+    for name in ("old", "keep"):
+        aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=b"x")
+    program = (
+        "import os, sys\n"
+        "assert sorted(os.listdir('/opt/ml/checkpoints')) == ['keep', 'old']\n"
+        "os.remove('/opt/ml/checkpoints/old'); print('ready', flush=True); sys.stdin.read()\n"
+    )
+    name = shim.start("python3", "-c", program, options=("-i", *options))
+    aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/others", Body=b"x")
+    shim.signal(name, "TERM")
+    shim.wait(name)
+    assert set(kept(aws, bucket_prefix)) == {"keep", "others"}
+
+
 def test_checkpoints_are_kept_where_the_model_cannot_be(
     shim: Shim, aws: AwsEndpoint, options: tuple[str, ...], files: Files, bucket_prefix: str
 ) -> None:

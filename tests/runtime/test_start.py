@@ -436,7 +436,7 @@ def test_a_processing_pod_gets_its_own_files(shim: Shim, files: Files) -> None:
     assert done.stdout.splitlines() == ["job-1", "['algo-1'] job-1", "[]"], done.stderr
 
 
-def test_a_pod_of_an_indexed_job_knows_its_place(
+def test_a_pod_of_an_indexed_job_knows_its_place(  # noqa: PLR0913, PLR0917 - fixtures
     shim: Shim, files: Files, aws: AwsEndpoint, network: Network, variables_of: Options, bucket_prefix: str
 ) -> None:
     """Hosts, rank and master as on SageMaker, resolved before the script starts; its archive overwrites no other's."""
