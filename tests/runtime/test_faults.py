@@ -85,7 +85,7 @@ def test_a_container_without_tmp_and_home_starts(shim: Shim) -> None:
     program = "import os; print(os.environ.get('USER'), os.path.exists('/tmp/x'))"
     entry = ("--read-only", "--user", "4242:0", "-e", "HOME=")
     done = shim.python(program, *entry)
-    assert done.stdout == "lyftlearn False\n", done.stderr
+    assert done.stdout == "lyftlearn-4242 False\n", done.stderr
     gone = "import os, shutil, subprocess, sys; shutil.rmtree('/tmp'); os.environ.pop('HOME'); sys.stdout.flush()\n"
     again = "subprocess.run(['/opt/lyftlearn/bin/lyftlearn-exec', 'sh', '-c', 'echo $HOME'], check=True)"
     done = shim.python(gone + again)
