@@ -44,6 +44,10 @@ class AwsEndpoint:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
+    def session(self) -> boto3.Session:
+        """A session of this endpoint's account; give its clients `endpoint_url=url`, or set AWS_ENDPOINT_URL."""
+        return _session()
+
     def s3(self) -> S3Client:
         """An S3 client of this endpoint; safe to use from several threads."""
         from botocore.config import Config  # noqa: PLC0415 - see _session()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tarfile
 import tempfile
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lyftlearn_image.errors import InvalidInputError, RunError, UnavailableError
+from lyftlearn_image.errors import InvalidInputError, RunError
+from lyftlearn_image.targets.aws_errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
@@ -32,7 +32,7 @@ def split(uri: str) -> tuple[str, str]:
 def keys_below(s3: S3Client, uri: str) -> list[str]:
     """Every key that begins with the prefix, in S3's order."""
     bucket, prefix = split(uri)
-    with _s3_errors(f"listing {uri}"):
+    with translated(f"listing {uri}"):
         pages = s3.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _PAGE_KEYS}
         )
@@ -54,7 +54,7 @@ def download_prefix(s3: S3Client, uri: str, into: Path) -> int:
             raise InvalidInputError(f"the object {key} leads out of its directory", where=uri, hint="Rename the object.")
         try:
             (into / name).parent.mkdir(parents=True, exist_ok=True)
-            with _s3_errors(f"reading s3://{bucket}/{key}"), (into / name).open("xb") as file:
+            with translated(f"reading s3://{bucket}/{key}"), (into / name).open("xb") as file:
                 shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file)
         except OSError as error:
             raise InvalidInputError(
@@ -72,7 +72,7 @@ def upload_directory(s3: S3Client, directory: Path, uri: str) -> list[str]:
     for path in sorted(directory.rglob("*")) if _is_directory(directory) else ():
         if path.is_file() and not path.is_symlink():
             key = f"{prefix.rstrip('/')}/{path.relative_to(directory).as_posix()}".lstrip("/")
-            with path.open("rb") as file, _s3_errors(f"writing s3://{bucket}/{key}"):
+            with path.open("rb") as file, translated(f"writing s3://{bucket}/{key}"):
                 s3.put_object(Bucket=bucket, Key=key, Body=file)
             keys.append(key)
     return keys
@@ -83,7 +83,7 @@ def sync_directory(s3: S3Client, directory: Path, uri: str, known: Collection[st
     bucket, _ = split(uri)
     kept = upload_directory(s3, directory, uri)
     for key in sorted(set(known) - set(kept)):
-        with _s3_errors(f"deleting s3://{bucket}/{key}"):
+        with translated(f"deleting s3://{bucket}/{key}"):
             s3.delete_object(Bucket=bucket, Key=key)
 
 
@@ -98,7 +98,7 @@ def upload_archive(s3: S3Client, directory: Path, uri: str) -> None:
             for path in content:
                 archive.add(path, arcname=path.name)
         packed.seek(0)
-        with _s3_errors(f"writing {uri}"):
+        with translated(f"writing {uri}"):
             s3.put_object(Bucket=bucket, Key=key, Body=packed)
 
 
@@ -119,7 +119,7 @@ def collect(s3: S3Client, outputs: Mapping[str, str], into: Path) -> dict[str, P
 def _download_archive(s3: S3Client, uri: str, into: Path) -> None:
     bucket, key = split(uri)
     with tempfile.TemporaryFile(dir=into) as packed:
-        with _s3_errors(f"reading {uri}"):
+        with translated(f"reading {uri}"):
             shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], packed)
         packed.seek(0)
         try:
@@ -170,17 +170,3 @@ def _leads_inside(link: Path, directory: Path) -> bool:
 def _is_directory(path: Path) -> bool:
     """Whether it is a directory itself: a script may put a link to anywhere in its place, or remove it."""
     return path.is_dir() and not path.is_symlink()
-
-
-@contextlib.contextmanager
-def _s3_errors(doing: str) -> Iterator[None]:
-    """Turns boto3's errors into ours."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - 200 ms, for the verbs that run
-
-    try:
-        yield
-    except ClientError as error:
-        told: Any = error.response.get("Error", {})
-        raise InvalidInputError(f"{doing}: {told.get('Code')}", where=str(told.get("Message"))) from None
-    except BotoCoreError as error:
-        raise UnavailableError(f"{doing}: S3 does not answer", where=str(error)[:200]) from None

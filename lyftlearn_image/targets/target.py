@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -94,9 +95,10 @@ class Run:
 
 @dataclass(frozen=True)
 class StopRequest:
-    """Ask for the job to be stopped, as a user would, as soon as a line of its stdout matches."""
+    """Ask for the job to be stopped, as a user would: as soon as a line of its stdout matches, or when `asked` is set."""
 
-    when: re.Pattern[str]
+    when: re.Pattern[str] | None = None
+    asked: threading.Event = field(default_factory=threading.Event)
 
 
 class Target(Protocol):

@@ -26,14 +26,14 @@ class Watch:
     def __init__(self, stop: StopRequest | None, on_line: Callable[[str], None] | None) -> None:
         self._stop = stop
         self._on_line = on_line
-        self._matched = threading.Event()
+        self._asked = stop.asked if stop else threading.Event()
         self.stopped = False
         self.timed_out = False
 
     def on_line(self, line: str) -> None:
         """Takes one line of stdout."""
-        if self._stop and self._stop.when.search(line):
-            self._matched.set()
+        if self._stop and self._stop.when and self._stop.when.search(line):
+            self._asked.set()
         if self._on_line:
             self._on_line(line)
 
@@ -46,7 +46,7 @@ class Watch:
             tick = _TICK_S if self._stop and not self.stopped else max(0.0, deadline - time.monotonic())
             if ended := running.wait(tick):
                 return ended
-            if self._matched.is_set() and not self.stopped:
+            if self._asked.is_set() and not self.stopped:
                 self.stopped = True
                 _stop(running, grace_s, stop_signal)
             elif time.monotonic() >= deadline and not self.timed_out and not self.stopped:

@@ -1,0 +1,194 @@
+"""SageMaker's control plane on this machine: its API over HTTP, whose jobs the emulator runs.
+
+Any client of the API works against it (boto3, the AWS CLI, the SDK): set AWS_ENDPOINT_URL_SAGEMAKER. It answers Create,
+Describe, Stop and List of training and processing jobs; every other action is refused by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lyftlearn_image.errors import LyftlearnError
+from lyftlearn_image.targets.limits import validate_request
+from lyftlearn_image.targets.sagemaker import kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from lyftlearn_image.targets.sagemaker.job import Account
+    from lyftlearn_image.targets.sagemaker.kinds import Kind
+
+_PAGE = 100
+_KINDS = tuple(kind for kind in kinds.KINDS if kind.name in {"training", "processing"})
+_TERMINAL = ("Completed", "Failed", "Stopped")
+
+
+@dataclass
+class Record:
+    """A job as the service knows it: what was asked, and what is told. `stop` is set when somebody asks for a stop."""
+
+    kind: Kind
+    request: Mapping[str, Any]
+    told: dict[str, Any]
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class Runner(Protocol):
+    """Carries a job out in a thread of its own."""
+
+    def __call__(self, record: Record, tell: Callable[..., None]) -> None:
+        """Runs to the end; `tell(**fields)` changes what the service says, such as its status."""
+
+
+class ControlPlane:
+    """The jobs, and what happens to them. `publish` gets the kind and the detail of an event at every change."""
+
+    def __init__(
+        self, run: Runner, account: Account, publish: Callable[[Kind, Mapping[str, Any]], None] = lambda _kind, _told: None
+    ) -> None:
+        self._run = run
+        self._account = account
+        self._publish = publish
+        self._records: dict[str, Record] = {}
+        self._lock = threading.Lock()
+
+    def answer(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What the service answers. Raises ServiceError with its own code."""
+        for kind in _KINDS:
+            for verb, does in (("Create", self._create), ("Describe", self._describe), ("Stop", self._stop)):
+                if action == verb + kind.stem:
+                    return does(kind, request)
+            if action == f"List{kind.stem}s":
+                return self._list(kind, request)
+        raise ServiceError("UnknownOperationException", f"{action} is not in this local control plane")
+
+    def close(self) -> None:
+        """Asks every job to stop."""
+        for record in self._records.values():
+            record.stop.set()
+
+    def _create(self, kind: Kind, request: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            validate_request(kind.action, request)
+        except LyftlearnError as error:
+            raise ServiceError("ValidationException", str(error)) from None
+        name = request[kind.name_field]
+        now = time.time()
+        arn = self._account.arn(f"{kind.name}-job", name)
+        told = {
+            **request, f"{kind.stem}Arn": arn, kind.status_field: "InProgress",
+            "CreationTime": now, "LastModifiedTime": now,
+        }  # fmt: skip
+        if kind.name == "training":
+            told["SecondaryStatus"] = "Starting"
+        record = Record(kind, request, told)
+        with self._lock:
+            if self._key(kind, name) in self._records:
+                raise ServiceError("ResourceInUse", f"{kind.stem} names must be unique within an AWS account and region")
+            self._records[self._key(kind, name)] = record
+        threading.Thread(target=self._carry_out, args=(record,), daemon=True).start()
+        return {f"{kind.stem}Arn": arn}
+
+    def _carry_out(self, record: Record) -> None:
+        def tell(**fields: Any) -> None:
+            with self._lock:
+                record.told.update(fields, LastModifiedTime=time.time())
+                told = dict(record.told)
+            self._publish(record.kind, told)
+
+        try:
+            self._run(record, tell)
+        except LyftlearnError as error:
+            tell(**{record.kind.status_field: "Failed", "FailureReason": f"InternalServerError: {error.what}"})
+
+    def _describe(self, kind: Kind, request: Mapping[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            return dict(self._found(kind, request).told)
+
+    def _stop(self, kind: Kind, request: Mapping[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            record = self._found(kind, request)
+            if record.told[kind.status_field] in _TERMINAL:
+                raise ServiceError("ValidationException", f"the job {request[kind.name_field]} has ended")
+            record.told[kind.status_field] = "Stopping"
+        record.stop.set()
+        return {}
+
+    def _list(self, kind: Kind, request: Mapping[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            found = [dict(one.told) for one in self._records.values() if one.kind is kind]
+        found.sort(key=lambda told: told["CreationTime"], reverse=request.get("SortOrder", "Descending") == "Descending")
+        wanted, named = request.get("StatusEquals"), request.get("NameContains", "")
+        found = [told for told in found if (not wanted or told[kind.status_field] == wanted) and named in told[kind.name_field]]
+        start, most = int(request.get("NextToken", 0)), int(request.get("MaxResults", _PAGE))
+        fields = (kind.name_field, f"{kind.stem}Arn", kind.status_field, "CreationTime", "LastModifiedTime")
+        answer: dict[str, Any] = {
+            f"{kind.stem}Summaries": [{name: told[name] for name in fields} for told in found[start : start + most]]
+        }
+        return {**answer, "NextToken": str(start + most)} if start + most < len(found) else answer
+
+    def _found(self, kind: Kind, request: Mapping[str, Any]) -> Record:
+        record = self._records.get(self._key(kind, request.get(kind.name_field, "")))
+        if record is None:
+            # Training jobs alone have a code of their own for it (seen in the service's answers).
+            code = "ValidationException" if kind.name == "training" else "ResourceNotFound"
+            raise ServiceError(code, "Requested resource not found.")
+        return record
+
+    @staticmethod
+    def _key(kind: Kind, name: str) -> str:
+        return f"{kind.name}/{name}"
+
+
+class ServiceError(Exception):
+    """An error as the service tells it: a code and a message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@contextlib.contextmanager
+def serve(plane: ControlPlane, host: str = "127.0.0.1") -> Iterator[str]:
+    """The URL at which `plane` answers; its jobs are asked to stop at the end."""
+
+    class Handler(BaseHTTPRequestHandler):
+        """JSON 1.1, as botocore speaks it: the action is in a header."""
+
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            """One action."""
+            length = int(self.headers.get("Content-Length", 0))
+            action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            try:
+                status, answer = 200, plane.answer(action, json.loads(self.rfile.read(length) or b"{}"))
+            except ServiceError as error:
+                status, answer = 400, {"__type": error.code, "message": error.message}
+            data = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            """Says nothing: a request is no event of the user's."""
+
+    server = ThreadingHTTPServer((host, 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{host}:{server.server_port}"
+    finally:
+        plane.close()
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,217 @@
+"""SageMaker itself, through boto3: jobs are submitted, watched, read, stopped and collected."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.targets import objects
+from lyftlearn_image.targets.aws_errors import translated
+from lyftlearn_image.targets.limits import validate_request
+from lyftlearn_image.targets.sagemaker import kinds
+from lyftlearn_image.targets.sagemaker.compile import compile_workload
+from lyftlearn_image.targets.service import Clock, State, poll, run_to_end
+from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
+from lyftlearn_image.targets.watching import read_observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    import boto3
+
+    from lyftlearn_image.targets.target import Launch, StopRequest
+    from lyftlearn_image.workload import Workload
+
+# Throttled and failed requests are repeated by botocore, which slows down by itself (its "adaptive" mode).
+_TRIES = 10
+# CloudWatch shows a line some seconds after it was written; an ended job's last ones are waited for.
+_LOG_LAG_S = 10.0
+_LOG_WAIT_S = 2.0
+_UNKNOWN_EXIT = 1
+
+
+class SageMakerService:
+    """The `sagemaker` target where it is the real service."""
+
+    name = "sagemaker"
+
+    def __init__(self, session: boto3.Session, clock: Clock | None = None, log_lag_s: float = _LOG_LAG_S) -> None:
+        from botocore.config import Config  # noqa: PLC0415 - 200 ms, for the verbs that run
+
+        config = Config(retries={"mode": "adaptive", "max_attempts": _TRIES})
+        with translated("connecting to AWS"):
+            self._sagemaker: Any = session.client("sagemaker", config=config)
+            self._logs: Any = session.client("logs", config=config)
+            self.s3 = session.client("s3", config=config)
+        self._clock = clock or Clock()
+        self._log_lag_s = log_lag_s
+
+    def compile(self, workload: Workload, launch: Launch) -> Compiled:
+        """The request for this workload."""
+        return compile_workload(workload, launch)
+
+    def submit(self, compiled: Compiled) -> str:
+        """Sends the request, after the objects that it needs; a job that is there already is the one that was meant."""
+        (request,) = compiled.documents
+        validate_request(compiled.action, request)
+        kind = kinds.of_action(compiled.action)
+        name = str(request[kind.name_field])
+        if self._described(kind, name) is not None:
+            return f"{kind.name}/{name}"
+        for uri, data in compiled.objects.items():
+            bucket, key = objects.split(uri)
+            with translated(f"writing {uri}", "s3:PutObject"):
+                self.s3.put_object(Bucket=bucket, Key=key, Body=data)
+        # Another client may be faster with the same request.
+        is_there = contextlib.suppress(self._sagemaker.exceptions.ResourceInUse)
+        with translated(f"submitting {name}", f"sagemaker:{kind.action}"), is_there:
+            self._call("create", kind, request)
+        return f"{kind.name}/{name}"
+
+    def state(self, job: str) -> State:
+        """What Describe…Job says."""
+        kind, name = kinds.of_job(job)
+        return kinds.state_of(kind, self._describe(kind, name))
+
+    def wait(self, job: str, on_state: Callable[[State], None]) -> State:
+        """Asks until the end; for many jobs at once, see `events`."""
+        return poll(lambda: self.state(job), on_state, self._clock)
+
+    def logs(self, job: str, *, follow: bool) -> Iterator[str]:
+        """The lines of all hosts' streams. A job that has written nothing has no stream."""
+        kind, name = kinds.of_job(job)
+        if kind.log_group is None:
+            raise InvalidInputError(f"{job}: a tuning job has no log of its own", hint="Read the logs of its training jobs.")
+        tokens: dict[str, str] = {}
+        ended_at: float | None = None
+        while True:
+            if ended_at is None and self.state(job).status is not None:
+                ended_at = self._clock.now()
+            yield from self._new_lines(kind.log_group, name, tokens)
+            if not follow or (ended_at is not None and self._clock.now() - ended_at >= self._log_lag_s):
+                return
+            self._clock.sleep(_LOG_WAIT_S)
+
+    def stop(self, job: str) -> None:
+        """Stop…Job."""
+        kind, name = kinds.of_job(job)
+        if self.state(job).status is None:
+            with translated(f"stopping {job}", f"sagemaker:Stop{kind.stem}"):
+                self._call("stop", kind, {kind.name_field: name})
+
+    def collect(self, job: str, workspace: Path) -> Run:
+        """Artifacts from S3, and the log: the service keeps no difference between stdout and stderr."""
+        kind, name = kinds.of_job(job)
+        told = self._describe(kind, name)
+        state = kinds.state_of(kind, told)
+        if state.status is None:
+            raise InvalidInputError(f"{job} has not ended: {state.phase}", hint=f"Wait for it: lyftlearn-image wait {job}")
+        started = time.monotonic()
+        (workspace / "stderr").write_bytes(b"")
+        with (workspace / "stdout").open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in self.logs(job, follow=False))
+        artifacts = objects.collect(self.s3, _outputs(kind, told), workspace / "artifacts")
+        code = state.exit_code
+        return Run(
+            target=self.name,
+            job_name=name,
+            status=state.status,
+            exit_code=(0 if state.status is Status.COMPLETED else _UNKNOWN_EXIT) if code is None else code,
+            reason=state.reason,
+            stdout=workspace / "stdout",
+            stderr=workspace / "stderr",
+            artifacts=artifacts,
+            observation=read_observation(artifacts),
+            timings=_timings(told, time.monotonic() - started),
+        )
+
+    def run(
+        self,
+        compiled: Compiled,
+        *,
+        workspace: Path,
+        stop: StopRequest | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Run:
+        """All of it; see Target.run."""
+        return run_to_end(self, compiled, workspace, stop, on_line)
+
+    def _describe(self, kind: kinds.Kind, name: str) -> Mapping[str, Any]:
+        found = self._described(kind, name)
+        if found is None:
+            raise InvalidInputError(f"there is no {kind.name} job {name}", hint="Check its name, AWS_REGION and AWS_PROFILE.")
+        return found
+
+    def _described(self, kind: kinds.Kind, name: str) -> Mapping[str, Any] | None:
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - see __init__
+
+        with translated(f"asking for {name}", f"sagemaker:Describe{kind.stem}"):
+            try:
+                found: Mapping[str, Any] = self._call("describe", kind, {kind.name_field: name})
+            except ClientError as error:
+                # A training job that is not there is a ValidationException, the others are ResourceNotFound.
+                told = error.response.get("Error", {})
+                message = str(told.get("Message", ""))
+                if told.get("Code") in {"ResourceNotFound", "ResourceNotFoundException"} or _is_missing(message):
+                    return None
+                raise
+        return found
+
+    def _call(self, verb: str, kind: kinds.Kind, request: Mapping[str, Any]) -> Any:
+        from botocore import xform_name  # noqa: PLC0415 - see __init__
+
+        return getattr(self._sagemaker, xform_name(f"{verb.title()}{kind.stem}"))(**request)
+
+    def _new_lines(self, group: str, name: str, tokens: dict[str, str]) -> Iterator[str]:
+        """What each stream has beyond its token; the tokens move on."""
+        for stream in self._streams(group, name):
+            while True:
+                given = {"nextToken": tokens[stream]} if stream in tokens else {}
+                with translated(f"reading the log of {name}", "logs:GetLogEvents"):
+                    page = self._logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True, **given)
+                yield from (str(event["message"]).rstrip("\n") for event in page["events"])
+                following = str(page["nextForwardToken"])
+                # The last page gives its own token again (API reference, GetLogEvents).
+                if tokens.get(stream) == following or not page["events"]:
+                    tokens[stream] = following
+                    break
+                tokens[stream] = following
+
+    def _streams(self, group: str, name: str) -> list[str]:
+        with translated(f"reading the log of {name}", "logs:DescribeLogStreams"):
+            try:
+                pages = self._logs.get_paginator("describe_log_streams").paginate(
+                    logGroupName=group, logStreamNamePrefix=f"{name}/"
+                )
+                return sorted(str(stream["logStreamName"]) for page in pages for stream in page["logStreams"])
+            except self._logs.exceptions.ResourceNotFoundException:
+                return []
+
+
+def _is_missing(message: str) -> bool:
+    return "not find" in message or "does not exist" in message or "not found" in message
+
+
+def _outputs(kind: kinds.Kind, told: Mapping[str, Any]) -> dict[str, str]:
+    """Where a job left what it made, by its description: no client needs to remember it."""
+    if kind.name == "training":
+        place = f"{told['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{told[kind.name_field]}/output"
+        return {"model": f"{place}/model.tar.gz", "output": f"{place}/output.tar.gz"}
+    if kind.name == "processing":
+        outputs = told.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        return {one["OutputName"]: one["S3Output"]["S3Uri"].rstrip("/") + "/" for one in outputs if "S3Output" in one}
+    if kind.name == "transform":
+        return {"output": told["TransformOutput"]["S3OutputPath"].rstrip("/") + "/"}
+    return {}
+
+
+def _timings(told: Mapping[str, Any], collect_s: float) -> Timings:
+    """Seconds by the service's own clock."""
+    created = told.get("CreationTime")
+    started = told.get("TrainingStartTime") or told.get("ProcessingStartTime") or told.get("TransformStartTime") or created
+    ended = told.get("TrainingEndTime") or told.get("ProcessingEndTime") or told.get("TransformEndTime") or started
+    prepare = (started - created).total_seconds() if started and created else 0.0
+    return Timings(prepare, None, (ended - started).total_seconds() if started and ended else 0.0, collect_s)
