@@ -82,7 +82,9 @@ class _Log:
         self._is_made = False
 
     def add(self, line: str) -> None:
-        """One line."""
+        """One line; an empty one is no event (CloudWatch Logs API reference, InputLogEvent)."""
+        if not line:
+            return
         with self._lock:
             self._lines.append({"timestamp": int(time.time() * 1000), "message": line})
         if time.monotonic() - self._flushed_at > _FLUSH_S:
