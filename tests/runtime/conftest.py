@@ -100,6 +100,22 @@ def shim(_shim: Shim) -> Iterator[Shim]:
     _shim.remove()
 
 
+@pytest.fixture
+def shim_in(engine: None) -> Iterator[Callable[[str], Shim]]:
+    """The shim in containers of another image, which are gone at the end of the test."""
+    from lyftlearn_image.build.engine import build_client
+
+    made: list[Shim] = []
+
+    def of(image: str) -> Shim:
+        made.append(Shim(str(build_client()), image))
+        return made[-1]
+
+    yield of
+    for one in made:
+        one.remove()
+
+
 @pytest.fixture(scope="session")
 def aws(network: Network) -> Iterator[AwsEndpoint]:
     """A real endpoint of S3 and Secrets Manager, reached from this machine and from the containers of `network`."""
