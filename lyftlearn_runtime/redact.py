@@ -118,3 +118,6 @@ def _in_base64(raw: bytes) -> Iterator[bytes]:
         if len(core) >= SHORTEST:
             yield core
             yield core.replace(b"+", b"-").replace(b"/", b"_")
+            # In a URL, where the slash may stay.
+            yield core.replace(b"+", b"%2B")
+            yield core.replace(b"+", b"%2B").replace(b"/", b"%2F")

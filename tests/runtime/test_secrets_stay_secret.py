@@ -54,8 +54,10 @@ if sys.argv[1:] == ["wait"]:
 SHOWS = """
 import base64, json, os, sys, urllib.parse
 for value in (os.environ["ODD"], os.environ["PICKED"], open("/etc/keys/key").read()):
-    for form in (value, repr(value), json.dumps(value), base64.b64encode(value.encode()).decode()):
-        print("seen:", form, urllib.parse.quote(form, safe=""), urllib.parse.quote(form), file=sys.stderr)
+    encoded = base64.b64encode(value.encode()).decode()
+    print("seen:", value, repr(value), json.dumps(value), json.dumps(value, ensure_ascii=False), encoded, file=sys.stderr)
+    for text in (value, encoded):
+        print("in a URL:", urllib.parse.quote(text), urllib.parse.quote_plus(text), file=sys.stderr)
 raise ValueError("cannot log in with " + os.environ["ODD"])
 """
 # Every process of the container with its variables and arguments.
@@ -291,7 +293,7 @@ def test_the_reason_of_a_failure_has_no_secret(
         pytest.param(("--read-only",), ("true",), b"/etc/keys", id="read-only"),
         pytest.param(("-e", "LYFTLEARN_MEMORY_DIR=/opt"), ("true",), b"is not in memory", id="no memory"),
         pytest.param(("-e", "LYFTLEARN_OBSERVE=here"), ("true",), b"is not <absolute path>", id="observe"),
-        pytest.param((), ("lyftlearn-runtime", "explain", "--json", "echo", VARIABLE), b'"ODD"', id="explain"),
+        pytest.param(("--entrypoint", "lyftlearn-runtime"), ("explain", "--json", "echo", VARIABLE), b'"ODD"', id="explain"),
     ],
 )
 def test_no_line_of_the_shim_has_a_secret(  # noqa: PLR0913, PLR0917 - a case

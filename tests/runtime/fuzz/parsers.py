@@ -219,6 +219,8 @@ def _forms(secret: str) -> Iterator[bytes]:
     yield raw
     yield base64.b64encode(raw).rstrip(b"=")
     yield base64.urlsafe_b64encode(raw).rstrip(b"=")
+    yield quote(base64.b64encode(raw).rstrip(b"=")).encode()
+    yield quote(base64.b64encode(raw).rstrip(b"="), safe="").encode()
     yield json.dumps(secret)[1:-1].encode()
     yield json.dumps(secret, ensure_ascii=False)[1:-1].encode("utf-8", "backslashreplace")
     yield repr(secret)[1:-1].encode("utf-8", "backslashreplace")
