@@ -6,20 +6,19 @@ Files with secrets are in /dev/shm, a tmpfs of the container: memory, gone with 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
 import subprocess
 import sys
-import time
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import pytest
 import yaml
+
+from tests.runtime.secret_search import BYTES, Docker, forms_of, grep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     Options = Callable[[dict[str, str]], tuple[str, ...]]
     Search = Callable[[bytes], list[bytes]]
 
-READY_WITHIN_S = 30.0
 VARIABLE = "planted-variable-1\nsecond line 8c21 \"quoted\" $(id) `id` ${HOME} 'x' \\n\tüñí/+?"
 FILE = '-----BEGIN PLANTED-----\nMIIplantedfile/77aa+==\n$(cat /etc/passwd) "ключ"\n-----END PLANTED-----\n'
 IN_SET = "planted in a set: 5b10 'a' \"b\" & <c>"
@@ -68,19 +66,6 @@ done
 """
 
 
-def forms_of(secret: str) -> set[bytes]:
-    """One-line forms in which a secret can be found: raw line by line, as JSON, Python and URLs have it, in base64."""
-    raw = secret.encode()
-    texts = [*secret.splitlines(), repr(secret)[1:-1], json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]]
-    texts += [quote(secret), quote(secret, safe=""), quote_plus(secret)]
-    found = {text.strip().encode() for text in texts}
-    for offset in range(3):
-        # In a longer encoded text the first and last characters depend on the neighbours too.
-        encoded = base64.b64encode(b"\0" * offset + raw)[4 if offset else 0 : -4]
-        found |= {encoded, encoded.replace(b"+", b"-").replace(b"/", b"_")}
-    return {form for form in found if len(form) >= 8 and b"\n" not in form}
-
-
 FORMS = {form for secret in (*SECRETS.values(), IN_SET) for form in forms_of(secret)}
 
 
@@ -92,77 +77,16 @@ def patterns(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def grep(patterns: Path) -> list[str]:
-    """The command that prints every form that it meets."""
-    return ["grep", "-a", "-o", "-F", "-f", str(patterns)]
-
-
 @pytest.fixture(scope="module")
 def search(patterns: Path) -> Search:
     """Looks for every form of every secret; those that were found."""
 
     def look(data: bytes) -> list[bytes]:
-        environment = {**os.environ, "LC_ALL": "C"}
-        done = subprocess.run(grep(patterns), input=data, capture_output=True, check=False, env=environment)
+        done = subprocess.run(grep(patterns), input=data, capture_output=True, check=False, env=BYTES)
         assert done.returncode in {0, 1}, done.stderr
         return done.stdout.splitlines()
 
     return look
-
-
-class Docker:
-    """The engine's client. What was started or made is gone at the end."""
-
-    def __init__(self, patterns: Path) -> None:
-        from lyftlearn_image.build.engine import build_client
-
-        self._client = str(build_client())
-        self._patterns = patterns
-        self._containers: list[str] = []
-        self._images: list[str] = []
-
-    def __call__(self, *arguments: str) -> bytes:
-        """What a command prints on both streams."""
-        done = subprocess.run([self._client, *arguments], capture_output=True, check=False, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
-
-    def run(self, *arguments: str, until: bytes = b"") -> str:
-        """The name of a container that has said `until`, or has ended."""
-        name = f"lyftlearn-test-{uuid.uuid4().hex[:12]}"
-        self._containers.append(name)
-        self("run", "-d", "--name", name, *arguments)
-        if not until:
-            self("wait", name)
-        deadline = time.monotonic() + READY_WITHIN_S
-        while until not in self("logs", name):
-            assert time.monotonic() < deadline, self("logs", name)
-            time.sleep(0.02)
-        return name
-
-    def commit(self, name: str, *options: str) -> str:
-        """An image of a container as it is now."""
-        self._images.append(f"lyftlearn-test-{uuid.uuid4().hex[:12]}:1")
-        self("commit", *options, name, self._images[-1])
-        return self._images[-1]
-
-    def search(self, *arguments: str) -> list[bytes]:
-        """The forms that are in what a command prints, which may be half a gigabyte: `save` and `export` give tar archives."""
-        environment = {**os.environ, "LC_ALL": "C"}
-        with (
-            subprocess.Popen([self._client, *arguments], stdout=subprocess.PIPE) as writer,
-            subprocess.Popen(grep(self._patterns), stdin=writer.stdout, stdout=subprocess.PIPE, env=environment) as reader,
-        ):
-            found, _ = reader.communicate(timeout=200)
-        assert (writer.returncode, reader.returncode in {0, 1}) == (0, True)
-        return found.splitlines()
-
-    def clean(self) -> None:
-        """Removes what was made."""
-        for name in self._containers:
-            subprocess.run([self._client, "rm", "-f", "-v", name], capture_output=True, check=False)
-        for image in self._images:
-            subprocess.run([self._client, "rmi", "-f", image], capture_output=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -337,7 +261,7 @@ def test_no_report_of_the_harness_has_a_secret(
             for script in ("uses", "shows")
         ],
     }
-    docker._images.append(str(suite["image"]))
+    docker.images.append(str(suite["image"]))
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(suite, allow_unicode=True))
     report = tmp_path / "report"
     command = [str(Path(sys.executable).with_name("lyftlearn-image")), "parity", "run", str(tmp_path / "suite.yaml")]
