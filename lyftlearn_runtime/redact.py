@@ -71,16 +71,20 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def within(value: str) -> list[str]:
-    """A secret and the texts inside it: of a JSON object that is a secret, every value is one."""
+    """A secret and the texts inside it: of a JSON object that is a secret, every value is one, however deep it is."""
     found = [value]
     try:
-        document = json.loads(value)
+        pending = [json.loads(value)]
     except (ValueError, RecursionError):
         return found
-    values = document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
-    return found + [
-        one if isinstance(one, str) else json.dumps(one) for one in values if not isinstance(one, (bool, type(None)))
-    ]
+    while pending:
+        document = pending.pop()
+        for one in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+            if isinstance(one, (dict, list)):
+                pending.append(one)
+            elif not isinstance(one, (bool, type(None))):
+                found.append(one if isinstance(one, str) else json.dumps(one))
+    return found
 
 
 def _forms(secret: str) -> Iterator[bytes]:

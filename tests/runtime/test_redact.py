@@ -81,6 +81,8 @@ def test_the_values_inside_a_secret_are_secrets() -> None:
     """A script that reads a JSON secret prints its password, not its JSON."""
     document = json.dumps({"user": "svc-ride", "password": PLANTED, "port": 5432, "tls": True, "none": None})
     assert within(document)[1:] == ["svc-ride", PLANTED, "5432"]
+    assert within(json.dumps({"db": {"hosts": [{"password": PLANTED}]}}))[1:] == [PLANTED]
+    assert within("[" * 900 + f'"{PLANTED}"' + "]" * 900)[1:] == [PLANTED]
     assert within("no JSON") == ["no JSON"]
     assert within('"text"') == ['"text"']
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 VARIABLE = "planted-variable-1\nsecond line 8c21 \"quoted\" $(id) `id` ${HOME} 'x' \\n\tüñí/+?"
 FILE = '-----BEGIN PLANTED-----\nMIIplantedfile/77aa+==\n$(cat /etc/passwd) "ключ"\n-----END PLANTED-----\n'
 IN_SET = "planted in a set: 5b10 'a' \"b\" & <c>"
-SECRETS = {"stay/variable": VARIABLE, "stay/file": FILE, "stay/set": json.dumps({"PASSWORD": IN_SET})}
+NESTED = "planted-nested-e90f"
+SET = {"PASSWORD": IN_SET, "DATABASE": {"users": [{"key": NESTED}]}}
+SECRETS = {"stay/variable": VARIABLE, "stay/file": FILE, "stay/set": json.dumps(SET)}
 REFERENCES = {
     "ODD": "aws-sm://stay/variable",
     "PICKED": "aws-sm://stay/set#PASSWORD",
@@ -51,7 +53,8 @@ if sys.argv[1:] == ["wait"]:
 # Shows them in every way that there is, and fails.
 SHOWS = """
 import base64, json, os, sys, urllib.parse
-for value in (os.environ["ODD"], os.environ["PICKED"], open("/etc/keys/key").read()):
+nested = json.loads(os.environ["DATABASE"])["users"][0]["key"]
+for value in (os.environ["ODD"], os.environ["PICKED"], nested, open("/etc/keys/key").read()):
     encoded = base64.b64encode(value.encode()).decode()
     print("seen:", value, repr(value), json.dumps(value), json.dumps(value, ensure_ascii=False), encoded, file=sys.stderr)
     for text in (value, encoded):
@@ -64,9 +67,7 @@ for directory in /proc/[0-9]*; do
   echo "== ${directory#/proc/}"; cat "$directory/environ" "$directory/cmdline" 2>/dev/null; echo
 done
 """
-
-
-FORMS = {form for secret in (*SECRETS.values(), IN_SET) for form in forms_of(secret)}
+FORMS = {form for secret in (*SECRETS.values(), IN_SET, NESTED) for form in forms_of(secret)}
 
 
 @pytest.fixture(scope="module")
