@@ -156,10 +156,10 @@ def _of_instance(environ: Mapping[str, str], deadline: float) -> Credentials | N
             return None
         headers = {"X-aws-ec2-metadata-token": answer.body.decode("ascii").strip()}
         named = client.get(base + _INSTANCE_ROLES, headers, environ, until)
-        if named.status != 200 or not named.body.split():
+        roles = named.body.decode("ascii").split()
+        if named.status != 200 or not roles:
             return None
-        role = named.body.decode("ascii").split()[0]
-        found = client.get(base + _INSTANCE_ROLES + role, headers, environ, until)
+        found = client.get(base + _INSTANCE_ROLES + roles[0], headers, environ, until)
     except (ShimError, ValueError):  # the latter for an answer that is no token
         return None
     return _of_document(found, f"the instance metadata service {base}", "instance metadata")

@@ -102,6 +102,14 @@ def test_a_key_that_is_none_is_told(key: str) -> None:
     assert PLANTED not in caught.value.message
 
 
+@pytest.mark.parametrize("roles", [b"", b" ", b"\x1c", b"\xff"])
+def test_an_instance_without_a_role_is_no_identity(serve: Callable[..., Server], roles: bytes) -> None:
+    """Blanks are blanks to bytes and to texts, not the same ones; neither is a name."""
+    server = serve(lambda handler, number: send(handler, 200, b"token" if number == 1 else roles))
+    with pytest.raises(ShimError, match="there are no AWS credentials here"):
+        credentials.find({"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{server.port}"}, float("inf"))
+
+
 @pytest.mark.parametrize(
     "environ",
     [
