@@ -2,6 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 SUITE := parity_tests/suite.yaml
+# The shim starts on the interpreter of whatever base an image has; its model server needs 3.9, as its packages do.
+VERMIN := $(BIN)/vermin -q -t=3.8- --no-tips --violations --exclude-regex '/serving/' lyftlearn_runtime entrypoints
 
 .DEFAULT_GOAL := help
 .PHONY: help env engine image demo test lint format bench clean
@@ -26,8 +28,8 @@ demo: engine image ## the main job: build, run the parity suite on both targets,
 test: engine ## all tests, with containers
 	@$(BIN)/python -m pytest
 
-lint: env ## ruff, mypy strict, the floors of the architecture
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+lint: env ## ruff, mypy strict, the floors of the architecture, Python 3.8 for the shim
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(VERMIN)
 
 format: env ## let ruff format and fix what it can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

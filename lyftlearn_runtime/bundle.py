@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MARK = "#sha256="
+_MODES = 0o7777
+# chown(2) takes it, as -1, for "leave it as it is".
+_NOBODYS_ID = (1 << 32) - 1
 
 # `job` is None where no bundle was given, or where it does not say. The rest is empty then. `hosts` are the names of all
 # hosts of a job on Kubernetes, by completion index; empty for a job on one.
@@ -42,7 +45,7 @@ def read(environ: Mapping[str, str]) -> Bundle:
     _check(where, data, digest)
     try:
         document = json.loads(data.decode("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShimError(f"the launch bundle {where} is not JSON: {error}", contract.EXIT_CONFIG) from None
     version = document.get("version") if isinstance(document, dict) else None
     if version != contract.BUNDLE_VERSION:
@@ -65,7 +68,7 @@ def _bundle(document: Mapping[str, Any]) -> Bundle:
         _object(document, "hyperparameters"),
         tuple(_file(one) for one in document.get("files", [])),
         _strings(document, "channels"),
-        tuple(str(path) for path in document.get("mounted", [])),
+        tuple(_path(path) for path in document.get("mounted", [])),
         tuple(_transfer(one) for one in document.get("downloads", [])),
         tuple(_transfer(one) for one in document.get("uploads", [])),
         _checkpoints(document.get("checkpoints")),
@@ -99,27 +102,45 @@ def _strings(document: Mapping[str, Any], key: str) -> dict[str, str]:
 
 
 def _file(one: Mapping[str, Any]) -> File:
-    path, content, secret = one["path"], one.get("content"), one.get("secret")
-    if not isinstance(path, str) or not path.startswith("/"):
-        raise ValueError(f"files: {path!r} is not an absolute path")
-    if not isinstance(secret if content is None else content, str):
+    path, content, secret = _path(one["path"]), one.get("content"), one.get("secret")
+    if path.rpartition("/")[2] in {"", ".", ".."}:
+        raise ValueError(f"files: {path!r} names no file")
+    text = secret if content is None else content
+    if not isinstance(text, str):
         raise TypeError(f"files: {path} has neither a text nor a reference")
+    text.encode("utf-8", "surrogateescape")  # half of a pair of surrogates, which JSON can say, cannot be written
     # A secret is for its owner alone unless somebody says otherwise.
     mode = int(one.get("mode", "0644" if secret is None else "0400"), 8)
+    if not 0 <= mode <= _MODES:
+        raise ValueError(f"files: {path} has a mode that there is not")
     return File(path, content, secret, mode, _owner(one.get("owner")))
+
+
+def _path(path: Any) -> str:
+    """The path, when it can be one."""
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise ValueError(f"{path!r} is not an absolute path")
+    if "\0" in path:
+        raise ValueError(f"{path!r} has a NUL in it")
+    path.encode("utf-8", "surrogateescape")
+    return path
 
 
 def _owner(value: Any) -> tuple[int, int] | None:
     if value is None:
         return None
     user, _, group = str(value).partition(":")
-    return int(user), int(group)
+    found = int(user), int(group)
+    if not all(0 <= number < _NOBODYS_ID for number in found):
+        raise ValueError(f"the owner {value!r} is no UID and GID")
+    return found
 
 
 def _transfer(one: Mapping[str, Any]) -> Transfer:
-    path, uri = one["path"], one["uri"]
-    if not path.startswith("/") or not uri.startswith("s3://"):
+    path, uri = _path(one["path"]), one["uri"]
+    if not isinstance(uri, str) or not uri.startswith("s3://"):
         raise ValueError(f"{path!r} and {uri!r}: expected an absolute path and an s3:// URI")
+    uri.encode("utf-8", "surrogateescape")
     return Transfer(path, uri)
 
 

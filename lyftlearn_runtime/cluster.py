@@ -7,6 +7,7 @@ import time
 from collections import namedtuple
 
 from lyftlearn_runtime import contract
+from lyftlearn_runtime.deadline import hosts_timeout
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
@@ -33,7 +34,7 @@ def read_config(name: str, directory: str = CONFIG_DIR) -> dict[str, Any]:
             document = json.loads(file.read().decode("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ShimError(f"{path} cannot be read: {error}", contract.EXIT_CONFIG) from None
     if not isinstance(document, dict):
         raise ShimError(f"{path} is not an object", contract.EXIT_CONFIG)
@@ -44,19 +45,28 @@ def of(resources: Mapping[str, Any]) -> Cluster:
     """The cluster that resourceconfig.json describes; one host of its own where there is no such file.
 
     Ranks follow the sorted `hosts`: the hosts of an instance group come unsorted (SageMaker developer guide,
-    train-heterogeneous-cluster).
+    train-heterogeneous-cluster). ShimError when something in it is of another kind than SageMaker writes.
     """
-    hosts = sorted(resources.get("hosts") or [HOST])
-    host = resources.get("current_host") or hosts[0]
-    return Cluster(
-        hosts,
-        host,
-        hosts.index(host) if host in hosts else 0,
-        resources.get("current_instance_type") or "",
-        resources.get("current_group_name") or GROUP,
-        {one["instance_group_name"]: one for one in resources.get("instance_groups") or []},
-        resources.get("network_interface_name") or INTERFACE,
-    )
+    try:
+        hosts = sorted(_text(one) for one in resources.get("hosts") or [HOST])
+        host = _text(resources.get("current_host") or hosts[0])
+        return Cluster(
+            hosts,
+            host,
+            hosts.index(host) if host in hosts else 0,
+            _text(resources.get("current_instance_type") or ""),
+            _text(resources.get("current_group_name") or GROUP),
+            {_text(one["instance_group_name"]): dict(one) for one in resources.get("instance_groups") or []},
+            _text(resources.get("network_interface_name") or INTERFACE),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ShimError(f"{CONFIG_DIR}/resourceconfig.json is malformed: {error}", contract.EXIT_CONFIG) from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a string")
+    return value
 
 
 def wait_for(cluster: Cluster, environ: Mapping[str, str]) -> None:
@@ -66,9 +76,7 @@ def wait_for(cluster: Cluster, environ: Mapping[str, str]) -> None:
     """
     import socket  # noqa: PLC0415 - only for several hosts
 
-    from lyftlearn_runtime.deadline import HOSTS_S  # noqa: PLC0415 - as above
-
-    deadline = time.monotonic() + float(environ.get(contract.HOSTS_TIMEOUT) or HOSTS_S)
+    deadline = time.monotonic() + hosts_timeout(environ)
     missing = list(cluster.hosts)
     while missing:
         missing = [host for host in missing if not _has_address(socket, host)]

@@ -68,5 +68,5 @@ def _names_an_app(path: str) -> bool:
     try:
         with open(path, encoding="utf-8") as file:
             return "AppType" in json.load(file)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False

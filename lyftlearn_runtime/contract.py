@@ -32,7 +32,9 @@ COMPILED_VARIABLES = (ARGUMENTS, BUNDLE, ENV_FROM, MEMORY_DIR, OBSERVE, PROGRAM,
 HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, HOSTS_TIMEOUT, MEMORY_DIR, REFRESH)
 
 # Schemes that no value has by accident. The others are references only where REFERENCES, a file or ENV_FROM says so.
-CLEAR_SCHEMES = ("aws-sm", "aws-ssm", "aws-ssm-path", "confidant")
+CLEAR_SCHEMES = ("aws-sm", "aws-ssm", "aws-ssm-path", "confidant", "downward")
+# Whose values are no secrets.
+OPEN_SCHEMES = ("downward://",)
 
 # Variables that the shim gives to the script.
 HYPERPARAMETERS = "LYFTLEARN_HYPERPARAMETERS"  # path of a JSON file with true types

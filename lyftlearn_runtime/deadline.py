@@ -1,4 +1,4 @@
-"""The one limit of time for everything that is fetched before the script starts."""
+"""The limits of time for what a start waits for."""
 
 from __future__ import annotations
 
@@ -15,12 +15,21 @@ HOSTS_S = 300.0
 
 
 def fetch_timeout(environ: Mapping[str, str]) -> float:
-    """Seconds, by LYFTLEARN_FETCH_TIMEOUT."""
-    value = environ.get(contract.FETCH_TIMEOUT)
+    """Seconds for everything that is fetched before the script starts, by LYFTLEARN_FETCH_TIMEOUT."""
+    return _seconds(environ, contract.FETCH_TIMEOUT, DEFAULT_S)
+
+
+def hosts_timeout(environ: Mapping[str, str]) -> float:
+    """Seconds within which every host of a job must have an address, by LYFTLEARN_HOSTS_TIMEOUT."""
+    return _seconds(environ, contract.HOSTS_TIMEOUT, HOSTS_S)
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    value = environ.get(name)
     try:
-        seconds = float(value) if value else DEFAULT_S
+        seconds = float(value) if value else default
     except ValueError:
         seconds = 0
     if not 0 < seconds < float("inf"):
-        raise ShimError(f"{contract.FETCH_TIMEOUT} is {value!r}; expected seconds", contract.EXIT_CONFIG)
+        raise ShimError(f"{name} is {value!r}; expected seconds", contract.EXIT_CONFIG)
     return seconds

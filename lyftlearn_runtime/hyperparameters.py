@@ -59,12 +59,20 @@ def encode(values: Mapping[str, Any]) -> dict[str, str]:
 def _encode(value: Any) -> str:
     if isinstance(value, str) and _decode(value) is value:
         return value
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return dumps(value, ensure_ascii=False)
 
 
-def dumps(value: Any) -> str:
-    """Compact ASCII JSON with sorted keys: the same bytes for the same value, and those of the v2 toolkit."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+def dumps(value: Any, *, ensure_ascii: bool = True) -> str:
+    """Compact JSON with sorted keys: the same bytes for the same value, and, in ASCII, those of the v2 toolkit."""
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=ensure_ascii)
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> ShimError:
+    """Near the interpreter's limit a value that could be read cannot be written: that takes a few more steps."""
+    return ShimError("a hyperparameter is nested too deeply", contract.EXIT_CONFIG)
 
 
 def read(path: str = PATH) -> dict[str, Any]:
@@ -74,7 +82,7 @@ def read(path: str = PATH) -> dict[str, Any]:
             document = json.loads(file.read().decode("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ShimError(f"{path} cannot be read: {error}", contract.EXIT_CONFIG) from None
     if not isinstance(document, dict):
         raise ShimError(f"{path} is not an object of names and values", contract.EXIT_CONFIG)
@@ -126,11 +134,12 @@ def _argument(value: Any) -> str:
     """As the toolkit has it: True stays the word True, None is empty, an object is k=v,k=v."""
     if value is None:
         return ""
-    if isinstance(value, dict):
-        return ",".join(f"{key}={value[key]}" for key in sorted(value))
-    if isinstance(value, list):
-        return json.dumps(value)
-    return str(value)
+    try:
+        if isinstance(value, dict):
+            return ",".join(f"{key}={value[key]}" for key in sorted(value))
+        return json.dumps(value) if isinstance(value, list) else str(value)
+    except RecursionError:
+        raise _too_deep() from None
 
 
 def place(values: Mapping[str, Any], strings_too: bool) -> str:  # noqa: FBT001 - the one question here

@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     try:
         start.finish()
     except ShimError as error:
-        say(error.message)
+        say(_masked(error.message, secrets))
         if code:
             return code
         _tell(error.message, "", start, secrets)
@@ -58,9 +58,18 @@ def _stop(number: int, _: Any) -> NoReturn:
 
 
 def _fail(message: str, code: int, start: Start | None, secrets: set[str]) -> int:
-    say(message)
+    say(_masked(message, secrets))
     _tell(message, "", start, secrets)
     return code
+
+
+def _masked(message: str, secrets: set[str]) -> str:
+    """A line of the shim's own without secrets: a variable that it shows may have been one by reference."""
+    if not secrets:
+        return message
+    from lyftlearn_runtime.redact import redact  # noqa: PLC0415 - only after a failure
+
+    return redact(message, secrets)
 
 
 def _tell(head: str, tail: str, start: Start | None, secrets: set[str]) -> None:

@@ -66,36 +66,50 @@ class Redactor:
 def redact(text: str, secrets: Iterable[str]) -> str:
     """The text with every secret masked."""
     redactor = Redactor(secrets)
-    data = text.encode("utf-8", "surrogateescape")
+    data = _bytes(text)
     return (redactor.feed(data) + redactor.flush()).decode("utf-8", "surrogateescape")
 
 
 def within(value: str) -> list[str]:
-    """A secret and the texts inside it: of a JSON object that is a secret, every value is one."""
+    """A secret and the texts inside it: of a JSON object that is a secret, every value is one, however deep it is."""
     found = [value]
     try:
-        document = json.loads(value)
+        pending = [json.loads(value)]
     except (ValueError, RecursionError):
         return found
-    values = document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
-    return found + [
-        one if isinstance(one, str) else json.dumps(one) for one in values if not isinstance(one, (bool, type(None)))
-    ]
+    while pending:
+        document = pending.pop()
+        for one in document.values() if isinstance(document, dict) else document if isinstance(document, list) else ():
+            if isinstance(one, (dict, list)):
+                pending.append(one)
+            elif not isinstance(one, (bool, type(None))):
+                found.append(one if isinstance(one, str) else json.dumps(one))
+    return found
 
 
 def _forms(secret: str) -> Iterator[bytes]:
-    """The secret as it is, escaped for JSON, Python and URLs, line by line, and in base64 at every offset."""
-    raw = secret.encode("utf-8", "surrogateescape")
+    """The secret as it is, as JSON, Python (text and bytes) and URLs escape it, line by line, and in base64 at every offset."""
+    raw = _bytes(secret)
     yield raw
+    yield repr(raw)[2:-1].encode()
     for text in (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret)):
         yield text[1:-1].encode("utf-8", "backslashreplace")
     quoted = "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in raw)
     yield quoted.encode()
     yield quoted.replace("%20", "+").encode()
+    yield quoted.replace("%2F", "/").encode()  # in a path the slash stays
     for line in secret.splitlines():
         if len(line.strip()) >= 2 * SHORTEST:
-            yield line.strip().encode("utf-8", "surrogateescape")
+            yield _bytes(line.strip())
     yield from _in_base64(raw)
+
+
+def _bytes(text: str) -> bytes:
+    """As it was given to this process; half of a pair of surrogates, which JSON can say, as UTF-8 would have it."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _in_base64(raw: bytes) -> Iterator[bytes]:
@@ -108,3 +122,6 @@ def _in_base64(raw: bytes) -> Iterator[bytes]:
         if len(core) >= SHORTEST:
             yield core
             yield core.replace(b"+", b"-").replace(b"/", b"_")
+            # In a URL, where the slash may stay.
+            yield core.replace(b"+", b"%2B")
+            yield core.replace(b"+", b"%2B").replace(b"/", b"%2F")

@@ -59,6 +59,8 @@ def parse(text: str) -> Reference:
         raise ShimError(
             f"the reference {text} has no name; expected {scheme}://name or {scheme}://name#key", contract.EXIT_CONFIG
         )
+    if not _can_be_asked_for(name + key):
+        raise ShimError(f"the reference {text!a} has a character that no name has", contract.EXIT_CONFIG)
     given, default = _options(options)
     own = {"optional", "last-known-good"}
     pairs = tuple(sorted((option, value) for option, value in given.items() if option not in own))
@@ -71,6 +73,14 @@ def parse(text: str) -> Reference:
             )
     keeps = "last-known-good" in given
     return Reference(text, scheme, Item(name, pairs), key, "optional" in given, default, keeps)
+
+
+def _can_be_asked_for(name: str) -> bool:
+    """Whether it can be said to anybody: JSON, where a reference may come from, can hold a NUL and half characters."""
+    try:
+        return b"\0" not in name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
 
 
 def _options(text: str) -> tuple[dict[str, str], str | None]:

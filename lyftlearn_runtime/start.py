@@ -187,7 +187,7 @@ class Start:
 
     def _learn(self, resolved: references.Resolved) -> list[str]:
         """Every text that must not be shown, kept; they are given back."""
-        values = [value for value in resolved.values.values() if value]
+        values = [value for text, value in resolved.values.items() if value and not text.startswith(contract.OPEN_SCHEMES)]
         values += [value for found in resolved.sets.values() for value in found.values()]
         if not values:
             return []

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MASK = "[secret]"
 # Shorter values occur in ordinary text; masking them would destroy it, and they protect nothing.
 _SHORTEST = 4
+_SHORTEST_LINE = 8
 
 
 def secret_values(stored: Mapping[str, str]) -> frozenset[str]:
@@ -22,7 +23,7 @@ def secret_values(stored: Mapping[str, str]) -> frozenset[str]:
 
 
 def redact(text: str, secrets: Collection[str]) -> str:
-    """`text` with every secret masked, also where it is base64, URL- or JSON-encoded."""
+    """`text` with every secret masked, also where it is base64, or encoded for a URL, JSON or Python."""
     for form in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
         text = text.replace(form, MASK)
     return text
@@ -39,12 +40,18 @@ def redact_file(path: Path, secrets: Collection[str]) -> None:
 
 
 def _forms(secret: str) -> Iterator[str]:
+    """The secret as it is, as URLs, JSON and Python show it, line by line, and in base64; the shim's own list is the same."""
+    raw = secret.encode()
     yield secret
+    yield quote(secret)  # in a path the slash stays
     yield quote(secret, safe="")
     yield quote_plus(secret)
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    raw = secret.encode()
+    yield repr(secret)[1:-1]
+    yield repr(raw)[2:-1]
+    # An error often shows one line of a file.
+    yield from (line.strip() for line in secret.splitlines() if len(line.strip()) >= _SHORTEST_LINE)
     # Within a longer encoded text a secret starts at one of three bit offsets; only whole groups of it are constant.
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + raw).decode()
@@ -52,6 +59,8 @@ def _forms(secret: str) -> Iterator[str]:
         if len(core) >= _SHORTEST:
             yield core
             yield core.replace("+", "-").replace("/", "_")
+            yield quote(core)
+            yield quote(core, safe="")
 
 
 def _leaves(text: str) -> Iterator[str]:

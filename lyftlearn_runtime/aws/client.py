@@ -80,7 +80,7 @@ def _clock_offset(date: str | None) -> float:
 
     try:
         return email.utils.parsedate_to_datetime(str(date)).timestamp() - time.time()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
 
 
@@ -118,6 +118,12 @@ def call_json(signer: Signer, service: Service, target: str, document: Mapping[s
     raise _refusal(who, action, kind, answer.status)
 
 
+def objects(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in a list of an answer; none where there is no such list."""
+    found = answer.get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
 def _refusal(who: str, action: str, kind: str, status: int) -> ShimError:
     """What a service's own error means for who has to mend it."""
     if status == 403 or any(word in kind for word in _DENIED):
@@ -149,6 +155,12 @@ def repeat(
             raise ShimError(
                 f"{origin(url)}: its certificate is not trusted: {error.verify_message}; set AWS_CA_BUNDLE",
                 contract.EXIT_UNAVAILABLE,
+            ) from None
+        except (ValueError, http.client.InvalidURL) as error:
+            # A host that is none, or a header that cannot be sent: its text may hold a key, and no repetition heals it.
+            raise ShimError(
+                f"{origin(url)}: the request cannot be sent ({type(error).__name__}); check address, region and keys",
+                contract.EXIT_CONFIG,
             ) from None
         except (OSError, http.client.HTTPException, Again) as error:
             problem = str(error) or type(error).__name__

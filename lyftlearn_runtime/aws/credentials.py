@@ -56,7 +56,14 @@ def find(environ: Mapping[str, str], deadline: float) -> Credentials:
 
 
 def _of(access_key: str, secret_key: str, token: str | None, source: str, expiration: str | None = None) -> Credentials:
-    return Credentials(access_key, secret_key, token, source, _seconds(expiration))
+    if not all(isinstance(one, str) and one.isascii() and one.isprintable() for one in (access_key, secret_key, token or "")):
+        # A line break at the end of a key is a mistake that is made often, and a signature shows nothing of it.
+        raise ShimError(f"the AWS keys of the {source} have a character that no key has", contract.EXIT_ACCESS_DENIED)
+    try:
+        return Credentials(access_key, secret_key, token, source, _seconds(expiration))
+    except (ValueError, TypeError):
+        message = f"the AWS keys of the {source} have an end that is no time: {expiration!r}"
+        raise ShimError(message, contract.EXIT_ACCESS_DENIED) from None
 
 
 def _seconds(expiration: str | None) -> float | None:
@@ -119,10 +126,10 @@ def _of_web_identity(environ: Mapping[str, str], deadline: float) -> Credentials
     )
     try:
         root = ET.fromstring(answer.body)  # noqa: S314 - STS' own answer over a checked channel
-    except ET.ParseError:
+    except (ET.ParseError, ValueError, LookupError):  # the latter two for encodings that there are not
         root = ET.Element("none")
     found = {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()}
-    if answer.status != 200 or "SecretAccessKey" not in found:
+    if answer.status != 200 or not {"AccessKeyId", "SecretAccessKey"} <= set(found):
         kind = found.get("Code") or f"status {answer.status}"
         raise ShimError(
             f"{base} gives no credentials for the role {environ['AWS_ROLE_ARN']}: {kind}; check its trust policy",
@@ -149,10 +156,10 @@ def _of_instance(environ: Mapping[str, str], deadline: float) -> Credentials | N
             return None
         headers = {"X-aws-ec2-metadata-token": answer.body.decode("ascii").strip()}
         named = client.get(base + _INSTANCE_ROLES, headers, environ, until)
-        if named.status != 200 or not named.body.split():
+        roles = named.body.decode("ascii").split()
+        if named.status != 200 or not roles:
             return None
-        role = named.body.decode("ascii").split()[0]
-        found = client.get(base + _INSTANCE_ROLES + role, headers, environ, until)
+        found = client.get(base + _INSTANCE_ROLES + roles[0], headers, environ, until)
     except (ShimError, ValueError):  # the latter for an answer that is no token
         return None
     return _of_document(found, f"the instance metadata service {base}", "instance metadata")

@@ -133,10 +133,12 @@ class S3:
             query = [("list-type", "2"), ("prefix", prefix)] + ([("continuation-token", token)] if token else [])
             root = self._xml("GET", self._url(bucket, "", query), b"", f"s3://{bucket}/{prefix}", "ListBucket")
             for item in (element for element in root.iter() if _tag(element) == "Contents"):
-                yield Found(_text(item, "Key"), int(_text(item, "Size")), _text(item, "ETag"))
-            token = _text(root, "NextContinuationToken")
+                yield Found(_text(item, "Key"), _size(item, f"s3://{bucket}/{prefix}"), _text(item, "ETag"))
+            before, token = token, _text(root, "NextContinuationToken")
             if not token:
                 return
+            if token == before:
+                raise ShimError(f"s3://{bucket}/{prefix}: S3 gives the same page again and again", contract.EXIT_UNAVAILABLE)
 
     def _put(self, url: str, file: IO[bytes], start: int, size: int, place: str) -> str:
         """Sends a stretch of a file, and gives the tag that S3 gives it."""
@@ -154,7 +156,10 @@ class S3:
 
         deadline = time.monotonic() + fetch_timeout(self._environ)
         answer = _good(client.call(self._signer, method, url, {}, body, deadline), place, action)
-        root = ET.fromstring(answer)  # noqa: S314 - S3's own answer over a checked channel
+        try:
+            root = ET.fromstring(answer)  # noqa: S314 - S3's own answer over a checked channel
+        except (ET.ParseError, ValueError, LookupError):  # the latter two for encodings that there are not
+            raise ShimError(f"{place}: S3 gave no answer that can be read", contract.EXIT_UNAVAILABLE) from None
         if _tag(root) == "Error":  # CompleteMultipartUpload tells a late failure with status 200
             raise ShimError(f"{place}: S3 says {_text(root, 'Code')}", contract.EXIT_UNAVAILABLE)
         return root
@@ -232,6 +237,13 @@ def _good(answer: connection.Answer, place: str, action: str) -> bytes:
         return bytes(answer.body)
     why, code = _ERRORS.get(answer.status, (f"S3 answered {answer.status}", contract.EXIT_UNAVAILABLE))
     raise ShimError(f"{place}: {why.format(action)}", code)
+
+
+def _size(item: Element, place: str) -> int:
+    text = _text(item, "Size")
+    if not (text.isascii() and text.isdigit()):
+        raise ShimError(f"{place}: S3 names an object without a size", contract.EXIT_UNAVAILABLE)
+    return int(text)
 
 
 def _tag(element: Element) -> str:

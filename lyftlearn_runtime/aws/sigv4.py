@@ -16,7 +16,11 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 def quote(text: str, safe: bytes = b"") -> str:
     """Percent-encoding as AWS signs it: everything but the unreserved characters, in UTF-8, in upper case."""
-    return "".join(chr(byte) if byte in _UNRESERVED or byte in safe else "%%%02X" % byte for byte in text.encode("utf-8"))
+    return "".join(chr(byte) if byte in _UNRESERVED or byte in safe else "%%%02X" % byte for byte in _bytes(text))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")  # a variable may hold any byte
 
 
 def canonical_query(query: Sequence[tuple[str, str]]) -> str:

@@ -28,6 +28,7 @@ MODULES = {
     "aws-ssm-path": "ssm_path",
     "confidant": "confidant",
     "s3": "s3_object",
+    "downward": "downward",
     "file": "local_file",
 }
 _GROUP = "lyftlearn.sources"

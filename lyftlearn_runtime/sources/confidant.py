@@ -42,7 +42,7 @@ def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) ->
 def _of(signer: client.Signer, service: str, environ: Mapping[str, str], deadline: float) -> dict[str, str]:
     who = environ.get("CONFIDANT_FROM") or service
     account = f"2/service/{who}:{_token(signer, who, environ, deadline)}"
-    headers = {"Authorization": "Basic " + base64.b64encode(account.encode()).decode()}
+    headers = {"Authorization": "Basic " + base64.b64encode(account.encode("utf-8", "surrogateescape")).decode()}
     base = environ["CONFIDANT_URL"].rstrip("/")
     answer = client.get(f"{base}/v1/services/{sigv4.quote(service)}", headers, environ, deadline)
     where = connection.origin(base)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 from lyftlearn_runtime import contract, parallel
 from lyftlearn_runtime.aws import client, endpoints
@@ -42,7 +41,7 @@ def _batch(signer: client.Signer, items: Sequence[Item], deadline: float) -> dic
     document = {"SecretIdList": [item.name for item in items]}
     # A role may have GetSecretValue alone, an old endpoint not the action: then its error is no reason to stop.
     answer = client.call_json(signer, SERVICE, "secretsmanager.BatchGetSecretValue", document, deadline)
-    values = answer.get("SecretValues") or []
+    values = client.objects(answer, "SecretValues")
     found = {}
     for item in items:
         match = next((one for one in values if _is(item.name, one)), None)
@@ -73,6 +72,6 @@ def _text(secret: Mapping[str, Any], signer: client.Signer) -> str:
         if text is None:
             text = base64.b64decode(secret["SecretBinary"]).decode("utf-8", "surrogateescape")
         return str(text)
-    except (KeyError, TypeError, binascii.Error):
+    except (KeyError, TypeError, ValueError):
         base = endpoints.url(SERVICE, signer.environ)
         raise ShimError(f"Secrets Manager at {base} gave neither text nor bytes", contract.EXIT_UNAVAILABLE) from None

@@ -36,7 +36,7 @@ def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) ->
 def _batch(signer: client.Signer, items: Sequence[Item], deadline: float) -> dict[Item, str | ShimError]:
     document = {"Names": [item.name for item in items], "WithDecryption": True}
     answer = client.call_json(signer, SERVICE, "AmazonSSM.GetParameters", document, deadline)
-    parameters = answer.get("Parameters") or []
+    parameters = client.objects(answer, "Parameters")
     return {item: _value(item.name, parameters) for item in items}
 
 
@@ -51,4 +51,9 @@ def _value(wanted: str, parameters: Sequence[Mapping[str, Any]]) -> str | ShimEr
     found = [one for text, one in spelt if text == wanted]
     if not found:
         return ShimError("there is no such parameter; check the name and the region", contract.EXIT_UNAVAILABLE)
-    return str(max(found, key=lambda one: one.get("Version") or 0).get("Value", ""))
+    return str(max(found, key=_version).get("Value", ""))
+
+
+def _version(one: Mapping[str, Any]) -> int:
+    version = one.get("Version")
+    return version if isinstance(version, int) else 0

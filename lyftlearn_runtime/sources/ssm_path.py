@@ -28,11 +28,13 @@ def _below(signer: client.Signer, path: str, deadline: float) -> dict[str, str]:
     while True:
         document = {"Path": path, "Recursive": True, "WithDecryption": True, **({"NextToken": token} if token else {})}
         answer = client.call_json(signer, SERVICE, "AmazonSSM.GetParametersByPath", document, deadline)
-        for one in answer.get("Parameters") or []:
-            found[str(one["Name"])[len(path) :].lstrip("/")] = str(one.get("Value", ""))
-        token = answer.get("NextToken")
+        for one in client.objects(answer, "Parameters"):
+            found[str(one.get("Name", ""))[len(path) :].lstrip("/")] = str(one.get("Value", ""))
+        before, token = token, answer.get("NextToken")
         if not token:
             break
+        if token == before:
+            raise ShimError(f"{SERVICE.title} gives the same page of {path} again and again", contract.EXIT_UNAVAILABLE)
     if not found:
         raise ShimError(f"there is no parameter below {path}; check the path and the region", contract.EXIT_UNAVAILABLE)
     return found

@@ -19,9 +19,11 @@ SECRET = st.text(min_size=8, max_size=40).filter(lambda text: text.strip() and "
 
 @given(SECRET, st.text(max_size=20), st.text(max_size=20))
 def test_no_form_of_a_secret_is_left(secret: str, before: str, after: str) -> None:
-    """Plain, URL-, JSON- and base64-encoded, alone or inside a longer text."""
+    """Plain, URL-, JSON-, Python- and base64-encoded, and base64 in a URL, alone or inside a longer text."""
     secret = secret.encode("utf-8", "ignore").decode()
-    for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
+    raw = secret.encode()
+    forms = (secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1], repr(raw)[2:-1])
+    for form in (*forms, quote(base64.b64encode(raw).rstrip(b"="), safe="")):
         assert form not in redact(f"{before}{form}{after}", [secret]).replace(MASK, "") or form in before + after
 
 

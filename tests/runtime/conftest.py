@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import json
 import subprocess
@@ -88,6 +89,8 @@ class Shim:
 def _shim(probe_image: str) -> Iterator[Shim]:
     from lyftlearn_image.build.engine import build_client
 
+    # As an image has it: without bytecode a start is slower, and for longer without a handler of signals.
+    compileall.compile_dir(ROOT / "lyftlearn_runtime", quiet=1)
     made = Shim(str(build_client()), probe_image)
     yield made
     made.remove()
@@ -98,6 +101,22 @@ def shim(_shim: Shim) -> Iterator[Shim]:
     """The shim in containers, which are gone at the end of the test."""
     yield _shim
     _shim.remove()
+
+
+@pytest.fixture
+def shim_in(engine: None) -> Iterator[Callable[[str], Shim]]:
+    """The shim in containers of another image, which are gone at the end of the test."""
+    from lyftlearn_image.build.engine import build_client
+
+    made: list[Shim] = []
+
+    def of(image: str) -> Shim:
+        made.append(Shim(str(build_client()), image))
+        return made[-1]
+
+    yield of
+    for one in made:
+        one.remove()
 
 
 @pytest.fixture(scope="session")

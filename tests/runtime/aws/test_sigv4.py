@@ -1,0 +1,103 @@
+"""Signatures: those of botocore, and those that AWS has published."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotocoreCredentials
+from hypothesis import given, strategies as st
+
+from lyftlearn_runtime.aws import sigv4
+from lyftlearn_runtime.aws.credentials import Credentials
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(
+    st.sampled_from(["GET", "PUT", "POST"]),
+    st.lists(TEXT.filter(lambda part: part not in ("", ".", "..") and "/" not in part), min_size=1, max_size=3),
+    st.dictionaries(TEXT.filter(bool), TEXT, max_size=3),
+    st.binary(max_size=30),
+    st.none() | st.from_regex(r"[A-Za-z0-9+/=]{8,20}", fullmatch=True),
+    st.sampled_from(["s3", "secretsmanager"]),
+)
+def test_our_signature_is_botocores(  # noqa: PLR0913, PLR0917 - the parts of a request
+    method: str, parts: list[str], query: dict[str, str], body: bytes, token: str | None, service: str
+) -> None:
+    """The same request, time and key give the same Authorization header as botocore's own signer."""
+    path = "/bucket/" + sigv4.quote("/".join(parts), b"/") if service == "s3" else "/"
+    text = sigv4.canonical_query(list(query.items()))
+    digest = hashlib.sha256(body).hexdigest()
+    timestamp = "20261123T000000Z"
+    own = Credentials("AKID", "SECRET", token, "", None)
+    ours = sigv4.sign(method, path, text, {"Host": "example.test"}, digest, own, "eu-west-1", service, timestamp)
+    request = AWSRequest(method, f"https://example.test{path}" + (f"?{text}" if text else ""), data=body)
+    request.context["timestamp"] = timestamp
+    request.headers["X-Amz-Date"] = timestamp
+    signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(BotocoreCredentials("AKID", "SECRET", token), service, "eu-west-1")
+    if service == "s3":
+        request.headers["X-Amz-Content-SHA256"] = digest
+    if token:
+        request.headers["X-Amz-Security-Token"] = token
+    canonical = signer.canonical_request(request)
+    signature = signer.signature(signer.string_to_sign(request, canonical), request)
+    assert ours["Authorization"].rpartition("Signature=")[2] == signature
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "headers", "payload", "signature"),
+    [
+        (
+            "GET", "/test.txt", "", {"Range": "bytes=0-9"}, b"",
+            "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+        ),
+        (
+            "PUT", "/test%24file.text", "",
+            {"Date": "Fri, 24 May 2013 00:00:00 GMT", "X-Amz-Storage-Class": "REDUCED_REDUNDANCY"},
+            b"Welcome to Amazon S3.", "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
+        ),
+        ("GET", "/", "lifecycle=", {}, b"", "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"),
+        ("GET", "/", "max-keys=2&prefix=J", {}, b"", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
+    ],
+)  # fmt: skip
+def test_the_published_vectors_of_the_signature_are_met(  # noqa: PLR0913, PLR0917 - a request and its signature
+    method: str, path: str, query: str, headers: dict[str, str], payload: bytes, signature: str
+) -> None:
+    """Amazon S3 API reference, "Signature calculations for the Authorization header", its four examples."""
+    own = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, "", None)
+    given_headers = {"Host": "examplebucket.s3.amazonaws.com", **headers}
+    digest = hashlib.sha256(payload).hexdigest()
+    signed = sigv4.sign(method, path, query, given_headers, digest, own, "us-east-1", "s3", "20130524T000000Z")
+    assert signed["Authorization"].endswith(signature)
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers", "service", "host", "signature"),
+    [
+        ("GET", "", {}, "service", "example.amazonaws.com", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+        (
+            "POST", "", {}, "service", "example.amazonaws.com",
+            "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+        ),
+        (
+            "GET", "Param1=value1&Param2=value2", {}, "service", "example.amazonaws.com",
+            "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
+        ),
+        (
+            "GET", "Action=ListUsers&Version=2010-05-08",
+            {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}, "iam", "iam.amazonaws.com",
+            "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7",
+        ),
+    ],
+)  # fmt: skip
+def test_the_vectors_of_the_test_suite_are_met(  # noqa: PLR0913, PLR0917 - a request and its signature
+    method: str, query: str, headers: dict[str, str], service: str, host: str, signature: str
+) -> None:
+    """AWS' Signature Version 4 test suite (get-vanilla, post-vanilla, query order) and the IAM user guide's example."""
+    own = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, "", None)
+    digest = hashlib.sha256().hexdigest()
+    signed = sigv4.sign(method, "/", query, {"Host": host, **headers}, digest, own, "us-east-1", service, "20150830T123600Z")
+    assert signed["Authorization"].endswith(signature)
