@@ -1,0 +1,233 @@
+"""Kubernetes itself, through lightkube: any cluster that a kubeconfig names (EKS, kind, k3d, …).
+
+A Job is the only record of a run: where its outputs go stands in an annotation, so that any client can collect them.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
+from lyftlearn_image.targets import objects
+from lyftlearn_image.targets.aws_errors import translated as aws_translated
+from lyftlearn_image.targets.kubernetes.api_errors import translated
+from lyftlearn_image.targets.kubernetes.compile import compile_job
+from lyftlearn_image.targets.kubernetes.states import state_of
+from lyftlearn_image.targets.kubernetes.watch import watch_until
+from lyftlearn_image.targets.service import Clock, State, run_to_end
+from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
+from lyftlearn_image.targets.watching import read_observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from lightkube import Client
+    from mypy_boto3_s3 import S3Client
+
+    from lyftlearn_image.targets.target import Launch, StopRequest
+    from lyftlearn_image.workload import Workload
+
+OUTPUTS = "lyftlearn.dev/outputs"
+_KIND = "job"
+_CONFLICT = 409
+_NOT_FOUND = 404
+_ASK_S = 1.0
+_UNKNOWN_EXIT = 1
+
+
+def connect(context: str | None) -> Client:
+    """A client of a kubeconfig's context; of the current one when none is named."""
+    try:
+        import lightkube  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise InvalidInputError(
+            "lightkube is not installed", hint="Install the extra: pip install 'lyftlearn-image[kubernetes]'"
+        ) from None
+    with translated(f"reading the context {context or '(current)'}"):
+        config = lightkube.KubeConfig.from_env()
+        if context is not None and context not in config.contexts:
+            known = ", ".join(sorted(config.contexts)) or "none"
+            raise InvalidInputError(f"the kubeconfig has no context {context}", hint=f"It has: {known}.")
+        found = config.get(context_name=context)
+    if found is None or found.user is None:
+        raise InvalidInputError(
+            f"the context {context or '(current)'} names no user",
+            hint="Complete the kubeconfig, as `aws eks update-kubeconfig` does.",
+        )
+    return lightkube.Client(config=found)
+
+
+class KubernetesService:
+    """The `kubernetes` target where it is a real cluster."""
+
+    name = "kubernetes"
+
+    def __init__(self, client: Client, s3: S3Client, clock: Clock | None = None) -> None:
+        self._client = client
+        self._s3 = s3
+        self._clock = clock or Clock()
+
+    def compile(self, workload: Workload, launch: Launch) -> Compiled:
+        """The manifests for this workload."""
+        return compile_job(workload, launch)
+
+    def submit(self, compiled: Compiled) -> str:
+        """Creates what is not there yet: the same manifests again give the same Job."""
+        for uri, data in compiled.objects.items():
+            bucket, key = objects.split(uri)
+            with aws_translated(f"writing {uri}", "s3:PutObject"):
+                self._s3.put_object(Bucket=bucket, Key=key, Body=data)
+        *others, job = compiled.documents
+        for document in others:
+            self._create(document)
+        annotated = copy.deepcopy(dict(job))
+        annotated["metadata"].setdefault("annotations", {})[OUTPUTS] = json.dumps(dict(compiled.outputs), sort_keys=True)
+        self._create(annotated)
+        self._adopt(others, job["metadata"]["name"])
+        return f"{_KIND}/{job['metadata']['name']}"
+
+    def state(self, job: str) -> State:
+        """What the Job and its pods say."""
+        name = _name(job)
+        return state_of(self._job(name), self._pods(name))
+
+    def wait(self, job: str, on_state: Callable[[State], None]) -> State:
+        """Watches until the end; a server that goes away is waited for."""
+        name = _name(job)
+        return watch_until(self._client, name, lambda: self.state(job), on_state, self._clock)
+
+    def logs(self, job: str, *, follow: bool) -> Iterator[str]:
+        """The lines of the Job's pods, one pod after the other; a stream that breaks off goes on where it did."""
+        name, told = _name(job), dict[str, int]()
+        while True:
+            is_over = self.state(job).status is not None
+            for pod in sorted(one.metadata.name for one in self._pods(name)):
+                yield from self._new_lines(pod, told, follow=follow)
+            if is_over or not follow:
+                return
+            self._clock.sleep(_ASK_S)
+
+    def stop(self, job: str) -> None:
+        """Suspends the Job: its pods get SIGTERM and their grace, and the Job stays to be asked."""
+        from lightkube.resources.batch_v1 import Job  # noqa: PLC0415 - an extra
+        from lightkube.types import PatchType  # noqa: PLC0415 - as above
+
+        if self.state(job).status is None:
+            with translated(f"stopping {job}"):
+                self._client.patch(Job, _name(job), {"spec": {"suspend": True}}, patch_type=PatchType.MERGE)
+
+    def collect(self, job: str, workspace: Path) -> Run:
+        """Artifacts from S3 and the log, in which a container's two streams are one."""
+        name, started = _name(job), time.monotonic()
+        found = self._job(name)
+        state = state_of(found, self._pods(name))
+        if state.status is None:
+            raise InvalidInputError(f"{job} has not ended: {state.phase}", hint=f"Wait for it: lyftlearn-image wait {job}")
+        (workspace / "stderr").write_bytes(b"")
+        with (workspace / "stdout").open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in self.logs(job, follow=False))
+        outputs = json.loads((found.metadata.annotations or {}).get(OUTPUTS, "{}"))
+        artifacts = objects.collect(self._s3, outputs, workspace / "artifacts")
+        code = state.exit_code
+        return Run(
+            target=self.name,
+            job_name=name,
+            status=state.status,
+            exit_code=(0 if state.status is Status.COMPLETED else _UNKNOWN_EXIT) if code is None else code,
+            reason=state.reason,
+            stdout=workspace / "stdout",
+            stderr=workspace / "stderr",
+            artifacts=artifacts,
+            observation=read_observation(artifacts),
+            timings=_timings(found, time.monotonic() - started),
+        )
+
+    def run(
+        self,
+        compiled: Compiled,
+        *,
+        workspace: Path,
+        stop: StopRequest | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Run:
+        """All of it; see Target.run."""
+        return run_to_end(self, compiled, workspace, stop, on_line)
+
+    def _create(self, document: Mapping[str, Any]) -> None:
+        from lightkube import codecs  # noqa: PLC0415 - an extra
+        from lightkube.core.exceptions import ApiError  # noqa: PLC0415 - as above
+
+        what = f"{document['kind']} {document['metadata']['name']}"
+        with translated(f"creating {what}"):
+            try:
+                self._client.create(codecs.from_dict(dict(document)))
+            except ApiError as error:
+                if error.status.code != _CONFLICT:
+                    raise
+
+    def _adopt(self, documents: list[Mapping[str, Any]], name: str) -> None:
+        """Makes the Job the owner of what was made for it, so that it goes when the Job goes."""
+        from lightkube.resources.core_v1 import ConfigMap  # noqa: PLC0415 - an extra
+        from lightkube.types import PatchType  # noqa: PLC0415 - as above
+
+        job = self._job(name)
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job.metadata.uid}
+        for document in documents:
+            if document["kind"] != "ConfigMap":
+                continue
+            with translated(f"owning ConfigMap {document['metadata']['name']}"):
+                patch = {"metadata": {"ownerReferences": [owner]}}
+                self._client.patch(ConfigMap, document["metadata"]["name"], patch, patch_type=PatchType.MERGE)
+
+    def _job(self, name: str) -> Any:
+        from lightkube.core.exceptions import ApiError  # noqa: PLC0415 - an extra
+        from lightkube.resources.batch_v1 import Job  # noqa: PLC0415 - as above
+
+        with translated(f"asking for {name}"):
+            try:
+                return self._client.get(Job, name)
+            except ApiError as error:
+                if error.status.code != _NOT_FOUND:
+                    raise
+                hint = "Check its name, the context and its namespace; a Job with a TTL is removed after its end."
+                raise InvalidInputError(f"there is no Job {name}", hint=hint) from None
+
+    def _pods(self, name: str) -> list[Any]:
+        from lightkube.resources.core_v1 import Pod  # noqa: PLC0415 - an extra
+
+        with translated(f"asking for the pods of {name}"):
+            return list(self._client.list(Pod, labels={"job-name": name}))
+
+    def _new_lines(self, pod: str, told: dict[str, int], *, follow: bool) -> Iterator[str]:
+        """What a pod has said beyond the lines that were told already. A pod that has not started says nothing."""
+        seen = told.get(pod, 0)
+        try:
+            with translated(f"reading the log of {pod}"):
+                for number, line in enumerate(self._client.log(pod, follow=follow, newlines=False)):
+                    if number >= seen:
+                        told[pod] = number + 1
+                        yield line
+        except UnavailableError:
+            return  # the caller comes again, as long as the job runs
+        except LyftlearnError as error:
+            if "waiting to start" not in error.what and "not found" not in error.what:
+                raise
+
+
+def _name(job: str) -> str:
+    kind, slash, name = job.partition("/")
+    if kind != _KIND or not slash or not name:
+        raise InvalidInputError(f"{job!r} is no job", hint=f"Expected {_KIND}/<name>.")
+    return name
+
+
+def _timings(job: Any, collect_s: float) -> Timings:
+    status, created = job.status, job.metadata.creationTimestamp
+    started = status.startTime or created
+    ended = status.completionTime or max((one.lastTransitionTime for one in status.conditions or []), default=started)
+    prepare = (started - created).total_seconds() if started and created else 0.0
+    return Timings(prepare, None, (ended - started).total_seconds() if started and ended else 0.0, collect_s)
