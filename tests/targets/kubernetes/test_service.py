@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+# As the fixture `service` says: of connections that lightkube leaves behind, and of nothing else here.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 PREFIX = f"s3://{BUCKET}/service"
 
 
