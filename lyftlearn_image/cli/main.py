@@ -23,6 +23,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "lock": ("lyftlearn_image.cli.spec:lock", "Resolve a class's Python requirements into a lock with hashes."),
     "schema": ("lyftlearn_image.cli.spec:schema", "Print the JSON schema of a file that people write."),
     "build": ("lyftlearn_image.cli.build:build", "Build the image of a class."),
+    "push": ("lyftlearn_image.cli.push:push", "Push an image to ECR or any other registry."),
     "engine": ("lyftlearn_image.cli.build:engine", "Find a Docker engine, or install and start one."),
     "parity": ("lyftlearn_image.cli.parity:parity", "Run scripts on both targets and compare what they do."),
     "completion": ("lyftlearn_image.cli.main:completion", "Print the completion script of SHELL."),

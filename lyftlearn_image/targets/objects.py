@@ -8,8 +8,8 @@ import tempfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.aws_errors import translated
 from lyftlearn_image.errors import InvalidInputError, RunError
-from lyftlearn_image.targets.aws_errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -10,9 +10,9 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.aws_errors import translated as aws_translated
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
 from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.aws_errors import translated as aws_translated
 from lyftlearn_image.targets.kubernetes.api_errors import translated
 from lyftlearn_image.targets.kubernetes.compile import compile_job
 from lyftlearn_image.targets.kubernetes.states import state_of

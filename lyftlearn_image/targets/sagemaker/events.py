@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lyftlearn_image.aws_errors import translated
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.aws_errors import translated
 from lyftlearn_image.targets.sagemaker import kinds
 from lyftlearn_image.targets.service import Clock
 

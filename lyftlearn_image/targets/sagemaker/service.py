@@ -6,9 +6,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.aws_errors import translated
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.aws_errors import translated
 from lyftlearn_image.targets.limits import validate_request
 from lyftlearn_image.targets.sagemaker import kinds
 from lyftlearn_image.targets.sagemaker.compile import compile_workload

@@ -170,7 +170,7 @@ def test_what_is_not_served_is_refused_by_name(session: boto3.Session) -> None:
 
 def test_denied_is_told_with_action_and_resource() -> None:
     """As IAM words it; and where it does not say, with the action that was tried."""
-    from lyftlearn_image.targets import aws_errors
+    from lyftlearn_image import aws_errors
 
     message = (
         "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: sagemaker:CreateTrainingJob on resource: "
