@@ -7,9 +7,11 @@ import json
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.targets.kubernetes.services import service_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,31 +36,27 @@ class Cluster:
     api_ip: str = "10.96.0.1"
     dns_ip: str = "127.0.0.11"
     node_search: tuple[str, ...] = ()
+    # A restarted container's first delay (the very first restart is at once) and a Job's; doubled each time.
+    restart_backoff_s: float = 10.0
+    job_backoff_s: float = 10.0
     allocatable: Mapping[str, str] = field(default_factory=lambda: {"cpu": "2", "memory": "8Gi", "ephemeral-storage": "50Gi"})
 
     def service_variables(self) -> dict[str, str]:
         """The eight variables of the service `kubernetes`, which every container has (recorded in pods, case 01)."""
-        return {
-            "KUBERNETES_SERVICE_HOST": self.api_ip,
-            "KUBERNETES_SERVICE_PORT": "443",
-            "KUBERNETES_SERVICE_PORT_HTTPS": "443",
-            "KUBERNETES_PORT": f"tcp://{self.api_ip}:443",
-            "KUBERNETES_PORT_443_TCP": f"tcp://{self.api_ip}:443",
-            "KUBERNETES_PORT_443_TCP_PROTO": "tcp",
-            "KUBERNETES_PORT_443_TCP_PORT": "443",
-            "KUBERNETES_PORT_443_TCP_ADDR": self.api_ip,
-        }
+        return service_variables("kubernetes", self.api_ip, [{"name": "https", "port": 443, "protocol": "TCP"}])
 
-    def resolv_conf(self, namespace: str, dns_config: Mapping[str, Any]) -> str:
-        """/etc/resolv.conf of dnsPolicy ClusterFirst; dnsConfig adds to it (recorded in pods, case 14)."""
-        searches = [f"{namespace}.svc.{self.domain}", f"svc.{self.domain}", self.domain, *self.node_search]
+    def resolv_conf(self, namespace: str, dns_config: Mapping[str, Any], policy: str = "ClusterFirst") -> str:
+        """/etc/resolv.conf: dnsConfig adds to what ClusterFirst says, and is all with None (recorded in pods, case 14)."""
+        is_first = policy != "None"
+        searches = [f"{namespace}.svc.{self.domain}", f"svc.{self.domain}", self.domain, *self.node_search] if is_first else []
         searches += [one for one in dns_config.get("searches") or () if one not in searches]
-        servers = [self.dns_ip, *(dns_config.get("nameservers") or ())]
-        options = {"ndots": "5"}
+        servers = [*([self.dns_ip] if is_first else []), *(dns_config.get("nameservers") or ())]
+        options = {"ndots": "5"} if is_first else {}
         for one in dns_config.get("options") or ():
             options[one["name"]] = str(one.get("value") or "")
         shown = " ".join(f"{name}:{value}" if value else name for name, value in options.items())
-        lines = [f"search {' '.join(searches)}", *(f"nameserver {one}" for one in servers), f"options {shown}"]
+        lines = [f"search {' '.join(searches)}"] if searches else []
+        lines += [f"nameserver {one}" for one in servers] + ([f"options {shown}"] if shown else [])
         return "\n".join(lines) + "\n"
 
 
@@ -89,6 +87,13 @@ class Pod:
         if not self.spec.get("subdomain"):
             return None
         return f"{self.hostname()}.{self.spec['subdomain']}.{self.namespace(cluster)}.svc.{cluster.domain}"
+
+    def shared_user(self) -> int | None:
+        """The runAsUser that every container of the pod has, None where one has none or they differ."""
+        own = (self.spec.get("securityContext") or {}).get("runAsUser")
+        everyone = (*self.spec["containers"], *(self.spec.get("initContainers") or ()))
+        users = {(one.get("securityContext") or {}).get("runAsUser", own) for one in everyone}
+        return users.pop() if len(users) == 1 else None
 
     def hosts_file(self, cluster: Cluster) -> str:
         """/etc/hosts as the kubelet writes it (kubernetes/kubernetes pkg/kubelet/kubelet_pods.go; recorded in pods)."""
@@ -136,3 +141,16 @@ class Pod:
             if path.startswith(f"metadata.{kind}['") and path.endswith("']"):
                 return str((self.metadata.get(kind) or {}).get(path[len(f"metadata.{kind}['") : -2], ""))
         raise InvalidInputError(f"fieldPath {path!r}: the API knows no such field of a pod")
+
+    def volume_field(self, path: str, cluster: Cluster) -> str:
+        """A value of the downward API in a file: labels and annotations as a whole too, addresses and the node not."""
+        if path in ("metadata.labels", "metadata.annotations"):
+            values = dict(self.metadata.get(path.partition(".")[2]) or {})
+            if path == "metadata.annotations":
+                # The kubelet's own two (recorded in pods, case 04).
+                seen = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
+                values |= {"kubernetes.io/config.seen": seen, "kubernetes.io/config.source": "api"}
+            return "\n".join(f"{key}={json.dumps(str(value), ensure_ascii=False)}" for key, value in sorted(values.items()))
+        if path.startswith(("status.", "spec.")):
+            raise InvalidInputError(f"fieldPath {path!r}: Unsupported value in a volume", hint="Use a variable for it.")
+        return self.field(path, cluster)

@@ -114,11 +114,15 @@ def test_what_is_no_quantity_is_told() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        (("spec", "backoffLimit"), 3, "spec.backoffLimit = 3"),
-        (("spec", "podFailurePolicy"), {}, "spec.podFailurePolicy"),
+        (("spec", "suspend"), True, "spec.suspend = True"),
+        (("spec", "successPolicy"), {}, "spec.successPolicy"),
         (("spec", "template", "spec", "hostNetwork"), True, "spec.template.spec.hostNetwork"),
         (("spec", "template", "spec", "volumes", 0, "hostPath"), {"path": "/"}, "spec.template.spec.volumes[0].hostPath"),
-        (("spec", "template", "spec", "containers", 0, "livenessProbe"), {}, "spec.template.spec.containers[0].livenessProbe"),
+        (
+            ("spec", "template", "spec", "containers", 0, "livenessProbe"),
+            {"grpc": {"port": 1}},
+            "spec.template.spec.containers[0].livenessProbe.grpc",
+        ),
         (("spec", "template", "spec", "containers", 0, "securityContext", "privileged"), True, "securityContext.privileged"),
     ],
 )
