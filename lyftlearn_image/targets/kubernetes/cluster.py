@@ -16,6 +16,8 @@ from lyftlearn_image.targets.kubernetes.services import service_variables
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Where the engine answers in every container of a network of its own.
+ENGINE_DNS = "127.0.0.11"
 # A hostname has at most 63 characters (kubernetes/kubernetes pkg/kubelet/util/util_linux.go, recorded in pods, case 14).
 _HOSTNAME_LENGTH = 63
 # The API gives a bound token a year, whatever is asked for, for clients that do not reload it (recorded in pods, case 06).
@@ -26,7 +28,7 @@ _TOKEN_LIFETIME_S = 31536000
 class Cluster:
     """Names and addresses of a cluster. Nobody answers at the API's address: scripts of jobs do not ask it.
 
-    `dns_ip` is the engine's own resolver, the only one that can be reached from a container here.
+    `dns_ip` is the engine's own resolver, where it is not set otherwise; pods with Services are given the emulator's.
     """
 
     domain: str = "cluster.local"
@@ -34,7 +36,7 @@ class Cluster:
     node_name: str = "node-1"
     node_ip: str = "192.168.0.10"
     api_ip: str = "10.96.0.1"
-    dns_ip: str = "127.0.0.11"
+    dns_ip: str = ENGINE_DNS
     node_search: tuple[str, ...] = ()
     # A restarted container's first delay (the very first restart is at once) and a Job's; doubled each time.
     restart_backoff_s: float = 10.0

@@ -10,6 +10,7 @@ from lyftlearn_image.targets import objects as s3_objects
 from lyftlearn_image.targets.kubernetes import fields
 from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.targets.kubernetes.compile import compile_job
+from lyftlearn_image.targets.kubernetes.dns import ClusterDns
 from lyftlearn_image.targets.kubernetes.environment import of_manifests
 from lyftlearn_image.targets.kubernetes.job import JobRun, JobStatus
 from lyftlearn_image.targets.kubernetes.manifest import check_objects, check_size
@@ -54,7 +55,9 @@ class KubernetesEmulator:
         cluster: Cluster | None = None,
     ) -> None:
         self._s3 = s3
-        self._node = Node(containers, network, cluster or Cluster(), dict(platform_environment))
+        cluster = cluster or Cluster()
+        dns = ClusterDns(network.gateway, cluster.domain)
+        self._node = Node(containers, network, cluster, dict(platform_environment), dns)
 
     def compile(self, workload: Workload, launch: Launch) -> Compiled:
         """The manifests for this workload."""

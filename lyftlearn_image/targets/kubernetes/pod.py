@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.targets.kubernetes.cluster import ENGINE_DNS
 from lyftlearn_image.targets.kubernetes.container import (
     Surroundings,
     container_spec,
@@ -20,7 +21,7 @@ from lyftlearn_image.targets.kubernetes.container import (
 )
 from lyftlearn_image.targets.kubernetes.life import Life, Plan
 from lyftlearn_image.targets.kubernetes.sandbox import sandbox
-from lyftlearn_image.targets.kubernetes.services import published_names
+from lyftlearn_image.targets.kubernetes.services import cluster_names, published_names
 from lyftlearn_image.targets.kubernetes.status import ContainerStatus, Event, PodStatus, cut_messages, phase_of
 from lyftlearn_image.targets.kubernetes.volumes import Volumes
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.targets.containers import Containers, Network
     from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
+    from lyftlearn_image.targets.kubernetes.dns import ClusterDns
     from lyftlearn_image.targets.kubernetes.environment import Objects
 
 DEFAULT_GRACE_S = 30
@@ -43,6 +45,7 @@ class Node:
     network: Network
     cluster: Cluster
     platform: Mapping[str, str]
+    dns: ClusterDns
 
 
 class PodRun:
@@ -69,6 +72,8 @@ class PodRun:
         self._lives: list[Life] = []
         self._init: list[Life] = []
         self._events: list[Event] = []
+        self._published: tuple[str, ...] = ()
+        self._is_over = False
         self._changed = threading.Condition()
         self._deleted: tuple[str, str, float | None] | None = None
         deadline = pod.spec.get("activeDeadlineSeconds")
@@ -81,7 +86,7 @@ class PodRun:
         """
         with contextlib.ExitStack() as stack:
             self._workspace.mkdir(parents=True, exist_ok=True)
-            write_system_files(self.pod, self._node.cluster, self._workspace)
+            write_system_files(self.pod, self._names(stack), self._workspace)
             in_memory = stack.enter_context(self._volumes.laid_out(self._node.containers, with_token=wants_token(self.pod)))
             holder = stack.enter_context(
                 sandbox(
@@ -90,11 +95,12 @@ class PodRun:
                     network=self._node.network.name,
                     ip=self.pod.ip,
                     hostname=shown_hostname(self.pod, self._node.cluster),
-                    aliases=published_names(self.pod, self._node.cluster, self._objects.services),
                     volumes=in_memory,
                 )
             )
+            stack.callback(self._withdraw)
             stack.callback(self._terminate)
+            self._publish()
             self._plan(holder.id)
             self.prepared = time.monotonic()
             if self._initialize():
@@ -236,7 +242,33 @@ class PodRun:
             if life.error is not None:
                 raise life.error
 
+    def _names(self, stack: contextlib.ExitStack) -> Cluster:
+        """The cluster with the DNS that the pod uses: the emulator's where there are Services to be found."""
+        cluster, services = self._node.cluster, self._objects.services
+        if not services or cluster.dns_ip != ENGINE_DNS:
+            return cluster
+        stack.enter_context(self._node.dns.serving())
+        for name, ip in cluster_names(self.pod.namespace(cluster), cluster, services):
+            stack.enter_context(self._node.dns.known_as((name,), ip))
+        return replace(cluster, dns_ip=self._node.dns.address)
+
+    def _publish(self) -> None:
+        """Lets other pods find this one at the names that it has now."""
+        names = published_names(self.pod, self._node.cluster, self._objects.services, is_ready=self.is_ready)
+        with self._changed:
+            before, self._published = self._published, names
+        self._node.dns.publish(tuple(name for name in names if name not in before), self.pod.ip)
+        self._node.dns.withdraw(tuple(name for name in before if name not in names), self.pod.ip)
+
+    def _withdraw(self) -> None:
+        with self._changed:
+            self._is_over = True
+            before, self._published = self._published, ()
+        self._node.dns.withdraw(before, self.pod.ip)
+
     def _notify(self) -> None:
+        if self._objects.services and not self._is_over:
+            self._publish()
         with self._changed:
             self._changed.notify_all()
         if self._on_change:

@@ -98,7 +98,6 @@ def sandbox(  # noqa: PLR0913 - what a sandbox is made from
     network: str,
     ip: str,
     hostname: str,
-    aliases: tuple[str, ...],
     volumes: tuple[str, ...],
 ) -> Iterator[RunningContainer]:
     """The running sandbox. It has the pod's volumes in memory mounted, so that they outlive every other container."""
@@ -108,7 +107,6 @@ def sandbox(  # noqa: PLR0913 - what a sandbox is made from
         network=network,
         ip=ip,
         hostname=hostname,
-        aliases=aliases,
         ipc_mode="shareable",
         mounts=tuple(Mount(f"/volumes/{position}", volume=volume) for position, volume in enumerate(volumes)),
         # Recorded in pods, case 01.

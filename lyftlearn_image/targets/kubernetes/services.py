@@ -10,7 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
 
@@ -56,25 +56,33 @@ def cluster_ip(service: Mapping[str, Any]) -> str | None:
     return str(spec.get("clusterIP") or f"10.96.{digest[0]}.{digest[1] or 1}")
 
 
-def published_names(pod: Pod, cluster: Cluster, services: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The full names at which other pods find this one: of a headless Service that is named as the pod's subdomain.
+def published_names(pod: Pod, cluster: Cluster, services: Iterable[Mapping[str, Any]], *, is_ready: bool) -> tuple[str, ...]:
+    """The full names at which a pod is found: of every headless Service that selects it, and its own below one of them.
 
-    A Service that does not publish pods before they are ready publishes none with a readiness probe here: names are given
-    when the pod is made.
+    A pod has a name of its own where its subdomain is the Service's name and its hostname is set. Before it is ready a pod
+    is found only where the Service says publishNotReadyAddresses.
     """
-    name = pod.fqdn(cluster)
-    gated = any("readinessProbe" in one for one in pod.spec.get("containers") or ())
+    names: list[str] = []
     for service in services:
         spec = service["spec"]
-        if (
-            name is not None
-            and service["metadata"]["name"] == pod.spec["subdomain"]
-            and spec.get("clusterIP") == "None"
-            and _selects(spec.get("selector") or {}, pod.metadata.get("labels") or {})
-            and (spec.get("publishNotReadyAddresses") or not gated)
-        ):
-            return (name,)
-    return ()
+        selects = _selects(spec.get("selector") or {}, pod.metadata.get("labels") or {})
+        if spec.get("clusterIP") == "None" and selects and (is_ready or spec.get("publishNotReadyAddresses")):
+            names.append(_full_name(service, pod.namespace(cluster), cluster))
+            if service["metadata"]["name"] == pod.spec.get("subdomain") and pod.spec.get("hostname"):
+                names.append(str(pod.fqdn(cluster)))
+    return tuple(names)
+
+
+def cluster_names(namespace: str, cluster: Cluster, services: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Full name and address of every Service that has a cluster IP, and of the API's own."""
+    yield f"kubernetes.default.svc.{cluster.domain}", cluster.api_ip
+    for service in services:
+        if address := cluster_ip(service):
+            yield _full_name(service, namespace, cluster), address
+
+
+def _full_name(service: Mapping[str, Any], namespace: str, cluster: Cluster) -> str:
+    return f"{service['metadata']['name']}.{namespace}.svc.{cluster.domain}"
 
 
 def _selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:

@@ -399,3 +399,56 @@ def different(here: Any, there: Any, path: str = "") -> list[str]:
         pairs = enumerate(zip(here, there, strict=True))
         return [text for position, (one, other) in pairs for text in different(one, other, f"{path}/{position}")]
     return [] if here == there else [f"{path}: here {here!r:.200}, there {there!r:.200}"]
+
+
+def recorded_jobs() -> Iterator[Any]:
+    """Every recorded Job as a test case."""
+    for one in all_of(PODS / "10-jobs"):
+        if one["kind"] == "Job":
+            yield pytest.param(one, id=one["metadata"]["name"])
+
+
+@pytest.mark.parametrize("manifest", list(recorded_jobs()))
+def test_a_recorded_job_ends_in_the_same_way(
+    containers: Containers, network: Network, images: dict[str, str], tmp_path: Path, manifest: dict[str, Any]
+) -> None:
+    """Conditions, counts, indexes; each pod's end, labels and hostname; names that resolve and names that do not."""
+    case, name = PODS / "10-jobs", manifest["metadata"]["name"]
+    services = [one for one in all_of(case) if one["kind"] == "Service"]
+    cluster = cluster_of(case, dns_ip="127.0.0.11")
+    emulator = KubernetesEmulator(containers, network, None, {}, cluster)  # type: ignore[arg-type]
+    here = emulator.job(services, localized(manifest, images), tmp_path).run()
+    status = json.loads((case / "status.json").read_text())
+    (there,) = [one["status"] for one in status["other_objects"] if one["kind"] == "Job" and one["metadata"]["name"] == name]
+    assert [(one.type, one.reason, one.message) for one in here.conditions] == [
+        (one["type"], one["reason"], one["message"]) for one in there["conditions"]
+    ]
+    assert (here.succeeded, here.failed) == (there.get("succeeded", 0), there.get("failed", 0))
+    assert ",".join(map(str, here.completed_indexes)) == there.get("completedIndexes", "")
+    observed = json.loads((case / "observation.json").read_text())
+    for record, recorded_pod in zip(
+        sorted(here.pods, key=lambda one: one.index or 0),
+        [one for one in status["pods"] if one["metadata"]["labels"]["job-name"] == name],
+        strict=name != "deadline",  # that pod was deleted there
+    ):
+        ended = recorded_pod["status"]["containerStatuses"][0]["state"]["terminated"]
+        end = record.status.containers[0].terminated
+        assert end is not None
+        assert (end.exit_code, end.reason, end.message) == (ended["exitCode"], ended["reason"], ended.get("message", ""))
+        told = observed.get(recorded_pod["metadata"]["name"], {}).get("log", [])
+        if told and isinstance(told[0], dict):
+            line = json.loads((record.workspace / "stdout").read_text())
+            assert different(of_index(line), of_index(told[0])) == []
+
+
+def of_index(line: dict[str, Any]) -> dict[str, Any]:
+    """What a pod of an Indexed Job printed, without times, addresses and the random end of its name."""
+    found = {
+        key: {inner: one for inner, one in value.items() if inner not in {"after_s", "tries"}}
+        if isinstance(value, dict)
+        else value
+        for key, value in line.items()
+    }
+    found["argv"] = [re.sub(r"-[a-z0-9]{5}$", "", line["argv"][0]), *line["argv"][1:]]
+    found["hosts"] = re.sub(r"\d+\.\d+\.\d+\.\d+\tidx", "<pod ip>\tidx", line["hosts"])
+    return found
