@@ -136,6 +136,13 @@ class RunningContainer:
         with _engine_errors("signalling a container"):
             self._container.kill(name)
 
+    def written_bytes(self) -> int:
+        """How much the container has written over its image; 0 when it is gone."""
+        api: Any = cast("Any", self._container.client).api
+        with _engine_errors("measuring a container"):
+            found = api.containers(all=True, size=True, filters={"id": self.id})
+        return int(found[0].get("SizeRw") or 0) if found else 0
+
     def execute(self, command: tuple[str, ...], timeout_s: float) -> ExecEnd:
         """Runs a command in the container, as its user and in its working directory; killed when its time is up.
 

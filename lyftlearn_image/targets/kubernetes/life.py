@@ -78,6 +78,13 @@ class Life:
         """Whether `start` was called."""
         return self._thread.ident is not None
 
+    def written_bytes(self) -> int:
+        """What the running container has written to its own layer, and its logs."""
+        with self._lock:
+            running = self._running
+        layer = 0 if running is None else running.written_bytes()
+        return layer + sum(path.stat().st_size for path in self.plan.directory.glob("*.log"))
+
     def terminate(self, grace_s: float, my_turn: Callable[[float], None] | None = None) -> None:
         """Ends the container for good: preStop, its turn among the others, SIGTERM, SIGKILL. Returns when it is down."""
         self._stopping.set()

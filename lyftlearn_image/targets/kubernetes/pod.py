@@ -19,6 +19,7 @@ from lyftlearn_image.targets.kubernetes.container import (
     wants_token,
     write_system_files,
 )
+from lyftlearn_image.targets.kubernetes.eviction import EVICTION_GRACE_S, Usage, watching
 from lyftlearn_image.targets.kubernetes.life import Life, Plan
 from lyftlearn_image.targets.kubernetes.sandbox import sandbox
 from lyftlearn_image.targets.kubernetes.services import cluster_names, published_names
@@ -103,9 +104,10 @@ class PodRun:
             self._publish()
             self._plan(holder.id)
             self.prepared = time.monotonic()
-            if self._initialize():
-                self._run_containers()
-            self._terminate()
+            with watching(self.pod.spec, self._measure, self._evict):
+                if self._initialize():
+                    self._run_containers()
+                self._terminate()
             self._raise_errors()
             return self.status()
 
@@ -140,6 +142,14 @@ class PodRun:
     def is_ready(self) -> bool:
         """Whether every container is ready."""
         return bool(self._lives) and all(life.status.ready for life in self._lives)
+
+    def _measure(self) -> Usage:
+        lives = (*self._lives, *self._init)
+        return Usage(self._volumes.used_bytes(), {life.name: life.written_bytes() for life in lives})
+
+    def _evict(self, message: str) -> None:
+        self._events.append(Event("Evicted", message))
+        self.delete("Evicted", message, EVICTION_GRACE_S)
 
     def _phase(self, init: tuple[ContainerStatus, ...], mains: tuple[ContainerStatus, ...]) -> str:
         if not any(life.status.waiting is None for life in (*self._init, *self._lives)):

@@ -82,12 +82,9 @@ class Volumes:
         for name in self._projected:
             self._write(name, self._directories[name])
 
-    def usage_bytes(self) -> Iterator[tuple[str, int, int]]:
-        """Name, bytes used and limit of every emptyDir on disk that has a limit."""
-        for volume in self._pod.spec.get("volumes") or ():
-            limit = (volume.get("emptyDir") or {}).get("sizeLimit")
-            if limit and volume["name"] in self._directories:
-                yield volume["name"], _used_bytes(self._directories[volume["name"]]), int(parse_quantity(limit))
+    def used_bytes(self) -> dict[str, int]:
+        """Bytes used of every emptyDir on disk."""
+        return {name: _used_bytes(path) for name, path in self._directories.items() if name not in self._projected}
 
     def _make(self, volume: Mapping[str, Any], containers: Containers, stack: contextlib.ExitStack) -> None:
         name = volume["name"]
