@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 ENGINE_DNS = "127.0.0.11"
 # A hostname has at most 63 characters (kubernetes/kubernetes pkg/kubelet/util/util_linux.go, recorded in pods, case 14).
 _HOSTNAME_LENGTH = 63
-# The API gives a bound token a year, whatever is asked for, for clients that do not reload it (recorded in pods, case 06).
-_TOKEN_LIFETIME_S = 31536000
+# The API gives the token of its own directory a year, for clients that do not reload it, and says when to warn about them;
+# any other has the lifetime that is asked for (recorded in pods, cases 03 and 06; kubernetes/api).
+_EXTENDED_LIFETIME_S = 31536000
+_WARN_AFTER_S = 3607
+TOKEN_LIFETIME_S = 3600
 
 
 @dataclass(frozen=True)
@@ -117,12 +120,12 @@ class Pod:
         now = int(time.time())
         claims = {
             "aud": [audience or f"https://kubernetes.default.svc.{cluster.domain}"],
-            "exp": now + (lifetime_s or _TOKEN_LIFETIME_S), "iat": now, "nbf": now,
+            "exp": now + (lifetime_s or _EXTENDED_LIFETIME_S), "iat": now, "nbf": now,
             "iss": f"https://kubernetes.default.svc.{cluster.domain}", "jti": str(uuid.uuid4()),
             "kubernetes.io": {
                 "namespace": namespace, "node": {"name": cluster.node_name, "uid": self.uid},
                 "pod": {"name": self.name, "uid": self.uid}, "serviceaccount": {"name": account, "uid": self.uid},
-                "warnafter": now + 3607,
+                **({} if lifetime_s else {"warnafter": now + _WARN_AFTER_S}),
             },
             "sub": f"system:serviceaccount:{namespace}:{account}",
         }  # fmt: skip

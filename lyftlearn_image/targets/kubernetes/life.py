@@ -66,6 +66,8 @@ class Life:
         self._events = events
         self._running: RunningContainer | None = None
         self._stopping = threading.Event()
+        self._last_grace_s = plan.grace_s
+        self._my_turn: Callable[[float], None] | None = None
         self._lock = threading.RLock()
         self._thread = threading.Thread(target=self._live, name=f"container {self.name}", daemon=True)
 
@@ -87,9 +89,14 @@ class Life:
 
     def terminate(self, grace_s: float, my_turn: Callable[[float], None] | None = None) -> None:
         """Ends the container for good: preStop, its turn among the others, SIGTERM, SIGKILL. Returns when it is down."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._kill(grace_s, my_turn)
+        with self._lock:
+            self._stopping.set()
+            self._last_grace_s, self._my_turn = grace_s, my_turn
+            running = self._running
+        # What is just being started sees `_stopping`, and ends itself.
+        if running is not None:
+            self._kill(running, grace_s, my_turn)
+        if self.is_started:
             self._thread.join()
 
     def _live(self) -> None:
@@ -155,20 +162,22 @@ class Life:
 
     def _accompany(self, running: RunningContainer) -> ContainerExit:
         """Hook, then probes, until the run ends."""
-        with self._lock:
-            self._running = running
-        self._update(waiting=None, terminated=None)
-        if self._stopping.is_set():
-            running.stop(_MINIMUM_GRACE_S)
         reports = Reports(
             started=lambda: self._update(started=True),
             ready=lambda says: self._update(ready=says),
-            kill=self._probe_kill,
+            kill=lambda output, grace_s: self._probe_kill(running, output, grace_s),
             unhealthy=lambda text: self._event("Unhealthy", text),
         )
+        with self._lock:
+            self._running = running
+            is_stopping = self._stopping.is_set()
         try:
+            self._update(waiting=None, terminated=None)
+            if is_stopping:
+                self._kill(running, self._last_grace_s, self._my_turn)
+                return _ended(running)
             if not self._post_start(running):
-                self._kill(self.plan.grace_s)
+                self._kill(running, self.plan.grace_s)
                 return _ended(running)
             self.hooked.set()
             with probing(self.plan.container, running, self.plan.ip, reports):
@@ -187,18 +196,12 @@ class Life:
             return False
         return True
 
-    def _probe_kill(self, output: str, grace_s: float | None) -> None:
+    def _probe_kill(self, running: RunningContainer, output: str, grace_s: float | None) -> None:
         self._event("Killing", f"Container {self.name} failed a probe, will be restarted: {output}")
-        self._kill(self.plan.grace_s if grace_s is None else grace_s)
+        self._kill(running, self.plan.grace_s if grace_s is None else grace_s)
 
-    def _kill(self, grace_s: float, my_turn: Callable[[float], None] | None = None) -> None:
+    def _kill(self, running: RunningContainer, grace_s: float, my_turn: Callable[[float], None] | None = None) -> None:
         """The preStop hook uses up the grace; what is left, and two seconds at least, is between SIGTERM and SIGKILL."""
-        with self._lock:
-            running = self._running
-        if running is None:
-            if my_turn:
-                my_turn(grace_s)
-            return
         self._event("Killing", f"Stopping container {self.name}")
         began = time.monotonic()
         hook = (self.plan.container.get("lifecycle") or {}).get("preStop")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.targets.containers import Mount
+from lyftlearn_image.targets.kubernetes.cluster import TOKEN_LIFETIME_S
 from lyftlearn_image.targets.kubernetes.environment import ConfigError, expand, resource_field
 from lyftlearn_image.targets.kubernetes.projection import DEFAULT_MODE, File, chosen, write_atomically
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
@@ -55,7 +56,7 @@ class Volumes:
                 self._make(volume, containers, stack)
             if with_token:
                 self._projected[_SERVICE_ACCOUNT] = {"name": _SERVICE_ACCOUNT, "serviceAccount": {}}
-                self._write(_SERVICE_ACCOUNT, self._memory_directory(_SERVICE_ACCOUNT, stack))
+                self._write(_SERVICE_ACCOUNT, self._memory_directory(_SERVICE_ACCOUNT, containers.run_id, stack))
             yield tuple(self._in_memory.values())
 
     def mount(self, mount: Mapping[str, Any], known: Mapping[str, str]) -> Mount:
@@ -95,7 +96,7 @@ class Volumes:
         if "configMap" in volume:
             self._directories[name] = self._disk_directory(name, 0o777)
         else:
-            self._memory_directory(name, stack)
+            self._memory_directory(name, containers.run_id, stack)
         self._write(name, self._directories[name])
 
     def _empty_dir(self, name: str, source: Mapping[str, Any], containers: Containers, stack: contextlib.ExitStack) -> None:
@@ -158,7 +159,9 @@ class Volumes:
             files |= self._pod_files(source.get("downwardAPI") or {}, mode)
             if "serviceAccountToken" in source:
                 asked = source["serviceAccountToken"]
-                token = self._pod.token(self._cluster, asked.get("audience"), asked.get("expirationSeconds"))
+                token = self._pod.token(
+                    self._cluster, asked.get("audience"), asked.get("expirationSeconds") or TOKEN_LIFETIME_S
+                )
                 files[asked["path"]] = File(token, mode)
         return files
 
@@ -216,12 +219,12 @@ class Volumes:
         path.chmod(mode)
         return path
 
-    def _memory_directory(self, name: str, stack: contextlib.ExitStack) -> Path:
+    def _memory_directory(self, name: str, run_id: str, stack: contextlib.ExitStack) -> Path:
         """A directory on a tmpfs, mode 1777 as the kubelet's; on disk where this machine has no tmpfs."""
         if not os.access(_MEMORY, os.W_OK):
             path = self._disk_directory(name, 0o1777)
         else:
-            path = Path(tempfile.mkdtemp(prefix="lyftlearn-", dir=_MEMORY))
+            path = Path(tempfile.mkdtemp(prefix=f"lyftlearn-{run_id}-", dir=_MEMORY))
             stack.callback(shutil.rmtree, path, ignore_errors=True)
             path.chmod(0o1777)
         self._directories[name] = path

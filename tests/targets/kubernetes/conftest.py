@@ -119,6 +119,6 @@ def nothing_left(containers: Containers) -> Iterator[None]:
 def left_of(containers: Containers) -> tuple[int, int, frozenset[str]]:
     """What there is of this session on the engine and in memory."""
     label = {"label": f"{RUN_LABEL}={containers.run_id}"}
-    in_memory = frozenset(str(path) for path in Path("/dev/shm").glob("lyftlearn-*"))
+    in_memory = frozenset(str(path) for path in Path("/dev/shm").glob(f"lyftlearn-{containers.run_id}-*"))
     found = containers.client.containers.list(all=True, filters=label)
     return len(found), len(containers.client.volumes.list(filters=label)), in_memory
