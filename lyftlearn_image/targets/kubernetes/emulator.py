@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets import objects as s3_objects
 from lyftlearn_image.targets.kubernetes import fields
 from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.targets.kubernetes.compile import compile_job
 from lyftlearn_image.targets.kubernetes.dns import ClusterDns
 from lyftlearn_image.targets.kubernetes.environment import of_manifests
-from lyftlearn_image.targets.kubernetes.job import JobRun, JobStatus
+from lyftlearn_image.targets.kubernetes.job import JobRun, JobStatus, PodRecord
 from lyftlearn_image.targets.kubernetes.manifest import check_objects, check_size
 from lyftlearn_image.targets.kubernetes.pod import Node, PodRun
 from lyftlearn_image.targets.kubernetes.status import PodStatus, Terminated
@@ -168,8 +169,10 @@ def _see(watch: Watch, line: str, delete: Callable[[], None]) -> None:
         delete()
 
 
-def _deciding(job: JobStatus) -> Any:
+def _deciding(job: JobStatus) -> PodRecord:
     """The pod that decided a Job: the last one that failed, or of a complete Job the first."""
+    if not job.pods:
+        raise InvalidInputError("the Job made no pod", hint="Say how many completions it needs.")
     failed = [one for one in job.pods if one.status.phase != "Succeeded"]
     if failed and not job.is_complete:
         return failed[-1]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_BACKOFF_LIMIT = 6
 _UNLIMITED = 2147483647
 _LONGEST_BACKOFF_S = 360
+_SUCCESSES = ("CompletionsReached", "SuccessPolicy")
 _MESSAGES = {
     "CompletionsReached": "Reached expected number of succeeded pods",
     "BackoffLimitExceeded": "Job has reached the specified backoff limit",
@@ -56,7 +57,7 @@ class Tally:
 
 def conditions(reason: str, message: str = "") -> tuple[Condition, ...]:
     """The two conditions that a finished Job has."""
-    types = ("SuccessCriteriaMet", "Complete") if reason == "CompletionsReached" else ("FailureTarget", "Failed")
+    types = ("SuccessCriteriaMet", "Complete") if reason in _SUCCESSES else ("FailureTarget", "Failed")
     return tuple(Condition(one, reason, message or _MESSAGES[reason]) for one in types)
 
 
@@ -74,6 +75,9 @@ def verdict(spec: Mapping[str, Any], tally: Tally) -> tuple[Condition, ...]:
     fatal = next((one for one in tally.failures if one.action == "FailJob"), None)
     if fatal is not None:
         return conditions("PodFailurePolicy", fatal.message)
+    for position, rule in enumerate((spec.get("successPolicy") or {}).get("rules") or ()):
+        if _is_enough(rule, tally):
+            return conditions("SuccessPolicy", f"Matched rules at index {position}")
     if _is_past_backoff(spec, tally):
         return conditions("BackoffLimitExceeded")
     failed = failed_indexes(spec, tally)
@@ -108,6 +112,24 @@ def count_failures(tally: Tally, index: int | None = None) -> int:
 def backoff_s(first_s: float, failures: int) -> float:
     """How long a Job waits after its nth failure in a row: 10 s, 20 s, 40 s … 6 min."""
     return min(first_s * 2 ** (failures - 1), _LONGEST_BACKOFF_S) if failures else 0.0
+
+
+def indexes_of(text: str) -> set[int]:
+    """The indexes of a list such as `0,2-4`."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def _is_enough(rule: Mapping[str, Any], tally: Tally) -> bool:
+    """Whether a rule of the successPolicy holds: all of its indexes, or as many of them as it counts."""
+    succeeded = {one for one in tally.succeeded if one is not None}
+    asked = rule.get("succeededIndexes")
+    among = succeeded if asked is None else succeeded & indexes_of(str(asked))
+    needed = rule.get("succeededCount")
+    return len(among) >= (len(indexes_of(str(asked))) if needed is None else int(needed))
 
 
 def _is_past_backoff(spec: Mapping[str, Any], tally: Tally) -> bool:

@@ -1,6 +1,6 @@
 """Which fields of a manifest the emulator implements, which have no effect here and why, and which it refuses and why.
 
-The three tables are the single source: the walk below reads them, and so does the page about fidelity. The names of
+The tables are the single source: the walk below reads them, and so does the page about fidelity. The names of
 shapes are the API's own (kubernetes.io/docs/reference/kubernetes-api).
 """
 
@@ -22,11 +22,13 @@ IMPLEMENTED: Mapping[str, Mapping[str, str | tuple[object, ...]]] = {
     "JobSpec": {
         "template": "PodTemplateSpec", "completions": "", "parallelism": "", "completionMode": ("NonIndexed", "Indexed"),
         "backoffLimit": "", "backoffLimitPerIndex": "", "maxFailedIndexes": "", "activeDeadlineSeconds": "",
-        "podFailurePolicy": "PodFailurePolicy", "podReplacementPolicy": ("TerminatingOrFailed", "Failed"),
+        "podFailurePolicy": "PodFailurePolicy", "successPolicy": "SuccessPolicy", "podReplacementPolicy": ("TerminatingOrFailed", "Failed"),
         "suspend": (False,),
     },
     "PodTemplateSpec": {"metadata": "ObjectMeta", "spec": "PodSpec"},
     "PodFailurePolicy": {"rules": "PodFailurePolicyRule"},
+    "SuccessPolicy": {"rules": "SuccessPolicyRule"},
+    "SuccessPolicyRule": {"succeededIndexes": "", "succeededCount": ""},
     "PodFailurePolicyRule": {
         "action": ("FailJob", "FailIndex", "Ignore", "Count"), "onExitCodes": "OnExitCodes",
         "onPodConditions": "OnPodConditions",
@@ -53,8 +55,9 @@ IMPLEMENTED: Mapping[str, Mapping[str, str | tuple[object, ...]]] = {
     "PodDNSConfigOption": {"name": "", "value": ""},
     "PodSecurityContext": {
         "runAsUser": "", "runAsGroup": "", "runAsNonRoot": "", "fsGroup": "", "supplementalGroups": "",
-        "seccompProfile": "SeccompProfile",
+        "seccompProfile": "SeccompProfile", "sysctls": "Sysctl",
     },
+    "Sysctl": {"name": "", "value": ""},
     "SecurityContext": {
         "runAsUser": "", "runAsGroup": "", "runAsNonRoot": "", "seccompProfile": "SeccompProfile",
         "readOnlyRootFilesystem": "", "allowPrivilegeEscalation": "", "capabilities": "Capabilities", "privileged": (False,),
@@ -122,6 +125,26 @@ IMPLEMENTED: Mapping[str, Mapping[str, str | tuple[object, ...]]] = {
     "KeyToPath": {"key": "", "path": "", "mode": ""},
 }  # fmt: skip
 
+# Implemented fields that do less here than on a cluster, and what.
+PARTIAL: Mapping[str, str] = {
+    "ServiceSpec.clusterIP": "containers have its variables and find its name; nobody answers at the address",
+    "ServiceSpec.type": "no port of the node and no balancer is taken, whatever the type",
+    "ServiceSpec.publishNotReadyAddresses": "names are served where the emulator may listen on port 53, refused elsewhere",
+    "ServiceAccountTokenProjection.audience": "the claims are those of a real token; its signature is not one",
+    "ServiceAccountTokenProjection.expirationSeconds": "a token is not replaced before it expires",
+    "PodSpec.serviceAccountName": "its name is in the token; there are no rights behind it",
+    "ConfigMapVolumeSource.name": "a change is shown at once; a kubelet takes up to two minutes",
+    "SecretVolumeSource.secretName": "a change is shown at once; a kubelet takes up to two minutes",
+    "EmptyDirVolumeSource.sizeLimit": "on disk it is looked at every second",
+    "VolumeMount.subPath": "refused of a volume in memory, which the engine cannot mount in part",
+    "Container.ports": "they name ports for probes; every port can be reached",
+    "Container.stdin": "it stays open, and nobody writes to it",
+    "Probe.timeoutSeconds": "a command that takes too long is killed where the engine is on this machine",
+    "ResourceRequirements.requests": "the downward API shows them; nothing is scheduled or shared by them",
+    "ResourceRequirements.limits": "cpu, memory and ephemeral-storage; other resources are not looked at",
+    "JobSpec.podReplacementPolicy": "a pod is replaced when it has ended, with either",
+}
+
 # Fields with no effect on what a container sees here, and why.
 IGNORED: Mapping[str, str] = {
     "Job.status": "it is the cluster's to write",
@@ -153,7 +176,6 @@ IGNORED: Mapping[str, str] = {
 
 # Fields that the emulator knows and refuses, and why. What is in no table is refused too.
 REFUSED: Mapping[str, str] = {
-    "JobSpec.successPolicy": "not implemented yet",
     "JobSpec.managedBy": "the emulator's own controller runs the Job",
     "PodSpec.runtimeClassName": "the engine's runtime is the only one",
     "PodSpec.ephemeralContainers": "nobody debugs a pod here",
@@ -163,7 +185,6 @@ REFUSED: Mapping[str, str] = {
     "PodSpec.hostUsers": "user namespaces belong to the engine as a whole",
     "PodSpec.hostnameOverride": "not implemented yet",
     "PodSpec.overhead": "the engine's runtime has none",
-    "PodSecurityContext.sysctls": "not implemented yet",
     "PodSecurityContext.supplementalGroupsPolicy": "the engine merges the image's groups by rules of its own",
     "PodSecurityContext.seLinuxOptions": "the engine's host decides about SELinux",
     "PodSecurityContext.appArmorProfile": "the engine's host decides about AppArmor",
@@ -208,18 +229,21 @@ def _unknown(value: Any, shape: str, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, list | tuple):
         for position, item in enumerate(value):
             yield from _unknown(item, shape, f"{path}[{position}]")
-        return
-    if not isinstance(value, dict):
-        return
-    for key, inner in value.items():
-        at = f"{path}.{key}" if path else key
-        known = IMPLEMENTED[shape].get(key)
-        if f"{shape}.{key}" in IGNORED:
-            continue
-        if known is None:
-            yield at, REFUSED.get(f"{shape}.{key}", "")
-        elif isinstance(known, tuple):
-            if inner is not None and inner not in known:
-                yield f"{at} = {inner}", f"of {key}, only {', '.join(map(str, known))}"
-        elif known:
-            yield from _unknown(inner, known, at)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if f"{shape}.{key}" not in IGNORED:
+                yield from _field(shape, key, inner, f"{path}.{key}" if path else key)
+
+
+def _field(shape: str, key: str, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The same of one field and what is below it."""
+    known = IMPLEMENTED[shape].get(key)
+    if known is None:
+        yield path, REFUSED.get(f"{shape}.{key}", "")
+    elif (shape, key) == ("Container", "restartPolicy") and ".initContainers[" not in path:
+        yield path, "of a container that is no init container, not implemented yet"
+    elif isinstance(known, tuple):
+        if value is not None and value not in known:
+            yield f"{path} = {value}", f"of {key}, only {', '.join(map(str, known))}"
+    elif known:
+        yield from _unknown(value, known, path)

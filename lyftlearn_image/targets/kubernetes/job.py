@@ -79,6 +79,7 @@ class _Active:
     thread: threading.Thread | None = None
     status: PodStatus | None = None
     error: BaseException | None = None
+    is_done: bool = False
 
 
 @dataclass
@@ -167,8 +168,7 @@ class JobRun:
 
     def _take_finished(self) -> None:
         state = self._state
-        for one in [one for one in state.active if one.thread and not one.thread.is_alive()]:
-            one.thread.join() if one.thread else None
+        for one in [one for one in state.active if one.is_done]:
             state.active.remove(one)
             self._record(one)
             if one.status is None:
@@ -239,11 +239,9 @@ class JobRun:
         except BaseException as error:  # noqa: BLE001 - raised again by the controller
             one.error = error
         finally:
-            threading.Thread(target=self._notify_after, args=(threading.current_thread(),), daemon=True).start()
-
-    def _notify_after(self, thread: threading.Thread) -> None:
-        thread.join()
-        self._notify()
+            with self._changed:
+                one.is_done = True
+                self._changed.notify_all()
 
     def _notify(self) -> None:
         with self._changed:
@@ -261,11 +259,14 @@ def check_job(manifest: Mapping[str, Any]) -> None:
         )
     if spec.get("podFailurePolicy") and policy != "Never":
         raise InvalidInputError("spec.podFailurePolicy: only with restartPolicy Never")
-    if spec.get("completionMode") == "Indexed":
-        if spec.get("completions") is None:
-            raise InvalidInputError("spec.completions: an Indexed Job must say how many")
-    elif spec.get("backoffLimitPerIndex") is not None:
-        raise InvalidInputError("spec.backoffLimitPerIndex: only of an Indexed Job")
+    rules = (spec.get("successPolicy") or {}).get("rules") or ()
+    if any("succeededIndexes" not in rule and "succeededCount" not in rule for rule in rules):
+        raise InvalidInputError("spec.successPolicy.rules: each needs succeededIndexes or succeededCount")
+    if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
+        raise InvalidInputError("spec.completions: an Indexed Job must say how many")
+    for field_name in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
+        if spec.get(field_name) is not None and spec.get("completionMode") != "Indexed":
+            raise InvalidInputError(f"spec.{field_name}: only of an Indexed Job")
 
 
 def pod_of(job: Mapping[str, Any], uid: str, index: int | None, number: int) -> dict[str, Any]:

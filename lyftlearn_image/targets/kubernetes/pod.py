@@ -22,7 +22,7 @@ from lyftlearn_image.targets.kubernetes.container import (
 from lyftlearn_image.targets.kubernetes.eviction import EVICTION_GRACE_S, Usage, watching
 from lyftlearn_image.targets.kubernetes.life import Life, Plan
 from lyftlearn_image.targets.kubernetes.sandbox import sandbox
-from lyftlearn_image.targets.kubernetes.services import cluster_names, published_names
+from lyftlearn_image.targets.kubernetes.services import cluster_ip, cluster_names, published_names
 from lyftlearn_image.targets.kubernetes.status import ContainerStatus, Event, PodStatus, cut_messages, phase_of
 from lyftlearn_image.targets.kubernetes.volumes import Volumes
 
@@ -96,6 +96,7 @@ class PodRun:
                     network=self._node.network.name,
                     ip=self.pod.ip,
                     hostname=shown_hostname(self.pod, self._node.cluster),
+                    sysctls=_sysctls(self.pod),
                     volumes=in_memory,
                 )
             )
@@ -253,9 +254,9 @@ class PodRun:
                 raise life.error
 
     def _names(self, stack: contextlib.ExitStack) -> Cluster:
-        """The cluster with the DNS that the pod uses: the emulator's where there are Services to be found."""
+        """The cluster with the DNS that the pod uses: the emulator's where a headless Service has pods to be found."""
         cluster, services = self._node.cluster, self._objects.services
-        if not services or cluster.dns_ip != ENGINE_DNS:
+        if all(cluster_ip(one) for one in services) or cluster.dns_ip != ENGINE_DNS:
             return cluster
         stack.enter_context(self._node.dns.serving())
         for name, ip in cluster_names(self.pod.namespace(cluster), cluster, services):
@@ -283,6 +284,11 @@ class PodRun:
             self._changed.notify_all()
         if self._on_change:
             self._on_change()
+
+
+def _sysctls(pod: Pod) -> dict[str, str]:
+    asked = (pod.spec.get("securityContext") or {}).get("sysctls") or ()
+    return {str(one["name"]): str(one["value"]) for one in asked}
 
 
 def _is_sidecar(life: Life) -> bool:

@@ -19,7 +19,7 @@ from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.targets.containers import ContainerSpec, Mount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import docker
 
@@ -58,6 +58,8 @@ _ARM64 = struct.pack(
 _IGNORE = struct.pack("<4Q", 1, 0, 0, 0)  # struct sigaction: SIG_IGN
 _MACHINES = {"x86_64": (62, _AMD64), "amd64": (62, _AMD64), "aarch64": (183, _ARM64), "arm64": (183, _ARM64)}
 _ADDRESS = 0x400000
+# What the runtime sets in every pod (recorded in pods, case 01).
+_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 _HEADERS_BYTES = 64 + 56
 
 
@@ -98,6 +100,7 @@ def sandbox(  # noqa: PLR0913 - what a sandbox is made from
     network: str,
     ip: str,
     hostname: str,
+    sysctls: Mapping[str, str],
     volumes: tuple[str, ...],
 ) -> Iterator[RunningContainer]:
     """The running sandbox. It has the pod's volumes in memory mounted, so that they outlive every other container."""
@@ -109,8 +112,7 @@ def sandbox(  # noqa: PLR0913 - what a sandbox is made from
         hostname=hostname,
         ipc_mode="shareable",
         mounts=tuple(Mount(f"/volumes/{position}", volume=volume) for position, volume in enumerate(volumes)),
-        # Recorded in pods, case 01.
-        sysctls={"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"},
+        sysctls={**_SYSCTLS, **sysctls},
     )
     with containers.start(spec, stdout=Path(os.devnull), stderr=Path(os.devnull)) as running:
         yield running

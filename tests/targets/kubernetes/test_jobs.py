@@ -94,8 +94,9 @@ def test_a_name_appears_when_its_pod_is_ready(
         INDEX + "import socket, time\n"
         "def find(name):\n try: return socket.gethostbyname(name)\n except OSError: return None\n"
         "peer = f'demo-{1 - index}.peers'; before = find(peer); open('/dev/shm/ready', 'w')\n"
-        "while not find(peer): time.sleep(.1)\n"
-        "print(before is None or index, find('other'), len(socket.getaddrinfo('peers', 1, type=socket.SOCK_STREAM)))\n"
+        "count = lambda: len(socket.getaddrinfo('peers', 1, type=socket.SOCK_STREAM))\n"
+        "while not find(peer) or count() < 2: time.sleep(.1)\n"
+        "print(before is None or index, find('other'), count())\n"
         "time.sleep(3)"
     )
     probe = {"exec": {"command": ["test", "-e", "/dev/shm/ready"]}, "periodSeconds": 1, "initialDelaySeconds": 2}
@@ -160,6 +161,17 @@ def test_a_job_fails_when_its_limits_are_passed() -> None:
     given_up = Tally(failures=(Failure(3, "FailIndex"),))
     assert failed_indexes({"backoffLimitPerIndex": 5}, given_up) == (3,)
     assert verdict({"completions": 9, "maxFailedIndexes": 0}, given_up)[1].reason == "MaxFailedIndexesExceeded"
+
+
+def test_some_indexes_may_be_enough() -> None:
+    """A successPolicy counts indexes, or names them, or both; the rest is not waited for."""
+    spec = {"completions": 5, "successPolicy": {"rules": [{"succeededIndexes": "0,2-3"}, {"succeededCount": 4}]}}
+    assert verdict(spec, Tally(succeeded=(0, 2, 4))) == ()
+    assert [one.type for one in verdict(spec, Tally(succeeded=(3, 2, 0)))] == ["SuccessCriteriaMet", "Complete"]
+    assert verdict(spec, Tally(succeeded=(0, 1, 2, 4)))[0].message == "Matched rules at index 1"
+    leader = {"completions": 5, "successPolicy": {"rules": [{"succeededIndexes": "1-4", "succeededCount": 1}]}}
+    assert verdict(leader, Tally(succeeded=(0,))) == ()
+    assert verdict(leader, Tally(succeeded=(4,)))[0].reason == "SuccessPolicy"
 
 
 def test_a_job_waits_longer_after_each_failure() -> None:

@@ -234,6 +234,16 @@ def test_a_sub_path_may_name_a_variable(emulator: KubernetesEmulator, container_
     assert said(tmp_path) == ["['demo'] ['file']"]
 
 
+def test_a_pod_may_set_what_the_kernel_keeps_for_its_network(
+    emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path
+) -> None:
+    """Its sysctls, in each of its containers."""
+    main = container_of("print(open('/proc/sys/net/ipv4/ip_local_port_range').read().split())")
+    security = {"sysctls": [{"name": "net.ipv4.ip_local_port_range", "value": "2000 3000"}]}
+    emulator.run_pod([], pod_of(main, securityContext=security), tmp_path)
+    assert said(tmp_path) == ["['2000', '3000']"]
+
+
 def test_pods_are_stopped_while_they_initialize(  # noqa: PLR0913, PLR0917 - fixtures
     emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path, during: During, until: Until
 ) -> None:

@@ -123,6 +123,7 @@ def test_every_field_is_in_one_table_alone() -> None:
     assert not known & set(fields.IGNORED)
     assert not known & set(fields.REFUSED)
     assert not set(fields.IGNORED) & set(fields.REFUSED)
+    assert set(fields.PARTIAL) <= known
     assert all({**fields.IGNORED, **fields.REFUSED}.values())
     assert {name.partition(".")[0] for name in (*fields.IGNORED, *fields.REFUSED)} <= set(fields.IMPLEMENTED)
     named = {value for inside in fields.IMPLEMENTED.values() for value in inside.values() if isinstance(value, str) and value}
@@ -187,7 +188,12 @@ def test_the_dns_answers_for_the_cluster_alone() -> None:
     ("path", "value", "named"),
     [
         (("spec", "suspend"), True, "spec.suspend = True"),
-        (("spec", "successPolicy"), {}, "spec.successPolicy"),
+        (("spec", "managedBy"), "other", "spec.managedBy"),
+        (
+            ("spec", "template", "spec", "containers", 0, "restartPolicy"),
+            "Always",
+            "spec.template.spec.containers[0].restartPolicy",
+        ),
         (("spec", "template", "spec", "hostNetwork"), True, "spec.template.spec.hostNetwork"),
         (("spec", "template", "spec", "volumes", 0, "hostPath"), {"path": "/"}, "spec.template.spec.volumes[0].hostPath"),
         (
