@@ -22,8 +22,8 @@ IMPLEMENTED: Mapping[str, Mapping[str, str | tuple[object, ...]]] = {
     "JobSpec": {
         "template": "PodTemplateSpec", "completions": "", "parallelism": "", "completionMode": ("NonIndexed", "Indexed"),
         "backoffLimit": "", "backoffLimitPerIndex": "", "maxFailedIndexes": "", "activeDeadlineSeconds": "",
-        "podFailurePolicy": "PodFailurePolicy", "successPolicy": "SuccessPolicy", "podReplacementPolicy": ("TerminatingOrFailed", "Failed"),
-        "suspend": (False,),
+        "podFailurePolicy": "PodFailurePolicy", "successPolicy": "SuccessPolicy",
+        "podReplacementPolicy": ("TerminatingOrFailed", "Failed"), "suspend": (False,),
     },
     "PodTemplateSpec": {"metadata": "ObjectMeta", "spec": "PodSpec"},
     "PodFailurePolicy": {"rules": "PodFailurePolicyRule"},

@@ -121,12 +121,14 @@ class JobRun:
         """Runs pods until the Job is decided; none of them is left, whatever happens."""
         limit = self._spec.get("activeDeadlineSeconds")
         deadline = None if limit is None else time.monotonic() + float(limit)
+        grace_s: float | None = 0.0  # nobody waits for the end of what is given up
         try:
             decided = self._control(deadline)
+            grace_s = None
         finally:
             for one in self._state.active:
-                one.run.delete()
-            for one in list(self._state.active):
+                one.run.delete(grace_s=grace_s)
+            for one in self._state.active:
                 if one.thread:
                     one.thread.join()
         # What was stopped is not counted any more, but was there.

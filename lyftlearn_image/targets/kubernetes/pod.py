@@ -105,10 +105,15 @@ class PodRun:
             self._publish()
             self._plan(holder.id)
             self.prepared = time.monotonic()
-            with watching(self.pod.spec, self._measure, self._evict):
-                if self._initialize():
-                    self._run_containers()
-                self._terminate()
+            try:
+                with watching(self.pod.spec, self._measure, self._evict):
+                    if self._initialize():
+                        self._run_containers()
+                    self._terminate()
+            except BaseException:
+                # Nobody waits for the end of what is given up.
+                self.delete(grace_s=0.0)
+                raise
             self._raise_errors()
             return self.status()
 

@@ -79,6 +79,29 @@ def test_a_job_is_stopped_as_a_user_stops_it(
     assert (run.status, run.exit_code) == (Status.STOPPED, 137)
 
 
+@pytest.mark.parametrize(
+    ("program", "limit", "exit_code", "reason"),
+    [
+        ("open('/dev/termination-log', 'w').write('why it failed'); raise SystemExit(3)", 60, 3, "why it failed"),
+        ("import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(0)); time.sleep(300)", 2, 0, "DeadlineExceeded"),
+    ],
+)
+def test_the_reason_of_a_failed_job_is_told(  # noqa: PLR0913, PLR0917 - fixtures
+    emulator: KubernetesEmulator,
+    container_of: Make,
+    job_of: Make,
+    tmp_path: Path,
+    program: str,
+    limit: int,
+    exit_code: int,
+    reason: str,
+) -> None:
+    """The termination message of the pod that decided it, or the deadline, which fails a Job whatever it ends with."""
+    job = job_of(container_of(program), backoffLimit=0, activeDeadlineSeconds=limit)
+    run = emulator.run(Compiled("kubernetes", "Job", (job,)), workspace=tmp_path)
+    assert (run.status, run.exit_code, run.reason) == (Status.FAILED, exit_code, reason)
+
+
 def test_a_name_appears_when_its_pod_is_ready(
     emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
 ) -> None:
