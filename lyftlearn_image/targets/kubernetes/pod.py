@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.kubernetes.cluster import ENGINE_DNS
 from lyftlearn_image.targets.kubernetes.container import (
     Surroundings,
     container_spec,
@@ -19,10 +18,10 @@ from lyftlearn_image.targets.kubernetes.container import (
     wants_token,
     write_system_files,
 )
+from lyftlearn_image.targets.kubernetes.discovery import Discovery
 from lyftlearn_image.targets.kubernetes.eviction import EVICTION_GRACE_S, Usage, watching
 from lyftlearn_image.targets.kubernetes.life import Life, Plan
 from lyftlearn_image.targets.kubernetes.sandbox import sandbox
-from lyftlearn_image.targets.kubernetes.services import cluster_ip, cluster_names, published_names
 from lyftlearn_image.targets.kubernetes.status import ContainerStatus, Event, PodStatus, cut_messages, phase_of
 from lyftlearn_image.targets.kubernetes.volumes import Volumes
 
@@ -49,6 +48,15 @@ class Node:
     dns: ClusterDns
 
 
+@dataclass(frozen=True)
+class Deletion:
+    """Why a pod is ended before its own end (`DeadlineExceeded`, `Evicted`, or no reason), and with which grace."""
+
+    reason: str = ""
+    message: str = ""
+    grace_s: float | None = None
+
+
 class PodRun:
     """One pod on the node. `run` gives its last status; the other methods may be called from other threads meanwhile."""
 
@@ -69,14 +77,13 @@ class PodRun:
         self._workspace = workspace
         self._on_line = on_line
         self._on_change = on_change
+        self._discovery = Discovery(pod, node.cluster, objects, node.dns)
         self._volumes = Volumes(workspace, pod, node.cluster, objects)
         self._lives: list[Life] = []
         self._init: list[Life] = []
         self._events: list[Event] = []
-        self._published: tuple[str, ...] = ()
-        self._is_over = False
         self._changed = threading.Condition()
-        self._deleted: tuple[str, str, float | None] | None = None
+        self._deleted: Deletion | None = None
         deadline = pod.spec.get("activeDeadlineSeconds")
         self._deadline = None if deadline is None else time.monotonic() + float(deadline)
 
@@ -87,7 +94,7 @@ class PodRun:
         """
         with contextlib.ExitStack() as stack:
             self._workspace.mkdir(parents=True, exist_ok=True)
-            write_system_files(self.pod, self._names(stack), self._workspace)
+            write_system_files(self.pod, self._discovery.serve(stack), self._workspace)
             in_memory = stack.enter_context(self._volumes.laid_out(self._node.containers, with_token=wants_token(self.pod)))
             holder = stack.enter_context(
                 sandbox(
@@ -100,9 +107,9 @@ class PodRun:
                     volumes=in_memory,
                 )
             )
-            stack.callback(self._withdraw)
+            stack.callback(self._discovery.withdraw)
             stack.callback(self._terminate)
-            self._publish()
+            self._discovery.publish(is_ready=False)
             self._plan(holder.id)
             self.prepared = time.monotonic()
             try:
@@ -123,13 +130,13 @@ class PodRun:
         if init:
             mains = tuple(replace(one, waiting="PodInitializing") if one.waiting else one for one in mains)
         everyone = len(self.pod.spec["containers"]) + len(self.pod.spec.get("initContainers") or ())
-        reason, message, _ = self._deleted or ("", "", None)
+        deleted = self._deleted or Deletion()
         return PodStatus(
-            phase="Failed" if reason in ("DeadlineExceeded", "Evicted") else self._phase(init, mains),
+            phase="Failed" if deleted.reason else self._phase(init, mains),
             init_containers=cut_messages(init, everyone),
             containers=cut_messages(mains, everyone),
-            reason=reason,
-            message=message,
+            reason=deleted.reason,
+            message=deleted.message,
             events=tuple(self._events),
         )
 
@@ -137,7 +144,7 @@ class PodRun:
         """Asks for the pod's termination, with its own grace unless another is given. Returns at once."""
         with self._changed:
             if self._deleted is None:
-                self._deleted = (reason, message, grace_s)
+                self._deleted = Deletion(reason, message, grace_s)
             self._changed.notify_all()
 
     def update(self, objects: Objects) -> None:
@@ -224,7 +231,8 @@ class PodRun:
 
     def _terminate(self) -> None:
         """Containers at once, then sidecars from the last to the first, all within the same grace."""
-        grace = self._deleted[2] if self._deleted and self._deleted[2] is not None else self._grace_s()
+        asked = self._deleted.grace_s if self._deleted else None
+        grace = self._grace_s() if asked is None else asked
         order = [*self._lives, *reversed([life for life in self._init if not life.over.is_set()])]
         threads = []
         for position, life in enumerate(order):
@@ -258,33 +266,8 @@ class PodRun:
             if life.error is not None:
                 raise life.error
 
-    def _names(self, stack: contextlib.ExitStack) -> Cluster:
-        """The cluster with the DNS that the pod uses: the emulator's where a headless Service has pods to be found."""
-        cluster, services = self._node.cluster, self._objects.services
-        if all(cluster_ip(one) for one in services) or cluster.dns_ip != ENGINE_DNS:
-            return cluster
-        stack.enter_context(self._node.dns.serving())
-        for name, ip in cluster_names(self.pod.namespace(cluster), cluster, services):
-            stack.enter_context(self._node.dns.known_as((name,), ip))
-        return replace(cluster, dns_ip=self._node.dns.address)
-
-    def _publish(self) -> None:
-        """Lets other pods find this one at the names that it has now."""
-        names = published_names(self.pod, self._node.cluster, self._objects.services, is_ready=self.is_ready)
-        with self._changed:
-            before, self._published = self._published, names
-        self._node.dns.publish(tuple(name for name in names if name not in before), self.pod.ip)
-        self._node.dns.withdraw(tuple(name for name in before if name not in names), self.pod.ip)
-
-    def _withdraw(self) -> None:
-        with self._changed:
-            self._is_over = True
-            before, self._published = self._published, ()
-        self._node.dns.withdraw(before, self.pod.ip)
-
     def _notify(self) -> None:
-        if self._objects.services and not self._is_over:
-            self._publish()
+        self._discovery.publish(is_ready=self.is_ready)
         with self._changed:
             self._changed.notify_all()
         if self._on_change:

@@ -155,6 +155,43 @@ def test_a_readiness_probe_comes_from_outside(  # noqa: PLR0913, PLR0917 - fixtu
         run.delete()
 
 
+def test_liveness_waits_for_the_startup_probe(
+    emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path
+) -> None:
+    """What starts slowly is not killed for it."""
+    probe = {"exec": {"command": ["test", "-e", "/dev/shm/up"]}, "periodSeconds": 1}
+    main = container_of(
+        "import time; time.sleep(2); open('/dev/shm/up', 'w'); time.sleep(2)",
+        startupProbe={**probe, "failureThreshold": 60},
+        livenessProbe={**probe, "failureThreshold": 1},
+    )
+    end, _ = emulator.run_pod([], pod_of(main), tmp_path)
+    assert end.status.phase == "Succeeded"
+    assert any(event.message.startswith("Startup probe failed") for event in end.status.events)
+
+
+def test_a_hook_may_be_a_request(  # noqa: PLR0913, PLR0917 - fixtures
+    emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path, during: During, until: Until
+) -> None:
+    """A server hears that it will be stopped, with the headers that the hook has, before the signal comes."""
+    program = (
+        "import http.server as h, signal, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('TERM'), sys.exit(0)))\n"
+        "class Handler(h.SimpleHTTPRequestHandler):\n"
+        " def do_GET(self): print(self.path, self.headers['X-Why']); self.send_response(204); self.end_headers()\n"
+        "server = h.HTTPServer(('', 8080), Handler); print('up'); server.serve_forever()"
+    )
+    request = {"port": "web", "path": "/bye", "httpHeaders": [{"name": "X-Why", "value": "stop"}]}
+    main = container_of(program, ports=[{"name": "web", "containerPort": 8080}], lifecycle={"preStop": {"httpGet": request}})
+    lines: list[str] = []
+    run = emulator.pod([], pod_of(main, terminationGracePeriodSeconds=20), tmp_path, lines.append)
+    with during(run) as ended:
+        until(lambda: lines)
+        run.delete()
+    assert said(tmp_path) == ["up", "/bye stop", "TERM"]
+    assert ended[0].phase == "Succeeded"
+
+
 def test_a_hook_that_fails_after_the_start_ends_the_container(
     emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path
 ) -> None:

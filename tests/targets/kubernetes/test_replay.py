@@ -73,6 +73,7 @@ UNLIKE_LOGS = {
     "fallback-long-lines": "the recording shortened it in the middle; its end is in the termination message",
 }
 KNOWN: dict[str, tuple[str, ...]] = {}
+HOOK_EVENTS = {"FailedPreStopHook", "FailedPostStartHook"}
 # What the runtime hides of the kernel: containerd's list of it and the engine's differ.
 MASKED = ("/proc", "/sys")
 COMPARED = (
@@ -248,7 +249,8 @@ def plain(probe: dict[str, Any]) -> dict[str, Any]:
     """The compared fields, without what no two pods share.
 
     Left out, and why: sizes of directories (the disk's own), timestamps in the names of projected directories, the pod's
-    address, `service-ca.crt` (that cluster's fork), what a token or a certificate holds but for its claims.
+    address and UID, `service-ca.crt` (that cluster's fork), what a certificate holds and a token but for its claims;
+    limits of processes, paths of cgroups, shares of the CPU and the score of the OOM killer (the node's own).
     """
     kept: dict[str, Any] = {key: probe[key] for key in COMPARED if key in probe}
     kept["status"] = {key: probe["proc_status"][key] for key in STATUS}
@@ -310,8 +312,10 @@ def stamped(path: str) -> str:
 
 def check_end(case: Path, name: str, status: PodStatus) -> None:
     """Phase of the pod; exit code, reason and message of every recorded container's end, and its restarts."""
-    pods = json.loads((case / "status.json").read_text())["pods"]
-    (there,) = [one["status"] for one in pods if one["metadata"]["name"] == name]
+    recorded_case = json.loads((case / "status.json").read_text())
+    (there,) = [one["status"] for one in recorded_case["pods"] if one["metadata"]["name"] == name]
+    told = {one["reason"] for one in recorded_case["events"] if one["object"] == f"Pod/{name}"}
+    assert {event.reason for event in status.events} & HOOK_EVENTS == told & HOOK_EVENTS
     if there["phase"] != "Pending":
         assert status.phase == there["phase"]
     for recorded_status in (*there.get("initContainerStatuses", ()), *there["containerStatuses"]):
