@@ -24,6 +24,8 @@ class Discovery:
         self._pod = pod
         self._cluster = cluster
         self._services = objects.services
+        # The pods of one run have the same objects.
+        self._scope = id(objects)
         self._dns = dns
         self._lock = threading.Lock()
         self._published: tuple[str, ...] = ()
@@ -34,8 +36,10 @@ class Discovery:
         if all(cluster_ip(one) for one in self._services) or self._cluster.dns_ip != ENGINE_DNS:
             return self._cluster
         stack.enter_context(self._dns.serving())
+        stack.enter_context(self._dns.client(self._pod.ip, self._scope))
         for name, ip in cluster_names(self._pod.namespace(self._cluster), self._cluster, self._services):
-            stack.enter_context(self._dns.known_as((name,), ip))
+            self._dns.publish(self._scope, (name,), ip)
+            stack.callback(self._dns.withdraw, self._scope, (name,), ip)
         return replace(self._cluster, dns_ip=self._dns.address)
 
     def publish(self, *, is_ready: bool) -> None:
@@ -51,6 +55,6 @@ class Discovery:
         with self._lock:
             if self._is_withdrawn:
                 return
-            self._dns.publish(tuple(name for name in names if name not in self._published), self._pod.ip)
-            self._dns.withdraw(tuple(name for name in self._published if name not in names), self._pod.ip)
+            self._dns.publish(self._scope, tuple(name for name in names if name not in self._published), self._pod.ip)
+            self._dns.withdraw(self._scope, tuple(name for name in self._published if name not in names), self._pod.ip)
             self._published = names

@@ -41,7 +41,8 @@ class ClusterDns:
     def __init__(self, address: str, domain: str) -> None:
         self.address = address
         self._domain = domain
-        self._records: dict[str, list[str]] = {}
+        self._records: dict[tuple[int, str], list[str]] = {}
+        self._scopes: dict[str, int] = {}
         self._lock = threading.Lock()
         self._users = 0
         self._server: socketserver.UDPServer | None = None
@@ -64,38 +65,39 @@ class ClusterDns:
                     self._server = None
 
     @contextlib.contextmanager
-    def known_as(self, names: tuple[str, ...], ip: str) -> Iterator[None]:
-        """Gives an address to some names, and takes it away at the end."""
-        self.publish(names, ip)
+    def client(self, ip: str, scope: int) -> Iterator[None]:
+        """Lets an address see the names of a scope: each run has a namespace of its own, whatever its name."""
+        with self._lock:
+            self._scopes[ip] = scope
         try:
             yield
         finally:
-            self.withdraw(names, ip)
+            with self._lock:
+                self._scopes.pop(ip, None)
 
-    def publish(self, names: tuple[str, ...], ip: str) -> None:
+    def publish(self, scope: int, names: tuple[str, ...], ip: str) -> None:
         """Gives an address to some names."""
         with self._lock:
             for name in names:
-                self._records.setdefault(name.lower(), []).append(ip)
+                self._records.setdefault((scope, name.lower()), []).append(ip)
 
-    def withdraw(self, names: tuple[str, ...], ip: str) -> None:
+    def withdraw(self, scope: int, names: tuple[str, ...], ip: str) -> None:
         """Takes an address away from some names."""
         with self._lock:
             for name in names:
                 with contextlib.suppress(KeyError, ValueError):
-                    self._records[name.lower()].remove(ip)
+                    self._records[scope, name.lower()].remove(ip)
 
-    def answer(self, query: bytes) -> bytes:
+    def answer(self, query: bytes, client: str) -> bytes:
         """The answer to one query, as bytes of the wire (RFC 1035)."""
         question = question_of(query)
         with self._lock:
-            addresses = list(dict.fromkeys(self._records.get(question.name) or ()))
+            key = (self._scopes.get(client, 0), question.name)
+            addresses = list(dict.fromkeys(self._records.get(key) or ()))
         if addresses:
             return _answer(query, question, addresses if question.kind == _TYPE_A else [])
-        if question.name == self._domain or question.name.endswith(f".{self._domain}"):
-            return _answer(query, question, [], code=_NXDOMAIN)
-        if "." not in question.name:
-            # A cluster's DNS asks its upstream, which knows no single words either.
+        # A name of the cluster that nobody has; and an upstream knows no single words either.
+        if f".{question.name}".endswith(f".{self._domain}") or "." not in question.name:
             return _answer(query, question, [], code=_NXDOMAIN)
         return _pass_on(query) or _answer(query, question, [], code=_SERVFAIL)
 
@@ -114,7 +116,8 @@ class _Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         query, sender = cast("tuple[bytes, socket.socket]", self.request)
         with contextlib.suppress(OSError, ValueError, IndexError, struct.error):
-            sender.sendto(cast("_Server", self.server).dns.answer(query), self.client_address)
+            answer = cast("_Server", self.server).dns.answer(query, self.client_address[0])
+            sender.sendto(answer, self.client_address)
 
 
 class _Server(socketserver.ThreadingUDPServer):
