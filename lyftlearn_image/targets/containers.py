@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import itertools
+import os
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lyftlearn_image.errors import RunError, UnavailableError
 
@@ -25,7 +27,7 @@ RUN_LABEL = "dev.lyftlearn.run"
 
 @dataclass(frozen=True)
 class Mount:
-    """A bind mount of a host path, or a tmpfs (`source` None) with `size_bytes`, octal `mode` and group."""
+    """A bind mount of a host path, a named `volume`, or else a tmpfs with `size_bytes`, octal `mode` and group."""
 
     target: str
     source: Path | None = None
@@ -33,6 +35,7 @@ class Mount:
     size_bytes: int | None = None
     mode: int = 0o1777
     gid: int | None = None
+    volume: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,12 @@ class ContainerSpec:
     cpus: float | None = None
     shm_size_bytes: int | None = None
     tty: bool = False
+    stdin_open: bool = False
+    stop_signal: str | None = None
+    # `container:<id>` shares another container's namespace; `shareable` lets others share this one's ipc.
+    network_mode: str | None = None
+    ipc_mode: str | None = None
+    pid_mode: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -74,6 +83,14 @@ class ContainerExit:
     error: str
     started_at: float
     finished_at: float
+
+
+@dataclass(frozen=True)
+class ExecEnd:
+    """How a command in a running container ended: None as the exit code when its time was up before."""
+
+    exit_code: int | None
+    output: bytes
 
 
 class RunningContainer:
@@ -119,6 +136,40 @@ class RunningContainer:
         with _engine_errors("signalling a container"):
             self._container.kill(name)
 
+    def written_bytes(self) -> int:
+        """How much the container has written over its image; 0 when it is gone."""
+        api: Any = cast("Any", self._container.client).api
+        with _engine_errors("measuring a container"):
+            found = api.containers(all=True, size=True, filters={"id": self.id})
+        return int(found[0].get("SizeRw") or 0) if found else 0
+
+    def execute(self, command: tuple[str, ...], timeout_s: float) -> ExecEnd:
+        """Runs a command in the container, as its user and in its working directory; killed when its time is up.
+
+        RunError when the command cannot be started, or the container has ended.
+        """
+        api: Any = cast("Any", self._container.client).api
+        output: list[bytes] = []
+        failed: list[Exception] = []
+
+        def start() -> None:
+            try:
+                output.append(api.exec_start(created["Id"]))
+            except Exception as error:  # noqa: BLE001 - told by the caller's thread
+                failed.append(error)
+
+        with _engine_errors("running a command in a container"):
+            created = api.exec_create(self._container.id, list(command))
+            thread = threading.Thread(target=start, daemon=True)
+            thread.start()
+            thread.join(timeout_s)
+            if thread.is_alive():
+                _kill_process(int(api.exec_inspect(created["Id"]).get("Pid") or 0))
+                return ExecEnd(None, b"")
+            if failed:
+                raise failed[0]
+            return ExecEnd(int(api.exec_inspect(created["Id"])["ExitCode"]), b"".join(output))
+
 
 @dataclass
 class Network:
@@ -161,19 +212,51 @@ class Containers:
                 created.remove()
 
     @contextlib.contextmanager
+    def tmpfs_volume(self, name: str, *, size_bytes: int | None, mode: int, gid: int | None) -> Iterator[str]:
+        """A named volume in memory, which lives as long as a container has it mounted; removed at the end."""
+        options = ",".join(
+            text
+            for text in (
+                f"mode={mode:o}",
+                "" if size_bytes is None else f"size={size_bytes}",
+                "" if gid is None else f"gid={gid}",
+            )
+            if text
+        )
+        with _engine_errors("making a volume"):
+            volume = self._client.volumes.create(
+                name=name,
+                driver="local",
+                driver_opts={"type": "tmpfs", "device": "tmpfs", "o": options},
+                labels={RUN_LABEL: self.run_id},
+            )
+        try:
+            yield str(volume.name)
+        finally:
+            with contextlib.suppress(Exception):
+                volume.remove(force=True)
+
+    @contextlib.contextmanager
     def start(
-        self, spec: ContainerSpec, *, stdout: Path, stderr: Path, on_line: Callable[[str], None] | None = None
+        self,
+        spec: ContainerSpec,
+        *,
+        stdout: Path,
+        stderr: Path,
+        on_line: Callable[[str], None] | None = None,
+        on_chunk: Callable[[str, bytes], None] | None = None,
     ) -> Iterator[RunningContainer]:
         """Starts a container, with its exact output going to two files; removes it at the end, running or not.
 
-        `on_line` gets each complete line of stdout. With `tty` all output is on stdout, as the engine has it.
+        `on_line` gets each complete line of stdout, `on_chunk` every piece of output with its stream's name in the order
+        of arrival. With `tty` all output is on stdout, as the engine has it.
         """
         with _engine_errors(f"creating a container of {spec.image}"):
             container = self._client.containers.create(**_create_arguments(spec, self.run_id))
         try:
             with _engine_errors(f"starting a container of {spec.image}"):
                 stream = _attach(container, demux=not spec.tty)
-                reader = threading.Thread(target=_copy, args=(stream, stdout, stderr, on_line), daemon=True)
+                reader = threading.Thread(target=_copy, args=(stream, stdout, stderr, on_line, on_chunk), daemon=True)
                 reader.start()
                 started_at = time.time()
                 container.start()
@@ -186,6 +269,19 @@ class Containers:
         """What an image's USER says, "" where it says nothing. RunError when the engine has no such image."""
         with _engine_errors(f"looking for the image {image}"):
             return str(self._client.images.get(image).attrs["Config"].get("User") or "")
+
+    def image_file(self, image: str, path: str) -> bytes | None:
+        """A tar archive of one file of an image, read from a container that is never started; None where it has none."""
+        import docker.errors  # noqa: PLC0415 - see connect()
+
+        with _engine_errors(f"reading {path} of {image}"):
+            container = self._client.containers.create(image, entrypoint=["true"], labels={RUN_LABEL: self.run_id})
+            try:
+                return b"".join(container.get_archive(path)[0])
+            except docker.errors.NotFound:
+                return None
+            finally:
+                container.remove()
 
     def _remove_containers(self) -> None:
         for container in self._client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self.run_id}"}):
@@ -212,6 +308,8 @@ def connect() -> docker.DockerClient:
 def _engine_mount(mount: Mount) -> Any:
     from docker.types import Mount as EngineMount  # noqa: PLC0415 - see connect()
 
+    if mount.volume is not None:
+        return EngineMount(mount.target, mount.volume, type="volume", read_only=mount.read_only, no_copy=True)
     return EngineMount(mount.target, str(mount.source), type="bind", read_only=mount.read_only)
 
 
@@ -228,6 +326,7 @@ def _tmpfs_options(mount: Mount) -> str:
 def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
     from docker.types import EndpointConfig  # noqa: PLC0415 - see connect()
 
+    in_memory = [mount for mount in spec.mounts if mount.source is None and mount.volume is None]
     arguments: dict[str, Any] = {
         "image": spec.image,
         "name": spec.name,
@@ -236,8 +335,8 @@ def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
         "user": spec.user,
         "group_add": list(spec.groups),
         "working_dir": spec.working_dir,
-        "mounts": [_engine_mount(mount) for mount in spec.mounts if mount.source is not None],
-        "tmpfs": {mount.target: _tmpfs_options(mount) for mount in spec.mounts if mount.source is None} or None,
+        "mounts": [_engine_mount(mount) for mount in spec.mounts if mount not in in_memory],
+        "tmpfs": {mount.target: _tmpfs_options(mount) for mount in in_memory} or None,
         "hostname": spec.hostname,
         "extra_hosts": dict(spec.extra_hosts) or None,
         "read_only": spec.read_only,
@@ -251,6 +350,11 @@ def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
         "nano_cpus": None if spec.cpus is None else int(spec.cpus * 1e9),
         "shm_size": spec.shm_size_bytes,
         "tty": spec.tty,
+        "stdin_open": spec.stdin_open,
+        "stop_signal": spec.stop_signal,
+        "network_mode": spec.network_mode,
+        "ipc_mode": spec.ipc_mode,
+        "pid_mode": spec.pid_mode,
         "detach": True,
         "labels": {**spec.labels, RUN_LABEL: run_id},
     }
@@ -271,7 +375,13 @@ def _attach(container: Container, *, demux: bool) -> Any:
     return container.attach(stdout=True, stderr=True, stream=True, logs=False)
 
 
-def _copy(stream: Any, stdout: Path, stderr: Path, on_line: Callable[[str], None] | None) -> None:
+def _copy(
+    stream: Any,
+    stdout: Path,
+    stderr: Path,
+    on_line: Callable[[str], None] | None,
+    on_chunk: Callable[[str, bytes], None] | None,
+) -> None:
     """Writes an attached stream to its files as it comes, and hands on whole stdout lines."""
     pending = b""
     with stdout.open("wb") as out, stderr.open("wb") as err:
@@ -279,6 +389,9 @@ def _copy(stream: Any, stdout: Path, stderr: Path, on_line: Callable[[str], None
             to_out, to_err = item if isinstance(item, tuple) else (item, None)
             _write(err, to_err)
             _write(out, to_out)
+            for name, data in (("stderr", to_err), ("stdout", to_out)):
+                if on_chunk and data:
+                    on_chunk(name, data)
             if on_line and to_out:
                 *lines, pending = (pending + to_out).split(b"\n")
                 for line in lines:
@@ -291,6 +404,13 @@ def _write(file: BinaryIO, data: bytes | None) -> None:
     if data:
         file.write(data)
         file.flush()
+
+
+def _kill_process(pid: int) -> None:
+    """Ends a process of this machine's engine; one of an engine elsewhere ends with its container."""
+    if pid:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _create_network(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> Any:

@@ -37,6 +37,11 @@ class Watch:
         if self._on_line:
             self._on_line(line)
 
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether a line has come at which the run is to be stopped."""
+        return self._matched.is_set()
+
     def wait(
         self, running: RunningContainer, *, max_runtime_s: float, grace_s: int, stop_signal: str = "SIGTERM"
     ) -> ContainerExit:

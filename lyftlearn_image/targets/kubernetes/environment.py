@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes.quantity import divided
+from lyftlearn_image.targets.kubernetes.services import namespace_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,11 +26,15 @@ class ConfigError(InvalidInputError):
 
 @dataclass(frozen=True)
 class Objects:
-    """The namespace's ConfigMaps and Secrets by name: key → bytes. Only text of a ConfigMap can be a variable."""
+    """The namespace's ConfigMaps and Secrets by name: key → bytes. Only text of a ConfigMap can be a variable.
+
+    `services` are the manifests of its Services.
+    """
 
     config_maps: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     config_map_texts: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    services: tuple[Mapping[str, Any], ...] = ()
 
 
 def of_manifests(manifests: list[Mapping[str, Any]]) -> Objects:
@@ -43,12 +48,14 @@ def of_manifests(manifests: list[Mapping[str, Any]]) -> Objects:
         elif one["kind"] == "Secret":
             given = {key: str(value).encode() for key, value in (one.get("stringData") or {}).items()}
             secrets[name] = {**_decoded(one.get("data")), **given}
-    return Objects(config_maps, texts, secrets)
+    return Objects(config_maps, texts, secrets, tuple(one for one in manifests if one["kind"] == "Service"))
 
 
 def variables(container: Mapping[str, Any], pod: Pod, objects: Objects, cluster: Cluster) -> dict[str, str]:
     """What the kubelet gives to the runtime, in its order; the image's own variables are below these."""
     found = dict(cluster.service_variables())
+    if pod.spec.get("enableServiceLinks") is not False:
+        found.update(namespace_variables(objects.services))
     for source in container.get("envFrom") or ():
         found.update(_from_source(source, objects))
     own: dict[str, str] = {}

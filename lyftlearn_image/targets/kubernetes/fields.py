@@ -1,4 +1,8 @@
-"""Which fields of a Job or Pod the emulator implements, which have no effect in a container; it refuses the rest."""
+"""Which fields of a manifest the emulator implements, which have no effect here and why, and which it refuses and why.
+
+The tables are the single source: the walk below reads them, and so does the page about fidelity. The names of
+shapes are the API's own (kubernetes.io/docs/reference/kubernetes-api).
+"""
 
 from __future__ import annotations
 
@@ -9,124 +13,237 @@ from lyftlearn_image.errors import UnsupportedError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_MAPS = ("labels", "annotations", "limits", "requests", "matchLabels", "nodeSelector")
-# Fields with no effect on what a container sees, and why.
-INEFFECTIVE: Mapping[str, str] = {
-    "ttlSecondsAfterFinished": "nothing is kept after a run here",
-    "finalizers": "nothing is kept after a run here",
-    "nodeSelector": "there is one node",
-    "tolerations": "there is one node",
-    "affinity": "there is one node",
-    "priorityClassName": "nothing competes for the node",
-    "imagePullPolicy": "images are on this engine",
-    "imagePullSecrets": "images are on this engine",
-    "schedulerName": "there is one node",
-}
-_METADATA = {"name", "namespace", "labels", "annotations"}
-_POD = {
-    "restartPolicy": ("Never",), "automountServiceAccountToken": None, "enableServiceLinks": None, "containers": None,
-    "terminationGracePeriodSeconds": None, "securityContext": None, "volumes": None, "hostname": None, "subdomain": None,
-    "setHostnameAsFQDN": None, "hostAliases": None, "dnsConfig": None, "dnsPolicy": ("ClusterFirst",),
-    "serviceAccountName": None, "activeDeadlineSeconds": None,
-}  # fmt: skip
-_CONTAINER = {
-    "name", "image", "command", "args", "workingDir", "env", "envFrom", "resources", "securityContext", "volumeMounts", "tty",
-    "terminationMessagePath", "terminationMessagePolicy",
-}  # fmt: skip
-_NESTED: Mapping[str, set[str]] = {
-    "securityContext": {
-        "runAsUser", "runAsGroup", "runAsNonRoot", "fsGroup", "supplementalGroups", "seccompProfile", "readOnlyRootFilesystem",
-        "allowPrivilegeEscalation", "capabilities",
+# Of each shape, its implemented fields: "" takes any value, a name is a shape (of a list's items too), a tuple the values.
+IMPLEMENTED: Mapping[str, Mapping[str, str | tuple[object, ...]]] = {
+    "Job": {"apiVersion": "", "kind": "", "metadata": "ObjectMeta", "spec": "JobSpec"},
+    "Pod": {"apiVersion": "", "kind": "", "metadata": "ObjectMeta", "spec": "PodSpec"},
+    "Service": {"apiVersion": "", "kind": "", "metadata": "ObjectMeta", "spec": "ServiceSpec"},
+    "ObjectMeta": {"name": "", "namespace": "", "labels": "", "annotations": ""},
+    "JobSpec": {
+        "template": "PodTemplateSpec", "completions": "", "parallelism": "", "completionMode": ("NonIndexed", "Indexed"),
+        "backoffLimit": "", "backoffLimitPerIndex": "", "maxFailedIndexes": "", "activeDeadlineSeconds": "",
+        "podFailurePolicy": "PodFailurePolicy", "successPolicy": "SuccessPolicy",
+        "podReplacementPolicy": ("TerminatingOrFailed", "Failed"), "suspend": (False,),
     },
-    "capabilities": {"add", "drop"},
-    "seccompProfile": {"type"},
-    "resources": {"limits", "requests"},
-    "env": {"name", "value", "valueFrom"},
-    "valueFrom": {"configMapKeyRef", "secretKeyRef", "fieldRef", "resourceFieldRef"},
-    "configMapKeyRef": {"name", "key", "optional"},
-    "secretKeyRef": {"name", "key", "optional"},
-    "fieldRef": {"fieldPath", "apiVersion"},
-    "resourceFieldRef": {"resource", "divisor", "containerName"},
-    "envFrom": {"prefix", "configMapRef", "secretRef"},
-    "configMapRef": {"name", "optional"},
-    "secretRef": {"name", "optional"},
-    "volumeMounts": {"name", "mountPath", "readOnly", "subPath"},
-    "volumes": {"name", "configMap", "secret", "emptyDir", "projected"},
-    "projected": {"sources", "defaultMode"},
-    "sources": {"configMap", "secret", "downwardAPI", "serviceAccountToken"},
-    "downwardAPI": {"items"},
-    "serviceAccountToken": {"audience", "expirationSeconds", "path"},
-    "configMap": {"name", "items", "defaultMode", "optional"},
-    "secret": {"secretName", "name", "items", "defaultMode", "optional"},
-    "emptyDir": {"medium", "sizeLimit"},
-    "items": {"key", "path", "mode", "fieldRef"},
-    "dnsConfig": {"nameservers", "searches", "options"},
-    "options": {"name", "value"},
-    "hostAliases": {"ip", "hostnames"},
+    "PodTemplateSpec": {"metadata": "ObjectMeta", "spec": "PodSpec"},
+    "PodFailurePolicy": {"rules": "PodFailurePolicyRule"},
+    "SuccessPolicy": {"rules": "SuccessPolicyRule"},
+    "SuccessPolicyRule": {"succeededIndexes": "", "succeededCount": ""},
+    "PodFailurePolicyRule": {
+        "action": ("FailJob", "FailIndex", "Ignore", "Count"), "onExitCodes": "OnExitCodes",
+        "onPodConditions": "OnPodConditions",
+    },
+    "OnExitCodes": {"containerName": "", "operator": ("In", "NotIn"), "values": ""},
+    "OnPodConditions": {"type": "", "status": ""},
+    "ServiceSpec": {
+        "ports": "ServicePort", "clusterIP": "", "clusterIPs": "", "selector": "", "publishNotReadyAddresses": "",
+        "type": ("ClusterIP", "ExternalName", "NodePort", "LoadBalancer"), "externalName": "",
+    },
+    "ServicePort": {"name": "", "port": "", "protocol": "", "targetPort": "", "nodePort": "", "appProtocol": ""},
+    "PodSpec": {
+        "restartPolicy": ("Never", "OnFailure", "Always"), "automountServiceAccountToken": "", "enableServiceLinks": "",
+        "initContainers": "Container", "containers": "Container", "terminationGracePeriodSeconds": "",
+        "securityContext": "PodSecurityContext", "volumes": "Volume", "hostname": "", "subdomain": "",
+        "setHostnameAsFQDN": "", "hostAliases": "HostAlias", "dnsConfig": "PodDNSConfig",
+        "dnsPolicy": ("ClusterFirst", "ClusterFirstWithHostNet", "None"), "serviceAccountName": "",
+        "serviceAccount": "", "activeDeadlineSeconds": "", "shareProcessNamespace": "",
+        "hostNetwork": (False,), "hostPID": (False,), "hostIPC": (False,), "os": "PodOS",
+    },
+    "PodOS": {"name": ("linux",)},
+    "HostAlias": {"ip": "", "hostnames": ""},
+    "PodDNSConfig": {"nameservers": "", "searches": "", "options": "PodDNSConfigOption"},
+    "PodDNSConfigOption": {"name": "", "value": ""},
+    "PodSecurityContext": {
+        "runAsUser": "", "runAsGroup": "", "runAsNonRoot": "", "fsGroup": "", "supplementalGroups": "",
+        "seccompProfile": "SeccompProfile", "sysctls": "Sysctl",
+    },
+    "Sysctl": {"name": "", "value": ""},
+    "SecurityContext": {
+        "runAsUser": "", "runAsGroup": "", "runAsNonRoot": "", "seccompProfile": "SeccompProfile",
+        "readOnlyRootFilesystem": "", "allowPrivilegeEscalation": "", "capabilities": "Capabilities", "privileged": (False,),
+    },
+    "SeccompProfile": {"type": ("RuntimeDefault", "Unconfined")},
+    "Capabilities": {"add": "", "drop": ""},
+    "Container": {
+        "name": "", "image": "", "command": "", "args": "", "workingDir": "", "env": "EnvVar", "envFrom": "EnvFromSource",
+        "resources": "ResourceRequirements", "securityContext": "SecurityContext", "volumeMounts": "VolumeMount",
+        "tty": "", "stdin": "", "stdinOnce": "", "terminationMessagePath": "",
+        "terminationMessagePolicy": ("File", "FallbackToLogsOnError"), "lifecycle": "Lifecycle",
+        "startupProbe": "Probe", "livenessProbe": "Probe", "readinessProbe": "Probe", "ports": "ContainerPort",
+        # Of an init container alone: a native sidecar.
+        "restartPolicy": ("Always",),
+    },
+    "ContainerPort": {"name": "", "containerPort": "", "protocol": ""},
+    "Lifecycle": {"postStart": "LifecycleHandler", "preStop": "LifecycleHandler", "stopSignal": ""},
+    "LifecycleHandler": {
+        "exec": "ExecAction", "httpGet": "HTTPGetAction", "sleep": "SleepAction", "tcpSocket": "TCPSocketAction",
+    },
+    "Probe": {
+        "exec": "ExecAction", "httpGet": "HTTPGetAction", "tcpSocket": "TCPSocketAction", "initialDelaySeconds": "",
+        "periodSeconds": "", "timeoutSeconds": "", "successThreshold": "", "failureThreshold": "",
+        "terminationGracePeriodSeconds": "",
+    },
+    "ExecAction": {"command": ""},
+    "SleepAction": {"seconds": ""},
+    "HTTPGetAction": {"path": "", "port": "", "host": "", "scheme": ("HTTP", "HTTPS"), "httpHeaders": "HTTPHeader"},
+    "HTTPHeader": {"name": "", "value": ""},
+    "TCPSocketAction": {"port": "", "host": ""},
+    "ResourceRequirements": {"limits": "", "requests": ""},
+    "EnvVar": {"name": "", "value": "", "valueFrom": "EnvVarSource"},
+    "EnvVarSource": {
+        "configMapKeyRef": "KeySelector", "secretKeyRef": "KeySelector", "fieldRef": "ObjectFieldSelector",
+        "resourceFieldRef": "ResourceFieldSelector",
+    },
+    "KeySelector": {"name": "", "key": "", "optional": ""},
+    "ObjectFieldSelector": {"fieldPath": "", "apiVersion": ""},
+    "ResourceFieldSelector": {"resource": "", "divisor": "", "containerName": ""},
+    "EnvFromSource": {"prefix": "", "configMapRef": "EnvSource", "secretRef": "EnvSource"},
+    "EnvSource": {"name": "", "optional": ""},
+    "VolumeMount": {
+        "name": "", "mountPath": "", "readOnly": "", "subPath": "", "subPathExpr": "", "mountPropagation": ("None",),
+        "recursiveReadOnly": ("Disabled",),
+    },
+    "Volume": {
+        "name": "", "configMap": "ConfigMapVolumeSource", "secret": "SecretVolumeSource", "emptyDir": "EmptyDirVolumeSource",
+        "projected": "ProjectedVolumeSource", "downwardAPI": "DownwardAPIVolumeSource",
+    },
+    "ConfigMapVolumeSource": {"name": "", "items": "KeyToPath", "defaultMode": "", "optional": ""},
+    "SecretVolumeSource": {"secretName": "", "items": "KeyToPath", "defaultMode": "", "optional": ""},
+    "EmptyDirVolumeSource": {"medium": ("", "Memory"), "sizeLimit": ""},
+    "DownwardAPIVolumeSource": {"items": "DownwardAPIVolumeFile", "defaultMode": ""},
+    "DownwardAPIVolumeFile": {
+        "path": "", "mode": "", "fieldRef": "ObjectFieldSelector", "resourceFieldRef": "ResourceFieldSelector",
+    },
+    "ProjectedVolumeSource": {"sources": "VolumeProjection", "defaultMode": ""},
+    "VolumeProjection": {
+        "configMap": "Projection", "secret": "Projection", "downwardAPI": "DownwardAPIProjection",
+        "serviceAccountToken": "ServiceAccountTokenProjection",
+    },
+    "Projection": {"name": "", "items": "KeyToPath", "optional": ""},
+    "DownwardAPIProjection": {"items": "DownwardAPIVolumeFile"},
+    "ServiceAccountTokenProjection": {"audience": "", "expirationSeconds": "", "path": ""},
+    "KeyToPath": {"key": "", "path": "", "mode": ""},
 }  # fmt: skip
-_JOB = {"backoffLimit": (0,), "activeDeadlineSeconds": None, "completions": (1,), "parallelism": (1,), "template": None}
+
+# Implemented fields that do less here than on a cluster, and what.
+PARTIAL: Mapping[str, str] = {
+    "ServiceSpec.clusterIP": "containers have its variables and find its name; nobody answers at the address",
+    "ServiceSpec.type": "no port of the node and no balancer is taken, whatever the type",
+    "ServiceSpec.publishNotReadyAddresses": "names are served where the emulator may listen on port 53, refused elsewhere",
+    "ServiceAccountTokenProjection.audience": "the claims are those of a real token; its signature is not one",
+    "ServiceAccountTokenProjection.expirationSeconds": "a token is not replaced before it expires",
+    "PodSpec.serviceAccountName": "its name is in the token; there are no rights behind it",
+    "ConfigMapVolumeSource.name": "a change is shown at once; a kubelet takes up to two minutes",
+    "SecretVolumeSource.secretName": "a change is shown at once; a kubelet takes up to two minutes",
+    "EmptyDirVolumeSource.sizeLimit": "on disk it is looked at every second",
+    "VolumeMount.subPath": "refused of a volume in memory, which the engine cannot mount in part",
+    "Container.ports": "they name ports for probes; every port can be reached",
+    "Container.stdin": "it stays open, and nobody writes to it",
+    "Probe.timeoutSeconds": "a command that takes too long is killed where the engine is on this machine",
+    "ResourceRequirements.requests": "the downward API shows them; nothing is scheduled or shared by them",
+    "ResourceRequirements.limits": "cpu, memory and ephemeral-storage; other resources are not looked at",
+    "JobSpec.podReplacementPolicy": "a pod is replaced when it has ended, with either",
+}
+
+# Fields with no effect on what a container sees here, and why.
+IGNORED: Mapping[str, str] = {
+    "Job.status": "it is the cluster's to write",
+    "Pod.status": "it is the cluster's to write",
+    "Service.status": "it is the cluster's to write",
+    "ObjectMeta.finalizers": "nothing is kept after a run here",
+    "ObjectMeta.generateName": "the emulator needs a name, and makes up no random one",
+    "ObjectMeta.ownerReferences": "nothing is collected as garbage here: everything is removed at the end",
+    "JobSpec.ttlSecondsAfterFinished": "nothing is kept after a run here",
+    "JobSpec.selector": "a Job here selects the pods that it made",
+    "JobSpec.manualSelector": "a Job here selects the pods that it made",
+    "PodSpec.nodeSelector": "there is one node",
+    "PodSpec.tolerations": "there is one node",
+    "PodSpec.affinity": "there is one node",
+    "PodSpec.topologySpreadConstraints": "there is one node",
+    "PodSpec.schedulerName": "there is one node",
+    "PodSpec.priorityClassName": "nothing competes for the node",
+    "PodSpec.priority": "nothing competes for the node",
+    "PodSpec.preemptionPolicy": "nothing competes for the node",
+    "PodSpec.imagePullSecrets": "images are on this engine",
+    "PodSecurityContext.fsGroupChangePolicy": "volumes are new in every pod here, and so are their owners",
+    "Container.imagePullPolicy": "images are on this engine",
+    "ContainerPort.hostIP": "no port of the node is given to a pod",
+    "ServiceSpec.sessionAffinity": "nobody answers at a cluster IP",
+    "ServiceSpec.ipFamilies": "pods have IPv4 addresses here",
+    "ServiceSpec.ipFamilyPolicy": "pods have IPv4 addresses here",
+    "ServiceSpec.internalTrafficPolicy": "nobody answers at a cluster IP",
+}
+
+# Fields that the emulator knows and refuses, and why. What is in no table is refused too.
+REFUSED: Mapping[str, str] = {
+    "JobSpec.managedBy": "the emulator's own controller runs the Job",
+    "PodSpec.runtimeClassName": "the engine's runtime is the only one",
+    "PodSpec.ephemeralContainers": "nobody debugs a pod here",
+    "PodSpec.readinessGates": "nobody sets the condition",
+    "PodSpec.resourceClaims": "there is no driver of devices",
+    "PodSpec.resources": "limits of a whole pod are not implemented yet",
+    "PodSpec.hostUsers": "user namespaces belong to the engine as a whole",
+    "PodSpec.hostnameOverride": "not implemented yet",
+    "PodSpec.overhead": "the engine's runtime has none",
+    "PodSecurityContext.supplementalGroupsPolicy": "the engine merges the image's groups by rules of its own",
+    "PodSecurityContext.seLinuxOptions": "the engine's host decides about SELinux",
+    "PodSecurityContext.appArmorProfile": "the engine's host decides about AppArmor",
+    "SecurityContext.procMount": "the engine masks /proc by itself",
+    "SecurityContext.seLinuxOptions": "the engine's host decides about SELinux",
+    "SecurityContext.appArmorProfile": "the engine's host decides about AppArmor",
+    "Container.volumeDevices": "there are no block volumes",
+    "Container.restartPolicyRules": "not implemented yet",
+    "Container.resizePolicy": "limits stay as they are for a pod's life",
+    "ContainerPort.hostPort": "a port of this machine is not the emulator's to take",
+    "Probe.grpc": "not implemented yet",
+    "EnvVarSource.fileKeyRef": "not implemented yet",
+    "VolumeProjection.clusterTrustBundle": "there is no cluster to trust",
+    "VolumeProjection.podCertificate": "nobody signs certificates here",
+    "ResourceRequirements.claims": "there is no driver of devices",
+    "Volume.hostPath": "a pod here never sees this machine's own files",
+    "Volume.persistentVolumeClaim": "nothing is kept after a run here",
+    "Volume.ephemeral": "there is no storage driver",
+    "Volume.csi": "there is no storage driver",
+    "Volume.nfs": "there is no storage driver",
+    "Volume.image": "not implemented yet",
+}
 
 
 def refuse_unknown(manifest: Mapping[str, Any]) -> None:
     """UnsupportedError that names every field, with its path, which the emulator does not implement."""
     kind = manifest["kind"]
-    if kind not in ("Job", "Pod"):
+    if kind not in ("Job", "Pod", "Service"):
         raise UnsupportedError(f"the embedded target does not implement the kind {kind}")
-    refused = [*_keys(manifest["metadata"], _METADATA, "metadata")]
-    spec = manifest["spec"]
-    if kind == "Job":
-        refused += _known(spec, _JOB, "spec")
-        template = spec["template"]
-        refused += _keys(template.get("metadata") or {}, _METADATA, "spec.template.metadata")
-        refused += _pod(template["spec"], "spec.template.spec")
-    else:
-        refused += _pod(spec, "spec")
+    refused = list(_unknown(manifest, kind, ""))
     if refused:
+        told = [f"{path}: {reason}" for path, reason in refused if reason]
         raise UnsupportedError(
-            f"the embedded target does not implement {', '.join(refused)}",
+            f"the embedded target does not implement {', '.join(path for path, _ in refused)}",
+            where="; ".join(told),
             hint="Leave it out, or run the manifest on a cluster.",
         )
 
 
-def _pod(spec: Mapping[str, Any], path: str) -> Iterator[str]:
-    effective = {key: value for key, value in spec.items() if key != "containers"}
-    # What is not said has a default, and restarting is not implemented. Service links need Services, which are refused.
-    if "restartPolicy" not in spec:
-        yield f"{path}.restartPolicy (its default, Always)"
-    yield from _known(effective, _POD, path)
-    for key in ("securityContext", "volumes", "dnsConfig", "hostAliases"):
-        if spec.get(key):
-            yield from _nested(spec[key], key, f"{path}.{key}")
-    if len(spec["containers"]) > 1:
-        yield f"{path}.containers[1]"
-    container = spec["containers"][0]
-    yield from _keys(container, _CONTAINER, f"{path}.containers[0]")
-    for key in ("securityContext", "resources", "env", "envFrom", "volumeMounts"):
-        if container.get(key):
-            yield from _nested(container[key], key, f"{path}.containers[0].{key}")
-
-
-def _known(values: Mapping[str, Any], known: Mapping[str, Any], path: str) -> Iterator[str]:
-    for key, value in values.items():
-        if key in INEFFECTIVE:
-            continue
-        if key not in known:
-            yield f"{path}.{key}"
-        elif known[key] is not None and value not in known[key]:
-            yield f"{path}.{key} = {value}"
-
-
-def _keys(values: Mapping[str, Any], known: set[str], path: str) -> Iterator[str]:
-    yield from (f"{path}.{key}" for key in values if key not in known and key not in INEFFECTIVE)
-
-
-def _nested(value: Any, name: str, path: str) -> Iterator[str]:
-    """Every unknown key below a field whose keys are in _NESTED."""
-    if isinstance(value, list):
+def _unknown(value: Any, shape: str, path: str) -> Iterator[tuple[str, str]]:
+    """Path and reason of every field below a value that is neither implemented nor ignored."""
+    if isinstance(value, list | tuple):
         for position, item in enumerate(value):
-            yield from _nested(item, name, f"{path}[{position}]")
-    elif isinstance(value, dict) and name in _NESTED:
-        yield from _keys(value, _NESTED[name], path)
+            yield from _unknown(item, shape, f"{path}[{position}]")
+    elif isinstance(value, dict):
         for key, inner in value.items():
-            if key in _NESTED[name] and key not in _MAPS:
-                yield from _nested(inner, key, f"{path}.{key}")
+            if f"{shape}.{key}" not in IGNORED:
+                yield from _field(shape, key, inner, f"{path}.{key}" if path else key)
+
+
+def _field(shape: str, key: str, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The same of one field and what is below it."""
+    known = IMPLEMENTED[shape].get(key)
+    if known is None:
+        yield path, REFUSED.get(f"{shape}.{key}", "")
+    elif (shape, key) == ("Container", "restartPolicy") and ".initContainers[" not in path:
+        yield path, "of a container that is no init container, not implemented yet"
+    elif isinstance(known, tuple):
+        if value is not None and value not in known:
+            yield f"{path} = {value}", f"of {key}, only {', '.join(map(str, known))}"
+    elif known:
+        yield from _unknown(value, known, path)

@@ -1,4 +1,4 @@
-"""What the API refuses of a ConfigMap or Secret before any pod sees it."""
+"""What the API refuses of a ConfigMap, Secret or Service before any pod sees it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.targets.kubernetes.compile import CONFIG_MAP_BYTES
+from lyftlearn_image.targets.kubernetes.fields import refuse_unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,9 @@ def check_objects(manifests: list[Mapping[str, Any]]) -> None:
     """Raises InvalidInputError for a name, a key or a size that the API refuses (kubernetes/api ConfigMap.Data)."""
     for one in manifests:
         kind, name = one["kind"], str(one["metadata"]["name"])
+        if kind == "Service":
+            refuse_unknown(one)
+            continue
         if kind not in ("ConfigMap", "Secret"):
             raise UnsupportedError(f"the embedded target does not implement the kind {kind} ({name})")
         if len(name) > _NAME_LENGTH or not _NAME.fullmatch(name):

@@ -1,215 +1,245 @@
-"""Volumes as a kubelet lays them out, on directories of this machine.
+"""Volumes as a kubelet lays them out, on directories of this machine and in the engine's memory.
 
-Source: kubernetes/kubernetes pkg/volume/util/atomic_writer.go, and pods of a real cluster (recorded cases 02, 03, 06).
+Source: kubernetes.io/docs "Volumes", and pods of a real cluster (recorded cases 02, 03, 04, 06, 18).
 """
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.targets.containers import Mount
-from lyftlearn_image.targets.kubernetes.environment import ConfigError
+from lyftlearn_image.targets.kubernetes.cluster import TOKEN_LIFETIME_S
+from lyftlearn_image.targets.kubernetes.environment import ConfigError, expand, resource_field
+from lyftlearn_image.targets.kubernetes.projection import DEFAULT_MODE, File, chosen, write_atomically
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
 
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
     from lyftlearn_image.targets.kubernetes.environment import Objects
 
-_DEFAULT_MODE = 0o644
 # Nobody answers at the API's address, so nobody can be verified with it.
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nbm8gY2x1c3Rlcg==\n-----END CERTIFICATE-----\n"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - where a secret never reaches a disk
+_SERVICE_ACCOUNT = "kube-api-access"
 
 
-@dataclass
 class Volumes:
     """The volumes of one pod. Directories on a disk are below `workspace`, those of secrets on a tmpfs if there is one."""
 
-    workspace: Path
-    objects: Objects
-    fs_group: int | None
-    memory_limit_bytes: int | None
-    # What a projected volume asks of the pod: its one UID, a value of a field, a token for a source.
-    user: int | None
-    field: Callable[[str], str]
-    token: Callable[[Mapping[str, Any]], bytes]
-    _made: list[Path] = dataclasses.field(default_factory=list)
-    _by_name: dict[str, Path | Mount] = dataclasses.field(default_factory=dict)
-    _read_only: set[str] = dataclasses.field(default_factory=set)
+    def __init__(self, workspace: Path, pod: Pod, cluster: Cluster, objects: Objects) -> None:
+        self._workspace = workspace
+        self._pod = pod
+        self._cluster = cluster
+        self._objects = objects
+        self._fs_group: int | None = (pod.spec.get("securityContext") or {}).get("fsGroup")
+        self._directories: dict[str, Path] = {}
+        self._in_memory: dict[str, str] = {}
+        self._projected: dict[str, Mapping[str, Any]] = {}
 
-    def make(self, volume: Mapping[str, Any]) -> None:
-        """Lays one volume of the pod out."""
-        name = volume["name"]
-        if "emptyDir" in volume:
-            self._by_name[name] = self._empty_dir(name, volume["emptyDir"] or {})
-            return
-        self._read_only.add(name)
-        if "configMap" in volume:
-            source = volume["configMap"]
-            self._by_name[name] = self._config(name, source, source["name"], self.objects.config_maps, in_memory=False)
-        elif "projected" in volume:
-            self._by_name[name] = self._projected(name, volume["projected"])
-        else:
-            source = volume["secret"]
-            self._by_name[name] = self._config(name, source, source["secretName"], self.objects.secrets, in_memory=True)
+    @contextlib.contextmanager
+    def laid_out(self, containers: Containers, *, with_token: bool) -> Iterator[tuple[str, ...]]:
+        """Every volume of the pod, for as long as it lives; gives the names of those in the engine's memory.
 
-    def mount(self, mount: Mapping[str, Any]) -> Mount:
-        """One volumeMount of a container."""
-        volume = self._by_name[mount["name"]]
-        read_only = bool(mount.get("readOnly")) or mount["name"] in self._read_only
-        target = mount["mountPath"]
-        if isinstance(volume, Mount):
-            return Mount(target, None, read_only, volume.size_bytes, volume.mode, volume.gid)
-        if sub_path := mount.get("subPath"):
-            inside = (volume / sub_path).resolve()
-            if not inside.exists():
-                # A missing key is no error: an empty directory is there (recorded in pods, case 16).
-                inside = (
-                    volume / sub_path
-                    if mount["name"] not in self._read_only
-                    else self._directory(f"sub-{mount['name']}", 0o777)
-                )
-                inside.mkdir(parents=True, exist_ok=True)
-            return Mount(target, inside, read_only)
-        return Mount(target, volume, read_only)
-
-    def service_account(self, namespace: str, token: bytes) -> Path:
-        """The ServiceAccount directory: token, ca.crt, namespace on a tmpfs (recorded in pods, cases 01 and 06).
-
-        The token is 0644 for root, 0600 and the user's own where all containers share a UID; fsGroup may read it.
+        ConfigError for what leaves a pod in ContainerCreating: a ConfigMap, Secret or key that is not there.
         """
-        top = self._in_memory("service-account")
-        files = {
-            "ca.crt": (_CERTIFICATE, 0o644),
-            "namespace": (namespace.encode(), 0o644),
-            "token": (token, 0o644 if self.user is None else 0o600),
-        }
-        self._write_atomically(top, files)
-        self._own_token(top / "token", self.user)
-        return top
+        with contextlib.ExitStack() as stack:
+            for volume in self._pod.spec.get("volumes") or ():
+                self._make(volume, containers, stack)
+            if with_token:
+                self._projected[_SERVICE_ACCOUNT] = {"name": _SERVICE_ACCOUNT, "serviceAccount": {}}
+                self._write(_SERVICE_ACCOUNT, self._memory_directory(_SERVICE_ACCOUNT, containers.run_id, stack))
+            yield tuple(self._in_memory.values())
 
-    def _own_token(self, link: Path, user: int | None) -> None:
-        """Gives a token to the containers' one UID, and fsGroup the right to read it."""
-        if user is not None or self.fs_group is not None:
-            path = link.resolve()
-            os.chown(path, user or 0, -1)
-            path.chmod(0o600 if self.fs_group is None else 0o640)
-            os.chown(link, user or 0, -1, follow_symlinks=False)
+    def mount(self, mount: Mapping[str, Any], known: Mapping[str, str]) -> Mount:
+        """One volumeMount of a container; `known` are its variables, for subPathExpr."""
+        name, target = mount["name"], mount["mountPath"]
+        read_only = bool(mount.get("readOnly")) or name in self._projected
+        sub_path = mount.get("subPath") or expand(mount.get("subPathExpr") or "", known)
+        if name in self._in_memory:
+            if sub_path:
+                raise UnsupportedError(f"volumeMounts of {target}: the engine cannot mount a subPath of a volume in memory")
+            return Mount(target, read_only=read_only, volume=self._in_memory[name])
+        if name not in self._directories:
+            raise ConfigError(f"volumeMounts of {target}: there is no volume {name!r}")
+        directory = self._directories[name]
+        return Mount(target, self._below(name, directory, sub_path) if sub_path else directory, read_only)
 
-    def remove(self) -> None:
-        """Removes what is not below the workspace."""
-        for path in self._made:
-            shutil.rmtree(path, ignore_errors=True)
+    def token_mount(self, target: str) -> Mount:
+        """The ServiceAccount directory."""
+        return Mount(target, self._directories[_SERVICE_ACCOUNT], read_only=True)
 
-    def _empty_dir(self, name: str, source: Mapping[str, Any]) -> Path | Mount:
+    def update(self, objects: Objects) -> None:
+        """Writes changed ConfigMaps and Secrets into the volumes that show them. A subPath keeps what it was (case 18)."""
+        self._objects = objects
+        for name in self._projected:
+            self._write(name, self._directories[name])
+
+    def used_bytes(self) -> dict[str, int]:
+        """Bytes used of every emptyDir on disk."""
+        return {name: _used_bytes(path) for name, path in self._directories.items() if name not in self._projected}
+
+    def _make(self, volume: Mapping[str, Any], containers: Containers, stack: contextlib.ExitStack) -> None:
+        name = volume["name"]
+        if "emptyDir" in volume or not volume.keys() - {"name"}:
+            self._empty_dir(name, volume.get("emptyDir") or {}, containers, stack)
+            return
+        self._projected[name] = volume
+        if "configMap" in volume:
+            self._directories[name] = self._disk_directory(name, 0o777)
+        else:
+            self._memory_directory(name, containers.run_id, stack)
+        self._write(name, self._directories[name])
+
+    def _empty_dir(self, name: str, source: Mapping[str, Any], containers: Containers, stack: contextlib.ExitStack) -> None:
         """On disk 0777, in memory 1777; with fsGroup setgid and its group (recorded in pods, case 02)."""
         if source.get("medium") == "Memory":
             limit = source.get("sizeLimit")
-            size = int(parse_quantity(limit)) if limit else self.memory_limit_bytes
-            return Mount("", None, size_bytes=size, mode=0o3777 if self.fs_group is not None else 0o1777, gid=self.fs_group)
-        path = self._directory(name, 0o777)
-        if self.fs_group is not None:
-            os.chown(path, -1, self.fs_group)
+            volume = containers.tmpfs_volume(
+                f"{containers.run_id}-{self._pod.uid[:8]}-{name}",
+                size_bytes=int(parse_quantity(limit)) if limit else self._memory_limit(),
+                mode=0o1777 if self._fs_group is None else 0o3777,
+                gid=self._fs_group,
+            )
+            self._in_memory[name] = stack.enter_context(volume)
+            return
+        path = self._directories[name] = self._disk_directory(name, 0o777)
+        if self._fs_group is not None:
+            os.chown(path, -1, self._fs_group)
             path.chmod(0o2777)
-        return path
 
-    def _config(
-        self,
-        name: str,
-        source: Mapping[str, Any],
-        object_name: str,
-        known: Mapping[str, Mapping[str, bytes]],
-        *,
-        in_memory: bool,
-    ) -> Path:
-        content = known.get(object_name)
-        if content is None and not source.get("optional"):
-            raise ConfigError(f"volume {name!r}: {'secret' if in_memory else 'configmap'} {object_name!r} not found")
-        top = self._in_memory(name) if in_memory else self._directory(name, 0o777)
-        self._write_atomically(top, self._chosen(name, source, content, int(source.get("defaultMode") or _DEFAULT_MODE)))
-        return top
+    def _memory_limit(self) -> int | None:
+        """The sum of the containers' memory limits, None where one has none (kubernetes.io/docs "Volumes", emptyDir)."""
+        limits = [((one.get("resources") or {}).get("limits") or {}).get("memory") for one in self._pod.spec["containers"]]
+        known = [parse_quantity(limit) for limit in limits if limit]
+        return int(sum(known)) if len(known) == len(limits) else None
 
-    def _projected(self, name: str, volume: Mapping[str, Any]) -> Path:
-        """ConfigMaps, Secrets, fields of the pod and tokens in one directory, on a tmpfs."""
-        files: dict[str, tuple[bytes, int]] = {}
-        mode = int(volume.get("defaultMode") or _DEFAULT_MODE)
-        for source in volume["sources"]:
-            for kind, known in (("configMap", self.objects.config_maps), ("secret", self.objects.secrets)):
+    def _write(self, name: str, top: Path) -> None:
+        files = self._files(name, self._projected[name])
+        write_atomically(top, files, self._fs_group)
+        for source in (self._projected[name].get("projected") or {}).get("sources") or ():
+            if "serviceAccountToken" in source:
+                self._own_token(top / source["serviceAccountToken"]["path"])
+        if name == _SERVICE_ACCOUNT:
+            self._own_token(top / "token")
+
+    def _files(self, name: str, volume: Mapping[str, Any]) -> dict[str, File]:
+        if "configMap" in volume:
+            source = volume["configMap"]
+            return self._object_files(name, source, "configMap", source["name"], _mode(source))
+        if "secret" in volume:
+            source = volume["secret"]
+            return self._object_files(name, source, "secret", source["secretName"], _mode(source))
+        if "downwardAPI" in volume:
+            return self._pod_files(volume["downwardAPI"], _mode(volume["downwardAPI"]))
+        if "projected" in volume:
+            return self._projected_files(name, volume["projected"])
+        return {
+            "ca.crt": File(_CERTIFICATE, DEFAULT_MODE),
+            "namespace": File(self._pod.namespace(self._cluster).encode(), DEFAULT_MODE),
+            "token": File(self._pod.token(self._cluster), DEFAULT_MODE),
+        }
+
+    def _projected_files(self, name: str, volume: Mapping[str, Any]) -> dict[str, File]:
+        """ConfigMaps, Secrets, fields of the pod and tokens in one directory."""
+        files: dict[str, File] = {}
+        mode = _mode(volume)
+        for source in volume.get("sources") or ():
+            for kind in ("configMap", "secret"):
                 if kind in source:
-                    files.update(self._chosen(name, source[kind], known.get(source[kind]["name"]), mode))
-            for item in source.get("downwardAPI", {}).get("items", ()):
-                files[item["path"]] = (self.field(item["fieldRef"]["fieldPath"]).encode(), int(item.get("mode") or mode))
+                    files |= self._object_files(name, source[kind], kind, source[kind]["name"], mode)
+            files |= self._pod_files(source.get("downwardAPI") or {}, mode)
             if "serviceAccountToken" in source:
-                files[source["serviceAccountToken"]["path"]] = (self.token(source["serviceAccountToken"]), mode)
-        top = self._in_memory(name)
-        self._write_atomically(top, files)
-        for source in volume["sources"]:
-            if "serviceAccountToken" in source:
-                self._own_token(top / source["serviceAccountToken"]["path"], self.user)
-        return top
-
-    def _chosen(
-        self, name: str, source: Mapping[str, Any], content: Mapping[str, bytes] | None, default_mode: int
-    ) -> dict[str, tuple[bytes, int]]:
-        """Path → content and mode of the keys that a source names, or of all."""
-        files = {}
-        items = source.get("items")
-        for item in items if items is not None else [{"key": key, "path": key} for key in content or {}]:
-            if item["key"] not in (content or {}):
-                if source.get("optional"):
-                    continue
-                raise ConfigError(f"volume {name!r} references non-existent key {item['key']!r}")
-            files[item["path"]] = ((content or {})[item["key"]], int(item.get("mode") or default_mode))
+                asked = source["serviceAccountToken"]
+                token = self._pod.token(
+                    self._cluster, asked.get("audience"), asked.get("expirationSeconds") or TOKEN_LIFETIME_S
+                )
+                files[asked["path"]] = File(token, mode)
         return files
 
-    def _write_atomically(self, top: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
-        """Files in a timestamped directory, `..data` links to it, and each first part of a path links through `..data`."""
-        stamp = datetime.now(UTC).strftime("..%Y_%m_%d_%H_%M_%S.") + f"{os.getpid() % 10**9:09d}"
-        directory = top / stamp
-        directory.mkdir()
-        directory.chmod(0o755)
-        for path, (content, mode) in files.items():
-            place = directory / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content)
-            self._own(place, mode)
-        if self.fs_group is not None:
-            for below in (directory, *(path for path in directory.rglob("*") if path.is_dir())):
-                os.chown(below, -1, self.fs_group)
-                below.chmod(0o2755)
-            os.chown(top, -1, self.fs_group)
-            top.chmod(top.stat().st_mode & 0o1777 | 0o2000)
-        (top / "..data").symlink_to(stamp)
-        for first in sorted({path.split("/")[0] for path in files}):
-            (top / first).symlink_to(f"..data/{first}")
+    def _object_files(self, name: str, source: Mapping[str, Any], kind: str, object_name: str, mode: int) -> dict[str, File]:
+        known = self._objects.config_maps if kind == "configMap" else self._objects.secrets
+        content = known.get(object_name)
+        if content is None and not source.get("optional"):
+            raise ConfigError(f"volume {name!r}: {kind.lower()} {object_name!r} not found")
+        return chosen(name, source, content, mode)
 
-    def _own(self, path: Path, mode: int) -> None:
-        """The file's mode; fsGroup gives it the group, and the group the right to read."""
-        if self.fs_group is None:
-            path.chmod(mode)
-            return
-        os.chown(path, -1, self.fs_group)
-        path.chmod(mode | 0o040)
+    def _pod_files(self, source: Mapping[str, Any], mode: int) -> dict[str, File]:
+        """The downward API as files, without a newline at the end (recorded in pods, case 04)."""
+        files = {}
+        for item in source.get("items") or ():
+            if "fieldRef" in item:
+                text = self._pod.volume_field(item["fieldRef"]["fieldPath"], self._cluster)
+            else:
+                reference = item["resourceFieldRef"]
+                text = resource_field(reference, self._container(reference["containerName"]), self._cluster)
+            files[item["path"]] = File(text.encode(), int(item.get("mode") or mode))
+        return files
 
-    def _directory(self, name: str, mode: int) -> Path:
-        path = self.workspace / "volumes" / name
+    def _container(self, name: str) -> Mapping[str, Any]:
+        for one in (*self._pod.spec["containers"], *(self._pod.spec.get("initContainers") or ())):
+            if one["name"] == name:
+                return dict(one)
+        raise ConfigError(f"resourceFieldRef: there is no container {name!r}")
+
+    def _own_token(self, link: Path) -> None:
+        """0644 and root's; where all containers share a UID 0600 and its own, and fsGroup may read it (case 06)."""
+        user = self._pod.shared_user()
+        if user is not None or self._fs_group is not None:
+            path = link.resolve()
+            os.chown(path, user or 0, -1)
+            path.chmod(0o600 if self._fs_group is None else 0o640)
+            os.chown(link, user or 0, -1, follow_symlinks=False)
+
+    def _below(self, name: str, directory: Path, sub_path: str) -> Path:
+        """A subPath; what is not there is an empty directory (recorded in pods, case 16), with the volume's own rights."""
+        inside = (directory / sub_path).resolve()
+        if not inside.is_relative_to(directory.resolve()):
+            raise ConfigError(f"subPath {sub_path!r}: must not contain '..'")
+        if inside.exists():
+            return inside
+        if name in self._projected:
+            return self._disk_directory(f"sub-{name}", 0o777)
+        inside.mkdir(parents=True)
+        inside.chmod(directory.stat().st_mode & 0o7777)
+        os.chown(inside, -1, directory.stat().st_gid)
+        return inside
+
+    def _disk_directory(self, name: str, mode: int) -> Path:
+        path = self._workspace / "volumes" / name
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(mode)
         return path
 
-    def _in_memory(self, name: str) -> Path:
+    def _memory_directory(self, name: str, run_id: str, stack: contextlib.ExitStack) -> Path:
         """A directory on a tmpfs, mode 1777 as the kubelet's; on disk where this machine has no tmpfs."""
         if not os.access(_MEMORY, os.W_OK):
-            return self._directory(name, 0o1777)
-        path = Path(tempfile.mkdtemp(prefix="lyftlearn-", dir=_MEMORY))
-        self._made.append(path)
-        path.chmod(0o1777)
+            path = self._disk_directory(name, 0o1777)
+        else:
+            path = Path(tempfile.mkdtemp(prefix=f"lyftlearn-{run_id}-", dir=_MEMORY))
+            stack.callback(shutil.rmtree, path, ignore_errors=True)
+            path.chmod(0o1777)
+        self._directories[name] = path
         return path
+
+
+def _mode(source: Mapping[str, Any]) -> int:
+    return int(source.get("defaultMode") or DEFAULT_MODE)
+
+
+def _used_bytes(directory: Path) -> int:
+    """Disk blocks below a directory, as `du` counts them."""
+    used = 0
+    for top, _, names in os.walk(directory):
+        for name in names:
+            with contextlib.suppress(OSError):
+                used += (Path(top) / name).lstat().st_blocks * 512
+    return used
