@@ -40,7 +40,7 @@ class Watch:
     @property
     def is_asked_to_stop(self) -> bool:
         """Whether a line has come at which the run is to be stopped."""
-        return self._matched.is_set()
+        return self._asked.is_set()
 
     def wait(
         self, running: RunningContainer, *, max_runtime_s: float, grace_s: int, stop_signal: str = "SIGTERM"
