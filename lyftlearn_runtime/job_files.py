@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _INPUT_CONFIG = "/opt/ml/input/config/inputdataconfig.json"
 _PROCESSING_RESOURCES = "/opt/ml/config/resourceconfig.json"
+_TRAINING_DIRS = ("input/config", "input/data", "model", "output/data", "checkpoints")
 _PROCESSING_INPUT = contract.PROCESSING_DIR + "/input/"
 
 
@@ -28,6 +29,9 @@ def place(given: Bundle, environ: Mapping[str, str]) -> None:
     """Writes them for the bundle's job. A file that is there already, mounted by the team, stays."""
     resources = cluster.resource_config(given.job.instance_type, given.job.hosts, _index(given.job.hosts, environ))
     if given.job.kind == "training":
+        for below in _TRAINING_DIRS:
+            # A volume over one of them hides what the image has there.
+            _make(f"{contract.ML_DIR}/{below}")
         _write(RESOURCE_CONFIG, resources)
         _write(_INPUT_CONFIG, {name: _channel() for name in given.channels})
     else:
@@ -93,6 +97,13 @@ def _input(one: Transfer) -> dict[str, Any]:
 def _output(one: Transfer) -> dict[str, Any]:
     name = one.uri.rstrip("/").rpartition("/")[2]
     return {"OutputName": name, "S3Output": {"LocalPath": one.path, "S3Uri": one.uri, "S3UploadMode": "EndOfJob"}}
+
+
+def _make(directory: str) -> None:
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError:
+        pass  # a script that needs it says so; most need only some of them
 
 
 def _write(path: str, document: Mapping[str, Any]) -> None:

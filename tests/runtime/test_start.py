@@ -547,3 +547,12 @@ def test_a_fault_of_the_shim_itself_shows_no_value(shim: Shim, tmp_path: Path) -
     assert done.returncode == 78
     assert PLANTED not in done.stderr
     assert done.stderr == "lyftlearn: a fault of the start itself: RuntimeError at identity.py:2; please report it\n"
+
+
+def test_the_tree_of_a_training_job_is_whole(shim: Shim, files: Files) -> None:
+    """A volume over /opt/ml/output hides what the image has there, and a script written for SageMaker makes no directory."""
+    script = (
+        "import os; print([d for d in ('input/data', 'model', 'output/data', 'checkpoints') if os.path.isdir('/opt/ml/' + d)])"
+    )
+    done = shim.python(script, *files.bundle(job=JOB), *POD, "--tmpfs", "/opt/ml/output:mode=1777", "--user", "4242:0")
+    assert done.stdout == "['input/data', 'model', 'output/data', 'checkpoints']\n", done.stderr
