@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.workload import Job
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What the shim is to make true. The last four are for Kubernetes, where no service moves data.
+    """What the shim is to make true. The last five are for Kubernetes, where no service moves data or names hosts.
+
+    `kind` is empty where no job's files are to be laid out: for servers and notebooks. `hosts` are the names of a job's
+    hosts, in the order of their indexes, for a job on several.
 
     `mounted` are paths of files that the platform mounts by itself; the shim only observes them.
     `downloads` and `uploads` are pairs of a path in the container and an S3 URI. An upload's URI that ends in `/` is
@@ -36,6 +40,7 @@ class Bundle:
     hyperparameters: Mapping[str, JsonValue] = field(default_factory=dict)
     files: Mapping[str, ConfigFile] = field(default_factory=dict)
     channels: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
     mounted: tuple[str, ...] = ()
     downloads: tuple[tuple[str, str], ...] = ()
     uploads: tuple[tuple[str, str], ...] = ()
@@ -43,16 +48,19 @@ class Bundle:
 
 def of(workload: Workload, job_name: str, **contents: Any) -> Bundle:
     """A bundle for this workload with the given contents."""
-    return Bundle(job_name=job_name, kind=workload.kind, instance_type=workload.instance_type, **contents)
+    # A trial is a training job to whoever runs in it.
+    kind = {"tuning": "training"}.get(workload.kind, workload.kind) if isinstance(workload, Job) else ""
+    return Bundle(job_name=job_name, kind=kind, instance_type=workload.instance_type, **contents)
 
 
 def shim_variables(workload: Workload) -> dict[str, str]:
     """The variables by which both platforms' requests tell the shim what the workload wants of it."""
     named = sorted(name for name, text in workload.secrets.items() if text.partition("://")[0] not in contract.CLEAR_SCHEMES)
     refresh = workload.refresh
+    style = workload.arguments if isinstance(workload, Job) else ""
     wanted = {
-        contract.PROGRAM: workload.program or "",
-        contract.ARGUMENTS: workload.arguments if workload.arguments != contract.ARGUMENT_STYLES[0] else "",
+        contract.PROGRAM: getattr(workload, "program", None) or "",
+        contract.ARGUMENTS: style if style != contract.ARGUMENT_STYLES[0] else "",
         contract.REFERENCES: ",".join(named),
         contract.ENV_FROM: " ".join(workload.secret_sets),
         contract.REFRESH: f"{refresh.every_s}:{refresh.signal or ''}" if refresh else "",
@@ -64,7 +72,7 @@ def to_bytes(bundle: Bundle) -> bytes:
     """The bundle's JSON: the same bytes for the same content. Empty parts are left out."""
     document: dict[str, Any] = {
         "version": contract.BUNDLE_VERSION,
-        "job": {"name": bundle.job_name, "kind": bundle.kind, "instance_type": bundle.instance_type},
+        "job": _job(bundle) if bundle.kind else {},
         "environment": dict(bundle.environment),
         "hyperparameters": dict(bundle.hyperparameters),
         "files": [_file(path, file) for path, file in sorted(bundle.files.items())],
@@ -75,6 +83,11 @@ def to_bytes(bundle: Bundle) -> bytes:
     }
     filled = {key: value for key, value in document.items() if value}
     return json.dumps(filled, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _job(bundle: Bundle) -> dict[str, Any]:
+    job = {"name": bundle.job_name, "kind": bundle.kind, "instance_type": bundle.instance_type}
+    return {**job, "hosts": list(bundle.hosts)} if bundle.hosts else dict(job)
 
 
 def reference(where: str, data: bytes) -> str:
