@@ -82,6 +82,10 @@ def to_bytes(bundle: Bundle) -> bytes:
         "uploads": [{"path": path, "uri": uri} for path, uri in bundle.uploads],
     }
     filled = {key: value for key, value in document.items() if value}
+    return _dumped(filled)
+
+
+def _dumped(filled: Mapping[str, Any]) -> bytes:
     return json.dumps(filled, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -121,3 +125,7 @@ def _is_json(text: str) -> bool:
 def _file(path: str, file: ConfigFile) -> dict[str, str]:
     content = {"content": file.content} if file.content is not None else {"secret": str(file.secret)}
     return {"path": path, **content, "mode": file.mode, **({"owner": file.owner} if file.owner else {})}
+
+
+# The bundle of a workload that needs none.
+NOTHING = _dumped({"version": contract.BUNDLE_VERSION})

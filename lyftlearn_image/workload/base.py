@@ -98,8 +98,6 @@ class Workload(Discriminated):
 
     default_tag: ClassVar[str | None] = "training"
     members: ClassVar[dict[Tag, type[Discriminated]]] = {}
-    # What a member may leave to Kubernetes' or SageMaker's own default.
-    grace_default_s: ClassVar[int] = 30
 
     name: str = Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=40)
     kind: str
@@ -134,11 +132,11 @@ class Workload(Discriminated):
             raise ValueError(f"{', '.join(sorted(both))}: in `environment` and in `secrets`; keep one")
         return self
 
-    @property
-    def grace_s(self) -> int:
-        """Seconds between SIGTERM and SIGKILL on Kubernetes."""
-        return self.grace_default_s if self.kubernetes.grace_s is None else self.kubernetes.grace_s
-
     def with_(self, **changes: Any) -> Self:
         """A validated copy with these fields changed."""
         return type(self).model_validate({**self.model_dump(), **changes})
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a workload file, for editors."""
+    return Workload.model_json_schema()

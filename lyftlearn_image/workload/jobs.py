@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
@@ -42,9 +43,6 @@ class Job(Workload):
 
 class Trainable(Job):
     """What a training job and a trial of a tuning job have in common."""
-
-    # SageMaker's own (API reference, StopTrainingJob).
-    grace_default_s: ClassVar[int] = 120
 
     metrics: dict[str, MetricRegex] = Field(default={}, description="Metric → regular expression with one group, its value.")
     checkpoints: S3Uri | None = Field(default=None, description="Prefix that /opt/ml/checkpoints is kept the same as.")
@@ -152,6 +150,17 @@ class Tuning(Trainable):
         if self.strategy == "grid" and any(not isinstance(one, Choice) for one in self.search_space.values()):
             raise ValueError("`strategy: grid` takes choices only (API reference, HyperParameterTuningJobConfig)")
         return self
+
+
+    def as_trial(self, values: Mapping[str, JsonValue]) -> Training:
+        """The training of one trial, with these values from the search space.
+
+        It has the hyperparameter that SageMaker's tuner adds (developer guide,
+        automatic-model-tuning-define-metrics-variables).
+        """
+        said = {name: getattr(self, name) for name in Training.model_fields if name in type(self).model_fields}
+        added = {**self.hyperparameters, **values, "_tuning_objective_metric": self.objective}
+        return Training.model_validate({**said, "kind": "training", "hyperparameters": added})
 
 
 def _check_numbers(low: float, high: float, *, log: bool) -> None:

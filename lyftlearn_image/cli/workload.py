@@ -1,0 +1,79 @@
+"""The verbs around a workload file: what it becomes on each platform, what would be refused, what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lyftlearn_image.targets.target import Compiled
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_TARGET = click.Choice(["sagemaker", "kubernetes"])
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_PREFIX = click.option("--s3-prefix", metavar="S3_URI", help="Where models, outputs and bundles go (else the file's `output`).")
+_ROLE = click.option("--role-arn", metavar="ARN", help="Execution role on SageMaker (else the file's `role_arn`).")
+_NAME = click.option("--job-name", metavar="NAME", help="Name of the job or endpoint (else the workload's).")
+
+
+@click.command("compile")
+@click.argument("workload_file", metavar="WORKLOAD", type=_FILE)
+@click.option("--target", required=True, type=_TARGET, help="The platform.")
+@_NAME
+@_PREFIX
+@_ROLE
+@click.option("--objects", type=click.Path(path_type=Path, file_okay=False), help="Directory for what must be in S3 before.")
+@_JSON
+def compile_(  # noqa: PLR0913 - one parameter an option
+    workload_file: Path,
+    target: Any,
+    job_name: str | None,
+    s3_prefix: str | None,
+    role_arn: str | None,
+    objects: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the requests or manifests of a workload.
+
+    For SageMaker a JSON object: each action with its request, in the order in which they are sent. For Kubernetes YAML,
+    ready for `kubectl apply -f -`. The same file gives the same text. Nothing is sent.
+    """
+    from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.targets import printed, request  # noqa: PLC0415
+    from lyftlearn_image.workload import Workload  # noqa: PLC0415
+
+    workload = yamlfile.load(workload_file, Workload)
+    launch = request.launch_of(workload, job_name=job_name, s3_prefix=s3_prefix, role_arn=role_arn)
+    compiled = request.compile_complete(target, workload, launch)
+    click.echo(printed.as_json(compiled) if as_json else printed.as_text(compiled), nl=False)
+    _put_objects(compiled, objects)
+
+
+def _put_objects(compiled: Compiled, directory: Path | None) -> None:
+    """Says on stderr what must be in S3 before, and writes it where it is wanted."""
+    for uri, data in compiled.objects.items():
+        if directory is None:
+            click.echo(f"to be put before: {uri} ({len(data)} bytes; --objects DIR writes it)", err=True)
+            continue
+        path = directory / uri.removeprefix("s3://")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        click.echo(f"to be put before: {path} as {uri}", err=True)
+
+
+@click.command()
+def lint() -> None:
+    """List everything of a workload that a platform would refuse."""
+
+
+@click.command("import")
+def import_() -> None:
+    """Read a Kubernetes manifest into a workload."""
+
+
+@click.command()
+def permissions() -> None:
+    """Print the least privileges that a workload needs."""

@@ -1,0 +1,109 @@
+"""Servers and notebooks: a Deployment with its Service, and a disk where one is wanted."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.targets.kubernetes import pod
+from lyftlearn_image.targets.target import Compiled
+from lyftlearn_image.workload import Notebook, Serving
+from lyftlearn_runtime import contract
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lyftlearn_image.targets.target import Launch
+
+SERVING_PORT = 8080
+NOTEBOOK_PORT = 8888
+_MODEL_DIR = "/opt/ml/model"
+# A probe of SageMaker waits 2 seconds for /ping (developer guide, your-algorithms-inference-code).
+_PING_S = 2
+_PERIOD_S = 5
+# Endpoints forget a pod while it stops already: so long it goes on answering before SIGTERM.
+_FORGET_S = 5
+
+
+def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations: Mapping[str, str]) -> Compiled:
+    """The Deployment after the ConfigMaps, the disk and the Service that it needs."""
+    is_serving = isinstance(workload, Serving)
+    transfers = pod.Transfers(downloads=((_MODEL_DIR, workload.model),) if isinstance(workload, Serving) else ())
+    parts = pod.parts_of(workload, launch, transfers)
+    name = launch.job_name
+    disk = _claim(workload, name) if isinstance(workload, Notebook) and workload.storage_gb else None
+    if disk:
+        home = next(one for one in parts.volumes if one["name"] == contract.HOME.strip("/").replace("/", "-"))
+        del home["emptyDir"]
+        home["persistentVolumeClaim"] = {"claimName": name}
+    port = SERVING_PORT if is_serving else NOTEBOOK_PORT
+    container = _server(workload) if isinstance(workload, Serving) else _notebook()
+    arguments = ("serve",) if isinstance(workload, Serving) else ("notebook", *workload.arguments)
+    template = pod.template(
+        workload, parts, arguments, ports=[{"name": "http", "containerPort": port, "protocol": "TCP"}], **container
+    )
+    if is_serving:
+        template["terminationGracePeriodSeconds"] += _FORGET_S
+    if disk:
+        # The disk is root's otherwise; with it, it is the pod's group's.
+        template["securityContext"] |= {"fsGroup": 0, "fsGroupChangePolicy": "OnRootMismatch"}
+    selector = {pod.NAME_LABEL: workload.name, "app.kubernetes.io/instance": name}
+    labels = {**workload.kubernetes.labels, **selector, **pod.MANAGED_BY}
+    inner: dict[str, Any] = {"labels": labels}
+    if workload.kubernetes.annotations:
+        inner["annotations"] = dict(workload.kubernetes.annotations)
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": pod.metadata(workload, name, **annotations),
+        "spec": {
+            "replicas": workload.replicas if isinstance(workload, Serving) else 1,
+            # Two notebooks cannot have one disk; of servers, the new ones are ready before the old ones go.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+            if is_serving
+            else {"type": "Recreate"},
+            "selector": {"matchLabels": selector},
+            "template": {"metadata": inner, "spec": template},
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": pod.metadata(workload, name),
+        "spec": {"selector": selector, "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}]},
+    }
+    before = [*pod.service_account(workload), *parts.config_maps, *([disk] if disk else []), service]
+    return Compiled("kubernetes", "Deployment", (*before, deployment), parts.objects)
+
+
+def _server(workload: Serving) -> dict[str, Any]:
+    """Probes as SageMaker's, and one more: a server whose port is closed is started again."""
+    ping = {"httpGet": {"path": "/ping", "port": "http"}, "timeoutSeconds": _PING_S, "periodSeconds": _PERIOD_S}
+    return {
+        "startupProbe": {**ping, "failureThreshold": math.ceil(workload.startup_s / _PERIOD_S)},
+        "readinessProbe": {**ping, "failureThreshold": 3},
+        # Not /ping: a server whose workers are all busy is slow, and killing it would not help.
+        "livenessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 10, "failureThreshold": 6},
+        "lifecycle": {"preStop": {"sleep": {"seconds": _FORGET_S}}},
+    }
+
+
+def _notebook() -> dict[str, Any]:
+    """JupyterLab answers /api to everybody (jupyter_server, APIVersionHandler)."""
+    alive = {"httpGet": {"path": "/api", "port": "http"}, "periodSeconds": 10, "timeoutSeconds": _PING_S}
+    return {"startupProbe": {**alive, "failureThreshold": 30}, "readinessProbe": {**alive, "failureThreshold": 3}}
+
+
+def _claim(workload: Notebook, name: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": f"{workload.storage_gb}Gi"}},
+    }
+    if workload.storage_class:
+        spec["storageClassName"] = workload.storage_class
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": pod.metadata(workload, name),
+        "spec": spec,
+    }
