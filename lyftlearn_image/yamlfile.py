@@ -166,7 +166,8 @@ def _problem(problem: Any, model: type[BaseModel], lines: Mapping[KeyPath, int],
         return Problem(f"the key `{problem['loc'][-1]}` is missing", where, "Add it.", line, key)
     message = problem["msg"].removeprefix("Value error, ")
     found = problem["input"]
-    hint = "" if clear_secrets.is_private(problem["loc"], found) else f"Found {found!r:.80}."
+    # The whole file is no help, and a secret is not repeated.
+    hint = "" if not problem["loc"] or clear_secrets.is_private(problem["loc"], found) else f"Found {found!r:.80}."
     return Problem(f"`{key}`: {message}", where, hint, line, key)
 
 
@@ -197,13 +198,20 @@ def _keys_at(model: type[BaseModel], location: Sequence[str | int], data: Any, u
         current = _chosen(current, data)
         field = getattr(current, "model_fields", {}).get(part)
         current = field.annotation if field else _inside(current)
-        data = data[part] if isinstance(data, dict) and part in data or isinstance(data, list) else None
+        data = _at(data, part)
     found = next((one for one in (current, *get_args(current)) if hasattr(one, "model_fields")), None)
     chosen = _chosen(found, data)
     keys = [field.alias or key for key, field in chosen.model_fields.items()] if chosen else []
     family = getattr(found, "members", {})
     homes = [f"`{chosen.tag}: {tag}`" for tag, member in family.items() if unknown in member.model_fields]
     return keys, ", ".join(homes)
+
+
+def _at(data: Any, part: str | int) -> Any:
+    """What stands under a key or at a position; None where there is nothing."""
+    if isinstance(data, dict):
+        return data.get(part)
+    return data[part] if isinstance(data, list) and isinstance(part, int) and part < len(data) else None
 
 
 def _chosen(model: Any, data: Any) -> Any:

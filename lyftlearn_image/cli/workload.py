@@ -65,8 +65,32 @@ def _put_objects(compiled: Compiled, directory: Path | None) -> None:
 
 
 @click.command()
-def lint() -> None:
-    """List everything of a workload that a platform would refuse."""
+@click.argument("workload_file", metavar="WORKLOAD", type=_FILE)
+@click.option("--target", "only", type=_TARGET, help="Only this platform (else both).")
+@_JSON
+def lint(workload_file: Path, only: Any, *, as_json: bool) -> int:
+    """List everything of a workload that a platform would refuse.
+
+    Each finding has its file, line and field. A note is no breach: something has no effect on one of the platforms.
+
+    Exit code 0: nothing would be refused. 1: something would.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from lyftlearn_image import yamlfile  # noqa: PLC0415
+    from lyftlearn_image.targets.lint import lint as find  # noqa: PLC0415
+    from lyftlearn_image.targets.request import TARGETS  # noqa: PLC0415
+
+    findings = find(yamlfile.read_text(workload_file), str(workload_file), (only,) if only else TARGETS)
+    breaches = [one for one in findings if one.level == "error"]
+    if as_json:
+        click.echo(json.dumps({"breaches": len(breaches), "findings": [asdict(one) for one in findings]}, indent=2))
+    else:
+        for one in findings:
+            click.echo(str(one))
+        click.echo(f"{len(breaches)} breaches, {len(findings) - len(breaches)} notes")
+    return 1 if breaches else 0
 
 
 @click.command("import")

@@ -43,7 +43,8 @@ class Discriminated(Model):
         """The member that this data chooses, None when it chooses none."""
         if "members" not in cls.__dict__:
             return cls
-        return cls.members.get(data.get(cls.tag, cls.default_tag)) if isinstance(data, dict) else None
+        tag = data.get(cls.tag, cls.default_tag) if isinstance(data, dict) else None
+        return cls.members.get(tag) if isinstance(tag, str) else None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -54,8 +55,8 @@ class Discriminated(Model):
 
     def __new__(cls, **data: Any) -> Self:
         """An instance of the member that the arguments choose."""
-        chosen: Any = cls.concrete(data) or cls
-        return super().__new__(chosen)
+        made: Self = super().__new__(cls.concrete(data) or cls)  # type: ignore[assignment]
+        return made
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

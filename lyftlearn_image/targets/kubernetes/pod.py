@@ -7,6 +7,7 @@ root besides; what the contract needs to be writable is an emptyDir.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 CONFIG_MAP_BYTES = 1 << 20
 # The longest NAME=value string that a process can be started with, `=` and NUL included (recorded in pods, case 17).
 LONGEST_STRING_BYTES = 131072
+_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_FILE_KEY = re.compile(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}")
 _TRAINING_DIRS = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
 _PROCESSING_DIRS = ("/opt/ml/config", "/opt/ml/processing", "/opt/ml/output", "/opt/ml/input")
 _SERVING_DIRS = ("/opt/ml/model",)
@@ -158,8 +161,8 @@ def service_account(workload: Workload) -> list[dict[str, Any]]:
 
 
 def fits_variable(name: str, value: str) -> bool:
-    """Whether execve takes it as a variable."""
-    return len(name.encode()) + len(value.encode()) + 2 <= LONGEST_STRING_BYTES
+    """Whether the API takes the name (kubernetes/apimachinery, IsEnvVarName) and execve the whole."""
+    return bool(_VARIABLE.fullmatch(name)) and len(name.encode()) + len(value.encode()) + 2 <= LONGEST_STRING_BYTES
 
 
 def _bundle(
@@ -169,14 +172,14 @@ def _bundle(
     mounted: Mapping[str, Mapping[str, ConfigFile]],
     files: Mapping[str, ConfigFile],
 ) -> bundle.Bundle:
-    is_job = isinstance(workload, Job)
+    variables = {**workload.environment, **workload.secrets}
+    job = {"hyperparameters": workload.hyperparameters, "channels": workload.channels} if isinstance(workload, Job) else {}
     return bundle.of(
         workload,
         launch.job_name,
-        environment={name: value for name, value in workload.environment.items() if not fits_variable(name, value)},
-        hyperparameters=workload.hyperparameters if is_job else {},
+        environment={name: value for name, value in variables.items() if not fits_variable(name, value)},
         files=files,
-        channels=workload.channels if is_job else {},
+        **job,
         hosts=transfers.hosts,
         mounted=tuple(path for inside in mounted.values() for path in inside),
         downloads=transfers.downloads,
@@ -193,8 +196,8 @@ def _keeps_values(workload: Workload) -> bool:
 def _divide_files(files: Mapping[str, ConfigFile]) -> tuple[dict[str, dict[str, ConfigFile]], dict[str, ConfigFile]]:
     """Files by directory that a ConfigMap volume can bring, and those that the shim must write.
 
-    A directory with a secret or an owner in it, or with more than a ConfigMap holds, is written by the shim as a whole: a
-    mounted ConfigMap is read-only and root's.
+    A directory with a secret, an owner or a name in it that is no key of a ConfigMap, or with more than a ConfigMap holds, is
+    written by the shim as a whole: a mounted ConfigMap is read-only and root's.
     """
     by_directory: dict[str, dict[str, ConfigFile]] = {}
     for path, file in sorted(files.items()):
@@ -203,7 +206,9 @@ def _divide_files(files: Mapping[str, ConfigFile]) -> tuple[dict[str, dict[str, 
     by_shim: dict[str, ConfigFile] = {}
     for directory, inside in by_directory.items():
         size = sum(len((file.content or "").encode()) for file in inside.values())
-        if all(file.content is not None and not file.owner for file in inside.values()) and size < CONFIG_MAP_BYTES:
+        names = [path.rpartition("/")[2] for path in inside]
+        is_plain = all(file.content is not None and not file.owner for file in inside.values())
+        if is_plain and size < CONFIG_MAP_BYTES and all(_FILE_KEY.fullmatch(name) for name in names):
             mounted[directory] = inside
         else:
             by_shim.update(inside)
@@ -227,19 +232,25 @@ def _config_volume(name: str, directory: str, files: Mapping[str, ConfigFile]) -
 
 def _scratch(workload: Workload) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """An emptyDir for every directory that the contract says is writable."""
-    directories = _PROCESSING_DIRS if isinstance(workload, Processing) else _TRAINING_DIRS
-    if not isinstance(workload, Job):
-        directories = () if isinstance(workload, Notebook) else _SERVING_DIRS
-    paths = ("/tmp", contract.HOME, *directories)  # noqa: S108 - of the container
+    paths = ("/tmp", contract.HOME, *_writable(workload))  # noqa: S108 - of the container
     names = {path: path.strip("/").replace("/", "-") for path in paths}
     return [{"name": names[path], "emptyDir": {}} for path in paths], [
         {"name": names[path], "mountPath": path} for path in paths
     ]
 
 
+def _writable(workload: Workload) -> tuple[str, ...]:
+    """What of /opt/ml a script of this kind writes."""
+    if isinstance(workload, Processing):
+        return _PROCESSING_DIRS
+    if isinstance(workload, Job):
+        return _TRAINING_DIRS
+    return () if isinstance(workload, Notebook) else _SERVING_DIRS
+
+
 def _environment(workload: Workload, launch: Launch, reference: str) -> list[dict[str, Any]]:
-    variables = {name: value for name, value in workload.environment.items() if fits_variable(name, value)}
-    variables.update(workload.secrets)
+    wanted = {**workload.environment, **workload.secrets}
+    variables = {name: value for name, value in wanted.items() if fits_variable(name, value)}
     if reference:
         variables[contract.BUNDLE] = reference
     variables.update(bundle.shim_variables(workload))
