@@ -94,8 +94,38 @@ def lint(workload_file: Path, only: Any, *, as_json: bool) -> int:
 
 
 @click.command("import")
-def import_() -> None:
-    """Read a Kubernetes manifest into a workload."""
+@click.argument("manifest_file", metavar="MANIFEST", type=_FILE)
+@click.option("-o", "--output", type=_FILE, help="Write the workload to this file instead of stdout.")
+@click.option("--name", "wanted", metavar="NAME", help="Which Job, CronJob or Deployment, where there are several.")
+@click.option(
+    "--kind", type=click.Choice(["training", "processing"]), default="training", show_default=True, help="What a Job becomes."
+)
+@_JSON
+def import_(manifest_file: Path, output: Path | None, wanted: str | None, kind: str, *, as_json: bool) -> None:
+    """Read a Kubernetes manifest into a workload.
+
+    MANIFEST has a Job, a CronJob or a Deployment, with its ConfigMaps and Secrets beside it. What cannot be carried is
+    listed on stderr, with the reason and what to do. Secrets become references; their values are never printed.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from lyftlearn_image import yamlfile  # noqa: PLC0415
+    from lyftlearn_image.targets.kubernetes.imported import reader  # noqa: PLC0415
+
+    imported = reader.read(yamlfile.read_text(manifest_file), str(manifest_file), wanted=wanted, kind=kind)
+    if output:
+        output.write_text(imported.text, encoding="utf-8")
+    if as_json:
+        said = {"workload": imported.workload.model_dump(mode="json"), "left": [asdict(one) for one in imported.left]}
+        click.echo(json.dumps(said, indent=2, ensure_ascii=False))
+        return
+    if not output:
+        click.echo(imported.text, nl=False)
+    if imported.left:
+        click.echo(f"not carried as it was ({len(imported.left)}):", err=True)
+    for one in imported.left:
+        click.echo(f"  {one}", err=True)
 
 
 @click.command()

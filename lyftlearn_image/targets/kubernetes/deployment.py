@@ -20,9 +20,9 @@ NOTEBOOK_PORT = 8888
 _MODEL_DIR = "/opt/ml/model"
 # A probe of SageMaker waits 2 seconds for /ping (developer guide, your-algorithms-inference-code).
 _PING_S = 2
-_PERIOD_S = 5
+PERIOD_S = 5
 # Endpoints forget a pod while it stops already: so long it goes on answering before SIGTERM.
-_FORGET_S = 5
+FORGET_S = 5
 
 
 def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations: Mapping[str, str]) -> Compiled:
@@ -43,7 +43,7 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
         workload, parts, arguments, ports=[{"name": "http", "containerPort": port, "protocol": "TCP"}], **container
     )
     if is_serving:
-        template["terminationGracePeriodSeconds"] += _FORGET_S
+        template["terminationGracePeriodSeconds"] += FORGET_S
     if disk:
         # The disk is root's otherwise; with it, it is the pod's group's.
         template["securityContext"] |= {"fsGroup": 0, "fsGroupChangePolicy": "OnRootMismatch"}
@@ -78,13 +78,13 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
 
 def _server(workload: Serving) -> dict[str, Any]:
     """Probes as SageMaker's, and one more: a server whose port is closed is started again."""
-    ping = {"httpGet": {"path": "/ping", "port": "http"}, "timeoutSeconds": _PING_S, "periodSeconds": _PERIOD_S}
+    ping = {"httpGet": {"path": "/ping", "port": "http"}, "timeoutSeconds": _PING_S, "periodSeconds": PERIOD_S}
     return {
-        "startupProbe": {**ping, "failureThreshold": math.ceil(workload.startup_s / _PERIOD_S)},
+        "startupProbe": {**ping, "failureThreshold": math.ceil(workload.startup_s / PERIOD_S)},
         "readinessProbe": {**ping, "failureThreshold": 3},
         # Not /ping: a server whose workers are all busy is slow, and killing it would not help.
         "livenessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 10, "failureThreshold": 6},
-        "lifecycle": {"preStop": {"sleep": {"seconds": _FORGET_S}}},
+        "lifecycle": {"preStop": {"sleep": {"seconds": FORGET_S}}},
     }
 
 
