@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -11,11 +12,13 @@ import yaml
 if TYPE_CHECKING:
     from lyftlearn_image.targets.target import Compiled
 
+_BREAKS = re.compile(r"[\r\x85\u2028\u2029\ufeff]")
+
 
 def as_text(compiled: Compiled) -> str:
     """YAML documents for Kubernetes; for SageMaker a JSON object of the actions with their requests, in order."""
     if compiled.target == "kubernetes":
-        return yaml.dump_all(compiled.documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+        return as_yaml(*compiled.documents)
     actions = compiled.actions or (compiled.action,)
     return _json(dict(zip(actions, compiled.documents, strict=True)))
 
@@ -34,6 +37,11 @@ def as_json(compiled: Compiled) -> str:
     return _json({"target": compiled.target, **said, "objects": objects, "outputs": dict(compiled.outputs)})
 
 
+def as_yaml(*documents: Any) -> str:
+    """YAML documents in the order of their keys."""
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
 def _json(document: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -47,7 +55,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    # PyYAML folds lines at these outside of double quotes, and reads them back as blanks.
+    style = '"' if _BREAKS.search(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)

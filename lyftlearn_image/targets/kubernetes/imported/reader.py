@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET
@@ -17,6 +15,7 @@ from lyftlearn_image.targets.kubernetes.imported import compiled, documents, fil
 from lyftlearn_image.targets.kubernetes.imported.fields import Fields, Left
 from lyftlearn_image.targets.kubernetes.pod import GPU, MANAGED_BY, NAME_LABEL
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
+from lyftlearn_image.targets.printed import as_yaml
 from lyftlearn_image.workload import Kubernetes, Workload
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def read(text: str, name: str, *, wanted: str | None = None, kind: str = "traini
         ) from None
     _tell_unused(found, left)
     _remove_secrets(fields, left)
-    written = yaml.dump(_tidy(fields), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    written = as_yaml(_tidy(fields))
     return Imported(yamlfile.parse(written, Workload, name=f"the workload of {name}"), written, tuple(left))
 
 
@@ -76,15 +75,6 @@ def _tidy(fields: dict[str, Any]) -> dict[str, Any]:
     said = {key: value for key, value in fields.items() if key in _SHOWN or value != defaults.get(key)}
     order = [key for key in _FIRST if key in said] + [key for key in said if key not in (*_FIRST, "kubernetes")]
     return {**{key: said[key] for key in order}, **({"kubernetes": kubernetes} if kubernetes else {})}
-
-
-class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as they are read."""
-
-
-_Dumper.add_representer(
-    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-)
 
 
 class _Reader:
