@@ -129,5 +129,23 @@ def import_(manifest_file: Path, output: Path | None, wanted: str | None, kind: 
 
 
 @click.command()
-def permissions() -> None:
-    """Print the least privileges that a workload needs."""
+@click.argument("workload_file", metavar="WORKLOAD", type=_FILE)
+@click.option("--target", "only", type=_TARGET, help="Only this platform (else both).")
+@click.option("--region", help="AWS region (else that of the image's registry).")
+@click.option("--account", help="AWS account (else that of the role).")
+def permissions(workload_file: Path, only: Any, region: str | None, account: str | None) -> None:
+    """Print the least privileges that a workload needs.
+
+    As JSON: for SageMaker the policies of the execution role and of whoever submits; for Kubernetes the policy of the pod's
+    IAM role and the Role of whoever applies the manifests.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+
+    from lyftlearn_image import yamlfile  # noqa: PLC0415
+    from lyftlearn_image.targets.permissions import needed  # noqa: PLC0415
+    from lyftlearn_image.targets.request import TARGETS  # noqa: PLC0415
+    from lyftlearn_image.workload import Workload  # noqa: PLC0415
+
+    workload = yamlfile.load(workload_file, Workload)
+    found = needed.permissions(workload, (only,) if only else TARGETS, region=region, account=account)
+    click.echo(json.dumps(found, indent=2))
