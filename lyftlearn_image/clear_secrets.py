@@ -87,8 +87,14 @@ def _told(path: tuple[str | int, ...], text: str) -> str | None:
         return what
     # A file's text has names of its own: `password: …`, `TOKEN=…`.
     for line in text.splitlines() if "\n" in text or "=" in text or ":" in text else ():
-        left, mark, right = re.split(r"(\s*[:=]\s*)", line.strip(), maxsplit=1)[:3] if re.search(r"[:=]", line) else ("", "", "")
-        if mark and re.fullmatch(r"[\"']?[\w.-]+[\"']?", left) and (what := what_secret(left.strip("\"'"), right.strip(" \"',"))):
+        left, mark, right = (
+            re.split(r"(\s*[:=]\s*)", line.strip(), maxsplit=1)[:3] if re.search(r"[:=]", line) else ("", "", "")
+        )
+        if (
+            mark
+            and re.fullmatch(r"[\"']?[\w.-]+[\"']?", left)
+            and (what := what_secret(left.strip("\"'"), right.strip(" \"',")))
+        ):
             return what
     return None
 
@@ -99,5 +105,7 @@ def _is_random(value: str) -> bool:
         return False
     counts = Counter(value)
     entropy = -sum(count / len(value) * math.log2(count / len(value)) for count in counts.values())
-    kinds = sum(any(test(one) for one in value) for test in (str.islower, str.isupper, str.isdigit, lambda one: not one.isalnum()))
+    kinds = sum(
+        any(test(one) for one in value) for test in (str.islower, str.isupper, str.isdigit, lambda one: not one.isalnum())
+    )
     return entropy >= _LEAST_ENTROPY and kinds > 1

@@ -78,8 +78,6 @@ def validate_request(action: str, request: Mapping[str, Any]) -> None:
 
     Raises InvalidInputError that lists every breach with its path in the request.
     """
-    from botocore.validate import ParamValidator  # noqa: PLC0415 - see _service()
-
     if breaches := find_breaches(action, request):
         told = "\n".join(f"  {str(breach)[:_SHOWN_LINE_CHARACTERS]}" for breach in breaches)
         raise InvalidInputError(

@@ -56,7 +56,9 @@ def compile_complete(target: TargetName, workload: Workload, launch: Launch) -> 
         )
     if UNKNOWN_ROLE in text:
         raise InvalidInputError(
-            "the execution role is not said", where=where, hint="Add `role_arn: arn:aws:iam::…` to the file, or give --role-arn."
+            "the execution role is not said",
+            where=where,
+            hint="Add `role_arn: arn:aws:iam::…` to the file, or give --role-arn.",
         )
     return compiled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
@@ -136,7 +137,7 @@ class Tuning(Trainable):
     objective: str = Field(description="The metric, one of `metrics`.")
     goal: Literal["minimize", "maximize"] = "maximize"
     strategy: Literal["bayesian", "random", "grid"] = "bayesian"
-    max_trials: int = Field(default=10, ge=1)
+    max_trials: int = Field(default=10, ge=1, description="A grid has as many as it has combinations.")
     parallel_trials: int = Field(default=1, ge=1)
     early_stopping: bool = False
     seed: int = Field(default=0, ge=0)
@@ -151,6 +152,12 @@ class Tuning(Trainable):
             raise ValueError("`strategy: grid` takes choices only (API reference, HyperParameterTuningJobConfig)")
         return self
 
+    @property
+    def trials(self) -> int:
+        """How many trials there are: of a grid, every combination (API reference, ResourceLimits)."""
+        if self.strategy != "grid":
+            return self.max_trials
+        return math.prod(len(one.values) for one in self.search_space.values() if isinstance(one, Choice))
 
     def as_trial(self, values: Mapping[str, JsonValue]) -> Training:
         """The training of one trial, with these values from the search space.

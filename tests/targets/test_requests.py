@@ -70,7 +70,7 @@ def test_the_requests_are_the_golden_ones_and_the_api_takes_them(path: Path, gol
 
 @pytest.mark.parametrize("path", ON_KUBERNETES, ids=lambda path: path.stem)
 def test_the_manifests_are_the_golden_ones_and_have_no_unknown_field(path: Path, golden: Callable[[str, str], None]) -> None:
-    """kubectl reads them as they are, and a field that Kubernetes would drop is in none."""
+    """Kubectl reads them as they are, and a field that Kubernetes would drop is in none."""
     found = compiled(path, "kubernetes")
     text = printed.as_text(found)
     assert list(yaml.safe_load_all(text)) == list(found.documents)
@@ -162,7 +162,7 @@ def test_what_does_not_fit_a_request_is_in_its_bundle(name: str, change: dict[st
 
 
 def test_a_long_variable_reaches_a_pod_by_the_bundle() -> None:
-    """execve takes no string of more than 131,072 bytes."""
+    """Execve takes no string of more than 131,072 bytes."""
     path = next(path for path in FILES if path.stem == "warm")
     found = compiled(path, "kubernetes", environment={"LONG": "x" * LONGEST_STRING_BYTES, "SHORT": "y"})
     names = {one["name"] for one in pod_of(found)["containers"][0]["env"]}

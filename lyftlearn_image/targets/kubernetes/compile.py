@@ -96,7 +96,9 @@ def _tuning(workload: Tuning, launch: Launch) -> Compiled:
 def _transfers(workload: Job, launch: Launch, outputs: dict[str, str]) -> pod.Transfers:
     is_processing = isinstance(workload, Processing)
     below = f"{contract.PROCESSING_DIR}/input" if is_processing else "/opt/ml/input/data"
-    paths = _processing_paths(workload, launch) if is_processing else {"model": "/opt/ml/model", "output": "/opt/ml/output/data"}
+    paths = (
+        _processing_paths(workload, launch) if is_processing else {"model": "/opt/ml/model", "output": "/opt/ml/output/data"}
+    )
     uploads = [(paths[name], uri) for name, uri in sorted(outputs.items())]
     if isinstance(workload, Trainable) and workload.checkpoints:
         uploads.append(("/opt/ml/checkpoints", workload.checkpoints.rstrip("/") + "/"))
@@ -137,7 +139,9 @@ def _annotations(workload: Workload) -> dict[str, str]:
     """What Kubernetes has no word for, as JSON; nothing where nothing of it was said."""
     said = workload.model_dump(mode="json", exclude_defaults=True)
     # A job's bundle tells the shim the instance type.
-    only = {name: said[name] for name in _ONLY_SAGEMAKER if name in said and not (name in _IN_BUNDLE and isinstance(workload, Job))}
+    only = {
+        name: said[name] for name in _ONLY_SAGEMAKER if name in said and not (name in _IN_BUNDLE and isinstance(workload, Job))
+    }
     # What a Kubernetes Secret replaces here is still a reference there.
     hidden = {name: text for name, text in workload.secrets.items() if name in workload.kubernetes.secrets}
     if hidden:

@@ -77,7 +77,9 @@ def _labels(workload: Workload) -> Iterator[Remark]:
         for key, value in values.items():
             place: Key = ("kubernetes", field, key)
             if not _is_key(key):
-                yield Remark(place, f"{key!r:.80} is no key of {field}", "Write it as name or domain/name, the name of up to 63.")
+                yield Remark(
+                    place, f"{key!r:.80} is no key of {field}", "Write it as name or domain/name, the name of up to 63."
+                )
             if field != "annotations" and not _VALUE.fullmatch(value):
                 yield Remark(place, f"{value!r:.80} is no value of a label", "Use up to 63 of A-Z a-z 0-9 - _ .")
     if sum(len(key.encode()) + len(value.encode()) for key, value in mine.annotations.items()) > _ANNOTATIONS_BYTES:
@@ -93,7 +95,9 @@ def _strings(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
         size = len(word.replace("$$", "$").encode()) + 1
         total += size
         if size > LONGEST_STRING_BYTES:
-            yield Remark((field, place), f"{size} bytes, at most {LONGEST_STRING_BYTES} for one argument", "Put it into a file.")
+            yield Remark(
+                (field, place), f"{size} bytes, at most {LONGEST_STRING_BYTES} for one argument", "Put it into a file."
+            )
     total += sum(len(one["name"]) + len(str(one.get("value", "")).encode()) + 2 for one in container["env"])
     if total > _ALL_STRINGS_BYTES:
         yield Remark(
@@ -108,9 +112,7 @@ def _notes(workload: Workload) -> Iterator[Remark]:
         if name in said and not (name == "metrics" and isinstance(workload, Tuning)):
             yield Remark((name,), f"has no effect on Kubernetes: {instead}", level="note")
     if isinstance(workload, Trainable) and workload.checkpoints:
-        yield Remark(
-            ("checkpoints",), "on Kubernetes they are uploaded when the job ends, not while it runs", level="note"
-        )
+        yield Remark(("checkpoints",), "on Kubernetes they are uploaded when the job ends, not while it runs", level="note")
     if isinstance(workload, Job) and workload.nodes > 1 and workload.kubernetes.retries:
         yield Remark(
             ("kubernetes", "retries"), "a host that is started again joins a job that has begun without it", level="note"

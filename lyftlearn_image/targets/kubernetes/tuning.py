@@ -6,6 +6,7 @@ SageMaker's tuner gets.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -83,8 +84,8 @@ def tune(workload: Tuning, run_trial: Callable[[int, Training], Iterable[str]]) 
 
     with ThreadPoolExecutor(workload.parallel_trials) as threads:
         asked = 0
-        while asked < workload.max_trials or running:
-            while asked < workload.max_trials and len(running) < workload.parallel_trials:
+        while asked < workload.trials or running:
+            while asked < workload.trials and len(running) < workload.parallel_trials:
                 trial = study.ask(distributions)
                 values = _decoded(workload, trial.params)
                 running[threads.submit(run, trial.number, values)] = (trial, values)
@@ -120,11 +121,12 @@ def _study(workload: Tuning) -> Any:
     samplers: dict[str, Callable[[], Any]] = {
         "bayesian": lambda: optuna.samplers.TPESampler(seed=workload.seed),
         "random": lambda: optuna.samplers.RandomSampler(seed=workload.seed),
-        "grid": lambda: optuna.samplers.GridSampler(_grid(workload), seed=workload.seed),
+        "grid": lambda: optuna.samplers.RandomSampler(seed=workload.seed),
     }
     study = optuna.create_study(direction=workload.goal, sampler=samplers[workload.strategy]())
-    if workload.strategy != "grid":
-        study.enqueue_trial(_encoded(workload, first_trial(workload)))
+    # Optuna's own sampler of a grid ends its loop itself, and here there is none.
+    for values in _grid(workload) if workload.strategy == "grid" else [first_trial(workload)]:
+        study.enqueue_trial(_encoded(workload, values))
     return study
 
 
@@ -152,12 +154,10 @@ def _distributions(workload: Tuning) -> dict[str, Any]:
     return found
 
 
-def _grid(workload: Tuning) -> dict[str, list[str]]:
-    return {
-        name: [json.dumps(value) for value in one.values]
-        for name, one in sorted(workload.search_space.items())
-        if isinstance(one, Choice)
-    }
+def _grid(workload: Tuning) -> list[dict[str, Any]]:
+    """Every combination, beginning with the first of every choice."""
+    space = {name: one.values for name, one in sorted(workload.search_space.items()) if isinstance(one, Choice)}
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
 
 
 def _encoded(workload: Tuning, values: Mapping[str, Any]) -> dict[str, Any]:

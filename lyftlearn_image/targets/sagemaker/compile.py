@@ -10,7 +10,17 @@ from lyftlearn_image.targets import bundle
 from lyftlearn_image.targets.sagemaker import hosting, said, studio
 from lyftlearn_image.targets.sagemaker.division import Room, divide
 from lyftlearn_image.targets.target import Compiled
-from lyftlearn_image.workload import Choice, FloatRange, IntegerRange, Notebook, Processing, Serving, Training, Transform, Tuning
+from lyftlearn_image.workload import (
+    Choice,
+    FloatRange,
+    IntegerRange,
+    Notebook,
+    Processing,
+    Serving,
+    Training,
+    Transform,
+    Tuning,
+)
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -123,7 +133,7 @@ def _tuning(workload: Tuning, launch: Launch) -> Compiled:
             "Strategy": _STRATEGIES[workload.strategy],
             "HyperParameterTuningJobObjective": {"Type": workload.goal.capitalize(), "MetricName": workload.objective},
             "ResourceLimits": {
-                "MaxNumberOfTrainingJobs": workload.max_trials,
+                "MaxNumberOfTrainingJobs": workload.trials,
                 "MaxParallelTrainingJobs": workload.parallel_trials,
             },
             "ParameterRanges": _ranges(workload.search_space),

@@ -47,9 +47,7 @@ def compile_endpoint(workload: Serving, launch: Launch) -> Compiled:
         config["KmsKeyId"] = workload.encryption.volume_key
     config.update(said.tags(workload))
     endpoint = {"EndpointName": launch.job_name, "EndpointConfigName": launch.job_name, **said.tags(workload)}
-    return Compiled(
-        "sagemaker", ENDPOINT, (model, config, endpoint), objects, actions=(MODEL, ENDPOINT_CONFIG, ENDPOINT)
-    )
+    return Compiled("sagemaker", ENDPOINT, (model, config, endpoint), objects, actions=(MODEL, ENDPOINT_CONFIG, ENDPOINT))
 
 
 def compile_transform(workload: Transform, launch: Launch) -> Compiled:

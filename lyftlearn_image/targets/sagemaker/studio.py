@@ -41,6 +41,4 @@ def compile_notebook(workload: Notebook, launch: Launch) -> Compiled:
             "ContainerConfig": container,
         },
     }
-    return Compiled(
-        "sagemaker", APP_CONFIG, (image, version, app), objects, actions=(IMAGE, IMAGE_VERSION, APP_CONFIG)
-    )
+    return Compiled("sagemaker", APP_CONFIG, (image, version, app), objects, actions=(IMAGE, IMAGE_VERSION, APP_CONFIG))

@@ -74,7 +74,13 @@ def of_search(documents: Documents, name: str) -> dict[str, Any]:
         return {}
     objective = space["objective"]
     found = {key: space[key] for key in ("strategy", "early_stopping", "seed", "max_trials", "parallel_trials")}
-    return {"kind": "tuning", "search_space": space["ranges"], "objective": objective["metric"], "goal": objective["goal"], **found}
+    return {
+        "kind": "tuning",
+        "search_space": space["ranges"],
+        "objective": objective["metric"],
+        "goal": objective["goal"],
+        **found,
+    }
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CLUSTER = ("the cluster writes it itself", "Nothing to do.")
-_PLACE = ("where a pod runs is only chosen by `kubernetes.node_selector` and `tolerations`", "Use those, or a node pool of its own.")
+_PLACE = (
+    "where a pod runs is only chosen by `kubernetes.node_selector` and `tolerations`",
+    "Use those, or a node pool of its own.",
+)
 _BOUNDARY = ("a compiled pod keeps to Pod Security Standard `restricted`", "Do without it; SageMaker has no equal either.")
 _STORAGE = ("SageMaker mounts no such volume", "Put the data into S3, and its prefix under `channels`.")
 # Last name of a field's path → why it is not carried, and what to do.

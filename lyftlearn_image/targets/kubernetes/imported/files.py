@@ -99,7 +99,9 @@ def _of_secret(source: Fields, documents: Documents) -> Iterator[tuple[str, dict
     secret = documents.get("Secret", name)
     chosen = _chosen(source, mode) or [(key, key, mode) for key in (keys_of(secret) if secret else ())]
     if not chosen:
-        source.tell("", f"the keys of the Secret {name} are not in the file", "Name each file under `files`, with its `secret`.")
+        source.tell(
+            "", f"the keys of the Secret {name} are not in the file", "Name each file under `files`, with its `secret`."
+        )
         return
     for key, file_name, file_mode in chosen:
         yield file_name, {"secret": f"aws-sm://{name}{option}#{key}", "mode": f"0{file_mode:03o}"}

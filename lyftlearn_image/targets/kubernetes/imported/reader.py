@@ -157,7 +157,9 @@ class _Reader:
         self._set("retries", int(spec.take("backoffLimit", _BACKOFF)), 0)
         limit = spec.take("activeDeadlineSeconds")
         if limit is None:
-            self._tell(spec, "activeDeadlineSeconds", "the Job has no limit, and SageMaker's default is a day", "Set `max_runtime_s`.")
+            self._tell(
+                spec, "activeDeadlineSeconds", "the Job has no limit, and SageMaker's default is a day", "Set `max_runtime_s`."
+            )
         self._fields["max_runtime_s"] = int(limit or _DAY_S)
         if (ttl := spec.take("ttlSecondsAfterFinished")) is not None:
             self._set("ttl_s", int(ttl), None)
@@ -202,7 +204,9 @@ class _Reader:
         if not containers:
             raise InvalidInputError("the pod has no container", where=pod.place)
         for other in containers[1:]:
-            self._left.append(Left(other.place, "SageMaker starts one container", "Do without it; StatsD is on localhost:8125."))
+            self._left.append(
+                Left(other.place, "SageMaker starts one container", "Do without it; StatsD is on localhost:8125.")
+            )
         if self._is_ours:
             pod.take("subdomain")
         self._container(pod, containers[0])
@@ -277,7 +281,10 @@ class _Reader:
         said = {**compiled.of_bundle(bundle, self._name), **compiled.of_variables(found.compiled)}
         said["files"] = {**mounted, **said.get("files", {})}
         # The other target's own word is exact; what is read here may be a rounded one.
-        self._fields = {**self._fields, **{key: value for key, value in said.items() if key not in self._fields or key == "kind"}}
+        self._fields = {
+            **self._fields,
+            **{key: value for key, value in said.items() if key not in self._fields or key == "kind"},
+        }
         self._fields["environment"] = found.environment
         self._fields["secrets"] = found.secrets
         self._fields["secret_sets"] = [*self._fields.get("secret_sets", []), *found.secret_sets]
@@ -292,7 +299,9 @@ class _Reader:
             self._fields["command"] = words
         else:
             self._fields["command"] = ["train"]
-            self._tell(container, "command", "the image's own ENTRYPOINT runs", "Say what it runs under `command` or `program`.")
+            self._tell(
+                container, "command", "the image's own ENTRYPOINT runs", "Say what it runs under `command` or `program`."
+            )
         if not self._is_ours:
             why = "the shim is the image's ENTRYPOINT, and starts the command"
             self._tell(container, "image", why, "Build the image FROM a LyftLearn image.")
@@ -402,5 +411,7 @@ def _tell_unused(found: Documents, left: list[Left]) -> None:
             continue
         if kind == "Service" and name == main:
             continue  # every compiled Deployment and Indexed Job has one of its own
-        reason = "a workload is one Job or one server" if kind in documents.RUNNING else "nothing of the imported manifest names it"
+        reason = (
+            "a workload is one Job or one server" if kind in documents.RUNNING else "nothing of the imported manifest names it"
+        )
         left.append(Left(f"{kind} {name}", reason, "Keep it beside the workload where it is needed."))

@@ -91,7 +91,9 @@ def _clear(found: Variables, name: str, entry: Fields) -> None:
     elif what := clear_secrets.what_secret(name, value):
         found.set_secret(name, f"aws-sm://{name}")
         why = f"its clear value looks like {what}, and is not repeated"
-        entry.left.append(Left(f"{entry.place}.value", why, f"Put it into Secrets Manager under the name {name}, and renew it."))
+        entry.left.append(
+            Left(f"{entry.place}.value", why, f"Put it into Secrets Manager under the name {name}, and renew it.")
+        )
     else:
         found.set(name, value)
 
