@@ -26,7 +26,7 @@ _NAME = click.option("--job-name", metavar="NAME", help="Name of the job or endp
 @_ROLE
 @click.option("--objects", type=click.Path(path_type=Path, file_okay=False), help="Directory for what must be in S3 before.")
 @_JSON
-def compile_(  # noqa: PLR0913 - one parameter an option
+def compile_(  # noqa: PLR0913, PLR0917 - one parameter an option
     workload_file: Path,
     target: Any,
     job_name: str | None,
@@ -111,9 +111,9 @@ def import_(manifest_file: Path, output: Path | None, wanted: str | None, kind: 
     from dataclasses import asdict  # noqa: PLC0415
 
     from lyftlearn_image import yamlfile  # noqa: PLC0415
-    from lyftlearn_image.targets.kubernetes.imported import reader  # noqa: PLC0415
+    from lyftlearn_image.targets.kubernetes.imported import workload_file  # noqa: PLC0415
 
-    imported = reader.read(yamlfile.read_text(manifest_file), str(manifest_file), wanted=wanted, kind=kind)
+    imported = workload_file.read(yamlfile.read_text(manifest_file), str(manifest_file), wanted=wanted, kind=kind)
     if output:
         output.write_text(imported.text, encoding="utf-8")
     if as_json:

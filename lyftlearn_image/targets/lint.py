@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.errors import LyftlearnError
 from lyftlearn_image.targets import request
+from lyftlearn_image.targets.remark import Remark
 from lyftlearn_image.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lyftlearn_image.targets.request import TargetName
-
-Key = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Remark:
-    """What a target says of one field: an error is refused there, a note has no effect there."""
-
-    key: Key
-    what: str
-    hint: str = ""
-    level: Literal["error", "note"] = "error"
 
 
 @dataclass(frozen=True)
@@ -101,8 +90,4 @@ def _of_target(target: TargetName, workload: Workload) -> Iterator[Remark]:
     except LyftlearnError as error:
         yield Remark(("kind",) if "kind:" in error.where else (), error.what, error.hint)
         return
-    if target == "sagemaker":
-        from lyftlearn_image.targets.sagemaker.lint import remarks  # noqa: PLC0415 - one of the two
-    else:
-        from lyftlearn_image.targets.kubernetes.lint import remarks  # noqa: PLC0415 - as above
-    yield from remarks(workload, compiled)
+    yield from request.remarks(target, workload, compiled)

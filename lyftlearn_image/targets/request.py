@@ -10,9 +10,10 @@ from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.target import Launch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from lyftlearn_image.targets.remark import Remark
     from lyftlearn_image.targets.target import Compiled
     from lyftlearn_image.workload import Workload
 
@@ -42,8 +43,22 @@ def compile_for(target: TargetName, workload: Workload, launch: Launch) -> Compi
     return compile_job(workload, launch)
 
 
+def remarks(target: TargetName, workload: Workload, compiled: Compiled) -> Iterator[Remark]:
+    """What the target would refuse of what was compiled, and what has no effect there."""
+    if target == "sagemaker":
+        from lyftlearn_image.targets.sagemaker import lint as of_sagemaker  # noqa: PLC0415 - one of the two
+
+        return of_sagemaker.remarks(workload, compiled)
+    from lyftlearn_image.targets.kubernetes import lint as of_kubernetes  # noqa: PLC0415 - as above
+
+    return of_kubernetes.remarks(workload, compiled)
+
+
 def compile_complete(target: TargetName, workload: Workload, launch: Launch) -> Compiled:
-    """As `compile_for`, and ready to be sent: InvalidInputError for a place, a role or a secret that is missing or misplaced."""
+    """As `compile_for`, and ready to be sent.
+
+    Raises InvalidInputError for a place or a role that nobody said, for a secret in the clear, and for what would be refused.
+    """
     refuse_clear_secrets(workload.model_dump(mode="json"), workload.name)
     compiled = compile_for(target, workload, launch)
     text = json.dumps([*compiled.documents, *compiled.objects])
@@ -59,6 +74,13 @@ def compile_complete(target: TargetName, workload: Workload, launch: Launch) -> 
             "the execution role is not said",
             where=where,
             hint="Add `role_arn: arn:aws:iam::…` to the file, or give --role-arn.",
+        )
+    if told := [
+        f"{'.'.join(map(str, one.key))}: {one.what}" for one in remarks(target, workload, compiled) if one.level == "error"
+    ]:
+        listed = "\n".join(f"  {one}" for one in told)
+        raise InvalidInputError(
+            f"{target} would refuse it:\n{listed}", where=where, hint="`lyftlearn-image lint` shows the lines."
         )
     return compiled
 

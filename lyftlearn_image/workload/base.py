@@ -105,13 +105,13 @@ class Workload(Discriminated):
     image: str = Field(min_length=1, max_length=255)
     output: S3Uri | None = Field(default=None, description="s3://bucket/prefix below which models, outputs and bundles go.")
     role_arn: str | None = Field(default=None, description="The execution role on SageMaker.")
-    environment: dict[VariableName, str] = {}
+    environment: dict[VariableName, str] = Field(default={})
     secrets: dict[VariableName, Reference] = Field(default={}, description="Variable → reference (aws-sm://name#key).")
     secret_sets: tuple[Reference, ...] = Field(
         default=(), description="References to sets of variables: aws-ssm-path://path, a JSON secret, confidant://service."
     )
     refresh: Refresh | None = None
-    files: dict[ContainerPath, ConfigFile] = {}
+    files: dict[ContainerPath, ConfigFile] = Field(default={})
     tags: dict[str, str] = Field(default={}, description="Tags of the AWS resources.")
     network: Network = Network()
     encryption: Encryption = Encryption()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
 from lyftlearn_image.workload.base import Discriminated, Tag, Workload
 from lyftlearn_image.workload.parts import ContainerPath, MetricRegex, Model, S3Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # botocore's ChannelName; a dot or a hyphen is legal here though not in a shell variable.
 _CHANNEL = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
@@ -26,7 +28,7 @@ class Job(Workload):
     """What training, processing and tuning have in common."""
 
     arguments: Literal["--key value", "key=value", "none"] = "--key value"
-    hyperparameters: dict[str, JsonValue] = {}
+    hyperparameters: dict[str, JsonValue] = Field(default={})
     channels: dict[str, str] = Field(default={}, description="Channel name → s3://bucket/prefix/ of its files.")
     nodes: int = Field(default=1, ge=1, description="InstanceCount; an Indexed Job on Kubernetes.")
     volume_gb: int = Field(default=30, ge=1, description="Disk of each host on SageMaker.")

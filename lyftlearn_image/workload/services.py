@@ -45,8 +45,8 @@ class Transform(Workload):
 
     @model_validator(mode="after")
     def _model_is_one(self) -> Self:
-        # CreateTransformJob, MaxPayloadInMB: "The value of MaxPayloadInMB cannot be greater than 100 MB ... MaxConcurrentTransforms
-        # multiplied by MaxPayloadInMB cannot exceed 100 MB" (API reference).
+        # "... the value of MaxConcurrentTransforms * MaxPayloadInMB must also not exceed 100 MB" (API reference,
+        # CreateTransformJob).
         if (self.max_concurrent or 1) * (self.max_payload_mb or 0) > 100:  # noqa: PLR2004 - see above
             raise ValueError("`max_concurrent` times `max_payload_mb` is above 100, the most that SageMaker takes")
         _check_model(self.model)

@@ -43,6 +43,8 @@ def test_good_files_have_no_breach(path: Path) -> None:
         ({"network": {"subnets": ["a b"], "security_groups": ["sg"]}}, "sagemaker", "network.subnets.0", "does not match"),
         ({"encryption": {"volume_key": "a key"}}, "sagemaker", "encryption.volume_key", "does not match"),
         ({"encryption": {"output_key": "a key"}}, "sagemaker", "encryption.output_key", "does not match"),
+        ({"network": {"isolated": True}, "secrets": {"P": "aws-sm://a"}}, "sagemaker", "secrets", "cannot resolve"),
+        ({"network": {"isolated": True}, "files": {"/etc/a": {"content": "x"}}}, "sagemaker", "network.isolated", "bundle"),
         ({"role_arn": "nobody"}, "sagemaker", "role_arn", "does not match"),
         ({"kubernetes": {"secrets": {"P": "a#b"}}}, "sagemaker", "kubernetes.secrets.P", "would be missing"),
         ({"kubernetes": {"namespace": "A"}}, "kubernetes", "kubernetes.namespace", "no name of a namespace"),

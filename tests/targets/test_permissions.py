@@ -112,7 +112,8 @@ def test_the_kubernetes_role_is_for_the_compiled_objects() -> None:
     assert role["metadata"]["namespace"] == "ml"
     named = {rule["resources"][0]: rule["resourceNames"] for rule in role["rules"] if "resourceNames" in rule}
     assert named == {
-        "configmaps": ["churn-3e599bef", "churn-bundle"], "jobs": ["churn"], "serviceaccounts": ["churn"], "services": ["churn"],
+        "configmaps": ["churn-3e599bef", "churn-bundle"], "jobs": ["churn"], "serviceaccounts": ["churn"],
+        "services": ["churn"],
     }  # fmt: skip
     assert "*" not in json.dumps(role["rules"])
 

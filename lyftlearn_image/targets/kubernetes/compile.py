@@ -24,8 +24,8 @@ __all__ = ["CONFIG_MAP_BYTES", "LONGEST_STRING_BYTES", "OTHER_TARGET", "compile_
 OTHER_TARGET = "lyftlearn/sagemaker"
 # What a workload says to SageMaker alone; `checkpoints` is here because its prefix is more than an upload there.
 _ONLY_SAGEMAKER = (
-    "checkpoints", "data_capture", "encryption", "instance_type", "metrics", "network", "output", "role_arn", "spot", "startup_s", "tags",
-    "volume_gb", "warm_pool_s",
+    "checkpoints", "data_capture", "encryption", "instance_type", "metrics", "network", "output", "role_arn", "spot",
+    "startup_s", "tags", "volume_gb", "warm_pool_s",
 )  # fmt: skip
 _IN_BUNDLE = ("instance_type",)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes.manifest import check_size
 from lyftlearn_image.targets.kubernetes.pod import LONGEST_STRING_BYTES
-from lyftlearn_image.targets.lint import Key, Remark
+from lyftlearn_image.targets.remark import Key, Remark
 from lyftlearn_image.workload import Job, Trainable, Tuning
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ _WORDLESS: Mapping[str, str] = {
 
 def remarks(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
     """What the API or execve refuses, and what has no effect."""
+    name = str(compiled.documents[-1]["metadata"]["name"])
+    if not _LABEL_NAME.fullmatch(name):
+        yield Remark(("name",), f"{name!r:.80} is no name of a Job with hosts, nor of a Service", _hint(63))
     yield from _names(workload)
     yield from _labels(workload)
     yield from _strings(workload, compiled)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.targets import limits
-from lyftlearn_image.targets.lint import Key, Remark
+from lyftlearn_image.targets.remark import Key, Remark
 from lyftlearn_image.workload import Job, Notebook, Serving, Trainable
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def remarks(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
             yield Remark(_key(breach.path, workload, document), f"{action} refuses {breach.path or 'it'}: {why}")
     if isinstance(workload, Trainable) and workload.max_runtime_s > _LONGEST_TRAINING_S:
         yield Remark(("max_runtime_s",), f"{workload.max_runtime_s} seconds; a training job has at most 28 days")
+    yield from _isolated(workload, compiled)
     for name in sorted(workload.kubernetes.secrets.keys() - workload.secrets.keys()):
         yield Remark(
             ("kubernetes", "secrets", name),
@@ -72,6 +73,22 @@ def remarks(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
         )
     for name in _nowhere_on_sagemaker(workload):
         yield Remark((name,), "has no effect on SageMaker", level="note")
+
+
+def _isolated(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
+    """An isolated container reaches nothing and has no credentials (developer guide, mkt-algo-model-internet-free)."""
+    if not workload.network.isolated:
+        return
+    from_afar = [name for name in ("secrets", "secret_sets") if getattr(workload, name)]
+    from_afar += ["files"] if any(file.secret for file in workload.files.values()) else []
+    for name in from_afar:
+        yield Remark((name,), "an isolated container cannot resolve references", "Set `network.isolated: false`.")
+    if compiled.objects:
+        yield Remark(
+            ("network", "isolated"),
+            "an isolated container cannot fetch the launch bundle that `files`, long variables and many hyperparameters need",
+            "Bring them with the image or by a channel, or set `network.isolated: false`.",
+        )
 
 
 def _nowhere_on_sagemaker(workload: Workload) -> Iterator[str]:

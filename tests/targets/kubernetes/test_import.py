@@ -14,7 +14,7 @@ from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets import printed, request
-from lyftlearn_image.targets.kubernetes.imported import reader
+from lyftlearn_image.targets.kubernetes.imported import workload_file
 from lyftlearn_image.workload import Workload
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ JOB: dict[str, Any] = {
 }  # fmt: skip
 
 
-def back(workload: Workload, job_name: str | None = None) -> reader.Imported:
+def back(workload: Workload, job_name: str | None = None) -> workload_file.Imported:
     """What is read from the text that was compiled from a workload."""
     launch = request.launch_of(workload, job_name=job_name)
-    return reader.read(printed.as_text(request.compile_for("kubernetes", workload, launch)), "m.yaml")
+    return workload_file.read(printed.as_text(request.compile_for("kubernetes", workload, launch)), "m.yaml")
 
 
 @pytest.mark.parametrize("path", WORKLOADS, ids=lambda path: path.stem)
@@ -79,7 +79,7 @@ def test_any_texts_come_back(
 @pytest.mark.parametrize("name", ["cronjob", "deployment"])
 def test_a_manifest_of_others_is_the_golden_workload(name: str, golden: Callable[[str, str], None]) -> None:
     """The workload, and below it everything that it does not carry, reviewed as prose; no secret is in either."""
-    imported = reader.read((MANIFESTS / f"{name}.yaml").read_text(), f"{name}.yaml")
+    imported = workload_file.read((MANIFESTS / f"{name}.yaml").read_text(), f"{name}.yaml")
     left = "".join(f"# {one}\n" for one in imported.left)
     for secret in ("planted", "Pl4nted", "Tr0ub4dor", "cGxhbnRlZC"):
         assert secret not in imported.text + left
@@ -109,7 +109,7 @@ def test_every_field_of_a_manifest_is_carried_or_told(name: str) -> None:
     collect(main)
     for place in places:
         place["surprise"] = 1
-        left = reader.read(yaml.safe_dump_all(documents), "m.yaml").left
+        left = workload_file.read(yaml.safe_dump_all(documents), "m.yaml").left
         del place["surprise"]
         assert any(one.place.endswith(".surprise") for one in left), place
 
@@ -140,7 +140,7 @@ def test_what_changes_is_told_with_advice(path: tuple[Any, ...], value: Any, tol
     for part in path[:-1]:
         at = at[part]
     at[path[-1]] = value
-    imported = reader.read(yaml.safe_dump(job), "m.yaml")
+    imported = workload_file.read(yaml.safe_dump(job), "m.yaml")
     if told:
         (one,) = [one for one in imported.left if told in one.why]
         assert one.advice
@@ -163,7 +163,7 @@ def test_what_changes_is_told_with_advice(path: tuple[Any, ...], value: Any, tol
 def test_what_is_no_manifest_is_refused(text: str, told: str) -> None:
     """By an error of ours, with the file's name."""
     with pytest.raises(InvalidInputError, match=told):
-        reader.read(text, "m.yaml")
+        workload_file.read(text, "m.yaml")
 
 
 @settings(max_examples=150, deadline=None)
@@ -179,7 +179,7 @@ def test_no_manifest_makes_the_reader_fail(data: st.DataObject) -> None:
             break
         at = at[key]
     try:
-        reader.read(yaml.safe_dump(job), "m.yaml")
+        workload_file.read(yaml.safe_dump(job), "m.yaml")
     except InvalidInputError as error:
         assert error.what  # noqa: PT017 - either outcome is right; an error must say something
 
@@ -192,7 +192,7 @@ def test_a_clear_secret_anywhere_is_not_repeated() -> None:
     pod["containers"][0] |= {"args": ["run", "ghp_" + "a" * 36], "volumeMounts": [{"name": "c", "mountPath": "/etc/c"}]}
     pod["volumes"] = [{"name": "c", "configMap": {"name": "c"}}]
     settings = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a.ini": "password = Tr0ub4dor&3\n", "b": "x"}}
-    imported = reader.read(yaml.safe_dump_all([job, settings]), "m.yaml")
+    imported = workload_file.read(yaml.safe_dump_all([job, settings]), "m.yaml")
     assert imported.workload.files["/etc/c/a.ini"].secret == "aws-sm://job/a.ini"
     assert len([one for one in imported.left if "not repeated" in one.why]) == 3
     for secret in ("AKIA", "ghp_", "Tr0ub4dor"):

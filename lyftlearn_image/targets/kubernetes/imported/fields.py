@@ -11,45 +11,47 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CLUSTER = ("the cluster writes it itself", "Nothing to do.")
-_PLACE = (
-    "where a pod runs is only chosen by `kubernetes.node_selector` and `tolerations`",
-    "Use those, or a node pool of its own.",
-)
+_PLACE = ("only `kubernetes.node_selector` and `tolerations` say where a pod runs", "Use those, or a node pool of its own.")
 _BOUNDARY = ("a compiled pod keeps to Pod Security Standard `restricted`", "Do without it; SageMaker has no equal either.")
 _STORAGE = ("SageMaker mounts no such volume", "Put the data into S3, and its prefix under `channels`.")
-# Last name of a field's path → why it is not carried, and what to do.
+_SCHEDULE = ("it belongs to the schedule", "Keep it with the schedule.")
+_PROBES = ("a compiled server has probes of its own on /ping", "Answer GET /ping on 8080; set `startup_s`.")
+_NO_DOWNWARD = (
+    "SageMaker has no downward API",
+    "Read TRAINING_JOB_NAME, SM_NUM_CPUS and SM_NUM_GPUS, which both platforms have.",
+)
+_HOSTS = ("hosts have the names of the platform", "Read SM_CURRENT_HOST and SM_HOSTS.")
+# Last names of a field's path → why it is not carried, and what to do.
 _REASONS: Mapping[str, tuple[str, str]] = {
-    **dict.fromkeys(("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink", "status"), _CLUSTER),
-    **dict.fromkeys(("ownerReferences", "finalizers"), _CLUSTER),
-    **dict.fromkeys(("affinity", "topologySpreadConstraints", "nodeName", "schedulerName", "priorityClassName", "runtimeClassName",
-                     "priority", "preemptionPolicy", "overhead", "resourceClaims"), _PLACE),
-    **dict.fromkeys(("hostNetwork", "hostPID", "hostIPC", "hostUsers", "shareProcessNamespace", "privileged", "add", "procMount",
-                     "sysctls", "seLinuxOptions", "supplementalGroups", "fsGroup", "runAsGroup", "capabilities"), _BOUNDARY),
-    **dict.fromkeys(("persistentVolumeClaim", "hostPath", "nfs", "csi", "ephemeral", "iscsi", "image"), _STORAGE),
-    "initContainers": ("SageMaker starts one container", "Do its work at the start of the script, or in a processing job before."),
-    "schedule": ("a workload is one run", "Keep a schedule outside: EventBridge Scheduler, or a CronJob around the compiled Job."),
-    "timeZone": ("it belongs to the schedule", "Keep it with the schedule."),
-    "concurrencyPolicy": ("it belongs to the schedule", "Keep it with the schedule."),
-    "startingDeadlineSeconds": ("it belongs to the schedule", "Keep it with the schedule."),
-    "successfulJobsHistoryLimit": ("it belongs to the schedule", "Keep it with the schedule."),
-    "failedJobsHistoryLimit": ("it belongs to the schedule", "Keep it with the schedule."),
-    "suspend": ("a workload begins when it is submitted", "Submit it when it is wanted."),
-    "podFailurePolicy": ("failed pods are only counted, by `kubernetes.retries`", "Set `kubernetes.retries`."),
-    "workingDir": ("the script begins in the image's directory", "Use absolute paths, or `cd` in a script."),
-    "imagePullPolicy": ("Kubernetes' default for the tag applies", "Name the image by its digest."),
-    "livenessProbe": ("a compiled server has probes of its own on /ping", "Answer GET /ping on 8080."),
-    "readinessProbe": ("a compiled server has probes of its own on /ping", "Answer GET /ping on 8080."),
-    "startupProbe": ("a compiled server has probes of its own on /ping", "Answer GET /ping on 8080; set `startup_s`."),
-    "lifecycle": ("SageMaker has no hooks", "Handle SIGTERM in the script."),
-    "resourceFieldRef": ("SageMaker has no downward API", "Read SM_NUM_CPUS and SM_NUM_GPUS."),
-    "fieldRef": ("SageMaker has no downward API", "Read TRAINING_JOB_NAME, which both platforms have."),
-    "downwardAPI": ("SageMaker has no downward API", "Read TRAINING_JOB_NAME, which both platforms have."),
-    "projected": ("only plain ConfigMaps and Secrets become files", "Name each file under `files`."),
-    "hostname": ("hosts have the names of the platform", "Read SM_CURRENT_HOST."),
-    "subdomain": ("hosts have the names of the platform", "Read SM_HOSTS."),
-    "automountServiceAccountToken": ("a compiled pod has no token of the API", "Give the role what it needs by IAM."),
-    "strategy": ("a compiled Deployment has a strategy of its own", "Nothing to do."),
-}  # fmt: skip
+    name: reason
+    for names, reason in (
+        ("uid resourceVersion creationTimestamp generation managedFields selfLink status", _CLUSTER),
+        ("ownerReferences finalizers", _CLUSTER),
+        ("affinity topologySpreadConstraints nodeName schedulerName priorityClassName runtimeClassName priority", _PLACE),
+        ("preemptionPolicy overhead resourceClaims", _PLACE),
+        ("hostNetwork hostPID hostIPC hostUsers shareProcessNamespace privileged add procMount sysctls", _BOUNDARY),
+        ("seLinuxOptions supplementalGroups fsGroup runAsGroup capabilities", _BOUNDARY),
+        ("persistentVolumeClaim hostPath nfs csi ephemeral iscsi image", _STORAGE),
+        ("timeZone concurrencyPolicy startingDeadlineSeconds successfulJobsHistoryLimit failedJobsHistoryLimit", _SCHEDULE),
+        ("livenessProbe readinessProbe startupProbe", _PROBES),
+        ("fieldRef resourceFieldRef downwardAPI", _NO_DOWNWARD),
+        ("hostname subdomain", _HOSTS),
+        ("initContainers", ("SageMaker starts one container", "Do its work at the script's start, or in a job before.")),
+        (
+            "schedule",
+            ("a workload is one run", "Keep it outside: EventBridge Scheduler, or a CronJob around the compiled Job."),
+        ),
+        ("suspend", ("a workload begins when it is submitted", "Submit it when it is wanted.")),
+        ("podFailurePolicy", ("failed pods are only counted", "Set `kubernetes.retries`.")),
+        ("workingDir", ("the script begins in the image's directory", "Use absolute paths, or `cd` in a script.")),
+        ("imagePullPolicy", ("Kubernetes' default for the tag applies", "Name the image by its digest.")),
+        ("lifecycle", ("SageMaker has no hooks", "Handle SIGTERM in the script.")),
+        ("projected", ("only plain ConfigMaps and Secrets become files", "Name each file under `files`.")),
+        ("automountServiceAccountToken", ("a compiled pod has no token of the API", "Give the role what it needs by IAM.")),
+        ("strategy", ("a compiled Deployment has a strategy of its own", "Nothing to do.")),
+    )
+    for name in names.split()
+}
 _OTHER = ("a workload has no word for it", "Check whether the script needs it.")
 
 
@@ -87,6 +89,10 @@ class Fields:
         """Takes a field where a compiled manifest says the same anyway."""
         if self._data.get(key) in values:
             self.take(key)
+
+    def take_flag(self, key: str, *, said: bool) -> None:
+        """Takes a flag where a compiled manifest says the same anyway."""
+        self.take_if(key, said)
 
     def inside(self, key: str) -> Fields:
         """The fields of a mapping below."""

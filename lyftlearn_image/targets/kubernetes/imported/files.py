@@ -53,7 +53,7 @@ def _of_volume(
         for name, file in _of_secret(source, documents):
             found |= _placed(name, file, path, sub_path)
         source.finish()
-    elif (empty := volume.take("emptyDir", False)) is not False:
+    elif (empty := volume.take("emptyDir")) is not None:
         if not path.startswith(_WRITABLE) and not (isinstance(empty, dict) and empty.get("medium") == "Memory"):
             why = f"{path} is scratch of the pod; on SageMaker it is a directory of the image"
             volume.left.append(Left(f"{volume.place}.emptyDir", why, "Use /tmp, which is writable on both."))
@@ -77,7 +77,7 @@ def _placed(name: str, file: dict[str, Any], path: str, sub_path: str) -> dict[s
 def _of_config_map(source: Fields, documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
     name = str(source.take("name", ""))
     mode = int(source.take("defaultMode", _MODE))
-    is_optional = bool(source.take("optional", False))
+    is_optional = bool(source.take("optional"))
     config_map = documents.get("ConfigMap", name)
     chosen = _chosen(source, mode)
     if config_map is None:
@@ -95,7 +95,7 @@ def _of_config_map(source: Fields, documents: Documents) -> Iterator[tuple[str, 
 def _of_secret(source: Fields, documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
     name = str(source.take("secretName") or source.take("name", ""))
     mode = int(source.take("defaultMode", _MODE))
-    option = "?optional" if source.take("optional", False) else ""
+    option = "?optional" if source.take("optional") else ""
     secret = documents.get("Secret", name)
     chosen = _chosen(source, mode) or [(key, key, mode) for key in (keys_of(secret) if secret else ())]
     if not chosen:

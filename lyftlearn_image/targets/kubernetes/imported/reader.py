@@ -1,13 +1,11 @@
-"""From a file of manifests to the text of a workload file, and a list of everything that it does not carry."""
+"""One manifest and what stands beside it, read level by level into the fields of a workload."""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET
 from lyftlearn_image.targets.kubernetes.deployment import FORGET_S, NOTEBOOK_PORT, PERIOD_S, SERVING_PORT
@@ -15,14 +13,12 @@ from lyftlearn_image.targets.kubernetes.imported import compiled, documents, fil
 from lyftlearn_image.targets.kubernetes.imported.fields import Fields, Left
 from lyftlearn_image.targets.kubernetes.pod import GPU, MANAGED_BY, NAME_LABEL
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
-from lyftlearn_image.targets.printed import as_yaml
-from lyftlearn_image.workload import Kubernetes, Workload
+from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from lyftlearn_image.targets.kubernetes.imported.documents import Documents
 
 _MIB = 1 << 20
-_NAME = re.compile(r"[a-z0-9](-?[a-z0-9])*")
 _LONGEST_NAME = 40
 # JobSpec, backoffLimit: "Defaults to 6" (kubernetes/api batch/v1).
 _BACKOFF = 6
@@ -30,54 +26,9 @@ _BACKOFF = 6
 _DAY_S = 24 * 3600
 UNKNOWN_MODEL = "s3://fill-in/model/"
 _ROLE = "eks.amazonaws.com/role-arn"
-_REMOVED = "removed, because it looked like a secret"
-_SHOWN = ("kind", "cpus", "memory_mib")
-_FIRST = ("name", "kind", "image", "output", "role_arn", "program", "command", "model")
 
 
-@dataclass(frozen=True)
-class Imported:
-    """A workload, its text as YAML, and what it does not carry."""
-
-    workload: Workload
-    text: str
-    left: tuple[Left, ...]
-
-
-def read(text: str, name: str, *, wanted: str | None = None, kind: str = "training") -> Imported:
-    """The workload of a file of manifests. `kind` is what a Job becomes that does not say it itself.
-
-    Raises InvalidInputError for what are no manifests, and for a manifest that no workload can be made of.
-    """
-    found = documents.read(text, name, wanted)
-    left: list[Left] = []
-    try:
-        fields = _Reader(found, left).read(kind)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # Anything may stand in a file; what the API would refuse is not looked at one by one.
-        raise InvalidInputError(
-            f"{documents.name_of(found.main)} is no manifest that the API takes: {type(error).__name__}",
-            where=name,
-            hint="`kubectl apply --dry-run=server -f` says what is wrong with it.",
-        ) from None
-    _tell_unused(found, left)
-    _remove_secrets(fields, left)
-    written = as_yaml(_tidy(fields))
-    return Imported(yamlfile.parse(written, Workload, name=f"the workload of {name}"), written, tuple(left))
-
-
-def _tidy(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields as somebody would write them: the first ones first, and no defaults but the resources."""
-    member = Workload.concrete(fields) or Workload
-    defaults = {key: field.get_default() for key, field in member.model_fields.items()}
-    own = {key: field.get_default() for key, field in Kubernetes.model_fields.items()}
-    kubernetes = {key: value for key, value in fields.get("kubernetes", {}).items() if value != own.get(key)}
-    said = {key: value for key, value in fields.items() if key in _SHOWN or value != defaults.get(key)}
-    order = [key for key in _FIRST if key in said] + [key for key in said if key not in (*_FIRST, "kubernetes")]
-    return {**{key: said[key] for key in order}, **({"kubernetes": kubernetes} if kubernetes else {})}
-
-
-class _Reader:
+class Reader:
     """One manifest and what stands beside it. Each method reads one of its levels into the workload's fields."""
 
     def __init__(self, found: Documents, left: list[Left]) -> None:
@@ -89,6 +40,7 @@ class _Reader:
         self._name = documents.name_of(found.main)
 
     def read(self, kind: str) -> dict[str, Any]:
+        """The fields; `kind` is what a Job becomes that does not say it itself."""
         main = self._documents.main
         fields = Fields(main, str(main["kind"]), self._left)
         fields.take("apiVersion")
@@ -174,9 +126,9 @@ class _Reader:
             self._tell(spec, "completions", why, "Submit a workload for each, or set `nodes` for a script that knows of hosts.")
             spec.take("completionMode")
         spec.take_if("completionMode", "NonIndexed")
-        spec.take_if("manualSelector", False)
+        spec.take_flag("manualSelector", said=False)
         spec.take("selector")
-        spec.take_if("suspend", False)
+        spec.take_flag("suspend", said=False)
         return spec.inside("template")
 
     def _deployment(self, spec: Fields) -> Fields:
@@ -191,7 +143,7 @@ class _Reader:
         if restart == "OnFailure":
             self._tell(pod, "restartPolicy", "a compiled Job starts another pod instead of the same again", "Nothing to do.")
         for key in ("enableServiceLinks", "automountServiceAccountToken"):
-            pod.take_if(key, False)
+            pod.take_flag(key, said=False)
         pod.take_if("dnsPolicy", "ClusterFirst")
         pod.take_if("schedulerName", "default-scheduler")
         self._set("grace_s", pod.take("terminationGracePeriodSeconds"), None)
@@ -240,7 +192,7 @@ class _Reader:
             self._fields["run_as_user"] = int(user)
         elif user == 0:
             self._tell(security, "runAsUser", "a compiled pod is not root", "Write below /opt/ml, /tmp and HOME only.")
-        security.take_if("runAsNonRoot", True)
+        security.take_flag("runAsNonRoot", said=True)
         security.take_if("runAsGroup", 0)
         security.take_if("fsGroup", 0)
         security.take_if("fsGroupChangePolicy", "OnRootMismatch")
@@ -273,7 +225,7 @@ class _Reader:
         if bundle:
             mounted = {path: file for path, file in mounted.items() if not path.startswith("/etc/lyftlearn/")}
             for name, value in bundle.get("environment", {}).items():
-                if "://" in value and value.partition("://")[0] in variables.contract.CLEAR_SCHEMES:
+                if "://" in value and value.partition("://")[0] in contract.CLEAR_SCHEMES:
                     found.set_secret(name, value)
                 else:
                     found.set(name, value)
@@ -310,7 +262,7 @@ class _Reader:
         ports = {one.get("containerPort") for one in container.take("ports", []) if isinstance(one, dict)}
         is_notebook = arguments[:1] == ["notebook"] or NOTEBOOK_PORT in ports
         self._fields["kind"] = "notebook" if is_notebook else "serving"
-        for port in sorted(ports - {NOTEBOOK_PORT if is_notebook else SERVING_PORT, None}):
+        for port in sorted(str(one) for one in ports - {NOTEBOOK_PORT if is_notebook else SERVING_PORT, None}):
             self._tell(container, "ports", f"SageMaker does not speak to port {port}", f"Listen on {SERVING_PORT}.")
         if is_notebook:
             self._fields.pop("replicas")
@@ -344,10 +296,10 @@ class _Reader:
                 self._tell(container, "volumeMounts", why, "Put the data into S3, and its prefix under `channels`.")
 
     def _own_security(self, security: Fields) -> None:
-        security.take_if("allowPrivilegeEscalation", False)
+        security.take_flag("allowPrivilegeEscalation", said=False)
         security.take_if("capabilities", {"drop": ["ALL"]})
-        security.take_if("readOnlyRootFilesystem", True)
-        security.take_if("privileged", False)
+        security.take_flag("readOnlyRootFilesystem", said=True)
+        security.take_flag("privileged", said=False)
         self._security(security)
 
     def _resources(self, resources: Fields) -> None:
@@ -385,33 +337,3 @@ class _Reader:
 
     def _tell(self, fields: Fields, key: str, why: str, advice: str) -> None:
         self._left.append(Left(f"{fields.place}.{key}", why, advice))
-
-
-def _remove_secrets(fields: dict[str, Any], left: list[Left]) -> None:
-    """Takes out every clear text that looks like a secret: a file becomes a reference, any other text is replaced."""
-    for path, what in list(clear_secrets.found_in(fields)):
-        at: Any = fields
-        for part in path[:-1]:
-            at = at[part]
-        if path[0] == "files":
-            del at["content"]
-            at["secret"] = f"aws-sm://{fields['name']}/{str(path[1]).rpartition('/')[2]}"
-        else:
-            at[path[-1]] = _REMOVED
-        why = f"it looks like {what}, and is not repeated"
-        left.append(Left(".".join(map(str, path)), why, "Put it into Secrets Manager, and its reference under `secrets`."))
-
-
-def _tell_unused(found: Documents, left: list[Left]) -> None:
-    """Everything beside the manifest that it does not mention."""
-    main = documents.name_of(found.main)
-    for one in found.others:
-        kind, name = str(one["kind"]), documents.name_of(one)
-        if (kind, name) in found.used:
-            continue
-        if kind == "Service" and name == main:
-            continue  # every compiled Deployment and Indexed Job has one of its own
-        reason = (
-            "a workload is one Job or one server" if kind in documents.RUNNING else "nothing of the imported manifest names it"
-        )
-        left.append(Left(f"{kind} {name}", reason, "Keep it beside the workload where it is needed."))

@@ -102,7 +102,7 @@ def _from(found: Variables, name: str, source: Fields, documents: Documents) -> 
     if key_ref := source.take("configMapKeyRef"):
         fields = source.below(key_ref, "configMapKeyRef")
         map_name, key = str(fields.take("name", "")), str(fields.take("key", ""))
-        is_optional = bool(fields.take("optional", False))
+        is_optional = bool(fields.take("optional"))
         config_map = documents.get("ConfigMap", map_name)
         value = texts_of(config_map).get(key) if config_map else None
         if value is not None:
@@ -114,7 +114,7 @@ def _from(found: Variables, name: str, source: Fields, documents: Documents) -> 
     elif key_ref := source.take("secretKeyRef"):
         fields = source.below(key_ref, "secretKeyRef")
         secret, key = str(fields.take("name", "")), str(fields.take("key", ""))
-        option = "?optional" if fields.take("optional", False) else ""
+        option = "?optional" if fields.take("optional") else ""
         documents.get("Secret", secret)
         if name in found.known:
             found.set_secret(name, found.known[name], f"{secret}#{key}")
@@ -130,7 +130,7 @@ def _from(found: Variables, name: str, source: Fields, documents: Documents) -> 
 
 def _of_config_map(found: Variables, prefix: str, source: Fields, documents: Documents) -> None:
     name = str(source.take("name", ""))
-    is_optional = bool(source.take("optional", False))
+    is_optional = bool(source.take("optional"))
     config_map = documents.get("ConfigMap", name)
     if config_map is None and not is_optional:
         source.tell("", f"the ConfigMap {name} is not in the file", "Add it to the file, and import again.")
@@ -148,7 +148,7 @@ def _of_config_map(found: Variables, prefix: str, source: Fields, documents: Doc
 
 def _of_secret(found: Variables, prefix: str, source: Fields, documents: Documents) -> None:
     name = str(source.take("name", ""))
-    option = "?optional" if source.take("optional", False) else ""
+    option = "?optional" if source.take("optional") else ""
     secret = documents.get("Secret", name)
     advice = f"Put the secret {name} into Secrets Manager, as a JSON object with the same keys."
     if secret:
