@@ -15,7 +15,7 @@ import yaml
 from lyftlearn_image import yamlfile
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.targets import limits, printed, request
-from lyftlearn_image.targets.kubernetes.pod import LONGEST_STRING_BYTES
+from lyftlearn_image.targets.kubernetes.template import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import Workload
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets.kubernetes import deployment, pod
-from lyftlearn_image.targets.kubernetes.pod import CONFIG_MAP_BYTES, LONGEST_STRING_BYTES
+from lyftlearn_image.targets.kubernetes import deployment, template
+from lyftlearn_image.targets.kubernetes.template import CONFIG_MAP_BYTES, LONGEST_STRING_BYTES
 from lyftlearn_image.targets.kubernetes.tuning import first_trial, search_space
 from lyftlearn_image.targets.target import Compiled
 from lyftlearn_image.workload import Job, Notebook, Processing, Serving, Trainable, Training, Transform, Tuning
@@ -55,9 +55,9 @@ def compile_job(workload: Workload, launch: Launch) -> Compiled:
 def _job(workload: Job, launch: Launch) -> Compiled:
     outputs = _outputs(workload, launch)
     is_several = workload.nodes > 1
-    parts = pod.parts_of(workload, launch, _transfers(workload, launch, outputs))
+    parts = template.parts_of(workload, launch, _transfers(workload, launch, outputs))
     command = getattr(workload, "command", None) or ("train",)
-    template: dict[str, Any] = {"restartPolicy": "Never", **pod.template(workload, parts, command)}
+    pod: dict[str, Any] = {"restartPolicy": "Never", **template.pod_spec(workload, parts, command)}
     spec: dict[str, Any] = {
         "backoffLimit": workload.kubernetes.retries,
         "activeDeadlineSeconds": workload.max_runtime_s,
@@ -66,15 +66,15 @@ def _job(workload: Job, launch: Launch) -> Compiled:
     if is_several:
         # Indexed: every pod has a number, and a host name made of it (k8s.io/docs/concepts/workloads/controllers/job).
         spec |= {"completions": workload.nodes, "parallelism": workload.nodes, "completionMode": "Indexed"}
-        template["subdomain"] = launch.job_name
-    spec["template"] = {**_template_metadata(workload), "spec": template}
+        pod["subdomain"] = launch.job_name
+    spec["template"] = {**_template_metadata(workload), "spec": pod}
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": pod.metadata(workload, launch.job_name, **_annotations(workload)),
+        "metadata": template.metadata(workload, launch.job_name, **_annotations(workload)),
         "spec": spec,
     }
-    before = [*pod.service_account(workload), *parts.config_maps]
+    before = [*template.service_account(workload), *parts.config_maps]
     if is_several:
         before.append(_headless_service(workload, launch.job_name))
     return Compiled("kubernetes", "Job", (*before, job), parts.objects, outputs)
@@ -87,13 +87,13 @@ def _tuning(workload: Tuning, launch: Launch) -> Compiled:
     space = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": pod.metadata(workload, f"{launch.job_name}-search-space"),
+        "metadata": template.metadata(workload, f"{launch.job_name}-search-space"),
         "data": {"search-space.json": json.dumps(search_space(workload), indent=2, sort_keys=True)},
     }
     return Compiled("kubernetes", "Job", (space, *compiled.documents), compiled.objects, compiled.outputs)
 
 
-def _transfers(workload: Job, launch: Launch, outputs: dict[str, str]) -> pod.Transfers:
+def _transfers(workload: Job, launch: Launch, outputs: dict[str, str]) -> template.Transfers:
     is_processing = isinstance(workload, Processing)
     below = f"{contract.PROCESSING_DIR}/input" if is_processing else "/opt/ml/input/data"
     paths = (
@@ -103,7 +103,7 @@ def _transfers(workload: Job, launch: Launch, outputs: dict[str, str]) -> pod.Tr
     if isinstance(workload, Trainable) and workload.checkpoints:
         uploads.append(("/opt/ml/checkpoints", workload.checkpoints.rstrip("/") + "/"))
     several = workload.nodes if workload.nodes > 1 else 0
-    return pod.Transfers(
+    return template.Transfers(
         downloads=tuple((f"{below}/{name}", uri) for name, uri in sorted(workload.channels.items())),
         uploads=tuple(uploads),
         # Of an Indexed Job with a headless Service (k8s.io/docs/concepts/services-networking/dns-pod-service).
@@ -132,7 +132,7 @@ def _headless_service(workload: Workload, name: str) -> dict[str, Any]:
         "publishNotReadyAddresses": True,
         "selector": {"batch.kubernetes.io/job-name": name},
     }
-    return {"apiVersion": "v1", "kind": "Service", "metadata": pod.metadata(workload, name), "spec": spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": template.metadata(workload, name), "spec": spec}
 
 
 def _annotations(workload: Workload) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.kubernetes import pod
+from lyftlearn_image.targets.kubernetes import template
 from lyftlearn_image.targets.target import Compiled
 from lyftlearn_image.workload import Notebook, Serving
 from lyftlearn_runtime import contract
@@ -28,8 +28,8 @@ FORGET_S = 5
 def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations: Mapping[str, str]) -> Compiled:
     """The Deployment after the ConfigMaps, the disk and the Service that it needs."""
     is_serving = isinstance(workload, Serving)
-    transfers = pod.Transfers(downloads=((_MODEL_DIR, workload.model),) if isinstance(workload, Serving) else ())
-    parts = pod.parts_of(workload, launch, transfers)
+    transfers = template.Transfers(downloads=((_MODEL_DIR, workload.model),) if isinstance(workload, Serving) else ())
+    parts = template.parts_of(workload, launch, transfers)
     name = launch.job_name
     disk = _claim(workload, name) if isinstance(workload, Notebook) and workload.storage_gb else None
     if disk:
@@ -39,23 +39,23 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
     port = SERVING_PORT if is_serving else NOTEBOOK_PORT
     container = _server(workload) if isinstance(workload, Serving) else _notebook()
     arguments = ("serve",) if isinstance(workload, Serving) else ("notebook", *workload.arguments)
-    template = pod.template(
+    pod = template.pod_spec(
         workload, parts, arguments, ports=[{"name": "http", "containerPort": port, "protocol": "TCP"}], **container
     )
     if is_serving:
-        template["terminationGracePeriodSeconds"] += FORGET_S
+        pod["terminationGracePeriodSeconds"] += FORGET_S
     if disk:
         # The disk is root's otherwise; with it, it is the pod's group's.
-        template["securityContext"] |= {"fsGroup": 0, "fsGroupChangePolicy": "OnRootMismatch"}
-    selector = {pod.NAME_LABEL: workload.name, "app.kubernetes.io/instance": name}
-    labels = {**workload.kubernetes.labels, **selector, **pod.MANAGED_BY}
+        pod["securityContext"] |= {"fsGroup": 0, "fsGroupChangePolicy": "OnRootMismatch"}
+    selector = {template.NAME_LABEL: workload.name, "app.kubernetes.io/instance": name}
+    labels = {**workload.kubernetes.labels, **selector, **template.MANAGED_BY}
     inner: dict[str, Any] = {"labels": labels}
     if workload.kubernetes.annotations:
         inner["annotations"] = dict(workload.kubernetes.annotations)
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": pod.metadata(workload, name, **annotations),
+        "metadata": template.metadata(workload, name, **annotations),
         "spec": {
             "replicas": workload.replicas if isinstance(workload, Serving) else 1,
             # Two notebooks cannot have one disk; of servers, the new ones are ready before the old ones go.
@@ -63,16 +63,16 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
             if is_serving
             else {"type": "Recreate"},
             "selector": {"matchLabels": selector},
-            "template": {"metadata": inner, "spec": template},
+            "template": {"metadata": inner, "spec": pod},
         },
     }
     service = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": pod.metadata(workload, name),
+        "metadata": template.metadata(workload, name),
         "spec": {"selector": selector, "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}]},
     }
-    before = [*pod.service_account(workload), *parts.config_maps, *([disk] if disk else []), service]
+    before = [*template.service_account(workload), *parts.config_maps, *([disk] if disk else []), service]
     return Compiled("kubernetes", "Deployment", (*before, deployment), parts.objects)
 
 
@@ -104,6 +104,6 @@ def _claim(workload: Notebook, name: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": pod.metadata(workload, name),
+        "metadata": template.metadata(workload, name),
         "spec": spec,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes.manifest import check_size
-from lyftlearn_image.targets.kubernetes.pod import LONGEST_STRING_BYTES
+from lyftlearn_image.targets.kubernetes.template import LONGEST_STRING_BYTES
 from lyftlearn_image.targets.remark import Key, Remark
 from lyftlearn_image.workload import Job, Trainable, Tuning
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.targets import request
-from lyftlearn_image.targets.kubernetes.pod import metadata
+from lyftlearn_image.targets.kubernetes.template import metadata
 from lyftlearn_image.targets.permissions import account as accounts, data
 from lyftlearn_image.targets.permissions.account import statement
 from lyftlearn_image.workload import Job, Serving, Trainable

@@ -11,7 +11,7 @@ from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET
 from lyftlearn_image.targets.kubernetes.deployment import FORGET_S, NOTEBOOK_PORT, PERIOD_S, SERVING_PORT
 from lyftlearn_image.targets.kubernetes.imported import compiled, documents, files, variables
 from lyftlearn_image.targets.kubernetes.imported.fields import Fields, Left
-from lyftlearn_image.targets.kubernetes.pod import GPU, MANAGED_BY, NAME_LABEL
+from lyftlearn_image.targets.kubernetes.template import GPU, MANAGED_BY, NAME_LABEL
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
 from lyftlearn_runtime import contract
 

@@ -94,7 +94,7 @@ def parts_of(workload: Workload, launch: Launch, transfers: Transfers) -> Parts:
     return Parts(config_maps, objects, volumes, mounts, _environment(workload, launch, reference))
 
 
-def template(workload: Workload, parts: Parts, arguments: tuple[str, ...], **container: Any) -> dict[str, Any]:
+def pod_spec(workload: Workload, parts: Parts, arguments: tuple[str, ...], **container: Any) -> dict[str, Any]:
     """A pod's spec, without a restart policy. `container` are further fields of its one container."""
     limits = {"cpu": f"{round(workload.cpus * 1000)}m", "memory": f"{workload.memory_mib}Mi"}
     if workload.gpus:
