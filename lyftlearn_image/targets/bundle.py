@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What the shim is to make true. The last five are for Kubernetes, where no service moves data or names hosts.
+    """What the shim is to make true. The last six are for Kubernetes, where no service moves data or names hosts.
 
     `kind` is empty where no job's files are to be laid out: for servers and notebooks. `hosts` are the names of a job's
     hosts, in the order of their indexes, for a job on several.
 
     `mounted` are paths of files that the platform mounts by itself; the shim only observes them.
     `downloads` and `uploads` are pairs of a path in the container and an S3 URI. An upload's URI that ends in `/` is
-    a prefix that gets every file below the path; any other gets a tar.gz of the path's content.
+    a prefix that gets every file below the path; any other gets a tar.gz of the path's content. `checkpoints` is such a pair
+    that is kept the same while the job runs.
     """
 
     job_name: str
@@ -44,6 +45,7 @@ class Bundle:
     mounted: tuple[str, ...] = ()
     downloads: tuple[tuple[str, str], ...] = ()
     uploads: tuple[tuple[str, str], ...] = ()
+    checkpoints: tuple[str, str] | None = None
 
 
 def of(workload: Workload, job_name: str, **contents: Any) -> Bundle:
@@ -80,6 +82,7 @@ def to_bytes(bundle: Bundle) -> bytes:
         "mounted": list(bundle.mounted),
         "downloads": [{"path": path, "uri": uri} for path, uri in bundle.downloads],
         "uploads": [{"path": path, "uri": uri} for path, uri in bundle.uploads],
+        "checkpoints": dict(zip(("path", "uri"), bundle.checkpoints, strict=True)) if bundle.checkpoints else None,
     }
     filled = {key: value for key, value in document.items() if value}
     return _dumped(filled)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
+import sys
+import tarfile
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,12 +95,12 @@ def test_an_unknown_field_would_be_found() -> None:
 def test_every_pod_is_restricted(path: Path) -> None:
     """Pod Security Standard "restricted", no service links, and an explicit grace."""
     pod = pod_of(compiled(path, "kubernetes"))
-    (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] > 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"]["allowPrivilegeEscalation"] is False
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    for container in (*pod["containers"], *pod.get("initContainers", ())):
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert {next(key for key in one if key != "name") for one in pod["volumes"]} <= {
         "configMap", "emptyDir", "persistentVolumeClaim",
     }  # fmt: skip
@@ -169,6 +172,44 @@ def test_a_long_variable_reaches_a_pod_by_the_bundle() -> None:
     assert "SHORT" in names
     assert "LONG" not in names
     assert json.loads(found.documents[0]["data"]["bundle.json"])["environment"]["LONG"]
+
+
+def test_the_clusters_own_answers_are_asked_of_the_cluster() -> None:
+    """`downward://` is the downward API on Kubernetes, and a reference that the shim answers on SageMaker."""
+    path = next(path for path in FILES if path.stem == "warm")
+    secrets = {"POD": "downward://metadata.name", "CPUS": "downward://limits.cpu"}
+    pod = pod_of(compiled(path, "kubernetes", secrets=secrets, network={}))
+    sources = {one["name"]: one["valueFrom"] for one in pod["containers"][0]["env"] if "valueFrom" in one}
+    assert sources == {
+        "POD": {"fieldRef": {"fieldPath": "metadata.name"}},
+        "CPUS": {"resourceFieldRef": {"containerName": "main", "resource": "limits.cpu"}},
+    }
+    environment = compiled(path, "sagemaker", secrets=secrets, network={}).documents[0]["Environment"]
+    assert environment["POD"] == "downward://metadata.name"
+
+
+def test_checkpoints_are_kept_in_s3() -> None:
+    """On SageMaker by the service, on Kubernetes by the shim, which reads it in the bundle."""
+    path = next(path for path in FILES if path.stem == "training")
+    assert compiled(path, "sagemaker").documents[0]["CheckpointConfig"] == {"S3Uri": "s3://ml-runs/churn/checkpoints"}
+    documents = compiled(path, "kubernetes").documents
+    bundle = next(json.loads(one["data"]["bundle.json"]) for one in documents if "bundle.json" in one.get("data", {}))
+    assert bundle["checkpoints"] == {"path": "/opt/ml/checkpoints", "uri": "s3://ml-runs/churn/checkpoints/"}
+
+
+def test_a_packed_model_is_unpacked_before_the_server_starts(tmp_path: Path) -> None:
+    """As SageMaker does: what is in the archive lies in the directory, and the archive does not."""
+    path = next(path for path in FILES if path.stem == "packed")
+    (container,) = pod_of(compiled(path, "kubernetes"))["initContainers"]
+    (tmp_path / "weights.bin").write_bytes(b"1")
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "weights.bin", "code/weights.bin")
+    python, option, program = container["args"]
+    program = program.replace("/opt/ml/model", str(tmp_path))
+    subprocess.run([sys.executable, option, program], check=True)
+    assert python == "python"
+    assert (tmp_path / "code" / "weights.bin").read_bytes() == b"1"
+    assert not (tmp_path / "model.tar.gz").exists()
 
 
 def test_several_nodes_are_an_indexed_job_with_names() -> None:

@@ -100,12 +100,12 @@ def _transfers(workload: Job, launch: Launch, outputs: dict[str, str]) -> templa
         _processing_paths(workload, launch) if is_processing else {"model": "/opt/ml/model", "output": "/opt/ml/output/data"}
     )
     uploads = [(paths[name], uri) for name, uri in sorted(outputs.items())]
-    if isinstance(workload, Trainable) and workload.checkpoints:
-        uploads.append(("/opt/ml/checkpoints", workload.checkpoints.rstrip("/") + "/"))
+    kept = workload.checkpoints if isinstance(workload, Trainable) else None
     several = workload.nodes if workload.nodes > 1 else 0
     return template.Transfers(
         downloads=tuple((f"{below}/{name}", uri) for name, uri in sorted(workload.channels.items())),
         uploads=tuple(uploads),
+        checkpoints=("/opt/ml/checkpoints", f"{kept.rstrip('/')}/") if kept else None,
         # Of an Indexed Job with a headless Service (k8s.io/docs/concepts/services-networking/dns-pod-service).
         hosts=tuple(f"{launch.job_name}-{index}.{launch.job_name}" for index in range(several)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.targets import bundle
 from lyftlearn_image.targets.kubernetes import template
 from lyftlearn_image.targets.target import Compiled
 from lyftlearn_image.workload import Notebook, Serving
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 
 SERVING_PORT = 8080
 NOTEBOOK_PORT = 8888
-_MODEL_DIR = "/opt/ml/model"
+MODEL_DIR = "/opt/ml/model"
+MODEL_KEY = "bundle.json"
+# Of the archive, what stays below the directory (PEP 706); then it has done its work.
+_UNPACK = """\
+import os, tarfile
+with tarfile.open({path!r}) as archive:
+    archive.extractall({into!r}, filter="data")
+os.unlink({path!r})
+"""
 # A probe of SageMaker waits 2 seconds for /ping (developer guide, your-algorithms-inference-code).
 _PING_S = 2
 PERIOD_S = 5
@@ -28,8 +37,9 @@ FORGET_S = 5
 def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations: Mapping[str, str]) -> Compiled:
     """The Deployment after the ConfigMaps, the disk and the Service that it needs."""
     is_serving = isinstance(workload, Serving)
-    transfers = template.Transfers(downloads=((_MODEL_DIR, workload.model),) if isinstance(workload, Serving) else ())
-    parts = template.parts_of(workload, launch, transfers)
+    is_packed = isinstance(workload, Serving) and workload.model.endswith(".tar.gz")
+    downloads = ((MODEL_DIR, workload.model),) if isinstance(workload, Serving) and not is_packed else ()
+    parts = template.parts_of(workload, launch, template.Transfers(downloads=downloads))
     name = launch.job_name
     disk = _claim(workload, name) if isinstance(workload, Notebook) and workload.storage_gb else None
     if disk:
@@ -42,6 +52,8 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
     pod = template.pod_spec(
         workload, parts, arguments, ports=[{"name": "http", "containerPort": port, "protocol": "TCP"}], **container
     )
+    if isinstance(workload, Serving) and is_packed:
+        parts.config_maps.append(_unpack(workload, launch, pod))
     if is_serving:
         pod["terminationGracePeriodSeconds"] += FORGET_S
     if disk:
@@ -86,6 +98,29 @@ def _server(workload: Serving) -> dict[str, Any]:
         "livenessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 10, "failureThreshold": 6},
         "lifecycle": {"preStop": {"sleep": {"seconds": FORGET_S}}},
     }
+
+
+def _unpack(workload: Serving, launch: Launch, pod: dict[str, Any]) -> dict[str, Any]:
+    """Gives the pod an init container that unpacks the model as SageMaker does; returns the bundle that tells it which one."""
+    name = f"{launch.job_name}-model"
+    data = bundle.to_bytes(bundle.of(workload, launch.job_name, downloads=((MODEL_DIR, workload.model),)))
+    main = pod["containers"][0]
+    scratch = [one for one in main["volumeMounts"] if one["mountPath"] in (MODEL_DIR, "/tmp", contract.HOME)]  # noqa: S108
+    where = bundle.reference(f"{contract.BUNDLE_MOUNT}/{MODEL_KEY}", data)
+    pod["volumes"].append({"name": "model", "configMap": {"name": name}})
+    pod["initContainers"] = [
+        {
+            "name": "model",
+            "image": workload.image,
+            "args": ["python", "-c", _UNPACK.format(path=f"{MODEL_DIR}/{workload.model.rpartition('/')[2]}", into=MODEL_DIR)],
+            "env": [{"name": contract.BUNDLE, "value": where}],
+            "resources": main["resources"],
+            "securityContext": main["securityContext"],
+            "volumeMounts": [*scratch, {"name": "model", "mountPath": contract.BUNDLE_MOUNT, "readOnly": True}],
+        }
+    ]
+    named = template.metadata(workload, name)
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": named, "data": {MODEL_KEY: data.decode()}}
 
 
 def _notebook() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes.manifest import check_size
 from lyftlearn_image.targets.kubernetes.template import LONGEST_STRING_BYTES
 from lyftlearn_image.targets.remark import Key, Remark
-from lyftlearn_image.workload import Job, Trainable, Tuning
+from lyftlearn_image.workload import Job, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,8 +114,6 @@ def _notes(workload: Workload) -> Iterator[Remark]:
     for name, instead in _WORDLESS.items():
         if name in said and not (name == "metrics" and isinstance(workload, Tuning)):
             yield Remark((name,), f"has no effect on Kubernetes: {instead}", level="note")
-    if isinstance(workload, Trainable) and workload.checkpoints:
-        yield Remark(("checkpoints",), "on Kubernetes they are uploaded when the job ends, not while it runs", level="note")
     if isinstance(workload, Job) and workload.nodes > 1 and workload.kubernetes.retries:
         yield Remark(
             ("kubernetes", "retries"), "a host that is started again joins a job that has begun without it", level="note"

@@ -32,6 +32,8 @@ _PROCESSING_DIRS = ("/opt/ml/config", "/opt/ml/processing", "/opt/ml/output", "/
 _SERVING_DIRS = ("/opt/ml/model",)
 _MEMORY_DIR = "/var/run/lyftlearn"
 GPU = "nvidia.com/gpu"
+# The scheme of what the downward API tells; on SageMaker the shim answers.
+DOWNWARD = "downward://"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "lyftlearn"}
 NAME_LABEL = "app.kubernetes.io/name"
 
@@ -42,6 +44,7 @@ class Transfers:
 
     downloads: tuple[tuple[str, str], ...] = ()
     uploads: tuple[tuple[str, str], ...] = ()
+    checkpoints: tuple[str, str] | None = None
     hosts: tuple[str, ...] = ()
 
 
@@ -184,6 +187,7 @@ def _bundle(
         mounted=tuple(path for inside in mounted.values() for path in inside),
         downloads=transfers.downloads,
         uploads=transfers.uploads,
+        checkpoints=transfers.checkpoints,
     )
 
 
@@ -266,10 +270,20 @@ def _environment(workload: Workload, launch: Launch, reference: str) -> list[dic
     listed: dict[str, dict[str, Any]] = {
         name: {"name": name, "value": value.replace("$", "$$")} for name, value in variables.items()
     }
+    for name, text in workload.secrets.items():
+        if text.startswith(DOWNWARD):
+            listed[name] = {"name": name, "valueFrom": _downward(text.removeprefix(DOWNWARD))}
     for name, place in workload.kubernetes.secrets.items():
         secret, _, key = place.partition("#")
         listed[name] = {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
     return [listed[name] for name in sorted(listed)]
+
+
+def _downward(field: str) -> dict[str, Any]:
+    """The cluster's own answer to what `downward://` asks (k8s.io/docs/concepts/workloads/pods/downward-api)."""
+    if field.startswith(("limits.", "requests.")):
+        return {"resourceFieldRef": {"containerName": "main", "resource": field}}
+    return {"fieldRef": {"fieldPath": field}}
 
 
 def _short(directory: str) -> str:

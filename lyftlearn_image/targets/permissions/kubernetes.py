@@ -35,13 +35,14 @@ def _pod(workload: Workload, account: Account) -> Iterator[Statement]:
     writes = [launch.s3_prefix] if isinstance(workload, Job) else []
     if isinstance(workload, Job):
         reads += workload.channels.values()
-    if isinstance(workload, Trainable) and workload.checkpoints:
-        writes.append(workload.checkpoints)
+    checkpoints = [workload.checkpoints] if isinstance(workload, Trainable) and workload.checkpoints else []
+    reads += [f"{one.rstrip('/')}/" for one in checkpoints]
     if isinstance(workload, Serving):
         reads.append(workload.model)
     yield from accounts.read_prefixes(account, reads)
     yield statement("Bundle", ["s3:GetObject"], accounts.bundles(account, workload, launch.s3_prefix, compiled.objects))
     yield from accounts.write_prefixes(account, writes)
+    yield from accounts.write_prefixes(account, checkpoints, deletes=True)
     # What a Kubernetes Secret brings is not asked for.
     mine = {name: text for name, text in workload.secrets.items() if name not in workload.kubernetes.secrets}
     yield from data.statements(workload.with_(secrets=mine), account)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # CreateTrainingJob, StoppingCondition: "The maximum ... is 28 days" (API reference); the model has no number for it.
 _LONGEST_TRAINING_S = 28 * 24 * 3600
+# Schemes that are resolved by asking somebody.
+_FROM_AFAR = ("aws-", "s3://", "confidant://")
 # Last name of a request's path → the workload's key.
 _LEAVES: Mapping[str, Key] = {
     "TrainingImage": ("image",), "ImageUri": ("image",), "Image": ("image",), "BaseImage": ("image",),
@@ -79,10 +81,13 @@ def _isolated(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
     """An isolated container reaches nothing and has no credentials (developer guide, mkt-algo-model-internet-free)."""
     if not workload.network.isolated:
         return
-    from_afar = [name for name in ("secrets", "secret_sets") if getattr(workload, name)]
-    from_afar += ["files"] if any(file.secret for file in workload.files.values()) else []
-    for name in from_afar:
-        yield Remark((name,), "an isolated container cannot resolve references", "Set `network.isolated: false`.")
+    for name, texts in (
+        ("secrets", list(workload.secrets.values())),
+        ("secret_sets", list(workload.secret_sets)),
+        ("files", [file.secret or "" for file in workload.files.values()]),
+    ):
+        if any(text.startswith(_FROM_AFAR) for text in texts):
+            yield Remark((name,), "an isolated container cannot resolve references", "Set `network.isolated: false`.")
     if compiled.objects:
         yield Remark(
             ("network", "isolated"),

@@ -49,6 +49,17 @@ def test_a_compiled_workload_comes_back(path: Path, job_name: str | None) -> Non
     assert imported.workload == workload
 
 
+def test_the_downward_api_comes_back() -> None:
+    """As the reference that both platforms answer."""
+    secrets = {"POD": "downward://metadata.name", "CPUS": "downward://limits.cpu"}
+    workload = Workload.model_validate(
+        {"name": "demo", "image": "team:1", "program": "t.py", "output": "s3://bucket/x", "secrets": secrets}
+    )
+    imported = back(workload)
+    assert imported.left == ()
+    assert imported.workload == workload
+
+
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]) | st.sampled_from("$\n()"), max_size=60)
 
 

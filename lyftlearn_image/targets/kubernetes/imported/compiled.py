@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET
+from lyftlearn_image.targets.kubernetes.deployment import MODEL_KEY
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def of_bundle(bundle: Mapping[str, Any], job_name: str) -> dict[str, Any]:
     if model:
         found["model"] = model
     return found
+
+
+def model_of(documents: Documents, name: str) -> dict[str, Any]:
+    """The model that an init container unpacks; empty where there is none."""
+    config_map = documents.get("ConfigMap", f"{name}-model")
+    return of_bundle(_object((config_map or {}).get("data", {}).get(MODEL_KEY, "{}")), name)
 
 
 def of_variables(compiled: Mapping[str, str]) -> dict[str, Any]:

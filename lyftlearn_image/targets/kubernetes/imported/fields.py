@@ -34,7 +34,7 @@ _REASONS: Mapping[str, tuple[str, str]] = {
         ("persistentVolumeClaim hostPath nfs csi ephemeral iscsi image", _STORAGE),
         ("timeZone concurrencyPolicy startingDeadlineSeconds successfulJobsHistoryLimit failedJobsHistoryLimit", _SCHEDULE),
         ("livenessProbe readinessProbe startupProbe", _PROBES),
-        ("fieldRef resourceFieldRef downwardAPI", _NO_DOWNWARD),
+        ("downwardAPI divisor", _NO_DOWNWARD),
         ("hostname subdomain", _HOSTS),
         ("initContainers", ("SageMaker starts one container", "Do its work at the script's start, or in a job before.")),
         (

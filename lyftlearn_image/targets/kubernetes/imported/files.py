@@ -19,9 +19,12 @@ _MODE = 0o644
 _WRITABLE = ("/tmp", "/opt/ml", "/home/lyftlearn", "/dev/shm", "/var/run/lyftlearn")  # noqa: S108 - of the container
 
 
-def read(pod: Fields, container: Fields, documents: Documents, kept: dict[str, str]) -> dict[str, dict[str, Any]]:
+def read(
+    pod: Fields, container: Fields, documents: Documents, kept: dict[str, str], passed_over: tuple[str, ...] = ()
+) -> dict[str, dict[str, Any]]:
     """The files of a workload by path. `kept` gets the claims by the paths where they are mounted."""
     volumes = {str(one.take("name", "")): one for one in pod.items("volumes")}
+    volumes = {name: one for name, one in volumes.items() if name not in passed_over}
     files: dict[str, dict[str, Any]] = {}
     mounted: set[str] = set()
     for mount in container.items("volumeMounts"):

@@ -11,8 +11,8 @@ from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET
 from lyftlearn_image.targets.kubernetes.deployment import FORGET_S, NOTEBOOK_PORT, PERIOD_S, SERVING_PORT
 from lyftlearn_image.targets.kubernetes.imported import compiled, documents, files, variables
 from lyftlearn_image.targets.kubernetes.imported.fields import Fields, Left
-from lyftlearn_image.targets.kubernetes.template import GPU, MANAGED_BY, NAME_LABEL
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
+from lyftlearn_image.targets.kubernetes.template import GPU, MANAGED_BY, NAME_LABEL
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -161,6 +161,9 @@ class Reader:
             )
         if self._is_ours:
             pod.take("subdomain")
+            if self._documents.main["kind"] == "Deployment":
+                pod.take("initContainers")
+                self._fields |= compiled.model_of(self._documents, self._name)
         self._container(pod, containers[0])
         pod.finish()
 
@@ -207,7 +210,9 @@ class Reader:
         container.take_if("terminationMessagePolicy", "File")
         found = variables.read(container, self._documents, self._fields.get("secrets", {}))
         kept: dict[str, str] = {}
-        mounted = files.read(pod, container, self._documents, kept)
+        # A compiled server's init container has a volume of its own.
+        passed_over = ("model",) if self._is_ours and self._documents.main["kind"] == "Deployment" else ()
+        mounted = files.read(pod, container, self._documents, kept, passed_over)
         self._own_security(container.inside("securityContext"))
         self._resources(container.inside("resources"))
         command = [found.expand(str(one), container, "command") for one in container.take("command", [])]

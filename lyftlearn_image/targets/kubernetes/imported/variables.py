@@ -10,6 +10,7 @@ from lyftlearn_image import clear_secrets
 from lyftlearn_image.targets.kubernetes.environment import expand
 from lyftlearn_image.targets.kubernetes.imported.documents import keys_of, texts_of
 from lyftlearn_image.targets.kubernetes.imported.fields import Left
+from lyftlearn_image.targets.kubernetes.template import DOWNWARD
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -110,6 +111,17 @@ def _from(found: Variables, name: str, source: Fields, documents: Documents) -> 
         elif not (is_optional and config_map):
             why = f"the ConfigMap {map_name} {'has no text under' if config_map else 'is not in the file, nor'} {key}"
             fields.tell("", why, f"Add the ConfigMap to the file, or {name} to `environment`.")
+        fields.finish()
+    elif field_ref := source.take("fieldRef"):
+        fields = source.below(field_ref, "fieldRef")
+        fields.take_if("apiVersion", "v1")
+        found.set_secret(name, f"{DOWNWARD}{fields.take('fieldPath', '')}")
+        fields.finish()
+    elif resource_ref := source.take("resourceFieldRef"):
+        fields = source.below(resource_ref, "resourceFieldRef")
+        found.set_secret(name, f"{DOWNWARD}{fields.take('resource', '')}")
+        fields.take("containerName")
+        fields.take_if("divisor", "0", "1", 0, 1)
         fields.finish()
     elif key_ref := source.take("secretKeyRef"):
         fields = source.below(key_ref, "secretKeyRef")
