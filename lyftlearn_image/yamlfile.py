@@ -28,7 +28,12 @@ class Problem:
     where: str
     hint: str
     line: int
-    key: str
+    path: KeyPath
+
+    @property
+    def key(self) -> str:
+        """The place in the file, with dots."""
+        return ".".join(str(part) for part in self.path) or "(top level)"
 
 
 @dataclass(frozen=True)
@@ -161,14 +166,14 @@ def _problem(problem: Any, model: type[BaseModel], lines: Mapping[KeyPath, int],
     key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
     where = f"{name}, line {line}, key `{key}`"
     if problem["type"] == "extra_forbidden":
-        return Problem(f"unknown key `{problem['loc'][-1]}`", where, _advice(model, problem["loc"], data), line, key)
+        return Problem(f"unknown key `{problem['loc'][-1]}`", where, _advice(model, problem["loc"], data), line, problem["loc"])
     if problem["type"] == "missing":
-        return Problem(f"the key `{problem['loc'][-1]}` is missing", where, "Add it.", line, key)
+        return Problem(f"the key `{problem['loc'][-1]}` is missing", where, "Add it.", line, problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     found = problem["input"]
     # The whole file is no help, and a secret is not repeated.
     hint = "" if not problem["loc"] or clear_secrets.is_private(problem["loc"], found) else f"Found {found!r:.80}."
-    return Problem(f"`{key}`: {message}", where, hint, line, key)
+    return Problem(f"`{key}`: {message}", where, hint, line, problem["loc"])
 
 
 def _advice(model: type[BaseModel], location: Sequence[str | int], data: Any) -> str:

@@ -137,7 +137,8 @@ def permissions(workload_file: Path, only: Any, region: str | None, account: str
     """Print the least privileges that a workload needs.
 
     As JSON: for SageMaker the policies of the execution role and of whoever submits; for Kubernetes the policy of the pod's
-    IAM role and the Role of whoever applies the manifests.
+    IAM role and the Role of whoever applies the manifests. Secrets that are encrypted with a KMS key of your own need
+    kms:Decrypt on that key besides: no workload names it.
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
 

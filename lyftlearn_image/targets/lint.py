@@ -58,14 +58,14 @@ def _without_mistakes(document: yamlfile.Document[Workload]) -> Workload | None:
     """The workload without its wrong fields, so that a mistake in one does not hide what is refused of the others."""
     data = copy.deepcopy(dict(document.data))
     for one in document.problems:
-        _remove(data, one.key.split("."))
+        _remove(data, one.path)
     try:
         return Workload.model_validate({"name": "unnamed", "image": "unnamed", **data})
     except ValidationError:
         return None
 
 
-def _remove(data: Any, path: Sequence[str]) -> None:
+def _remove(data: Any, path: Sequence[str | int]) -> None:
     """Takes out what stands at a path, or the nearest thing around it that stands there."""
     for end, part in enumerate(path):
         if not isinstance(data, dict) or part not in data:

@@ -52,7 +52,7 @@ def test_good_files_have_no_breach(path: Path) -> None:
         ({"kubernetes": {"labels": {"a/b/c": "x"}}}, "kubernetes", "kubernetes.labels.a/b/c", "no key"),
         ({"kubernetes": {"labels": {"a": "x" * 64}}}, "kubernetes", "kubernetes.labels.a", "no value of a label"),
         ({"kubernetes": {"node_selector": {"-": "x"}}}, "kubernetes", "kubernetes.node_selector.-", "no key"),
-        ({"kubernetes": {"annotations": {"a": "x" * (1 << 18)}}}, "kubernetes", "kubernetes.annotations", "bytes together"),
+        ({"kubernetes": {"annotations": {"a": "x" * (1 << 18)}}}, "kubernetes", "kubernetes.annotations", "262144 bytes"),
         ({"run_as_user": 1 << 31}, "kubernetes", "run_as_user", "at most 2147483647"),
         ({"cpus": -1}, "file", "cpus", "greater than 0"),
         ({"environment": {"X": "ghp_" + "a" * 36}}, "file", "environment.X", "a GitHub token"),
@@ -84,6 +84,15 @@ def test_every_breach_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "aB3$" not in told
     assert main(["lint", str(path), "--json"]) == 1
     assert {one["line"] for one in json.loads(capsys.readouterr().out)["findings"]} == {4, 6, 7, 9}
+
+
+def test_a_mistake_under_a_key_with_dots_hides_nothing() -> None:
+    """A path of a file has dots, and is one key."""
+    told = found(files={"/etc/a.b.yaml": {"content": "x", "mode": "9"}}, instance_type="ml.x")
+    assert {(target, field) for target, field, _ in told} == {
+        ("file", "files./etc/a.b.yaml.mode"),
+        ("sagemaker", "instance_type"),
+    }
 
 
 def test_one_target_alone_can_be_linted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,6 +48,9 @@ def remarks(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
         yield Remark(("name",), f"{name!r:.80} is no name of a Job with hosts, nor of a Service", _hint(63))
     yield from _names(workload)
     yield from _labels(workload)
+    annotations = compiled.documents[-1]["metadata"].get("annotations", {})
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > _ANNOTATIONS_BYTES:
+        yield Remark(("kubernetes", "annotations"), f"more than {_ANNOTATIONS_BYTES} bytes, with the options for SageMaker")
     yield from _strings(workload, compiled)
     for one in compiled.documents:
         try:
@@ -85,8 +88,6 @@ def _labels(workload: Workload) -> Iterator[Remark]:
                 )
             if field != "annotations" and not _VALUE.fullmatch(value):
                 yield Remark(place, f"{value!r:.80} is no value of a label", "Use up to 63 of A-Z a-z 0-9 - _ .")
-    if sum(len(key.encode()) + len(value.encode()) for key, value in mine.annotations.items()) > _ANNOTATIONS_BYTES:
-        yield Remark(("kubernetes", "annotations"), f"more than {_ANNOTATIONS_BYTES} bytes together")
 
 
 def _strings(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
