@@ -118,11 +118,11 @@ def test_the_kubernetes_role_is_for_the_compiled_objects() -> None:
     assert "*" not in json.dumps(role["rules"])
 
 
-def test_a_kind_without_an_equal_is_refused_only_when_it_is_asked_for() -> None:
-    """Both targets of a transform job: the one that there is."""
-    workload = yamlfile.load(FILES["transform"], Workload)
+def test_what_has_no_equal_is_refused_only_when_it_is_asked_for() -> None:
+    """Of both targets, the one that there is."""
+    workload = yamlfile.load(FILES["transform"], Workload).with_(split="RecordIO")
     assert set(needed.permissions(workload, TARGETS)) == {"sagemaker"}
-    with pytest.raises(UnsupportedError, match="no batch transform"):
+    with pytest.raises(UnsupportedError, match="does not split"):
         needed.permissions(workload, ["kubernetes"])
 
 

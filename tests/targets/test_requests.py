@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from lyftlearn_image.targets.target import Compiled
 
 FILES = sorted((Path(__file__).parent / "workloads").glob("*.yaml"))
-ON_KUBERNETES = [path for path in FILES if path.stem != "transform"]
 MODELS = {
     "ConfigMap": "core_v1", "Service": "core_v1", "ServiceAccount": "core_v1", "PersistentVolumeClaim": "core_v1",
     "Job": "batch_v1", "Deployment": "apps_v1",
@@ -71,7 +70,7 @@ def test_the_requests_are_the_golden_ones_and_the_api_takes_them(path: Path, gol
     golden(f"{path.stem}.sagemaker.json", printed.as_text(found))
 
 
-@pytest.mark.parametrize("path", ON_KUBERNETES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_manifests_are_the_golden_ones_and_have_no_unknown_field(path: Path, golden: Callable[[str, str], None]) -> None:
     """Kubectl reads them as they are, and a field that Kubernetes would drop is in none."""
     found = compiled(path, "kubernetes")
@@ -91,7 +90,7 @@ def test_an_unknown_field_would_be_found() -> None:
     assert sorted(unknown_fields(job, model, "Job")) == ["Job.spec.backoff", "Job.spec.template.spec.containers[0].imag"]
 
 
-@pytest.mark.parametrize("path", ON_KUBERNETES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_pod_is_restricted(path: Path) -> None:
     """Pod Security Standard "restricted", no service links, and an explicit grace."""
     pod = pod_of(compiled(path, "kubernetes"))
@@ -109,11 +108,11 @@ def test_every_pod_is_restricted(path: Path) -> None:
     assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
 
 
-def test_transform_on_kubernetes_is_refused_by_name_with_advice() -> None:
+def test_a_split_that_the_client_does_not_do_is_refused_by_name() -> None:
     """It is not compiled into something that does something else."""
-    with pytest.raises(UnsupportedError, match="no batch transform") as refused:
-        compiled(next(path for path in FILES if path.stem == "transform"), "kubernetes")
-    assert "kind: serving" in refused.value.hint
+    with pytest.raises(UnsupportedError, match="does not split RecordIO") as refused:
+        compiled(next(path for path in FILES if path.stem == "transform"), "kubernetes", split="RecordIO")
+    assert "processing" in refused.value.hint
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.errors import InvalidInputError, UnsupportedError
+from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes import deployment, template
 from lyftlearn_image.targets.kubernetes.template import CONFIG_MAP_BYTES, LONGEST_STRING_BYTES
+from lyftlearn_image.targets.kubernetes.transform import compile_transform
 from lyftlearn_image.targets.kubernetes.tuning import first_trial, search_space
 from lyftlearn_image.targets.target import Compiled
 from lyftlearn_image.workload import Job, Notebook, Processing, Serving, Trainable, Training, Transform, Tuning
@@ -33,8 +34,7 @@ _IN_BUNDLE = ("instance_type",)
 def compile_job(workload: Workload, launch: Launch) -> Compiled:
     """The main manifest of a workload and, before it, everything that it needs to be there.
 
-    The launch bundle is in S3 where no ConfigMap can hold it. Raises UnsupportedError for a kind that Kubernetes has no
-    equal of.
+    The launch bundle is in S3 where no ConfigMap can hold it. Raises UnsupportedError for what Kubernetes has no equal of.
     """
     match workload:
         case Tuning():
@@ -44,11 +44,7 @@ def compile_job(workload: Workload, launch: Launch) -> Compiled:
         case Serving() | Notebook():
             return deployment.compile_deployment(workload, launch, _annotations(workload))
         case Transform():
-            raise UnsupportedError(
-                "Kubernetes has no batch transform: no service sends the objects of a prefix to a model",
-                where=f"the workload {workload.name}, `kind: transform`",
-                hint="Write a processing workload that loads the model, or deploy `kind: serving` and send requests to it.",
-            )
+            return compile_transform(workload, launch, _annotations(workload))
     raise InvalidInputError(f"Kubernetes has nothing for the kind {workload.kind}")  # pragma: no cover - these are all kinds
 
 
@@ -67,7 +63,7 @@ def _job(workload: Job, launch: Launch) -> Compiled:
         # Indexed: every pod has a number, and a host name made of it (k8s.io/docs/concepts/workloads/controllers/job).
         spec |= {"completions": workload.nodes, "parallelism": workload.nodes, "completionMode": "Indexed"}
         pod["subdomain"] = launch.job_name
-    spec["template"] = {**_template_metadata(workload), "spec": pod}
+    spec["template"] = {**template.template_metadata(workload), "spec": pod}
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -147,9 +143,3 @@ def _annotations(workload: Workload) -> dict[str, str]:
     if hidden:
         only["secrets"] = hidden
     return {OTHER_TARGET: json.dumps(only, sort_keys=True, separators=(",", ":"))} if only else {}
-
-
-def _template_metadata(workload: Workload) -> dict[str, Any]:
-    mine = workload.kubernetes
-    found = {name: dict(value) for name, value in (("labels", mine.labels), ("annotations", mine.annotations)) if value}
-    return {"metadata": found} if found else {}

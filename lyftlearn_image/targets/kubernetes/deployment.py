@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.targets import bundle
 from lyftlearn_image.targets.kubernetes import template
 from lyftlearn_image.targets.target import Compiled
-from lyftlearn_image.workload import Notebook, Serving
+from lyftlearn_image.workload import Notebook, Serving, Transform
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ os.unlink({path!r})
 # A probe of SageMaker waits 2 seconds for /ping (developer guide, your-algorithms-inference-code).
 _PING_S = 2
 PERIOD_S = 5
+_READY_S = 15
 # Endpoints forget a pod while it stops already: so long it goes on answering before SIGTERM.
 FORGET_S = 5
 
@@ -53,7 +54,7 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
         workload, parts, arguments, ports=[{"name": "http", "containerPort": port, "protocol": "TCP"}], **container
     )
     if isinstance(workload, Serving) and is_packed:
-        parts.config_maps.append(_unpack(workload, launch, pod))
+        parts.config_maps.append(unpack(workload, launch, pod))
     if is_serving:
         pod["terminationGracePeriodSeconds"] += FORGET_S
     if disk:
@@ -88,19 +89,24 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
     return Compiled("kubernetes", "Deployment", (*before, deployment), parts.objects)
 
 
+def ping(within_s: int) -> dict[str, Any]:
+    """A probe of /ping that gives up after so many seconds."""
+    get = {"httpGet": {"path": "/ping", "port": "http"}, "timeoutSeconds": _PING_S, "periodSeconds": PERIOD_S}
+    return {**get, "failureThreshold": math.ceil(within_s / PERIOD_S)}
+
+
 def _server(workload: Serving) -> dict[str, Any]:
     """Probes as SageMaker's, and one more: a server whose port is closed is started again."""
-    ping = {"httpGet": {"path": "/ping", "port": "http"}, "timeoutSeconds": _PING_S, "periodSeconds": PERIOD_S}
     return {
-        "startupProbe": {**ping, "failureThreshold": math.ceil(workload.startup_s / PERIOD_S)},
-        "readinessProbe": {**ping, "failureThreshold": 3},
+        "startupProbe": ping(workload.startup_s),
+        "readinessProbe": ping(_READY_S),
         # Not /ping: a server whose workers are all busy is slow, and killing it would not help.
         "livenessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 10, "failureThreshold": 6},
         "lifecycle": {"preStop": {"sleep": {"seconds": FORGET_S}}},
     }
 
 
-def _unpack(workload: Serving, launch: Launch, pod: dict[str, Any]) -> dict[str, Any]:
+def unpack(workload: Serving | Transform, launch: Launch, pod: dict[str, Any]) -> dict[str, Any]:
     """Gives the pod an init container that unpacks the model as SageMaker does; returns the bundle that tells it which one."""
     name = f"{launch.job_name}-model"
     data = bundle.to_bytes(bundle.of(workload, launch.job_name, downloads=((MODEL_DIR, workload.model),)))

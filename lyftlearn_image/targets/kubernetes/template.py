@@ -64,7 +64,7 @@ def parts_of(workload: Workload, launch: Launch, transfers: Transfers) -> Parts:
     mounted, by_shim = _divide_files(workload.files)
     data = bundle.to_bytes(_bundle(workload, launch, transfers, mounted, by_shim))
     config_maps = [
-        _config_map(
+        config_map(
             workload,
             f"{launch.job_name}-{_short(directory)}",
             {path.rpartition("/")[2]: str(file.content) for path, file in files.items()},
@@ -77,7 +77,7 @@ def parts_of(workload: Workload, launch: Launch, transfers: Transfers) -> Parts:
         where = ""
     elif len(data) <= CONFIG_MAP_BYTES:
         name = f"{launch.job_name}-bundle"
-        config_maps.append(_config_map(workload, name, {"bundle.json": data.decode()}))
+        config_maps.append(config_map(workload, name, {"bundle.json": data.decode()}))
         volumes.append({"name": "bundle", "configMap": {"name": name}})
         mounts.append({"name": "bundle", "mountPath": contract.BUNDLE_MOUNT, "readOnly": True})
         where = f"{contract.BUNDLE_MOUNT}/bundle.json"
@@ -153,6 +153,13 @@ def metadata(workload: Workload, name: str, **annotations: str) -> dict[str, Any
     return found
 
 
+def template_metadata(workload: Workload) -> dict[str, Any]:
+    """The `metadata` of a template: the labels and annotations that a workload says; nothing where it says none."""
+    mine = workload.kubernetes
+    found = {name: dict(value) for name, value in (("labels", mine.labels), ("annotations", mine.annotations)) if value}
+    return {"metadata": found} if found else {}
+
+
 def service_account(workload: Workload) -> list[dict[str, Any]]:
     """The ServiceAccount with its role (EKS user guide, iam-roles-for-service-accounts); none where no role is named."""
     mine = workload.kubernetes
@@ -219,7 +226,8 @@ def _divide_files(files: Mapping[str, ConfigFile]) -> tuple[dict[str, dict[str, 
     return mounted, by_shim
 
 
-def _config_map(workload: Workload, name: str, data: Mapping[str, str]) -> dict[str, Any]:
+def config_map(workload: Workload, name: str, data: Mapping[str, str]) -> dict[str, Any]:
+    """A ConfigMap in the workload's namespace."""
     namespace = workload.kubernetes.namespace
     named = {"name": name, "namespace": namespace} if namespace else {"name": name}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": named, "data": dict(data)}

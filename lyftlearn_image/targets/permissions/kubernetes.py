@@ -8,7 +8,7 @@ from lyftlearn_image.targets import request
 from lyftlearn_image.targets.kubernetes.template import metadata
 from lyftlearn_image.targets.permissions import account as accounts, data
 from lyftlearn_image.targets.permissions.account import statement
-from lyftlearn_image.workload import Job, Serving, Trainable
+from lyftlearn_image.workload import Job, Serving, Trainable, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,13 +32,15 @@ def _pod(workload: Workload, account: Account) -> Iterator[Statement]:
     launch = request.launch_of(workload)
     compiled = request.compile_for("kubernetes", workload, launch)
     reads: list[str] = []
-    writes = [launch.s3_prefix] if isinstance(workload, Job) else []
+    writes = [launch.s3_prefix] if isinstance(workload, Job | Transform) else []
     if isinstance(workload, Job):
         reads += workload.channels.values()
     checkpoints = [workload.checkpoints] if isinstance(workload, Trainable) and workload.checkpoints else []
     reads += [f"{one.rstrip('/')}/" for one in checkpoints]
-    if isinstance(workload, Serving):
+    if isinstance(workload, Serving | Transform):
         reads.append(workload.model)
+    if isinstance(workload, Transform):
+        reads.append(workload.input)
     yield from accounts.read_prefixes(account, reads)
     yield statement("Bundle", ["s3:GetObject"], accounts.bundles(account, workload, launch.s3_prefix, compiled.objects))
     yield from accounts.write_prefixes(account, writes)
