@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MANIFESTS = Path(__file__).parent / "manifests"
-WORKLOADS = sorted(path for path in (Path(__file__).parent.parent / "workloads").glob("*.yaml") if path.stem != "transform")
+WORKLOADS = sorted((Path(__file__).parent.parent / "workloads").glob("*.yaml"))
 JOB: dict[str, Any] = {
     "apiVersion": "batch/v1",
     "kind": "Job",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET
 from lyftlearn_image.targets.kubernetes.deployment import MODEL_KEY
+from lyftlearn_image.targets.kubernetes.transform import OPTIONS
+from lyftlearn_image.workload import Transform
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -56,6 +58,20 @@ def model_of(documents: Documents, name: str) -> dict[str, Any]:
     """The model that an init container unpacks; empty where there is none."""
     config_map = documents.get("ConfigMap", f"{name}-model")
     return of_bundle(_object((config_map or {}).get("data", {}).get(MODEL_KEY, "{}")), name)
+
+
+def transform_of(documents: Documents, name: str, client: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a batch transform, from its client's container and bundle; empty where there is no client."""
+    config_map = documents.get("ConfigMap", f"{name}-client")
+    if config_map is None:
+        return {}
+    bundle = _object(config_map.get("data", {}).get("bundle.json", "{}"))
+    options = next((one["value"] for one in client.get("env", ()) if one["name"] == OPTIONS), "{}")
+    defaults = {key: field.get_default() for key, field in Transform.model_fields.items()}
+    said = {key: value for key, value in _object(options).items() if value != defaults.get(key)}
+    instance_type, (moved,) = bundle["job"]["instance_type"], bundle["downloads"]
+    # What only the Job says, and a transform does not.
+    return {**said, "kind": "transform", "input": moved["uri"], "instance_type": instance_type}
 
 
 def of_variables(compiled: Mapping[str, str]) -> dict[str, Any]:

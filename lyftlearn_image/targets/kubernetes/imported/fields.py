@@ -85,6 +85,10 @@ class Fields:
         found = self._data.get(key)
         return default if found is None else found
 
+    def peek(self, key: str) -> Any:
+        """The value of a field, which stays where it is."""
+        return self._data.get(key)
+
     def take_if(self, key: str, *values: Any) -> None:
         """Takes a field where a compiled manifest says the same anyway."""
         if self._data.get(key) in values:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.targets.kubernetes.imported.documents import keys_of, texts_of
@@ -15,16 +16,21 @@ if TYPE_CHECKING:
 
 # ConfigMapVolumeSource and SecretVolumeSource: "Defaults to 0644" (kubernetes/api core/v1).
 _MODE = 0o644
+# Volumes of compiled containers beside the script's: an init container that unpacks, the client of batch transform.
+_OWN = re.compile(r"model|client(-.*)?")
 # Writable on both platforms, by the contract.
 _WRITABLE = ("/tmp", "/opt/ml", "/home/lyftlearn", "/dev/shm", "/var/run/lyftlearn")  # noqa: S108 - of the container
 
 
 def read(
-    pod: Fields, container: Fields, documents: Documents, kept: dict[str, str], passed_over: tuple[str, ...] = ()
+    pod: Fields, container: Fields, documents: Documents, kept: dict[str, str], *, passed_over: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """The files of a workload by path. `kept` gets the claims by the paths where they are mounted."""
+    """The files of a workload by path. `kept` gets the claims by the paths where they are mounted.
+
+    `passed_over` leaves out those of the containers that a compiler of ours adds.
+    """
     volumes = {str(one.take("name", "")): one for one in pod.items("volumes")}
-    volumes = {name: one for name, one in volumes.items() if name not in passed_over}
+    volumes = {name: one for name, one in volumes.items() if not (passed_over and _OWN.fullmatch(name))}
     files: dict[str, dict[str, Any]] = {}
     mounted: set[str] = set()
     for mount in container.items("volumeMounts"):

@@ -108,11 +108,12 @@ class Reader:
     def _job(self, spec: Fields) -> Fields:
         self._set("retries", int(spec.take("backoffLimit", _BACKOFF)), 0)
         limit = spec.take("activeDeadlineSeconds")
-        if limit is None:
+        if limit is None and not self._is_ours:
             self._tell(
                 spec, "activeDeadlineSeconds", "the Job has no limit, and SageMaker's default is a day", "Set `max_runtime_s`."
             )
-        self._fields["max_runtime_s"] = int(limit or _DAY_S)
+        if limit is not None or not self._is_ours:
+            self._fields["max_runtime_s"] = int(limit or _DAY_S)
         if (ttl := spec.take("ttlSecondsAfterFinished")) is not None:
             self._set("ttl_s", int(ttl), None)
         else:
@@ -164,8 +165,20 @@ class Reader:
             if self._documents.main["kind"] == "Deployment":
                 pod.take("initContainers")
                 self._fields |= compiled.model_of(self._documents, self._name)
-        self._container(pod, containers[0])
+        self._container(pod, self._of_transform(pod, containers[0]) if self._is_ours else containers[0])
         pod.finish()
+
+    def _of_transform(self, pod: Fields, client: Fields) -> Fields:
+        """The server beside a batch transform's client, after its options were read; any other Job has one container."""
+        said = compiled.transform_of(self._documents, self._name, {"env": client.peek("env")})
+        if not said:
+            return client
+        self._fields |= said
+        (server,) = (one for one in pod.items("initContainers") if one.take("name") == "server")
+        for key in ("ports", "startupProbe", "restartPolicy"):
+            server.take(key)
+        self._fields |= compiled.model_of(self._documents, self._name)
+        return server
 
     def _tolerations(self, pod: Fields) -> None:
         found = []
@@ -210,15 +223,16 @@ class Reader:
         container.take_if("terminationMessagePolicy", "File")
         found = variables.read(container, self._documents, self._fields.get("secrets", {}))
         kept: dict[str, str] = {}
-        # A compiled server's init container has a volume of its own.
-        passed_over = ("model",) if self._is_ours and self._documents.main["kind"] == "Deployment" else ()
-        mounted = files.read(pod, container, self._documents, kept, passed_over)
+        mounted = files.read(pod, container, self._documents, kept, passed_over=self._is_ours)
         self._own_security(container.inside("securityContext"))
         self._resources(container.inside("resources"))
         command = [found.expand(str(one), container, "command") for one in container.take("command", [])]
         arguments = [found.expand(str(one), container, "args") for one in container.take("args", [])]
         self._environment(found, mounted)
-        if "max_runtime_s" in self._fields:
+        if self._fields.get("kind") == "transform":
+            found.drop_batch()
+            self._fields["environment"] = found.environment
+        elif self._documents.main["kind"] != "Deployment":
             self._program(container, command, arguments)
         else:
             self._service(container, command, arguments)

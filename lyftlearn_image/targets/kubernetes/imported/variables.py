@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from lyftlearn_image.targets.kubernetes.imported.documents import Documents
     from lyftlearn_image.targets.kubernetes.imported.fields import Fields
 
+_BATCH = (
+    "SAGEMAKER_BATCH",
+    "SAGEMAKER_BATCH_STRATEGY",
+    "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",
+    "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+)
 _UNKNOWN = re.compile(r"\$\(([^)]+)\)")
 
 
@@ -49,6 +55,10 @@ class Variables:
         """Removes what was there under the name."""
         for values in (self.environment, self.secrets, self.kubernetes_secrets):
             values.pop(name, None)
+
+    def drop_batch(self) -> None:
+        """Forgets what batch transform's compiler adds; the workload's options say it."""
+        self.environment = {name: value for name, value in self.environment.items() if name not in _BATCH}
 
     def expand(self, text: str, place: Fields, key: str) -> str:
         """A text with its `$(VAR)` in place; what refers to a secret is told."""
