@@ -131,6 +131,13 @@ _WHOLE = (
 )  # fmt: skip
 
 
+def test_a_volume_that_only_has_a_name_of_ours_is_told() -> None:
+    """Volumes are passed over in manifests of our own compiler alone."""
+    job = json.loads(json.dumps(JOB))
+    job["spec"]["template"]["spec"]["volumes"] = [{"name": "client-certs", "hostPath": {"path": "/etc/ssl"}}]
+    assert any("hostPath" in one.place for one in workload_file.read(yaml.safe_dump(job), "m.yaml").left)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [

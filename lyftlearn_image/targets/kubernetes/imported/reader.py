@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET
 from lyftlearn_image.targets.kubernetes.deployment import FORGET_S, NOTEBOOK_PORT, PERIOD_S, SERVING_PORT
-from lyftlearn_image.targets.kubernetes.imported import compiled, documents, files, variables
+from lyftlearn_image.targets.kubernetes.imported import bounds, compiled, documents, files, variables
 from lyftlearn_image.targets.kubernetes.imported.fields import Fields, Left
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
-from lyftlearn_image.targets.kubernetes.template import GPU, MANAGED_BY, NAME_LABEL
+from lyftlearn_image.targets.kubernetes.template import MANAGED_BY, NAME_LABEL
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from lyftlearn_image.targets.kubernetes.imported.documents import Documents
 
-_MIB = 1 << 20
 _LONGEST_NAME = 40
 # JobSpec, backoffLimit: "Defaults to 6" (kubernetes/api batch/v1).
 _BACKOFF = 6
@@ -151,8 +150,8 @@ class Reader:
         self._service_account(pod)
         self._set("node_selector", pod.take("nodeSelector"), {})
         self._set("image_pull_secrets", [one["name"] for one in pod.take("imagePullSecrets", [])], [])
-        self._tolerations(pod)
-        self._security(pod.inside("securityContext"))
+        self._set("tolerations", bounds.tolerations(pod), [])
+        self._fields |= bounds.security(pod.inside("securityContext"))
         containers = pod.items("containers")
         if not containers:
             raise InvalidInputError("the pod has no container", where=pod.place)
@@ -180,13 +179,6 @@ class Reader:
         self._fields |= compiled.model_of(self._documents, self._name)
         return server
 
-    def _tolerations(self, pod: Fields) -> None:
-        found = []
-        for one in pod.items("tolerations"):
-            found.append({key: one.take(key) for key in ("key", "operator", "value", "effect") if one.take(key) is not None})
-            one.finish()
-        self._set("tolerations", found, [])
-
     def _service_account(self, pod: Fields) -> None:
         pod.take_if("serviceAccount", pod.take("serviceAccountName"))
         name = pod.take("serviceAccountName")
@@ -202,19 +194,6 @@ class Reader:
         if role := ((account.get("metadata") or {}).get("annotations") or {}).get(_ROLE):
             self._kubernetes["role_arn"] = str(role)
 
-    def _security(self, security: Fields) -> None:
-        user = security.take("runAsUser")
-        if user:
-            self._fields["run_as_user"] = int(user)
-        elif user == 0:
-            self._tell(security, "runAsUser", "a compiled pod is not root", "Write below /opt/ml, /tmp and HOME only.")
-        security.take_flag("runAsNonRoot", said=True)
-        security.take_if("runAsGroup", 0)
-        security.take_if("fsGroup", 0)
-        security.take_if("fsGroupChangePolicy", "OnRootMismatch")
-        security.take_if("seccompProfile", {"type": "RuntimeDefault"})
-        security.finish()
-
     def _container(self, pod: Fields, container: Fields) -> None:
         container.take("name")
         self._fields["image"] = str(container.take("image", ""))
@@ -224,8 +203,8 @@ class Reader:
         found = variables.read(container, self._documents, self._fields.get("secrets", {}))
         kept: dict[str, str] = {}
         mounted = files.read(pod, container, self._documents, kept, passed_over=self._is_ours)
-        self._own_security(container.inside("securityContext"))
-        self._resources(container.inside("resources"))
+        self._fields |= bounds.container_security(container.inside("securityContext"))
+        self._fields |= bounds.resources(container.inside("resources"))
         command = [found.expand(str(one), container, "command") for one in container.take("command", [])]
         arguments = [found.expand(str(one), container, "args") for one in container.take("args", [])]
         self._environment(found, mounted)
@@ -313,30 +292,6 @@ class Reader:
             else:
                 why = f"SageMaker cannot mount the claim {name} at {path}"
                 self._tell(container, "volumeMounts", why, "Put the data into S3, and its prefix under `channels`.")
-
-    def _own_security(self, security: Fields) -> None:
-        security.take_flag("allowPrivilegeEscalation", said=False)
-        security.take_if("capabilities", {"drop": ["ALL"]})
-        security.take_flag("readOnlyRootFilesystem", said=True)
-        security.take_flag("privileged", said=False)
-        self._security(security)
-
-    def _resources(self, resources: Fields) -> None:
-        limits, requests = resources.take("limits", {}), resources.take("requests", {})
-        said = {**requests, **limits}
-        if requests and any(requests[key] != limits.get(key, requests[key]) for key in requests):
-            why = "requests below limits; a compiled pod asks for what it may use"
-            self._tell(resources, "requests", why, "Set `cpus` and `memory_mib` between the two.")
-        if cpu := said.pop("cpu", None):
-            cpus = float(parse_quantity(cpu))
-            self._fields["cpus"] = int(cpus) if cpus == int(cpus) else cpus
-        if memory := said.pop("memory", None):
-            self._fields["memory_mib"] = max(1, math.ceil(parse_quantity(memory) / _MIB))
-        if gpus := said.pop(GPU, None):
-            self._fields["gpus"] = int(parse_quantity(gpus))
-        for key in said:
-            self._tell(resources, f"limits.{key}", "a workload has cpus, memory_mib and gpus", "For disk, set `volume_gb`.")
-        resources.finish()
 
     def _adjust(self) -> None:
         """What only both together tell: a trial's job is a template of a tuning, a server's grace has a little more."""
