@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from lyftlearn_image import clear_secrets
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -18,22 +20,68 @@ Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One mistake of a file: what it is, where it stands, what to do."""
+
+    what: str
+    where: str
+    hint: str
+    line: int
+    path: KeyPath
+
+    @property
+    def key(self) -> str:
+        """The place in the file, with dots."""
+        return ".".join(str(part) for part in self.path) or "(top level)"
+
+
+@dataclass(frozen=True)
+class Document(Generic[Model]):
+    """A file as it was read: its data, the line of every key, and the model or the problems with it."""
+
+    name: str
+    data: Mapping[str, Any]
+    lines: Mapping[KeyPath, int]
+    model: Model | None
+    problems: tuple[Problem, ...]
+
+    def line(self, key: Sequence[str | int]) -> int:
+        """The line of a key, or of the nearest one around it that stands in the file."""
+        return self.lines[_in_file(key, self.lines)]
+
+
 def load(path: Path, model: type[Model]) -> Model:
     """The file at `path` as a `model`.
 
     Raises InvalidInputError that names the file, the line, the key and what was expected there.
     """
+    return parse(read_text(path), model, name=str(path))
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Raises InvalidInputError when there is none, or no text in it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InvalidInputError(f"there is no file {path}", hint="Check the path, or create the file.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{path} cannot be read: {error}") from None
-    return parse(text, model, name=str(path))
 
 
 def parse(text: str, model: type[Model], *, name: str) -> Model:
     """The YAML `text` as a `model`; `name` is the file's name in errors."""
+    document = examine(text, model, name=name)
+    if document.model is None:
+        raise _invalid(document)
+    return document.model
+
+
+def examine(text: str, model: type[Model], *, name: str) -> Document[Model]:
+    """The YAML `text` with everything that is wrong with it as a `model`.
+
+    Raises InvalidInputError for a text that is no mapping of YAML at all.
+    """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -44,9 +92,10 @@ def parse(text: str, model: type[Model], *, name: str) -> Model:
     lines: dict[KeyPath, int] = {}
     _index(node, (), lines, name)
     try:
-        return model.model_validate(data, context={"file": name})
+        return Document(name, data, lines, model.model_validate(data, context={"file": name}), ())
     except ValidationError as error:
-        raise _invalid(error, model, lines, name) from None
+        problems = _without_consequences(error.errors(), lines)
+        return Document(name, data, lines, None, tuple(_problem(one, model, lines, name, data) for one in problems))
 
 
 def _syntax_error(error: yaml.YAMLError, name: str) -> InvalidInputError:
@@ -75,17 +124,13 @@ def _index(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str)
             _index(item, (*path, position), lines, name)
 
 
-def _invalid(error: ValidationError, model: type[BaseModel], lines: Mapping[KeyPath, int], name: str) -> InvalidInputError:
-    problems = _without_consequences(error.errors(), lines)
-    told = [_problem(problem, model, lines, name) for problem in problems]
-    what, where, hint = told[0]
-    if len(told) > 1:
-        # The file stands above them, and the key in most of them.
-        listed = "\n".join(
-            f"  {place.removeprefix(f'{name}, ').partition(', key')[0]}: {one}. {advice}" for one, place, advice in told
-        )
-        what, where, hint = f"{name} has {len(told)} errors:\n{listed}", "", ""
-    return InvalidInputError(what, where=where, hint=hint)
+def _invalid(document: Document[Any]) -> InvalidInputError:
+    problems, name = document.problems, document.name
+    if len(problems) == 1:
+        return InvalidInputError(problems[0].what, where=problems[0].where, hint=problems[0].hint)
+    # The file stands above them, and the key in most of them.
+    listed = "\n".join(f"  line {one.line}: {one.what}. {one.hint}" for one in problems)
+    return InvalidInputError(f"{name} has {len(problems)} errors:\n{listed}")
 
 
 def _without_consequences(problems: list[Any], lines: Mapping[KeyPath, int]) -> list[Any]:
@@ -115,22 +160,32 @@ def _told(problem: Any) -> tuple[Any, ...]:
     return problem["loc"][-1:], problem["msg"], repr(problem["input"])
 
 
-def _problem(problem: Any, model: type[BaseModel], lines: Mapping[KeyPath, int], name: str) -> tuple[str, str, str]:
+def _problem(problem: Any, model: type[BaseModel], lines: Mapping[KeyPath, int], name: str, data: Any) -> Problem:
     """What, where and hint of one pydantic error."""
-    location = _in_file(problem["loc"], lines)
-    line = lines[location]
+    line = lines[_in_file(problem["loc"], lines)]
     key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
     where = f"{name}, line {line}, key `{key}`"
     if problem["type"] == "extra_forbidden":
-        unknown = str(problem["loc"][-1])
-        known = _keys_at(model, problem["loc"][:-1])
-        near = difflib.get_close_matches(unknown, known, n=1)
-        hint = f"Did you mean `{near[0]}`?" if near else f"Known keys here: {', '.join(known)}." if known else "Remove it."
-        return f"unknown key `{unknown}`", where, hint
+        return Problem(f"unknown key `{problem['loc'][-1]}`", where, _advice(model, problem["loc"], data), line, problem["loc"])
     if problem["type"] == "missing":
-        return f"the key `{problem['loc'][-1]}` is missing", where, "Add it."
+        return Problem(f"the key `{problem['loc'][-1]}` is missing", where, "Add it.", line, problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
-    return f"`{key}`: {message}", where, f"Found {problem['input']!r:.80}."
+    found = problem["input"]
+    # The whole file is no help, and a secret is not repeated.
+    hint = "" if not problem["loc"] or clear_secrets.is_private(problem["loc"], found) else f"Found {found!r:.80}."
+    return Problem(f"`{key}`: {message}", where, hint, line, problem["loc"])
+
+
+def _advice(model: type[BaseModel], location: Sequence[str | int], data: Any) -> str:
+    """What to do with a key that nobody knows."""
+    unknown = str(location[-1])
+    known, elsewhere = _keys_at(model, location[:-1], data, unknown)
+    near = difflib.get_close_matches(unknown, known, n=1)
+    if near:
+        return f"Did you mean `{near[0]}`?"
+    if elsewhere:
+        return f"It is a key of {elsewhere}."
+    return f"Known keys here: {', '.join(known)}." if known else "Remove it."
 
 
 def _in_file(location: Sequence[str | int], lines: Mapping[KeyPath, int]) -> KeyPath:
@@ -141,14 +196,32 @@ def _in_file(location: Sequence[str | int], lines: Mapping[KeyPath, int]) -> Key
     return path
 
 
-def _keys_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """The keys that the model knows at a location; empty where that cannot be told."""
+def _keys_at(model: type[BaseModel], location: Sequence[str | int], data: Any, unknown: str) -> tuple[list[str], str]:
+    """The keys that the model knows at a location, and where else an unknown one belongs; empty where that cannot be told."""
     current: Any = model
     for part in location:
+        current = _chosen(current, data)
         field = getattr(current, "model_fields", {}).get(part)
         current = field.annotation if field else _inside(current)
+        data = _at(data, part)
     found = next((one for one in (current, *get_args(current)) if hasattr(one, "model_fields")), None)
-    return [field.alias or key for key, field in found.model_fields.items()] if found else []
+    chosen = _chosen(found, data)
+    keys = [field.alias or key for key, field in chosen.model_fields.items()] if chosen else []
+    family = getattr(found, "members", {})
+    homes = [f"`{chosen.tag}: {tag}`" for tag, member in family.items() if unknown in member.model_fields]
+    return keys, ", ".join(homes)
+
+
+def _at(data: Any, part: str | int) -> Any:
+    """What stands under a key or at a position; None where there is nothing."""
+    if isinstance(data, dict):
+        return data.get(part)
+    return data[part] if isinstance(data, list) and isinstance(part, int) and part < len(data) else None
+
+
+def _chosen(model: Any, data: Any) -> Any:
+    """The member of a family of models that this data chooses; any other model is itself."""
+    return (model.concrete(data) or model) if hasattr(model, "concrete") else model
 
 
 def _inside(container: Any) -> Any:

@@ -262,6 +262,9 @@ class Start:
     def _hyperparameters(self) -> dict[str, Any]:
         """The typed values, which are in the files then."""
         values = self.bundle.hyperparameters or hyperparameters.read()
+        if self.bundle.hyperparameters and self.context.name == "sagemaker-training":
+            # A tuner's own come by the request, also where the others had no room in it.
+            values = dict(hyperparameters.read(), **self.bundle.hyperparameters)
         if self.is_processing and not values:
             return {}
         has_file = os.path.exists(hyperparameters.PATH)

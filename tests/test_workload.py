@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import jsonschema
 import pytest
+import yaml
 from hypothesis import given, strategies as st
+from pydantic import ValidationError
 
 from lyftlearn_image import yamlfile
 from lyftlearn_image.errors import InvalidInputError
@@ -67,3 +70,60 @@ def test_a_change_is_validated_too() -> None:
     assert workload.with_(cpus=1).cpus == 1
     with pytest.raises(ValueError, match="greater than 0"):
         workload.with_(cpus=0)
+
+
+KINDS = {
+    "training": {"program": "train.py"},
+    "processing": {"command": ["python", "prep.py"]},
+    "tuning": {
+        "program": "train.py", "objective": "loss", "metrics": {"loss": "loss=(\\S+)"},
+        "search_space": {"lr": {"type": "float", "low": 0.1, "high": 1}},
+    },
+    "transform": {"model": "s3://bucket/model.tar.gz", "input": "s3://bucket/in/"},
+    "serving": {"model": "s3://bucket/model/"},
+    "notebook": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_kind_chooses_the_model(kind: str) -> None:
+    """By constructor, by validation and in a file it is the same frozen workload of that kind."""
+    data = {"name": "demo", "image": "team:1", "kind": kind, **KINDS[kind]}
+    workload = Workload.model_validate(data)
+    assert workload == Workload(**data) == yamlfile.parse(yaml.safe_dump(data), Workload, name="x.yaml")
+    assert type(workload) is Workload.members[kind]
+    assert workload.with_() == workload
+    with pytest.raises(ValidationError, match="frozen"):
+        workload.name = "other"
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_schema_accepts_every_kind(kind: str) -> None:
+    """An editor shows no error in a good file of any kind, and one in a file with a key of another kind."""
+    data = {"name": "demo", "image": "team:1", "kind": kind, **KINDS[kind]}
+    jsonschema.validate(data, Workload.model_json_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**data, "nowhere": 1}, Workload.model_json_schema())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kind: processing\ncommand: [x]\nprogram: t.py\n", "It is a key of `kind: training`"),
+        ("kind: serving\nmodel: s3://bucket/m/\nreplica: 2\n", "Did you mean `replicas`?"),
+        ("kind: spark\n", "expected one of training, processing, tuning"),
+        ("program: t.py\nspot: {max_wait_s: 10}\n", "at least `max_runtime_s`"),
+        ("program: t.py\nspot: {max_wait_s: 4000}\n", "`spot` needs `checkpoints`"),
+        ("program: t.py\nnetwork: {subnets: [subnet-1]}\n", "go together"),
+        ("program: t.py\nmetrics: {loss: 'loss=.*'}\n", "expected one group"),
+        ("program: t.py\nkubernetes: {role_arn: x}\n", "`role_arn` needs `service_account`"),
+        ("kind: serving\nmodel: s3://bucket/model.pkl\n", "neither a .tar.gz nor a prefix"),
+        ("program: t.py\nsecrets: {P: hunter22!}\n", "`secrets.P`: expected a reference"),
+    ],
+)
+def test_a_mistake_in_an_option_is_told(text: str, told: str) -> None:
+    """In words that say what to do, and never with what stands where a secret does."""
+    with pytest.raises(InvalidInputError) as caught:
+        yamlfile.parse(f"name: job\nimage: team:1\n{text}", Workload, name="job.yaml")
+    assert told in str(caught.value)
+    assert "hunter22" not in str(caught.value)

@@ -13,7 +13,11 @@ _IMAGES = click.option(
     help="Folder of the image classes (else ./images, else the toolkit's own).",
 )
 # File that people write → where its JSON schema comes from.
-_SCHEMAS = {"image": ("lyftlearn_image.build.spec", "json_schema"), "suite": ("lyftlearn_image.parity.suite", "json_schema")}
+_SCHEMAS = {
+    "image": ("lyftlearn_image.build.spec", "json_schema"),
+    "suite": ("lyftlearn_image.parity.suite", "json_schema"),
+    "workload": ("lyftlearn_image.workload.base", "json_schema"),
+}
 
 
 @click.command("list")

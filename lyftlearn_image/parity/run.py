@@ -23,6 +23,7 @@ from lyftlearn_image.targets.embedded import BUCKET, Embedded, embedded
 from lyftlearn_image.targets.staging import Stager
 from lyftlearn_image.targets.statsd import statsd_sink
 from lyftlearn_image.targets.target import Launch, StopRequest
+from lyftlearn_image.workload import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,6 +153,11 @@ class _CaseRunner:
 
     def _compile(self, case: Case, target: TargetName, statsd: str) -> Compiled:
         workload = case.workload_for(target)
+        if not isinstance(workload, Job):
+            raise RunError(
+                f"case {case.name}: the harness does not run the kind {workload.kind}",
+                hint="It runs training and processing.",
+            )
         with self._staging:
             relative_to = self._suite_run.suite_path.parent
             channels = {name: self._stager.stage(source, relative_to=relative_to) for name, source in workload.channels.items()}

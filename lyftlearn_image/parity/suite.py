@@ -123,7 +123,10 @@ def load_suite(path: Path) -> Suite:
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a suite file, for editors. A case's workload need not say what the suite says for it."""
     schema = Suite.model_json_schema()
-    schema["$defs"]["Workload"]["required"] = []
+    case = schema["$defs"]["Case"]["properties"]
+    for workload in (case["workload"], case["overrides"]["additionalProperties"]):
+        for kind in workload["oneOf"]:
+            kind["required"] = [key for key in kind["required"] if key == "kind"]
     return schema
 
 

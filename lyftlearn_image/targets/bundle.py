@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.workload import Job
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What the shim is to make true. The last four are for Kubernetes, where no service moves data.
+    """What the shim is to make true. The last six are for Kubernetes, where no service moves data or names hosts.
+
+    `kind` is empty where no job's files are to be laid out: for servers and notebooks. `hosts` are the names of a job's
+    hosts, in the order of their indexes, for a job on several.
 
     `mounted` are paths of files that the platform mounts by itself; the shim only observes them.
     `downloads` and `uploads` are pairs of a path in the container and an S3 URI. An upload's URI that ends in `/` is
-    a prefix that gets every file below the path; any other gets a tar.gz of the path's content.
+    a prefix that gets every file below the path; any other gets a tar.gz of the path's content. `checkpoints` is such a pair
+    that is kept the same while the job runs.
     """
 
     job_name: str
@@ -36,23 +41,28 @@ class Bundle:
     hyperparameters: Mapping[str, JsonValue] = field(default_factory=dict)
     files: Mapping[str, ConfigFile] = field(default_factory=dict)
     channels: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
     mounted: tuple[str, ...] = ()
     downloads: tuple[tuple[str, str], ...] = ()
     uploads: tuple[tuple[str, str], ...] = ()
+    checkpoints: tuple[str, str] | None = None
 
 
 def of(workload: Workload, job_name: str, **contents: Any) -> Bundle:
     """A bundle for this workload with the given contents."""
-    return Bundle(job_name=job_name, kind=workload.kind, instance_type=workload.instance_type, **contents)
+    # A trial is a training job to whoever runs in it.
+    kind = {"tuning": "training"}.get(workload.kind, workload.kind) if isinstance(workload, Job) else ""
+    return Bundle(job_name=job_name, kind=kind, instance_type=workload.instance_type, **contents)
 
 
 def shim_variables(workload: Workload) -> dict[str, str]:
     """The variables by which both platforms' requests tell the shim what the workload wants of it."""
     named = sorted(name for name, text in workload.secrets.items() if text.partition("://")[0] not in contract.CLEAR_SCHEMES)
     refresh = workload.refresh
+    style = workload.arguments if isinstance(workload, Job) else ""
     wanted = {
-        contract.PROGRAM: workload.program or "",
-        contract.ARGUMENTS: workload.arguments if workload.arguments != contract.ARGUMENT_STYLES[0] else "",
+        contract.PROGRAM: getattr(workload, "program", None) or "",
+        contract.ARGUMENTS: style if style != contract.ARGUMENT_STYLES[0] else "",
         contract.REFERENCES: ",".join(named),
         contract.ENV_FROM: " ".join(workload.secret_sets),
         contract.REFRESH: f"{refresh.every_s}:{refresh.signal or ''}" if refresh else "",
@@ -64,7 +74,7 @@ def to_bytes(bundle: Bundle) -> bytes:
     """The bundle's JSON: the same bytes for the same content. Empty parts are left out."""
     document: dict[str, Any] = {
         "version": contract.BUNDLE_VERSION,
-        "job": {"name": bundle.job_name, "kind": bundle.kind, "instance_type": bundle.instance_type},
+        "job": _job(bundle) if bundle.kind else {},
         "environment": dict(bundle.environment),
         "hyperparameters": dict(bundle.hyperparameters),
         "files": [_file(path, file) for path, file in sorted(bundle.files.items())],
@@ -72,9 +82,19 @@ def to_bytes(bundle: Bundle) -> bytes:
         "mounted": list(bundle.mounted),
         "downloads": [{"path": path, "uri": uri} for path, uri in bundle.downloads],
         "uploads": [{"path": path, "uri": uri} for path, uri in bundle.uploads],
+        "checkpoints": dict(zip(("path", "uri"), bundle.checkpoints, strict=True)) if bundle.checkpoints else None,
     }
     filled = {key: value for key, value in document.items() if value}
+    return _dumped(filled)
+
+
+def _dumped(filled: Mapping[str, Any]) -> bytes:
     return json.dumps(filled, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _job(bundle: Bundle) -> dict[str, Any]:
+    job = {"name": bundle.job_name, "kind": bundle.kind, "instance_type": bundle.instance_type}
+    return {**job, "hosts": list(bundle.hosts)} if bundle.hosts else dict(job)
 
 
 def reference(where: str, data: bytes) -> str:
@@ -108,3 +128,7 @@ def _is_json(text: str) -> bool:
 def _file(path: str, file: ConfigFile) -> dict[str, str]:
     content = {"content": file.content} if file.content is not None else {"secret": str(file.secret)}
     return {"path": path, **content, "mode": file.mode, **({"owner": file.owner} if file.owner else {})}
+
+
+# The bundle of a workload that needs none.
+NOTHING = _dumped({"version": contract.BUNDLE_VERSION})

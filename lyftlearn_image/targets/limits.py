@@ -20,10 +20,22 @@ if TYPE_CHECKING:
 _SHOWN_CHARACTERS = 80
 _SHOWN_LINE_CHARACTERS = 500
 _SHOWN_CHOICES = 6
+# Where botocore's own report names the place of a breach.
+_PLACE = re.compile(r"parameter (?:in )?([A-Za-z][\w.\[\]-]*)[:,]")
 # Of a pattern: a named class, an escape, a bracket expression as a whole, or a bare dot.
 _PATTERN_PART = re.compile(r"\\p\{(?P<named>\w+)\}|\\.|(?P<bracket>\[(?:\\.|[^\]\\])*\])|(?P<dot>\.)", re.DOTALL)
 # A dot stops at these in the model's regular expressions (ECMA 262, with Java's U+0085); Python's stops at \n alone.
 _ANY_CHARACTER = "[^\\n\\r\\x85\\u2028\\u2029]"
+
+
+class Breach(NamedTuple):
+    """One thing that the API would refuse: its path in the request, empty for the request as a whole, and why."""
+
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        return self.why if self.path in self.why else f"{self.path}: {self.why}"
 
 
 class MapLimits(NamedTuple):
@@ -38,9 +50,13 @@ class MapLimits(NamedTuple):
 
 @functools.cache
 def map_limits(action: str, member: str) -> MapLimits:
-    """The limits of the map `member` of the action's request, such as `CreateTrainingJob` and `Environment`."""
-    shape: Any = _service().operation_model(action).input_shape
-    field = shape.members[member]
+    """The limits of the map `member` of the action's request, such as `CreateTrainingJob` and `Environment`.
+
+    A member below others is written with dots: `PrimaryContainer.Environment`.
+    """
+    field: Any = _service().operation_model(action).input_shape
+    for name in member.split("."):
+        field = field.members[name]
     key, value = field.key.metadata, field.value.metadata
     return MapLimits(int(field.metadata["max"]), int(key["max"]), int(value["max"]), _pattern(key), _pattern(value))
 
@@ -62,16 +78,22 @@ def validate_request(action: str, request: Mapping[str, Any]) -> None:
 
     Raises InvalidInputError that lists every breach with its path in the request.
     """
-    from botocore.validate import ParamValidator  # noqa: PLC0415 - see _service()
-
-    shape: Any = _service().operation_model(action).input_shape
-    report = ParamValidator().validate(dict(request), shape)
-    breaches = [*report.generate_report().splitlines(), *_breaches(shape, request, "")]
-    if breaches:
-        told = "\n".join(f"  {breach[:_SHOWN_LINE_CHARACTERS]}" for breach in breaches)
+    if breaches := find_breaches(action, request):
+        told = "\n".join(f"  {str(breach)[:_SHOWN_LINE_CHARACTERS]}" for breach in breaches)
         raise InvalidInputError(
             f"{action} would be refused:\n{told}", hint="These are the limits of the installed botocore model."
         )
+
+
+def find_breaches(action: str, request: Mapping[str, Any]) -> list[Breach]:
+    """Everything that the service would refuse of a request."""
+    from botocore.validate import ParamValidator  # noqa: PLC0415 - see _service()
+
+    shape: Any = _service().operation_model(action).input_shape
+    report = ParamValidator().validate(dict(request), shape).generate_report()
+    # botocore names the place in the middle of its sentence.
+    places = [(line, _PLACE.search(line)) for line in report.splitlines()]
+    return [*(Breach(f"{place[1]}" if place else "", line) for line, place in places), *_breaches(shape, request, "")]
 
 
 @functools.cache
@@ -83,7 +105,7 @@ def _service() -> ServiceModel:
     return botocore.model.ServiceModel(loaded, "sagemaker")
 
 
-def _breaches(shape: Shape, value: Any, path: str) -> Iterator[str]:
+def _breaches(shape: Shape, value: Any, path: str) -> Iterator[Breach]:
     """What botocore's own validator does not look at: upper bounds, patterns, enums; depth first.
 
     What has the wrong type or an unknown name is the validator's to tell, and passed over here.
@@ -101,7 +123,7 @@ def _breaches(shape: Shape, value: Any, path: str) -> Iterator[str]:
         yield from _too_many(len(value), described, path, "entries")
         for key, inner in value.items():
             shown = str(key)[:_SHOWN_CHARACTERS]
-            yield from _breaches(described.key, key, f"{path} key {shown!r}")
+            yield from (Breach(f"{path}.{shown}", f"the key {why}") for _, why in _breaches(described.key, key, path))
             yield from _breaches(described.value, inner, f"{path}.{shown}")
     elif shape.type_name == "string" and isinstance(value, str):
         yield from _string_breaches(described, value, path)
@@ -109,19 +131,19 @@ def _breaches(shape: Shape, value: Any, path: str) -> Iterator[str]:
         yield from _too_many(value, described, path, "")
 
 
-def _string_breaches(shape: Any, value: str, path: str) -> Iterator[str]:
+def _string_breaches(shape: Any, value: str, path: str) -> Iterator[Breach]:
     yield from _too_many(len(value), shape, path, "characters")
     shown = repr(value[:_SHOWN_CHARACTERS])
     if shape.enum and value not in shape.enum:
         nearest = difflib.get_close_matches(value, shape.enum, n=_SHOWN_CHOICES, cutoff=0)
-        yield f"{path}: {shown} is none of the {len(shape.enum)} choices; nearest: {', '.join(nearest)}"
+        yield Breach(path, f"{shown} is none of the {len(shape.enum)} choices; nearest: {', '.join(nearest)}")
     elif not _pattern(shape.metadata).fullmatch(value):
-        yield f"{path}: {shown} does not match {shape.metadata['pattern']}"
+        yield Breach(path, f"{shown} does not match {shape.metadata['pattern']}")
 
 
-def _too_many(count: float, shape: Any, path: str, unit: str) -> Iterator[str]:
+def _too_many(count: float, shape: Any, path: str, unit: str) -> Iterator[Breach]:
     if "max" in shape.metadata and count > shape.metadata["max"]:
-        yield f"{path}: {count} {unit}".rstrip() + f", at most {shape.metadata['max']}"
+        yield Breach(path, f"{count} {unit}".rstrip() + f", at most {shape.metadata['max']}")
 
 
 def _pattern(bounds: Mapping[str, Any]) -> re.Pattern[str]:

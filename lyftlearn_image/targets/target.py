@@ -44,8 +44,9 @@ class Launch:
 class Compiled:
     """The platform's own request, ready to be sent or interpreted.
 
-    `action` is `CreateTrainingJob`, `CreateProcessingJob` or `Job`. `documents` is that one request, or the
-    manifests in the order in which they must be created. `objects` maps S3 URIs to bytes that must be there before
+    `action` is `CreateTrainingJob`, `CreateProcessingJob`, another one of the API, or the kind of the main manifest.
+    `documents` is that one request, or the requests or manifests in the order in which they must be sent; `actions` names
+    each of several requests. `objects` maps S3 URIs to bytes that must be there before
     (the launch bundle, where it does not fit elsewhere). `outputs` maps an artifact's name to where the run leaves it:
     an archive `s3://…/model.tar.gz`, or a prefix that ends in `/`.
     """
@@ -55,6 +56,7 @@ class Compiled:
     documents: tuple[Mapping[str, Any], ...]
     objects: Mapping[str, bytes] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    actions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyftlearn_image.targets import bundle as toolkit_bundle
-from lyftlearn_runtime import execve, hyperparameters
+from lyftlearn_runtime import bundle, execve, hyperparameters
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.start import Start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,3 +151,23 @@ def test_a_variable_of_the_workload_that_cannot_be_one_stops_the_start(own: dict
         execve.fitting_variables(own, {}, 0)
     assert told in caught.value.message
     assert "planted" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("signal", "expected"),
+    [("TRAINING_JOB_ARN", {"rate": 0.1, "epochs": 3}), ("KUBERNETES_SERVICE_HOST", {"epochs": 3})],
+)
+def test_a_tuners_values_join_those_of_the_bundle(
+    signal: str, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SageMaker they come by the request, also where the others had no room in it; a pod's bundle has all of them."""
+    path = tmp_path / "hyperparameters.json"
+    path.write_text('{"rate": "0.1"}')
+    monkeypatch.setattr(hyperparameters, "PATH", str(path))
+    monkeypatch.setattr(hyperparameters, "TYPED", str(tmp_path / "typed.json"))
+    monkeypatch.setattr(hyperparameters, "read", functools.partial(hyperparameters.read, str(path)))
+    start = Start(["train"], {signal: "x"}, set())
+    start.bundle = bundle.NONE._replace(hyperparameters={"epochs": 3})
+    assert start._hyperparameters() == expected
+    assert json.loads((tmp_path / "typed.json").read_text()) == expected
+    assert json.loads(path.read_text()) == {name: str(value) for name, value in expected.items()}

@@ -74,7 +74,7 @@ def test_the_request_that_the_others_change_is_accepted() -> None:
         ({"HyperParameters": {f"k{i}": "1" for i in range(101)}}, "HyperParameters: 101 entries, at most 100"),
         ({"HyperParameters": {"k": "a\nb"}}, r"HyperParameters.k: 'a\nb' does not match .*"),
         ({"TrainingJobName": "no_underscore"}, "TrainingJobName: 'no_underscore' does not match"),
-        ({"Environment": {"1X": "a"}}, "Environment key '1X'"),
+        ({"Environment": {"1X": "a"}}, "Environment.1X: the key '1X'"),
         ({"Environment": {"A": "x" * 513}}, "Environment.A: 513 characters"),
         ({"OutputDataConfig": {}}, 'Missing required parameter in OutputDataConfig: "S3OutputPath"'),
         ({"TrainingJobName": ""}, "valid min length: 1"),
@@ -102,7 +102,7 @@ def test_all_breaches_are_told_at_once() -> None:
     """What botocore's validator finds does not hide what it does not look for."""
     with pytest.raises(InvalidInputError) as caught:
         limits.validate_request("CreateTrainingJob", {"TrainingJobName": "a_b", "Environment": {"1": "x" * 600}, "Nope": 1})
-    for told in ("RoleArn", "Nope", "TrainingJobName", "Environment key '1'", "Environment.1: 600 characters"):
+    for told in ("RoleArn", "Nope", "TrainingJobName", "Environment.1: the key '1'", "Environment.1: 600 characters"):
         assert told in str(caught.value)
 
 

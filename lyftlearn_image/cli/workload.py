@@ -1,0 +1,152 @@
+"""The verbs around a workload file: what it becomes on each platform, what would be refused, what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lyftlearn_image.targets.target import Compiled
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_TARGET = click.Choice(["sagemaker", "kubernetes"])
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_PREFIX = click.option("--s3-prefix", metavar="S3_URI", help="Where models, outputs and bundles go (else the file's `output`).")
+_ROLE = click.option("--role-arn", metavar="ARN", help="Execution role on SageMaker (else the file's `role_arn`).")
+_NAME = click.option("--job-name", metavar="NAME", help="Name of the job or endpoint (else the workload's).")
+
+
+@click.command("compile")
+@click.argument("workload_file", metavar="WORKLOAD", type=_FILE)
+@click.option("--target", required=True, type=_TARGET, help="The platform.")
+@_NAME
+@_PREFIX
+@_ROLE
+@click.option("--objects", type=click.Path(path_type=Path, file_okay=False), help="Directory for what must be in S3 before.")
+@_JSON
+def compile_(  # noqa: PLR0913, PLR0917 - one parameter an option
+    workload_file: Path,
+    target: Any,
+    job_name: str | None,
+    s3_prefix: str | None,
+    role_arn: str | None,
+    objects: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the requests or manifests of a workload.
+
+    For SageMaker a JSON object: each action with its request, in the order in which they are sent. For Kubernetes YAML,
+    ready for `kubectl apply -f -`. The same file gives the same text. Nothing is sent.
+    """
+    from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.targets import printed, request  # noqa: PLC0415
+    from lyftlearn_image.workload import Workload  # noqa: PLC0415
+
+    workload = yamlfile.load(workload_file, Workload)
+    launch = request.launch_of(workload, job_name=job_name, s3_prefix=s3_prefix, role_arn=role_arn)
+    compiled = request.compile_complete(target, workload, launch)
+    click.echo(printed.as_json(compiled) if as_json else printed.as_text(compiled), nl=False)
+    _put_objects(compiled, objects)
+
+
+def _put_objects(compiled: Compiled, directory: Path | None) -> None:
+    """Says on stderr what must be in S3 before, and writes it where it is wanted."""
+    for uri, data in compiled.objects.items():
+        if directory is None:
+            click.echo(f"to be put before: {uri} ({len(data)} bytes; --objects DIR writes it)", err=True)
+            continue
+        path = directory / uri.removeprefix("s3://")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        click.echo(f"to be put before: {path} as {uri}", err=True)
+
+
+@click.command()
+@click.argument("workload_file", metavar="WORKLOAD", type=_FILE)
+@click.option("--target", "only", type=_TARGET, help="Only this platform (else both).")
+@_JSON
+def lint(workload_file: Path, only: Any, *, as_json: bool) -> int:
+    """List everything of a workload that a platform would refuse.
+
+    Each finding has its file, line and field. A note is no breach: something has no effect on one of the platforms.
+
+    Exit code 0: nothing would be refused. 1: something would.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from lyftlearn_image import yamlfile  # noqa: PLC0415
+    from lyftlearn_image.targets.lint import lint as find  # noqa: PLC0415
+    from lyftlearn_image.targets.request import TARGETS  # noqa: PLC0415
+
+    findings = find(yamlfile.read_text(workload_file), str(workload_file), (only,) if only else TARGETS)
+    breaches = [one for one in findings if one.level == "error"]
+    if as_json:
+        click.echo(json.dumps({"breaches": len(breaches), "findings": [asdict(one) for one in findings]}, indent=2))
+    else:
+        for one in findings:
+            click.echo(str(one))
+        click.echo(f"{len(breaches)} breaches, {len(findings) - len(breaches)} notes")
+    return 1 if breaches else 0
+
+
+@click.command("import")
+@click.argument("manifest_file", metavar="MANIFEST", type=_FILE)
+@click.option("-o", "--output", type=_FILE, help="Write the workload to this file instead of stdout.")
+@click.option("--name", "wanted", metavar="NAME", help="Which Job, CronJob or Deployment, where there are several.")
+@click.option(
+    "--kind", type=click.Choice(["training", "processing"]), default="training", show_default=True, help="What a Job becomes."
+)
+@_JSON
+def import_(manifest_file: Path, output: Path | None, wanted: str | None, kind: str, *, as_json: bool) -> None:
+    """Read a Kubernetes manifest into a workload.
+
+    MANIFEST has a Job, a CronJob or a Deployment, with its ConfigMaps and Secrets beside it. What cannot be carried is
+    listed on stderr, with the reason and what to do. Secrets become references; their values are never printed.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from lyftlearn_image import yamlfile  # noqa: PLC0415
+    from lyftlearn_image.targets.kubernetes.imported import workload_file  # noqa: PLC0415
+
+    imported = workload_file.read(yamlfile.read_text(manifest_file), str(manifest_file), wanted=wanted, kind=kind)
+    if output:
+        output.write_text(imported.text, encoding="utf-8")
+    if as_json:
+        said = {"workload": imported.workload.model_dump(mode="json"), "left": [asdict(one) for one in imported.left]}
+        click.echo(json.dumps(said, indent=2, ensure_ascii=False))
+        return
+    if not output:
+        click.echo(imported.text, nl=False)
+    if imported.left:
+        click.echo(f"not carried as it was ({len(imported.left)}):", err=True)
+    for one in imported.left:
+        click.echo(f"  {one}", err=True)
+
+
+@click.command()
+@click.argument("workload_file", metavar="WORKLOAD", type=_FILE)
+@click.option("--target", "only", type=_TARGET, help="Only this platform (else both).")
+@click.option("--region", help="AWS region (else that of the image's registry).")
+@click.option("--account", help="AWS account (else that of the role).")
+def permissions(workload_file: Path, only: Any, region: str | None, account: str | None) -> None:
+    """Print the least privileges that a workload needs.
+
+    As JSON: for SageMaker the policies of the execution role and of whoever submits; for Kubernetes the policy of the pod's
+    IAM role and the Role of whoever applies the manifests. Secrets that are encrypted with a KMS key of your own need
+    kms:Decrypt on that key besides: no workload names it.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+
+    from lyftlearn_image import yamlfile  # noqa: PLC0415
+    from lyftlearn_image.targets.permissions import needed  # noqa: PLC0415
+    from lyftlearn_image.targets.request import TARGETS  # noqa: PLC0415
+    from lyftlearn_image.workload import Workload  # noqa: PLC0415
+
+    workload = yamlfile.load(workload_file, Workload)
+    found = needed.permissions(workload, (only,) if only else TARGETS, region=region, account=account)
+    click.echo(json.dumps(found, indent=2))

@@ -1,0 +1,84 @@
+"""The documents of a file of manifests, by kind and name."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lyftlearn_image.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RUNNING = ("Job", "CronJob", "Deployment")
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The one manifest that runs something, and what stands beside it. `used` are those that were read, by kind and name."""
+
+    main: Mapping[str, Any]
+    others: tuple[Mapping[str, Any], ...]
+    used: set[tuple[str, str]] = field(default_factory=set)
+
+    def get(self, kind: str, name: str) -> Mapping[str, Any] | None:
+        """The document of a kind and a name, which counts as used then."""
+        for one in self.others:
+            if one.get("kind") == kind and name_of(one) == name:
+                self.used.add((kind, name))
+                return one
+        return None
+
+
+def read(text: str, name: str, wanted: str | None) -> Documents:
+    """The documents of a text. `wanted` is the name of the manifest to read where there are several.
+
+    Raises InvalidInputError with the line for what is no YAML, and for a text with nothing, or too much, that runs.
+    """
+    try:
+        loaded = [one for one in yaml.safe_load_all(text) if one is not None]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}, line {mark.line + 1}" if mark else name
+        problem = getattr(error, "problem", None) or "it cannot be read"
+        raise InvalidInputError(f"{name} is not valid YAML: {problem}", where=where) from None
+    documents: list[Mapping[str, Any]] = []
+    for one in loaded:
+        if not isinstance(one, dict) or not isinstance(one.get("kind"), str):
+            raise InvalidInputError(f"{name} has a document without a `kind`", where=name, hint="Is it a manifest?")
+        documents += one.get("items") or [] if one["kind"] == "List" else [one]
+    running = [one for one in documents if one["kind"] in RUNNING and wanted in (None, name_of(one))]
+    if len(running) != 1:
+        names = ", ".join(f"{one['kind']} {name_of(one)}" for one in running)
+        what = f"{name} has {names}" if running else f"{name} has no {' or '.join(RUNNING)}{f' {wanted}' if wanted else ''}"
+        raise InvalidInputError(what, where=name, hint="Say which one with --name." if running else "")
+    others = tuple(one for one in documents if one is not running[0])
+    return Documents(running[0], others)
+
+
+def name_of(document: Mapping[str, Any]) -> str:
+    """The name of a document, or the beginning of a generated one."""
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict):
+        return ""
+    return str(metadata.get("name") or str(metadata.get("generateName") or "").rstrip("-"))
+
+
+def texts_of(config_map: Mapping[str, Any]) -> dict[str, str | None]:
+    """The values of a ConfigMap by key; None for one that is no text."""
+    found: dict[str, str | None] = {str(key): str(value) for key, value in (config_map.get("data") or {}).items()}
+    for key, value in (config_map.get("binaryData") or {}).items():
+        try:
+            found[key] = base64.b64decode(str(value), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            found[key] = None
+    return found
+
+
+def keys_of(secret: Mapping[str, Any]) -> list[str]:
+    """The keys of a Secret. Its values are never looked at."""
+    return sorted({**(secret.get("data") or {}), **(secret.get("stringData") or {})})

@@ -1,0 +1,71 @@
+"""The pod's IAM role and the submitter's Role of a workload on Kubernetes. The pod asks the API for nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.targets import request
+from lyftlearn_image.targets.kubernetes.template import metadata
+from lyftlearn_image.targets.permissions import account as accounts, data
+from lyftlearn_image.targets.permissions.account import statement
+from lyftlearn_image.workload import Job, Serving, Trainable, Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lyftlearn_image.targets.permissions.account import Account, Statement
+    from lyftlearn_image.workload import Workload
+
+# Kind → its API group and resource.
+_RESOURCES: Mapping[str, tuple[str, str]] = {
+    "ConfigMap": ("", "configmaps"), "Service": ("", "services"), "ServiceAccount": ("", "serviceaccounts"),
+    "PersistentVolumeClaim": ("", "persistentvolumeclaims"), "Job": ("batch", "jobs"), "Deployment": ("apps", "deployments"),
+}  # fmt: skip
+
+
+def permissions(workload: Workload, account: Account) -> dict[str, Any]:
+    """The pod's policy, and the Role of whoever applies the manifests."""
+    return {"pod_role": accounts.policy(_pod(workload, account)), "submitter": _role(workload)}
+
+
+def _pod(workload: Workload, account: Account) -> Iterator[Statement]:
+    launch = request.launch_of(workload)
+    compiled = request.compile_for("kubernetes", workload, launch)
+    reads: list[str] = []
+    writes = [launch.s3_prefix] if isinstance(workload, Job | Transform) else []
+    if isinstance(workload, Job):
+        reads += workload.channels.values()
+    checkpoints = [workload.checkpoints] if isinstance(workload, Trainable) and workload.checkpoints else []
+    reads += [f"{one.rstrip('/')}/" for one in checkpoints]
+    if isinstance(workload, Serving | Transform):
+        reads.append(workload.model)
+    if isinstance(workload, Transform):
+        reads.append(workload.input)
+    yield from accounts.read_prefixes(account, reads)
+    yield statement("Bundle", ["s3:GetObject"], accounts.bundles(account, workload, launch.s3_prefix, compiled.objects))
+    yield from accounts.write_prefixes(account, writes)
+    yield from accounts.write_prefixes(account, checkpoints, deletes=True)
+    # What a Kubernetes Secret brings is not asked for.
+    mine = {name: text for name, text in workload.secrets.items() if name not in workload.kubernetes.secrets}
+    yield from data.statements(workload.with_(secrets=mine), account)
+
+
+def _role(workload: Workload) -> dict[str, Any]:
+    """Creating cannot be limited to names (k8s.io/docs/reference/access-authn-authz/rbac); everything else is."""
+    compiled = request.compile_for("kubernetes", workload, request.launch_of(workload))
+    names: dict[tuple[str, str], list[str]] = {}
+    for one in compiled.documents:
+        names.setdefault(_RESOURCES[one["kind"]], []).append(one["metadata"]["name"])
+    rules: list[dict[str, Any]] = []
+    for (group, resource), called in sorted(names.items()):
+        rules.append({"apiGroups": [group], "resources": [resource], "verbs": ["create"]})
+        verbs = ["get", "patch", "delete"] + (["watch"] if resource in ("jobs", "deployments") else [])
+        rules.append({"apiGroups": [group], "resources": [resource], "resourceNames": sorted(called), "verbs": verbs})
+    rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]})
+    rules.append({"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]})
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": metadata(workload, f"{workload.name}-submitter"),
+        "rules": rules,
+    }

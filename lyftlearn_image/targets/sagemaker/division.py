@@ -1,0 +1,94 @@
+"""What of a workload goes into a request, and what into the launch bundle because the request has no room for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lyftlearn_image.targets import bundle, limits
+from lyftlearn_image.workload import Job
+from lyftlearn_runtime import contract
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lyftlearn_image.targets.target import Launch
+    from lyftlearn_image.workload import Workload
+
+
+class Shares(NamedTuple):
+    """The environment and the hyperparameters of the request, and the bundle as an S3 object where there is one."""
+
+    environment: dict[str, str]
+    hyperparameters: dict[str, str]
+    objects: dict[str, bytes]
+
+
+class Room(NamedTuple):
+    """Where a request has its maps, and what they hold besides the workload's own.
+
+    `environment` and `hyperparameters` are members of the action's request (None: it has none). `observation` is where the
+    shim writes what it saw. `total_bytes` limits all variables together; `taken` are hyperparameters of the service's own.
+    """
+
+    action: str
+    environment: str
+    hyperparameters: str | None = None
+    observation: str | None = None
+    total_bytes: int | None = None
+    taken: int = 0
+
+
+def divide(workload: Workload, launch: Launch, room: Room) -> Shares:
+    """The shares of the request and of the bundle. What does not fit goes into the bundle by itself."""
+    own = _own_variables(workload, launch, room)
+    wanted = {**workload.environment, **workload.secrets}
+    kept = _kept(wanted, own, room)
+    left = {name: value for name, value in wanted.items() if name not in kept}
+    values = workload.hyperparameters if isinstance(workload, Job) else {}
+    encoded = bundle.encode_hyperparameters(values)
+    carries = _carries(encoded, room)
+    overflow = {} if carries else dict(values)
+    objects: dict[str, bytes] = {}
+    if left or overflow or workload.files:
+        made = bundle.of(workload, launch.job_name, environment=left, hyperparameters=overflow, files=workload.files)
+        data = bundle.to_bytes(made)
+        uri = f"{launch.s3_prefix}/{launch.job_name}/bundle.json"
+        objects[uri] = data
+        own[contract.BUNDLE] = bundle.reference(uri, data)
+    return Shares(dict(sorted({**kept, **own}.items())), encoded if carries else {}, objects)
+
+
+def _kept(wanted: Mapping[str, str], own: Mapping[str, str], room: Room) -> dict[str, str]:
+    """The variables that the request has room for, in the order of their names; one place is kept for the bundle."""
+    entries = limits.map_limits(room.action, room.environment).entries - len(own) - 1
+    # The bundle's own reference is at most a longest S3 URI and a digest.
+    free = None if room.total_bytes is None else room.total_bytes - _size(own) - 1200
+    kept: dict[str, str] = {}
+    for name, value in sorted(wanted.items()):
+        if len(kept) == entries:
+            break
+        size = _size({name: value})
+        if (free is None or size <= free) and limits.fits(room.action, room.environment, {name: value}):
+            kept[name] = value
+            free = None if free is None else free - size
+    return kept
+
+
+def _carries(encoded: Mapping[str, str], room: Room) -> bool:
+    if room.hyperparameters is None:
+        return False
+    entries = limits.map_limits(room.action, room.hyperparameters).entries
+    return len(encoded) + room.taken <= entries and limits.fits(room.action, room.hyperparameters, encoded)
+
+
+def _size(variables: Mapping[str, str]) -> int:
+    return sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
+
+
+def _own_variables(workload: Workload, launch: Launch, room: Room) -> dict[str, str]:
+    own = bundle.shim_variables(workload)
+    if launch.observe_key and room.observation:
+        own[contract.OBSERVE] = f"{room.observation}#{launch.observe_key}"
+    if launch.statsd:
+        own[contract.STATSD] = f"udp://{launch.statsd}"
+    return own

@@ -1,0 +1,71 @@
+"""Workloads around a model or a person: serving, batch transform, notebooks."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from lyftlearn_image.workload.base import Workload
+from lyftlearn_image.workload.parts import S3Uri
+
+
+class Serving(Workload):
+    """A model behind an endpoint: /ping and /invocations on 8080."""
+
+    kind: Literal["serving"] = "serving"
+    model: S3Uri = Field(description="s3://bucket/model.tar.gz, or a prefix that ends in `/` with the files themselves.")
+    program: str | None = Field(default=None, description="Handlers (a Python file) or a server of your own; else the image's.")
+    replicas: int = Field(default=1, ge=1, description="InitialInstanceCount; replicas of the Deployment.")
+    startup_s: int = Field(default=480, ge=60, le=3600, description="Seconds for /ping to answer after the start.")
+    data_capture: bool = Field(default=False, description="Keep requests and answers below `output`.")
+
+    @model_validator(mode="after")
+    def _model_is_one(self) -> Self:
+        _check_model(self.model)
+        return self
+
+
+class Transform(Workload):
+    """Batch transform: every object below a prefix goes through the model once."""
+
+    kind: Literal["transform"] = "transform"
+    model: S3Uri = Field(description="s3://bucket/model.tar.gz, or a prefix that ends in `/` with the files themselves.")
+    program: str | None = Field(default=None, description="Handlers (a Python file) or a server of your own; else the image's.")
+    input: S3Uri
+    content_type: str | None = None
+    accept: str | None = None
+    split: Literal["None", "Line", "RecordIO", "TFRecord"] = "None"
+    assemble: Literal["None", "Line"] = "None"
+    batch: Literal["MultiRecord", "SingleRecord"] | None = None
+    max_concurrent: int | None = Field(default=None, ge=0)
+    max_payload_mb: int | None = Field(default=None, ge=0, le=100)
+    timeout_s: int | None = Field(default=None, ge=1, le=3600, description="Seconds for one invocation.")
+    nodes: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _model_is_one(self) -> Self:
+        # "... the value of MaxConcurrentTransforms * MaxPayloadInMB must also not exceed 100 MB" (API reference,
+        # CreateTransformJob).
+        if (self.max_concurrent or 1) * (self.max_payload_mb or 0) > 100:  # noqa: PLR2004 - see above
+            raise ValueError("`max_concurrent` times `max_payload_mb` is above 100, the most that SageMaker takes")
+        _check_model(self.model)
+        return self
+
+
+class Notebook(Workload):
+    """JupyterLab on 8888: a custom image of SageMaker Studio, or a pod."""
+
+    kind: Literal["notebook"] = "notebook"
+    # The user that Studio starts every app as (developer guide, studio-updated-byoi-specs).
+    studio_uid: ClassVar[int] = 1000
+    studio_gid: ClassVar[int] = 100
+
+    arguments: tuple[str, ...] = Field(default=(), description="Further arguments of JupyterLab.")
+    storage_gb: int | None = Field(default=None, ge=1, description="Size of the home's disk on Kubernetes; else it is scratch.")
+    storage_class: str | None = None
+
+
+def _check_model(uri: str) -> None:
+    if not uri.endswith((".tar.gz", "/")):
+        raise ValueError("`model` is neither a .tar.gz nor a prefix that ends in `/`")
