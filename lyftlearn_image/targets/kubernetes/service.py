@@ -15,9 +15,9 @@ from lyftlearn_image.errors import InvalidInputError, LyftlearnError, Unavailabl
 from lyftlearn_image.targets import objects
 from lyftlearn_image.targets.kubernetes.api_errors import translated
 from lyftlearn_image.targets.kubernetes.compile import compile_job
-from lyftlearn_image.targets.kubernetes.states import state_of
+from lyftlearn_image.targets.kubernetes.states import deployment_state, state_of
 from lyftlearn_image.targets.kubernetes.watch import watch_until
-from lyftlearn_image.targets.service import Clock, State, run_to_end
+from lyftlearn_image.targets.service import Clock, State, poll, run_to_end
 from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
 from lyftlearn_image.targets.watching import read_observation
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.workload import Workload
 
 OUTPUTS = "lyftlearn.dev/outputs"
-_KIND = "job"
+_JOB, _DEPLOYMENT = "job", "deployment"
 _CONFLICT = 409
 _NOT_FOUND = 404
 _ASK_S = 1.0
@@ -81,22 +81,28 @@ class KubernetesService:
             bucket, key = objects.split(uri)
             with aws_translated(f"writing {uri}", "s3:PutObject"):
                 self._s3.put_object(Bucket=bucket, Key=key, Body=data)
-        *others, job = compiled.documents
+        *others, main = compiled.documents
         for document in others:
             self._create(document)
-        annotated = copy.deepcopy(dict(job))
+        annotated = copy.deepcopy(dict(main))
         annotated["metadata"].setdefault("annotations", {})[OUTPUTS] = json.dumps(dict(compiled.outputs), sort_keys=True)
         self._create(annotated)
-        self._adopt(others, job["metadata"]["name"])
-        return f"{_KIND}/{job['metadata']['name']}"
+        kind, name = main["kind"].lower(), main["metadata"]["name"]
+        if kind == _JOB:
+            self._adopt(others, name)
+        return f"{kind}/{name}"
 
     def state(self, job: str) -> State:
         """What the Job and its pods say."""
+        if job.startswith(f"{_DEPLOYMENT}/"):
+            return deployment_state(self._deployment(job))
         name = _name(job)
         return state_of(self._job(name), self._pods(name))
 
     def wait(self, job: str, on_state: Callable[[State], None]) -> State:
         """Watches until the end; a server that goes away is waited for."""
+        if job.startswith(f"{_DEPLOYMENT}/"):
+            return poll(lambda: self.state(job), on_state, self._clock)
         name = _name(job)
         return watch_until(self._client, name, lambda: self.state(job), on_state, self._clock)
 
@@ -112,11 +118,16 @@ class KubernetesService:
             self._clock.sleep(_ASK_S)
 
     def stop(self, job: str) -> None:
-        """Suspends the Job: its pods get SIGTERM and their grace, and the Job stays to be asked."""
-        from lightkube.resources.batch_v1 import Job  # noqa: PLC0415 - an extra
+        """Suspends the Job, whose pods get SIGTERM and their grace; it stays to be asked. A Deployment is scaled to 0."""
+        from lightkube.resources.apps_v1 import Deployment  # noqa: PLC0415 - an extra
+        from lightkube.resources.batch_v1 import Job  # noqa: PLC0415 - as above
         from lightkube.types import PatchType  # noqa: PLC0415 - as above
 
-        if self.state(job).status is None:
+        if job.startswith(f"{_DEPLOYMENT}/"):
+            with translated(f"stopping {job}"):
+                patch = {"spec": {"replicas": 0}}
+                self._client.patch(Deployment, job.partition("/")[2], patch, patch_type=PatchType.MERGE)
+        elif self.state(job).status is None:
             with translated(f"stopping {job}"):
                 self._client.patch(Job, _name(job), {"spec": {"suspend": True}}, patch_type=PatchType.MERGE)
 
@@ -196,6 +207,13 @@ class KubernetesService:
                 hint = "Check its name, the context and its namespace; a Job with a TTL is removed after its end."
                 raise InvalidInputError(f"there is no Job {name}", hint=hint) from None
 
+    def _deployment(self, job: str) -> Any:
+        from lightkube.resources.apps_v1 import Deployment  # noqa: PLC0415 - an extra
+
+        name = job.partition("/")[2]
+        with translated(f"asking for {name}"):
+            return self._client.get(Deployment, name)
+
     def _pods(self, name: str) -> list[Any]:
         from lightkube.resources.core_v1 import Pod  # noqa: PLC0415 - an extra
 
@@ -220,8 +238,8 @@ class KubernetesService:
 
 def _name(job: str) -> str:
     kind, slash, name = job.partition("/")
-    if kind != _KIND or not slash or not name:
-        raise InvalidInputError(f"{job!r} is no job", hint=f"Expected {_KIND}/<name>.")
+    if kind != _JOB or not slash or not name:
+        raise InvalidInputError(f"{job!r} is no job", hint=f"Expected {_JOB}/<name>, or {_DEPLOYMENT}/<name> where it serves.")
     return name
 
 

@@ -33,6 +33,20 @@ def state_of(job: Any, pods: Sequence[Any]) -> State:
     return State(None, _phase(pods))
 
 
+def deployment_state(deployment: Any) -> State:
+    """A Deployment has come to its end when it serves, or when it did not within its progress deadline."""
+    conditions = {one.type: one for one in (deployment.status.conditions if deployment.status else None) or []}
+    progress, available = conditions.get("Progressing"), conditions.get("Available")
+    if progress and progress.reason == "ProgressDeadlineExceeded":
+        return State(Status.FAILED, "ProgressDeadlineExceeded", str(progress.message or ""))
+    ready, wanted = deployment.status.readyReplicas or 0 if deployment.status else 0, deployment.spec.replicas
+    if wanted == 0:
+        return State(Status.STOPPED, "ScaledToZero")
+    if available and available.status == _TRUE and ready == wanted:
+        return State(Status.COMPLETED, "Available")
+    return State(None, f"{ready} of {wanted} ready")
+
+
 def _phase(pods: Sequence[Any]) -> str:
     """Why a pod does not run yet, in the kubelet's word (ImagePullBackOff, …); else its phase."""
     for pod in pods:

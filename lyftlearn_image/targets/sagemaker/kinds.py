@@ -57,8 +57,11 @@ KINDS = (
     Kind("transform", "TransformJob", "/aws/sagemaker/TransformJobs"),
     Kind("tuning", "HyperParameterTuningJob", None),
 )
-_BY_NAME = {kind.name: kind for kind in KINDS}
-_BY_ACTION = {kind.action: kind for kind in KINDS}
+# No job: what it ends with is that it serves, and it is stopped by being deleted.
+ENDPOINT = Kind("endpoint", "Endpoint", "/aws/sagemaker/Endpoints")
+_IN_SERVICE = "InService"
+_BY_NAME = {kind.name: kind for kind in (*KINDS, ENDPOINT)}
+_BY_ACTION = {kind.action: kind for kind in (*KINDS, ENDPOINT)}
 _BY_DETAIL_TYPE = {kind.detail_type: kind for kind in KINDS}
 
 
@@ -85,6 +88,8 @@ def state_of(kind: Kind, told: Mapping[str, Any]) -> State:
     status = str(told.get(kind.status_field, ""))
     phase = str(told.get("SecondaryStatus", "")) or status
     reason = str(told.get("ExitMessage") or told.get("FailureReason") or "")
+    if kind is ENDPOINT and status == _IN_SERVICE:
+        return State(Status.COMPLETED, phase)
     if status not in {one.value for one in Status}:
         return State(None, phase)
     found = _EXIT_CODE.search(str(told.get("FailureReason", "")))

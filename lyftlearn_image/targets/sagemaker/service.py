@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,8 @@ _TRIES = 10
 _LOG_LAG_S = 10.0
 _LOG_WAIT_S = 2.0
 _UNKNOWN_EXIT = 1
+# Of a model or an endpoint's configuration (words of the service, seen in its answers).
+_EXISTS = "already existing"
 
 
 class SageMakerService:
@@ -55,20 +56,19 @@ class SageMakerService:
 
     def submit(self, compiled: Compiled) -> str:
         """Sends the request, after the objects that it needs; a job that is there already is the one that was meant."""
-        (request,) = compiled.documents
-        validate_request(compiled.action, request)
+        requests = list(zip(compiled.actions or (compiled.action,), compiled.documents, strict=True))
+        for action, request in requests:
+            validate_request(action, request)
         kind = kinds.of_action(compiled.action)
-        name = str(request[kind.name_field])
+        name = str(requests[-1][1][kind.name_field])
         if self._described(kind, name) is not None:
             return f"{kind.name}/{name}"
         for uri, data in compiled.objects.items():
             bucket, key = objects.split(uri)
             with translated(f"writing {uri}", "s3:PutObject"):
                 self.s3.put_object(Bucket=bucket, Key=key, Body=data)
-        # Another client may be faster with the same request.
-        is_there = contextlib.suppress(self._sagemaker.exceptions.ResourceInUse)
-        with translated(f"submitting {name}", f"sagemaker:{kind.action}"), is_there:
-            self._call("create", kind, request)
+        for action, request in requests:
+            self._create(action, request, name)
         return f"{kind.name}/{name}"
 
     def state(self, job: str) -> State:
@@ -85,22 +85,26 @@ class SageMakerService:
         kind, name = kinds.of_job(job)
         if kind.log_group is None:
             raise InvalidInputError(f"{job}: a tuning job has no log of its own", hint="Read the logs of its training jobs.")
+        group, prefix = (f"{kind.log_group}/{name}", "") if kind is kinds.ENDPOINT else (kind.log_group, f"{name}/")
         tokens: dict[str, str] = {}
         ended_at: float | None = None
         while True:
             if ended_at is None and self.state(job).status is not None:
                 ended_at = self._clock.now()
-            yield from self._new_lines(kind.log_group, name, tokens)
+            yield from self._new_lines(group, prefix, name, tokens)
             if not follow or (ended_at is not None and self._clock.now() - ended_at >= self._log_lag_s):
                 return
             self._clock.sleep(_LOG_WAIT_S)
 
     def stop(self, job: str) -> None:
-        """Stop…Job."""
+        """Stop…Job; an endpoint is deleted."""
         kind, name = kinds.of_job(job)
-        if self.state(job).status is None:
+        if kind is kinds.ENDPOINT:
+            with translated(f"deleting {job}", "sagemaker:DeleteEndpoint"):
+                self._call("DeleteEndpoint", {kind.name_field: name})
+        elif self.state(job).status is None:
             with translated(f"stopping {job}", f"sagemaker:Stop{kind.stem}"):
-                self._call("stop", kind, {kind.name_field: name})
+                self._call(f"Stop{kind.stem}", {kind.name_field: name})
 
     def collect(self, job: str, workspace: Path) -> Run:
         """Artifacts from S3, and the log: the service keeps no difference between stdout and stderr."""
@@ -150,7 +154,7 @@ class SageMakerService:
 
         with translated(f"asking for {name}", f"sagemaker:Describe{kind.stem}"):
             try:
-                found: Mapping[str, Any] = self._call("describe", kind, {kind.name_field: name})
+                found: Mapping[str, Any] = self._call(f"Describe{kind.stem}", {kind.name_field: name})
             except ClientError as error:
                 # A training job that is not there is a ValidationException, the others are ResourceNotFound.
                 told = error.response.get("Error", {})
@@ -160,14 +164,26 @@ class SageMakerService:
                 raise
         return found
 
-    def _call(self, verb: str, kind: kinds.Kind, request: Mapping[str, Any]) -> Any:
+    def _create(self, action: str, request: Mapping[str, Any], name: str) -> None:
+        """One request. What is there already was made by an earlier try, or by another client with the same request."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - see __init__
+
+        with translated(f"submitting {name}", f"sagemaker:{action}"):
+            try:
+                self._call(action, request)
+            except ClientError as error:
+                told = error.response.get("Error", {})
+                if told.get("Code") != "ResourceInUse" and _EXISTS not in str(told.get("Message", "")):
+                    raise
+
+    def _call(self, action: str, request: Mapping[str, Any]) -> Any:
         from botocore import xform_name  # noqa: PLC0415 - see __init__
 
-        return getattr(self._sagemaker, xform_name(f"{verb.title()}{kind.stem}"))(**request)
+        return getattr(self._sagemaker, xform_name(action))(**request)
 
-    def _new_lines(self, group: str, name: str, tokens: dict[str, str]) -> Iterator[str]:
+    def _new_lines(self, group: str, prefix: str, name: str, tokens: dict[str, str]) -> Iterator[str]:
         """What each stream has beyond its token; the tokens move on."""
-        for stream in self._streams(group, name):
+        for stream in self._streams(group, prefix, name):
             while True:
                 given = {"nextToken": tokens[stream]} if stream in tokens else {}
                 with translated(f"reading the log of {name}", "logs:GetLogEvents"):
@@ -180,12 +196,11 @@ class SageMakerService:
                     break
                 tokens[stream] = following
 
-    def _streams(self, group: str, name: str) -> list[str]:
+    def _streams(self, group: str, prefix: str, name: str) -> list[str]:
         with translated(f"reading the log of {name}", "logs:DescribeLogStreams"):
             try:
-                pages = self._logs.get_paginator("describe_log_streams").paginate(
-                    logGroupName=group, logStreamNamePrefix=f"{name}/"
-                )
+                given = {"logStreamNamePrefix": prefix} if prefix else {}
+                pages = self._logs.get_paginator("describe_log_streams").paginate(logGroupName=group, **given)
                 return sorted(str(stream["logStreamName"]) for page in pages for stream in page["logStreams"])
             except self._logs.exceptions.ResourceNotFoundException:
                 return []

@@ -1,0 +1,218 @@
+"""The verbs of jobs on the real services. A job is named `<kind>/<name>`, from any machine and at any later time."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lyftlearn_image.targets.service import Service, State
+    from lyftlearn_image.targets.target import Compiled
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_CONTEXT = click.option("--context", metavar="NAME", help="Context of the kubeconfig (else the current one).")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_OUTPUT = click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Directory for what is collected (else ./<name>)."
+)
+_ON_KUBERNETES = ("job", "deployment")
+
+
+def _of_a_workload(command: Any) -> Any:
+    """The options of a verb that sends a workload."""
+    options = (
+        click.argument("workload_file", metavar="WORKLOAD", type=_FILE),
+        click.option("--target", required=True, type=click.Choice(["sagemaker", "kubernetes"]), help="The platform."),
+        _CONTEXT,
+        click.option("--s3-prefix", metavar="S3_URI", help="Where models, outputs and bundles go (else the file's `output`)."),
+        click.option("--role-arn", metavar="ARN", help="Execution role on SageMaker (else the file's `role_arn`)."),
+        click.option("--again", metavar="WORD", default="", help="Any word: the same workload as another job."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_of_a_workload
+@_JSON
+def submit(workload_file: Path, target: Any, context: str | None, *, as_json: bool, **said: Any) -> None:
+    """Send a workload and print its job.
+
+    The job's name is made of the workload's content: sent again, it is the same job, which is not started twice.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+
+    job = _service(target, context).submit(_compiled(workload_file, target, **said))
+    click.echo(json.dumps({"job": job, "target": target}) if as_json else job)
+
+
+@click.command()
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
+@_CONTEXT
+@click.option("--events", is_flag=True, help="Learn of SageMaker's ends by EventBridge and SQS: for many jobs at once.")
+@_JSON
+def wait(jobs: tuple[str, ...], context: str | None, *, events: bool, as_json: bool) -> int:
+    """Wait until jobs have ended.
+
+    Exit code 0: all completed. 1: one failed or was stopped.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+
+    with _going_on(jobs):
+        states = _by_events(jobs) if events else {job: _service_of(job, context).wait(job, _told(job)) for job in jobs}
+    if as_json:
+        click.echo(json.dumps([{"job": job, **_document(state)} for job, state in states.items()], indent=2))
+    else:
+        for job, state in states.items():
+            click.echo(f"{job}  {state.status}  {state.reason}".rstrip())
+    return 0 if all(state.status == "Completed" for state in states.values()) else 1
+
+
+@click.command()
+@click.argument("job")
+@_CONTEXT
+@click.option("-f", "--follow", is_flag=True, help="Until the job's end.")
+def logs(job: str, context: str | None, *, follow: bool) -> None:
+    """Print what a job has written."""
+    with _going_on((job,)):
+        for line in _service_of(job, context).logs(job, follow=follow):
+            click.echo(line)
+
+
+@click.command()
+@click.argument("job")
+@_CONTEXT
+def stop(job: str, context: str | None) -> None:
+    """Ask for a job to be stopped; an endpoint is deleted, a Deployment scaled to nothing."""
+    _service_of(job, context).stop(job)
+    click.echo(f"{job} is being stopped", err=True)
+
+
+@click.command()
+@click.argument("job")
+@_CONTEXT
+@_OUTPUT
+@_JSON
+def collect(job: str, context: str | None, output: Path | None, *, as_json: bool) -> int:
+    """Fetch what an ended job has left: artifacts and log.
+
+    Exit code 0: the job had completed. 1: it had not.
+    """
+    return _collect(_service_of(job, context), job, output, as_json=as_json)
+
+
+@click.command()
+@_of_a_workload
+@_OUTPUT
+@_JSON
+def run(workload_file: Path, target: Any, context: str | None, output: Path | None, *, as_json: bool, **said: Any) -> int:
+    """Send a workload, follow its log, wait for its end and collect what it left.
+
+    Interrupted and started again, it finds its job. Exit code 0: the job completed. 1: it did not.
+    """
+    service = _service(target, context)
+    job = service.submit(_compiled(workload_file, target, **said))
+    click.echo(f"job: {job}", err=True)
+    with _going_on((job,)):
+        for line in service.logs(job, follow=True):
+            click.echo(line, err=True)
+        service.wait(job, _told(job))
+    return _collect(service, job, output, as_json=as_json)
+
+
+def _compiled(workload_file: Path, target: Any, *, s3_prefix: str | None, role_arn: str | None, again: str) -> Compiled:
+    from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.targets import request  # noqa: PLC0415
+    from lyftlearn_image.targets.service import job_name  # noqa: PLC0415
+    from lyftlearn_image.workload import Workload  # noqa: PLC0415
+
+    workload = yamlfile.load(workload_file, Workload)
+    prefix = s3_prefix or workload.output or ""
+    name = job_name(workload, target, prefix, again)
+    return request.compile_complete(
+        target, workload, request.launch_of(workload, job_name=name, s3_prefix=s3_prefix, role_arn=role_arn)
+    )
+
+
+def _service(target: str, context: str | None) -> Service:
+    import boto3  # noqa: PLC0415 - every import here waits for its verb
+
+    from lyftlearn_image.aws_errors import translated  # noqa: PLC0415
+
+    with translated("connecting to AWS"):
+        session = boto3.Session()
+    if target == "sagemaker":
+        from lyftlearn_image.targets.sagemaker.service import SageMakerService  # noqa: PLC0415
+
+        return SageMakerService(session)
+    from lyftlearn_image.targets.kubernetes.service import KubernetesService, connect  # noqa: PLC0415
+
+    client = connect(context)
+    with translated("connecting to S3"):
+        return KubernetesService(client, session.client("s3"))
+
+
+def _service_of(job: str, context: str | None) -> Service:
+    """The service of a job, by its kind."""
+    return _service("kubernetes" if job.partition("/")[0] in _ON_KUBERNETES else "sagemaker", context)
+
+
+def _told(job: str) -> Any:
+    return lambda state: click.echo(f"{job}  {state.phase}", err=True)
+
+
+@contextlib.contextmanager
+def _going_on(jobs: tuple[str, ...]) -> Iterator[None]:
+    """Says, when somebody interrupts the waiting, that the jobs are not interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        word = "the job goes on" if len(jobs) == 1 else "the jobs go on"
+        click.echo(f"{word}: lyftlearn-image wait {' '.join(jobs)}", err=True)
+        raise
+
+
+def _by_events(jobs: tuple[str, ...]) -> dict[str, State]:
+    """The ends by a mailbox of our own, which is gone afterwards."""
+    import uuid  # noqa: PLC0415 - every import here waits for its verb
+
+    import boto3  # noqa: PLC0415
+
+    from lyftlearn_image.targets.sagemaker import events  # noqa: PLC0415
+
+    session = boto3.Session()
+    box = events.open_mailbox(session, f"lyftlearn-{uuid.uuid4().hex[:12]}")
+    try:
+        consumer = events.Consumer(session, box)
+        return consumer.wait(jobs, lambda job, state: _told(job)(state), lambda line: click.echo(line, err=True))
+    finally:
+        with contextlib.suppress(Exception):  # it may be gone already; the waiting's own error is what counts
+            events.close_mailbox(session, box)
+
+
+def _collect(service: Service, job: str, output: Path | None, *, as_json: bool) -> int:
+    import json  # noqa: PLC0415 - every import here waits for its verb
+
+    from lyftlearn_image.errors import InvalidInputError  # noqa: PLC0415
+
+    directory = output or Path(job.partition("/")[2])
+    if directory.exists() and any(directory.iterdir()):
+        raise InvalidInputError(f"{directory} is not empty", hint="Give another one with --output.")
+    directory.mkdir(parents=True, exist_ok=True)
+    done = service.collect(job, directory)
+    document = {
+        "job": job, "status": str(done.status), "exit_code": done.exit_code, "reason": done.reason,
+        "log": str(done.stdout), "artifacts": {name: str(path) for name, path in done.artifacts.items()},
+    }  # fmt: skip
+    click.echo(json.dumps(document, indent=2) if as_json else f"{job}  {done.status}  {directory}")
+    return 0 if done.status == "Completed" else 1
+
+
+def _document(state: State) -> dict[str, Any]:
+    return {"status": str(state.status), "phase": state.phase, "reason": state.reason, "exit_code": state.exit_code}

@@ -1,0 +1,129 @@
+"""The verbs of jobs, against SageMaker's API as it is served here, with jobs in real containers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lyftlearn_image.cli.main import main
+from lyftlearn_image.targets.embedded import BUCKET, embedded
+from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, serve
+from lyftlearn_image.targets.sagemaker.job import Account
+from lyftlearn_image.targets.sagemaker.local import EmulatedJobs, Publisher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lyftlearn_image.targets.embedded import Embedded
+
+PROGRAM = "open('/opt/ml/model/m','w').write('x'); print('trained')"
+
+
+@pytest.fixture(scope="module")
+def session(engine: None) -> Iterator[Embedded]:
+    """Both emulators and the local endpoint."""
+    with embedded("cli-jobs") as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def service(session: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The variables by which boto3 finds the endpoint, whose SageMaker runs jobs here."""
+    for name, value in session.endpoint.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("lyftlearn_image.targets.sagemaker.service._LOG_LAG_S", 0.0)
+    monkeypatch.chdir(tmp_path)
+    aws = session.endpoint.session()
+    # Its clients are made for the endpoint by the variables, too.
+    jobs = EmulatedJobs(session.targets["sagemaker"], aws, tmp_path / "jobs")  # type: ignore[arg-type]
+    with serve(ControlPlane(jobs, Account("us-east-1"), Publisher(aws))) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
+        yield
+
+
+@pytest.fixture
+def workload(tmp_path: Path, lyftlearn_image_tag: str) -> Path:
+    """A workload file."""
+    return written(tmp_path / "iris.yaml", lyftlearn_image_tag, PROGRAM)
+
+
+def written(path: Path, image: str, program: str) -> Path:
+    """A workload file for a program."""
+    document = {
+        "name": "iris", "image": image, "command": ["python", "-c", program], "output": f"s3://{BUCKET}/cli",
+        "role_arn": "arn:aws:iam::000000000000:role/lyftlearn",
+    }  # fmt: skip
+    path.write_text(json.dumps(document))  # JSON is YAML
+    return path
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Exit code and stdout."""
+    code = main(list(arguments))
+    return code, capsys.readouterr().out
+
+
+def test_a_job_from_submission_to_collection(workload: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each verb finds the job by its name alone; sent again it is the same one."""
+    _, printed = said(capsys, "submit", str(workload), "--target", "sagemaker")
+    job = printed.strip()
+    assert job.startswith("training/iris-")
+    assert (
+        said(capsys, "submit", str(workload), "--target", "sagemaker", "--json")[1]
+        == json.dumps({"job": job, "target": "sagemaker"}) + "\n"
+    )
+    assert said(capsys, "submit", str(workload), "--target", "sagemaker", "--again", "2")[1].strip() != job
+    assert said(capsys, "wait", job) == (0, f"{job}  Completed\n")
+    assert said(capsys, "logs", job) == (0, "trained\n")
+    code, printed = said(capsys, "collect", job, "--json")
+    document = json.loads(printed)
+    assert (code, document["status"], document["exit_code"]) == (0, "Completed", 0)
+    assert (tmp_path / document["artifacts"]["model"] / "m").read_text() == "x"
+    # What is there is not written over.
+    assert said(capsys, "collect", job)[0] == 78
+
+
+def test_run_is_all_of_it(workload: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Started again it finds its job, and collects it once more."""
+    workload.write_text(workload.read_text().replace("iris", "run"))
+    for directory in ("one", "two"):
+        code, printed = said(capsys, "run", str(workload), "--target", "sagemaker", "-o", directory, "--json")
+        assert (code, json.loads(printed)["status"]) == (0, "Completed")
+        assert (tmp_path / directory / "stdout").read_text() == "trained\n"
+
+
+def test_a_failure_is_exit_code_1(tmp_path: Path, lyftlearn_image_tag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also by events; the reason is printed."""
+    file = written(tmp_path / "bad.yaml", lyftlearn_image_tag, "import sys; sys.exit('no data')")
+    job = said(capsys, "submit", str(file), "--target", "sagemaker")[1].strip()
+    code, printed = said(capsys, "wait", job, "--events", "--json")
+    assert code == 1
+    assert "no data" in json.loads(printed)[0]["reason"]
+
+
+def test_a_job_is_stopped(tmp_path: Path, lyftlearn_image_tag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And is told as such."""
+    file = written(tmp_path / "slow.yaml", lyftlearn_image_tag, "import time; time.sleep(60)")
+    job = said(capsys, "submit", str(file), "--target", "sagemaker")[1].strip()
+    assert said(capsys, "stop", job)[0] == 0
+    assert said(capsys, "wait", job) == (1, f"{job}  Stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("wait", "iris"), "'iris' is no job"),
+        (("logs", "training/none"), "there is no training job none"),
+        (("logs", "job/none", "--context", "none"), "reading the context none"),
+    ],
+)
+def test_a_mistake_is_told_in_one_error(
+    arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a traceback, with exit code 78."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-config"))
+    assert main(list(arguments)) == 78
+    assert told in capsys.readouterr().err
