@@ -20,11 +20,17 @@ SERVING_PORT = 8080
 NOTEBOOK_PORT = 8888
 MODEL_DIR = "/opt/ml/model"
 MODEL_KEY = "bundle.json"
-# Of the archive, what stays below the directory (PEP 706); then it has done its work.
+# Only what stays below the directory; Debian 12's Python has no filters yet (PEP 706). Then the archive has done its work.
 _UNPACK = """\
-import os, tarfile
+import os, sys, tarfile
 with tarfile.open({path!r}) as archive:
-    archive.extractall({into!r}, filter="data")
+    if hasattr(tarfile, "data_filter"):
+        archive.extraction_filter = tarfile.data_filter
+    else:
+        for one in archive:
+            if one.name.startswith("/") or ".." in one.name.split("/") or not (one.isfile() or one.isdir()):
+                sys.exit("the model has a member that cannot be unpacked safely: " + one.name)
+    archive.extractall({into!r})
 os.unlink({path!r})
 """
 # A probe of SageMaker waits 2 seconds for /ping (developer guide, your-algorithms-inference-code).
