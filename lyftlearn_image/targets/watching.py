@@ -37,10 +37,9 @@ class Watch:
         if self._on_line:
             self._on_line(line)
 
-    @property
-    def is_asked_to_stop(self) -> bool:
-        """Whether a line has come at which the run is to be stopped."""
-        return self._asked.is_set()
+    def wait_for_stop(self, seconds: float) -> bool:
+        """Whether the run is to be stopped; waits so long for somebody to ask."""
+        return self._asked.wait(seconds)
 
     def wait(
         self, running: RunningContainer, *, max_runtime_s: float, grace_s: int, stop_signal: str = "SIGTERM"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,7 @@ from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
 from lyftlearn_image.targets.watching import Watch, read_observation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
@@ -40,6 +42,10 @@ class PodEnd:
     message: str
     ended: Terminated
     status: PodStatus
+
+
+# So long an ended run waits for who stands by.
+_TICK_S = 0.05
 
 
 class KubernetesEmulator:
@@ -120,8 +126,9 @@ class KubernetesEmulator:
         Raises ConfigError for what leaves a pod in CreateContainerConfigError or ContainerCreating.
         """
         watch = watch or Watch(stop, on_line)
-        run = self.pod(others, manifest, workspace, on_line=lambda line: _see(watch, line, run.delete))
-        status = run.run()
+        run = self.pod(others, manifest, workspace, on_line=watch.on_line)
+        with _deleted_when_asked(watch, run.delete):
+            status = run.run()
         return _pod_end(status), run.prepared or time.monotonic()
 
     def pod(
@@ -150,8 +157,9 @@ class KubernetesEmulator:
     def _run_job(
         self, others: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], workspace: Path, watch: Watch
     ) -> JobStatus:
-        run = self.job(others, manifest, workspace, on_line=lambda line: _see(watch, line, run.delete))
-        return run.run()
+        run = self.job(others, manifest, workspace, on_line=watch.on_line)
+        with _deleted_when_asked(watch, run.delete):
+            return run.run()
 
     @staticmethod
     def _check(others: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> None:
@@ -161,12 +169,25 @@ class KubernetesEmulator:
         check_objects(list(others))
 
 
-def _see(watch: Watch, line: str, delete: Callable[[], None]) -> None:
-    """Takes a line; deletes the pod or Job when the line is the one that was waited for."""
-    watch.on_line(line)
-    if watch.is_asked_to_stop and not watch.stopped:
+@contextlib.contextmanager
+def _deleted_when_asked(watch: Watch, delete: Callable[[], None]) -> Iterator[None]:
+    """Deletes the pod or Job as soon as a stop is asked for, by a line of its own or by a user."""
+    is_over = threading.Event()
+
+    def stand_by() -> None:
+        while not watch.wait_for_stop(_TICK_S):
+            if is_over.is_set():
+                return
         watch.stopped = True
         delete()
+
+    thread = threading.Thread(target=stand_by, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _deciding(job: JobStatus) -> PodRecord:
