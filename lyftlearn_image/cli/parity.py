@@ -26,30 +26,53 @@ def parity() -> None:
 @click.option(
     "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Cases at the same time, two containers each."
 )
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="TARGET=PLACE",
+    help="sagemaker=embedded|service, kubernetes=embedded|context:NAME (may be repeated; embedded else).",
+)
+@click.option("--s3-prefix", metavar="S3_URI", help="For services: where data and outputs go.")
+@click.option("--role-arn", metavar="ARN", help="For SageMaker itself: the execution role.")
+@click.option("--image", metavar="REFERENCE", help="For services: the suite's image as they pull it (lyftlearn-image push).")
 @click.option("--keep-artifacts", is_flag=True, help="Keep models and outputs of every case, not only of unexpected results.")
 @click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the table.")
 @click.option("--quiet", is_flag=True, help="No progress.")
-def run(  # noqa: PLR0913 - one parameter an option
-    suite_file: Path, names: tuple[str, ...], report: Path, jobs: int, *, keep_artifacts: bool, as_json: bool, quiet: bool
+def run(  # noqa: PLR0913, PLR0917 - one parameter an option
+    suite_file: Path,
+    names: tuple[str, ...],
+    report: Path,
+    jobs: int,
+    targets: tuple[str, ...],
+    s3_prefix: str | None,
+    role_arn: str | None,
+    image: str | None,
+    *,
+    keep_artifacts: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Run the cases of SUITE on both targets and compare them.
 
     Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed.
     """
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
+    from lyftlearn_image.parity import places  # noqa: PLC0415
     from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.parity.secrets import secret_values  # noqa: PLC0415
     from lyftlearn_image.parity.suite import load_suite  # noqa: PLC0415
     from lyftlearn_image.report import terminal  # noqa: PLC0415
     from lyftlearn_image.report.write import write_reports  # noqa: PLC0415
 
+    where = places.parse(targets, s3_prefix=s3_prefix, role_arn=role_arn, image=image)
     suite = load_suite(suite_file)
     cases = select_cases(suite, names)
     _build_image(suite, quiet=quiet)
     with watch([case.name for case in cases], quiet=quiet) as on_event:
         result = SuiteRun(
             suite=suite, suite_path=suite_file.resolve(), directory=report.resolve(), cases=cases, jobs=jobs,
-            keep_artifacts=keep_artifacts, on_event=on_event,
+            keep_artifacts=keep_artifacts, where=where, on_event=on_event,
         ).run()  # fmt: skip
     secrets = frozenset[str]().union(*(secret_values(case.planted) for case in cases))
     written = write_reports(result, report, secrets=secrets)

@@ -16,10 +16,11 @@ import lyftlearn_image
 from lyftlearn_image.errors import LyftlearnError, RunError
 from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.comparison import compare_runs
+from lyftlearn_image.parity.places import HERE, places, with_one_stream
 from lyftlearn_image.parity.secrets import redact_file, secret_values
 from lyftlearn_image.parity.suite import TARGETS
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
-from lyftlearn_image.targets.embedded import BUCKET, Embedded, embedded
+from lyftlearn_image.targets.embedded import Embedded, embedded
 from lyftlearn_image.targets.staging import Stager
 from lyftlearn_image.targets.statsd import statsd_sink
 from lyftlearn_image.targets.target import Launch, StopRequest
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from lyftlearn_image.parity.places import Where
     from lyftlearn_image.parity.suite import Case, Suite, TargetName
     from lyftlearn_image.targets.target import Compiled, Run
 
@@ -56,6 +58,7 @@ class SuiteRun:
     cases: Sequence[Case]
     jobs: int = 2
     keep_artifacts: bool = False
+    where: Where = HERE
     on_event: Callable[[Event], None] = field(default=lambda _: None)
 
     def run(self) -> SuiteResult:
@@ -97,7 +100,8 @@ class _CaseRunner:
         self._suite_run = suite_run
         self._run_id = run_id
         self._models = models
-        self._stager = Stager(session.s3, BUCKET)
+        self._places = places(suite_run.where, session)
+        self._stagers = {name: Stager(one.s3, one.bucket, one.prefix) for name, one in self._places.items()}
         self._staging = threading.Lock()
         self._observe_key = uuid.uuid4().hex[: 2 * _OBSERVE_KEY_BYTES]
 
@@ -129,30 +133,39 @@ class _CaseRunner:
 
     def _run_targets(self, case: Case) -> tuple[Run, ...]:
         """The case's runs in the order of TARGETS. A failure on one target waits for the other, then is raised."""
+        is_here = not self._suite_run.where.has_services
+        if not is_here and (case.secret_values or case.parameter_values):
+            raise RunError(
+                "the case plants secrets, which only the embedded endpoint takes",
+                hint="Run it on the embedded targets, or let its workload name secrets that are there.",
+            )
         self._session.endpoint.put_secrets(case.secret_values)
         self._session.endpoint.put_parameters(case.parameter_values)
         with ThreadPoolExecutor(len(TARGETS), thread_name_prefix=case.name) as pool:
             futures = [pool.submit(self._run_on, case, target) for target in TARGETS]
-        return tuple(future.result() for future in futures)
+        runs = tuple(future.result() for future in futures)
+        return runs if is_here else tuple(with_one_stream(run) for run in runs)
 
     def _run_on(self, case: Case, target: TargetName) -> Run:
         """One run, with the metrics that it sent."""
         workspace = self._suite_run.directory / "runs" / case.name / target
         workspace.mkdir(parents=True)
         stop = StopRequest(re.compile(case.stop_when)) if case.stop_when else None
+        place = self._places[target]
         with statsd_sink(self._session.network.gateway) as sink:
-            compiled = self._compile(case, target, sink.address)
-            for uri, data in compiled.objects.items():
+            compiled = self._compile(case, target, None if place.is_service else sink.address)
+            # A service puts them itself, when it submits.
+            for uri, data in () if place.is_service else compiled.objects.items():
                 bucket, _, key = uri.removeprefix("s3://").partition("/")
-                self._session.s3.put_object(Bucket=bucket, Key=key, Body=data)
+                place.s3.put_object(Bucket=bucket, Key=key, Body=data)
             documents = list(compiled.documents)
             (workspace / "request.json").write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
             self._tell(Event(case.name, "running", target))
-            run = self._session.targets[target].run(compiled, workspace=workspace, stop=stop)
+            run = place.target.run(compiled, workspace=workspace, stop=stop)
             return replace(run, metrics=sink.close())
 
-    def _compile(self, case: Case, target: TargetName, statsd: str) -> Compiled:
-        workload = case.workload_for(target)
+    def _compile(self, case: Case, target: TargetName, statsd: str | None) -> Compiled:
+        workload, place = case.workload_for(target), self._places[target]
         if not isinstance(workload, Job):
             raise RunError(
                 f"case {case.name}: the harness does not run the kind {workload.kind}",
@@ -160,15 +173,19 @@ class _CaseRunner:
             )
         with self._staging:
             relative_to = self._suite_run.suite_path.parent
-            channels = {name: self._stager.stage(source, relative_to=relative_to) for name, source in workload.channels.items()}
+            channels = {
+                name: self._stagers[target].stage(source, relative_to=relative_to) for name, source in workload.channels.items()
+            }
         job_name = f"{self._suite_run.suite.name}-{case.name}-{self._run_id}"
         launch = Launch(
             job_name=job_name,
-            s3_prefix=f"s3://{BUCKET}/runs/{case.name}/{target}",
+            s3_prefix=f"s3://{place.bucket}/{place.prefix}runs/{case.name}/{target}",
+            role_arn=place.role_arn,
             statsd=statsd,
             observe_key=self._observe_key,
         )
-        return self._session.targets[target].compile(workload.with_(channels=channels), launch)
+        changes = {"image": place.image} if place.image else {}
+        return place.target.compile(workload.with_(channels=channels, **changes), launch)
 
     def _tidy(self, case: Case, result: CaseResult) -> None:
         """Takes the case's secrets out of what stays on disk, and removes what nobody will look at."""

@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.aws_errors import translated
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ _PACKAGE = "package:"
 class Stager:
     """Uploads each local file or directory once, however many channels name it. For one thread."""
 
-    def __init__(self, s3: S3Client, bucket: str) -> None:
+    def __init__(self, s3: S3Client, bucket: str, prefix: str = "") -> None:
         self._s3 = s3
         self._bucket = bucket
+        self._prefix = prefix
         self._staged: dict[Path, str] = {}
 
     def stage(self, source: str, *, relative_to: Path) -> str:
@@ -39,13 +41,17 @@ class Stager:
         return self._staged[path]
 
     def _upload(self, path: Path) -> str:
-        prefix = f"data/{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
         top = path if path.is_dir() else path.parent
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file():
-                self._s3.put_object(
-                    Bucket=self._bucket, Key=f"{prefix}/{file.relative_to(top).as_posix()}", Body=file.read_bytes()
-                )
+        files = [file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
+        # Of the content: a bucket that stays must not mix today's files with those of yesterday.
+        digest = hashlib.sha256()
+        for file in files:
+            digest.update(file.relative_to(top).as_posix().encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+        prefix = f"{self._prefix}data/{digest.hexdigest()[:16]}"
+        for file in files:
+            key = f"{prefix}/{file.relative_to(top).as_posix()}"
+            with translated(f"writing s3://{self._bucket}/{key}", "s3:PutObject"):
+                self._s3.put_object(Bucket=self._bucket, Key=key, Body=file.read_bytes())
         return f"s3://{self._bucket}/{prefix}/"
 
 

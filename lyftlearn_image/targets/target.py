@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from lyftlearn_image.workload import Workload
 
 
+# An emulator needs a role in the request and asks nobody for it.
+DEFAULT_ROLE = "arn:aws:iam::000000000000:role/lyftlearn"
+
+
 class Status(StrEnum):
     """How a job ended, in SageMaker's words; Kubernetes' Complete and Failed are mapped onto them."""
 
@@ -35,7 +39,7 @@ class Launch:
 
     job_name: str
     s3_prefix: str
-    role_arn: str = "arn:aws:iam::000000000000:role/lyftlearn"
+    role_arn: str = DEFAULT_ROLE
     statsd: str | None = None
     observe_key: str | None = None
 

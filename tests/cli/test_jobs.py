@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +26,7 @@ PROGRAM = "open('/opt/ml/model/m','w').write('x'); print('trained')"
 @pytest.fixture(scope="module")
 def session(engine: None) -> Iterator[Embedded]:
     """Both emulators and the local endpoint."""
-    with embedded("cli-jobs") as made:
+    with embedded(f"cli-{uuid.uuid4().hex[:8]}") as made:
         yield made
 
 

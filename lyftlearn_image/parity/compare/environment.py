@@ -23,6 +23,8 @@ EXPECTED: Mapping[str, str] = {
     "variables/AWS_EXECUTION_ENV": "only SageMaker's agent sets it",
     "variables/USER": "SageMaker runs as root, a restricted pod may not",
     "variables/LOGNAME": "SageMaker runs as root, a restricted pod may not",
+    "variables/AWS_ENDPOINT_URL": "an embedded target has an AWS endpoint of its own, a real service needs none",
+    "variables/AWS_EC2_METADATA_DISABLED": "only an embedded target says that there is no metadata service",
     "hostname": "a pod is named after its job, a SageMaker host after its address",
     "context/*": "it is the platform's name",
     "observed_at": "it is the time",

@@ -6,6 +6,7 @@ import gc
 import re
 import threading
 import time
+import uuid
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from lyftlearn_image.targets.kubernetes.service import KubernetesService, connec
 from lyftlearn_image.targets.service import Clock, job_name
 from lyftlearn_image.targets.target import Compiled, Launch, Status, StopRequest
 from lyftlearn_image.workload import Workload
-from tests.targets.kubernetes.api_server import Store, now, serve
+from tests.targets.kubernetes.api_server import Kubelet, Store, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,64 +33,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 PREFIX = f"s3://{BUCKET}/service"
 
 
-class Kubelet:
-    """Runs a Job of the store in the emulator, and writes its pod, its log and its status back."""
-
-    def __init__(self, session: Embedded, directory: Path) -> None:
-        self._session = session
-        self._directory = directory
-
-    def __call__(self, store: Store, job: dict[str, Any]) -> None:
-        """To its end."""
-        name = job["metadata"]["name"]
-        named = {"name": f"{name}-x7k2p", "namespace": "default", "labels": {"job-name": name}}
-        pod = {
-            "kind": "Pod", "apiVersion": "v1", "metadata": named,
-            "status": {"phase": "Running", "containerStatuses": []},
-        }  # fmt: skip
-        store.put("pods", pod, "ADDED")
-        store.logs[f"{name}-x7k2p"] = []
-        stop = StopRequest()
-        threading.Thread(target=self._stop_when_suspended, args=(store, name, stop), daemon=True).start()
-        store.change("jobs", name, status={"active": 1, "startTime": now()})
-        mounted = [one for (kind, _), one in store.objects.items() if kind == "configmaps"]
-        plain = {**job, "metadata": {"name": name, "labels": job["metadata"].get("labels", {})}}
-        plain.pop("status", None)
-        maps = [{**one, "metadata": {"name": one["metadata"]["name"]}} for one in mounted]
-        for one in maps:
-            one.pop("status", None)
-        directory = self._directory / name
-        directory.mkdir(parents=True)
-        emulator: Any = self._session.targets["kubernetes"]
-        run = emulator.run(
-            Compiled("kubernetes", "Job", (*maps, plain)), workspace=directory, stop=stop,
-            on_line=store.logs[f"{name}-x7k2p"].append,
-        )  # fmt: skip
-        store.logs[f"{name}-x7k2p"].extend(run.stderr.read_text().splitlines())
-        end = {"exitCode": run.exit_code, "message": run.reason, "finishedAt": now()}
-        phase = "Succeeded" if run.exit_code == 0 else "Failed"
-        main = {"name": "main", "state": {"terminated": end}, "image": "x", "imageID": "x", "ready": False, "restartCount": 0}
-        store.change("pods", f"{name}-x7k2p", status={"phase": phase, "containerStatuses": [main]})
-        if stop.asked.is_set():
-            store.change("jobs", name, status={"startTime": now()})
-            return
-        kind = "Complete" if run.exit_code == 0 else "Failed"
-        condition = {"type": kind, "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": now()}
-        store.change("jobs", name, status={"startTime": now(), "conditions": [condition]})
-
-    @staticmethod
-    def _stop_when_suspended(store: Store, name: str, stop: StopRequest) -> None:
-        while not store.get("jobs", name)["spec"].get("suspend"):
-            if store.get("jobs", name)["status"].get("conditions"):
-                return
-            time.sleep(0.02)
-        stop.asked.set()
-
-
 @pytest.fixture(scope="module")
 def session(engine: None) -> Iterator[Embedded]:
     """Both emulators and a local S3."""
-    with embedded("k8s-service") as made:
+    with embedded(f"k8s-{uuid.uuid4().hex[:8]}") as made:
         yield made
 
 

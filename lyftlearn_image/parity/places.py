@@ -1,0 +1,128 @@
+"""Where a suite's runs take place: embedded, or on the real services, in any mix."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.parity.suite import TARGETS
+from lyftlearn_image.targets import objects
+from lyftlearn_image.targets.embedded import BUCKET
+from lyftlearn_image.targets.target import DEFAULT_ROLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mypy_boto3_s3 import S3Client
+
+    from lyftlearn_image.parity.suite import TargetName
+    from lyftlearn_image.targets.embedded import Embedded
+    from lyftlearn_image.targets.target import Run, Target
+
+EMBEDDED = "embedded"
+SERVICE = "service"
+_CONTEXT = "context:"
+_IDENTITY = b"lyftlearn: AWS identity: "
+_EXPECTED = "Expected sagemaker=embedded, sagemaker=service, kubernetes=embedded or kubernetes=context:NAME."
+
+
+@dataclass(frozen=True)
+class Where:
+    """What a user says of it. `kinds` maps a target to `embedded`, `service` or `context:NAME`.
+
+    `image` is the suite's image as the services pull it; `s3_prefix` is where their jobs' data and outputs go.
+    """
+
+    kinds: Mapping[TargetName, str]
+    s3_prefix: str | None = None
+    role_arn: str | None = None
+    image: str | None = None
+
+    @property
+    def has_services(self) -> bool:
+        """Whether anything leaves this machine."""
+        return any(kind != EMBEDDED for kind in self.kinds.values())
+
+
+@dataclass(frozen=True)
+class Place:
+    """One target, and the S3 that its jobs use. `image` is None where the suite's own name is known."""
+
+    target: Target
+    s3: S3Client
+    bucket: str
+    prefix: str
+    role_arn: str
+    image: str | None = None
+    is_service: bool = False
+
+
+HERE = Where(dict.fromkeys(TARGETS, EMBEDDED))
+
+
+def parse(said: Sequence[str], *, s3_prefix: str | None = None, role_arn: str | None = None, image: str | None = None) -> Where:
+    """From `--target` options such as `sagemaker=service`. Raises InvalidInputError for what is none, or misses a part."""
+    kinds: dict[TargetName, str] = dict(HERE.kinds)
+    for one in said:
+        name, _, kind = one.partition("=")
+        target = next((target for target in TARGETS if target == name), None)
+        is_known = kind == EMBEDDED or (kind == SERVICE if name == "sagemaker" else kind.startswith(_CONTEXT))
+        if target is None or not is_known:
+            raise InvalidInputError(f"--target {one}: there is no such target", hint=_EXPECTED)
+        kinds[target] = kind
+    where = Where(kinds, s3_prefix, role_arn, image)
+    if where.has_services and not (s3_prefix and image):
+        raise InvalidInputError(
+            "a real service needs an image that it can pull and a place in S3",
+            hint="Give --image REGISTRY/REPOSITORY@DIGEST (lyftlearn-image push) and --s3-prefix s3://bucket/prefix.",
+        )
+    if where.kinds["sagemaker"] == SERVICE and not role_arn:
+        raise InvalidInputError("SageMaker needs an execution role", hint="Give --role-arn.")
+    return where
+
+
+def places(where: Where, session: Embedded) -> dict[TargetName, Place]:
+    """The targets, connected."""
+    return {target: _place(target, kind, where, session) for target, kind in where.kinds.items()}
+
+
+def _place(target: TargetName, kind: str, where: Where, session: Embedded) -> Place:
+    if kind == EMBEDDED:
+        return Place(session.targets[target], session.s3, BUCKET, "", DEFAULT_ROLE)
+    import boto3  # noqa: PLC0415 - 300 ms, where a service is asked for
+
+    bucket, prefix = objects.split(str(where.s3_prefix))
+    aws = boto3.Session()
+    service: Target
+    if target == "sagemaker":
+        from lyftlearn_image.targets.sagemaker.service import SageMakerService  # noqa: PLC0415 - as above
+
+        service = made = SageMakerService(aws)
+        s3 = made.s3
+    else:
+        from lyftlearn_image.targets.kubernetes.service import KubernetesService, connect  # noqa: PLC0415 - as above
+
+        s3 = aws.client("s3")
+        service = KubernetesService(connect(kind.removeprefix(_CONTEXT)), s3)
+    role = where.role_arn or DEFAULT_ROLE
+    return Place(service, s3, bucket, f"{prefix.rstrip('/')}/" if prefix else "", role, where.image, is_service=True)
+
+
+def with_one_stream(run: Run) -> Run:
+    """A run as a service tells it: one log, whose order between the streams is nobody's promise, and no metrics.
+
+    Both runs of a case are read so where one of them was on a service.
+    """
+    lines = [*_lines(run.stdout.read_bytes()), *_lines(run.stderr.read_bytes())]
+    # As on stderr of an embedded target: on one platform the shim has more to fetch than on the other.
+    lines = [line for line in lines if not line.startswith(_IDENTITY)]
+    run.stdout.write_bytes(b"".join(sorted(lines)))
+    run.stderr.write_bytes(b"")
+    return dataclasses.replace(run, metrics=())
+
+
+def _lines(text: bytes) -> list[bytes]:
+    # A log keeps lines: neither the end of the last one, nor what is empty.
+    return [line + b"\n" for line in text.split(b"\n") if line]
