@@ -6,13 +6,15 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.parity.suite import TARGETS
 from lyftlearn_image.targets import objects
 from lyftlearn_image.targets.embedded import BUCKET
+from lyftlearn_image.targets.service import Clock
 from lyftlearn_image.targets.target import DEFAULT_ROLE
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
@@ -83,12 +85,18 @@ def parse(said: Sequence[str], *, s3_prefix: str | None = None, role_arn: str | 
     return where
 
 
-def places(where: Where, session: Embedded) -> dict[TargetName, Place]:
-    """The targets, connected."""
-    return {target: _place(target, kind, where, session) for target, kind in where.kinds.items()}
+def places(where: Where, session: Embedded, interrupted: threading.Event) -> dict[TargetName, Place]:
+    """The targets, connected. A service's waits end with RunError when `interrupted` is set; its job goes on."""
+
+    def sleep(seconds: float) -> None:
+        if interrupted.wait(seconds):
+            raise RunError("interrupted; the job goes on at its service")
+
+    clock = Clock(sleep=sleep)
+    return {target: _place(target, kind, where, session, clock) for target, kind in where.kinds.items()}
 
 
-def _place(target: TargetName, kind: str, where: Where, session: Embedded) -> Place:
+def _place(target: TargetName, kind: str, where: Where, session: Embedded, clock: Clock) -> Place:
     if kind == EMBEDDED:
         return Place(session.targets[target], session.s3, BUCKET, "", DEFAULT_ROLE)
     import boto3  # noqa: PLC0415 - 300 ms, where a service is asked for
@@ -99,13 +107,13 @@ def _place(target: TargetName, kind: str, where: Where, session: Embedded) -> Pl
     if target == "sagemaker":
         from lyftlearn_image.targets.sagemaker.service import SageMakerService  # noqa: PLC0415 - as above
 
-        service = made = SageMakerService(aws)
+        service = made = SageMakerService(aws, clock)
         s3 = made.s3
     else:
         from lyftlearn_image.targets.kubernetes.service import KubernetesService, connect  # noqa: PLC0415 - as above
 
         s3 = aws.client("s3")
-        service = KubernetesService(connect(kind.removeprefix(_CONTEXT)), s3)
+        service = KubernetesService(connect(kind.removeprefix(_CONTEXT)), s3, clock)
     role = where.role_arn or DEFAULT_ROLE
     return Place(service, s3, bucket, f"{prefix.rstrip('/')}/" if prefix else "", role, where.image, is_service=True)
 

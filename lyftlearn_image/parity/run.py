@@ -32,10 +32,12 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.parity.places import Where
     from lyftlearn_image.parity.suite import Case, Suite, TargetName
+    from lyftlearn_image.targets.containers import Containers
     from lyftlearn_image.targets.target import Compiled, Run
 
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
+_ASK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,7 @@ class SuiteRun:
             image_id = _image_id(session, self.suite.image)
             runs_directory.mkdir(parents=True)
             with ModelReader(session.containers, image_id, runs_directory) as models:
-                case_runner = _CaseRunner(session, self, run_id, models)
-                with ThreadPoolExecutor(self.jobs, thread_name_prefix="case") as pool:
-                    results = tuple(pool.map(case_runner.run, self.cases))
+                results = self._run_cases(_CaseRunner(session, self, run_id, models), session.containers)
         return SuiteResult(
             suite=self.suite.name,
             run_id=run_id,
@@ -91,6 +91,21 @@ class SuiteRun:
             tool_version=lyftlearn_image.__version__,
         )
 
+    def _run_cases(self, runner: _CaseRunner, containers: Containers) -> tuple[CaseResult, ...]:
+        """Every case, several at a time. Interrupted, it ends what runs: nobody waits for a script that has hours to go."""
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="case") as pool:
+            futures = [pool.submit(runner.run, case) for case in self.cases]
+            try:
+                return tuple(future.result() for future in futures)
+            except BaseException:
+                runner.interrupted.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                # A case that was about to start its next container does so, and loses that one too.
+                while not all(future.done() for future in futures):
+                    containers.remove_all()
+                    time.sleep(_ASK_S)
+                raise
+
 
 class _CaseRunner:
     """Runs cases of one suite run, from several threads."""
@@ -100,7 +115,8 @@ class _CaseRunner:
         self._suite_run = suite_run
         self._run_id = run_id
         self._models = models
-        self._places = places(suite_run.where, session)
+        self.interrupted = threading.Event()
+        self._places = places(suite_run.where, session, self.interrupted)
         self._stagers = {name: Stager(one.s3, one.bucket, one.prefix) for name, one in self._places.items()}
         self._staging = threading.Lock()
         self._observe_key = uuid.uuid4().hex[: 2 * _OBSERVE_KEY_BYTES]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from lyftlearn_image.errors import RunError, UnavailableError
+from lyftlearn_image.targets import orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -192,6 +193,7 @@ class Containers:
     def __init__(self, client: docker.DockerClient, run_id: str) -> None:
         self._client = client
         self.run_id = run_id
+        self._labels = {RUN_LABEL: run_id, orphans.OWNER_LABEL: orphans.owner()}
 
     @property
     def client(self) -> docker.DockerClient:
@@ -203,11 +205,12 @@ class Containers:
         """A network of its own, removed at the end."""
         name = f"lyftlearn-{self.run_id}"
         with _engine_errors("making a network"):
-            created = _create_network(self._client, name, {RUN_LABEL: self.run_id})
+            orphans.remove(self._client)
+            created = _create_network(self._client, name, self._labels)
         try:
             yield _describe_network(name, created.attrs)
         finally:
-            self._remove_containers()
+            self.remove_all()
             with contextlib.suppress(Exception):
                 created.remove()
 
@@ -228,7 +231,7 @@ class Containers:
                 name=name,
                 driver="local",
                 driver_opts={"type": "tmpfs", "device": "tmpfs", "o": options},
-                labels={RUN_LABEL: self.run_id},
+                labels=self._labels,
             )
         try:
             yield str(volume.name)
@@ -252,7 +255,7 @@ class Containers:
         of arrival. With `tty` all output is on stdout, as the engine has it.
         """
         with _engine_errors(f"creating a container of {spec.image}"):
-            container = self._client.containers.create(**_create_arguments(spec, self.run_id))
+            container = self._client.containers.create(**_create_arguments(spec, self._labels))
         try:
             with _engine_errors(f"starting a container of {spec.image}"):
                 stream = _attach(container, demux=not spec.tty)
@@ -275,7 +278,7 @@ class Containers:
         import docker.errors  # noqa: PLC0415 - see connect()
 
         with _engine_errors(f"reading {path} of {image}"):
-            container = self._client.containers.create(image, entrypoint=["true"], labels={RUN_LABEL: self.run_id})
+            container = self._client.containers.create(image, entrypoint=["true"], labels=self._labels)
             try:
                 return b"".join(container.get_archive(path)[0])
             except docker.errors.NotFound:
@@ -283,7 +286,8 @@ class Containers:
             finally:
                 container.remove()
 
-    def _remove_containers(self) -> None:
+    def remove_all(self) -> None:
+        """Removes every container of this run, whatever it does."""
         for container in self._client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self.run_id}"}):
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
@@ -323,7 +327,7 @@ def _tmpfs_options(mount: Mount) -> str:
     return ",".join(options)
 
 
-def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
+def _create_arguments(spec: ContainerSpec, labels: Mapping[str, str]) -> dict[str, Any]:
     from docker.types import EndpointConfig  # noqa: PLC0415 - see connect()
 
     in_memory = [mount for mount in spec.mounts if mount.source is None and mount.volume is None]
@@ -356,7 +360,7 @@ def _create_arguments(spec: ContainerSpec, run_id: str) -> dict[str, Any]:
         "ipc_mode": spec.ipc_mode,
         "pid_mode": spec.pid_mode,
         "detach": True,
-        "labels": {**spec.labels, RUN_LABEL: run_id},
+        "labels": {**spec.labels, **labels},
     }
     if spec.entrypoint is not None:
         arguments["entrypoint"] = list(spec.entrypoint)

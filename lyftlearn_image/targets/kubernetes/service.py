@@ -5,7 +5,9 @@ A Job is the only record of a run: where its outputs go stands in an annotation,
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -67,6 +69,7 @@ class KubernetesService:
     name = "kubernetes"
 
     def __init__(self, client: Client, s3: S3Client, clock: Clock | None = None) -> None:
+        _know_the_types()
         self._client = client
         self._s3 = s3
         self._clock = clock or Clock()
@@ -234,6 +237,27 @@ class KubernetesService:
         except LyftlearnError as error:
             if "waiting to start" not in error.what and "not found" not in error.what:
                 raise
+
+
+@functools.cache
+def _know_the_types() -> None:
+    """Reads an object of every type that is sent or got, in the thread that connects.
+
+    msgspec, on which lightkube's models stand, learns a type at its first use, and two threads that do so at once end the
+    interpreter (seen with msgspec 0.22).
+    """
+    import msgspec  # noqa: PLC0415 - comes with lightkube, which is an extra
+    from lightkube.models import meta_v1  # noqa: PLC0415 - as above
+    from lightkube.resources import apps_v1, batch_v1, core_v1  # noqa: PLC0415 - as above
+
+    kinds = (
+        apps_v1.Deployment, batch_v1.Job, core_v1.ConfigMap, core_v1.PersistentVolumeClaim, core_v1.Pod, core_v1.Secret,
+        core_v1.Service, core_v1.ServiceAccount,
+    )  # fmt: skip
+    for kind in (*kinds, meta_v1.Status):
+        # What is missing in the object is told after the type was learnt.
+        with contextlib.suppress(msgspec.ValidationError):
+            kind.from_dict({})
 
 
 def _name(job: str) -> str:
