@@ -73,6 +73,16 @@ def fits(action: str, member: str, values: Mapping[str, str]) -> bool:
     )
 
 
+def input_shape(action: str) -> Any:
+    """The model's shape of an action's request. KeyError when the API has no such action."""
+    return _service().operation_model(action).input_shape
+
+
+def service_actions() -> frozenset[str]:
+    """The names of the API's actions."""
+    return frozenset(_service().operation_names)
+
+
 def validate_request(action: str, request: Mapping[str, Any]) -> None:
     """Checks a request as the service would: names, types, lengths, patterns, counts, enums.
 
