@@ -386,9 +386,12 @@ def _copy(
     on_line: Callable[[str], None] | None,
     on_chunk: Callable[[str, bytes], None] | None,
 ) -> None:
-    """Writes an attached stream to its files as it comes, and hands on whole stdout lines."""
+    """Writes an attached stream to its files as it comes, and hands on whole stdout lines.
+
+    What an earlier container of the same job has written there stays.
+    """
     pending = b""
-    with stdout.open("wb") as out, stderr.open("wb") as err:
+    with stdout.open("ab") as out, stderr.open("ab") as err:
         for item in stream:
             to_out, to_err = item if isinstance(item, tuple) else (item, None)
             _write(err, to_err)

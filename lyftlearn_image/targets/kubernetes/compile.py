@@ -12,8 +12,8 @@ from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes import deployment, template
 from lyftlearn_image.targets.kubernetes.template import CONFIG_MAP_BYTES, LONGEST_STRING_BYTES
 from lyftlearn_image.targets.kubernetes.transform import compile_transform
-from lyftlearn_image.targets.kubernetes.tuning import first_trial, search_space
 from lyftlearn_image.targets.target import Compiled
+from lyftlearn_image.targets.tuning import first_trial, search_space
 from lyftlearn_image.workload import Job, Notebook, Processing, Serving, Trainable, Training, Transform, Tuning
 from lyftlearn_runtime import contract
 
@@ -78,8 +78,7 @@ def _job(workload: Job, launch: Launch) -> Compiled:
 
 def _tuning(workload: Tuning, launch: Launch) -> Compiled:
     """The Job of the first trial, which is the template of all, and the search space as a ConfigMap."""
-    trial = workload.as_trial(first_trial(workload))
-    compiled = _job(trial, launch)
+    compiled = _job(first_trial(workload), launch)
     space = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -1,7 +1,7 @@
 """SageMaker's control plane on this machine: its API over HTTP, whose jobs the emulator runs.
 
 Any client of the API works against it (boto3, the AWS CLI, the SDK): set AWS_ENDPOINT_URL_SAGEMAKER. It answers Create,
-Describe, Stop and List of training and processing jobs; every other action is refused by name.
+Describe, Stop and List of training, processing and tuning jobs; every other action is refused by name.
 """
 
 from __future__ import annotations
@@ -25,18 +25,22 @@ if TYPE_CHECKING:
     from lyftlearn_image.targets.sagemaker.kinds import Kind
 
 _PAGE = 100
-_KINDS = tuple(kind for kind in kinds.KINDS if kind.name in {"training", "processing"})
+_KINDS = tuple(kind for kind in kinds.KINDS if kind.name in {"training", "processing", "tuning"})
 _TERMINAL = ("Completed", "Failed", "Stopped")
 
 
 @dataclass
 class Record:
-    """A job as the service knows it: what was asked, and what is told. `stop` is set when somebody asks for a stop."""
+    """A job as the service knows it: what was asked, and what is told. `stop` is set when somebody asks for a stop.
+
+    `trials` are the summaries of a tuning job's training jobs.
+    """
 
     kind: Kind
     request: Mapping[str, Any]
     told: dict[str, Any]
     stop: threading.Event = field(default_factory=threading.Event)
+    trials: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Runner(Protocol):
@@ -66,6 +70,10 @@ class ControlPlane:
                     return does(kind, request)
             if action == f"List{kind.stem}s":
                 return self._list(kind, request)
+        if action == "ListTrainingJobsForHyperParameterTuningJob":
+            with self._lock:
+                found = self._found(kinds.of_action("CreateHyperParameterTuningJob"), request)
+            return {"TrainingJobSummaries": list(found.trials)}
         raise ServiceError("UnknownOperationException", f"{action} is not in this local control plane")
 
     def close(self) -> None:
@@ -80,7 +88,7 @@ class ControlPlane:
             raise ServiceError("ValidationException", str(error)) from None
         name = request[kind.name_field]
         now = time.time()
-        arn = self._account.arn(f"{kind.name}-job", name)
+        arn = self._account.arn(kind.resource, name)
         told = {
             **request, f"{kind.stem}Arn": arn, kind.status_field: "InProgress",
             "CreationTime": now, "LastModifiedTime": now,

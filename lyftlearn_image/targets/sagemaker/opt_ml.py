@@ -13,23 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-HOST = "algo-1"
-GROUP = "homogeneousCluster"
-
-
-def resource_config(instance_type: str) -> dict[str, Any]:
-    """resourceconfig.json of a job on one host."""
-    group = {"instance_group_name": GROUP, "instance_type": instance_type, "hosts": [HOST]}
-    return {
-        "current_host": HOST,
-        "current_instance_type": instance_type,
-        "current_group_name": GROUP,
-        "hosts": [HOST],
-        "instance_groups": [group],
-        "network_interface_name": "eth0",
-        "topology": None,
-    }
-
 
 def input_data_config(channels: list[Mapping[str, Any]], default_mode: str) -> dict[str, Any]:
     """inputdataconfig.json: channel → what it is. FastFile shows as File, as the guide says today."""
