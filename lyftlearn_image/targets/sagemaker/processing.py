@@ -29,7 +29,6 @@ from lyftlearn_image.targets.sagemaker.job import (
     ranks,
     read_start,
 )
-from lyftlearn_runtime.cluster import resource_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +68,7 @@ def _host(request: Mapping[str, Any], config: Mapping[str, Any], rank: Rank, tre
     opt_ml.write_json(tree / "config" / "processingjobconfig.json", config)
     instance_type = request["ProcessingResources"]["ClusterConfig"]["InstanceType"]
     opt_ml.write_json(
-        tree / "config" / "resourceconfig.json", resource_config(instance_type, host_names(rank.count), rank.index)
+        tree / "config" / "resourceconfig.json", opt_ml.resource_config(instance_type, host_names(rank.count), rank.index)
     )
     (tree / "output").mkdir()
     mounts = [Mount(f"/opt/ml/{below}", tree / below) for below in ("config", "output")]

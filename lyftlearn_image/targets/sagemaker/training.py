@@ -29,7 +29,6 @@ from lyftlearn_image.targets.sagemaker.job import (
     ranks,
     read_start,
 )
-from lyftlearn_runtime.cluster import resource_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,7 +147,7 @@ def _write_config(request: Mapping[str, Any], config: Path, rank: Rank) -> None:
     channels = request.get("InputDataConfig", [])
     opt_ml.write_json(config / "hyperparameters.json", request.get("HyperParameters", {}))
     opt_ml.write_json(config / "inputdataconfig.json", opt_ml.input_data_config(channels, default_mode))
-    resources = resource_config(request["ResourceConfig"]["InstanceType"], host_names(rank.count), rank.index)
+    resources = opt_ml.resource_config(request["ResourceConfig"]["InstanceType"], host_names(rank.count), rank.index)
     opt_ml.write_json(config / "resourceconfig.json", resources)
     if checkpoints := request.get("CheckpointConfig"):
         opt_ml.write_json(config / "checkpointconfig.json", {"LocalPath": checkpoints.get("LocalPath", CHECKPOINTS_DIR)})
