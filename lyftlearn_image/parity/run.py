@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import threading
 import time
@@ -23,8 +22,9 @@ from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, jud
 from lyftlearn_image.targets.embedded import Embedded, embedded
 from lyftlearn_image.targets.staging import Stager
 from lyftlearn_image.targets.statsd import statsd_sink
-from lyftlearn_image.targets.target import Launch, StopRequest
-from lyftlearn_image.workload import Job
+from lyftlearn_image.targets.target import Launch
+from lyftlearn_image.targets.tuning import run_tuning
+from lyftlearn_image.workload import Job, Trainable, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.places import Where
     from lyftlearn_image.parity.suite import Case, Suite, TargetName
     from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.target import Compiled, Run
+    from lyftlearn_image.targets.target import Run
 
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
@@ -166,26 +166,27 @@ class _CaseRunner:
         """One run, with the metrics that it sent."""
         workspace = self._suite_run.directory / "runs" / case.name / target
         workspace.mkdir(parents=True)
-        stop = StopRequest(re.compile(case.stop_when)) if case.stop_when else None
-        place = self._places[target]
+        place, stop = self._places[target], case.stop_request()
         with statsd_sink(self._session.network.gateway) as sink:
-            compiled = self._compile(case, target, None if place.is_service else sink.address)
-            # A service puts them itself, when it submits.
-            for uri, data in () if place.is_service else compiled.objects.items():
-                bucket, _, key = uri.removeprefix("s3://").partition("/")
-                place.s3.put_object(Bucket=bucket, Key=key, Body=data)
+            workload, launch = self._prepared(case, target, None if place.is_service else sink.address)
+            compiled = place.target.compile(workload, launch)
+            place.put_objects(compiled)
             documents = list(compiled.documents)
             (workspace / "request.json").write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
             self._tell(Event(case.name, "running", target))
-            run = place.target.run(compiled, workspace=workspace, stop=stop)
+            if isinstance(workload, Tuning) and target == "kubernetes":
+                run = run_tuning(place.target, workload, launch, place.put_objects, workspace=workspace, stop=stop)
+            else:
+                run = place.target.run(compiled, workspace=workspace, stop=stop)
             return replace(run, metrics=sink.close())
 
-    def _compile(self, case: Case, target: TargetName, statsd: str | None) -> Compiled:
+    def _prepared(self, case: Case, target: TargetName, statsd: str | None) -> tuple[Job, Launch]:
+        """The workload with its channels in S3, and the names of this run of it."""
         workload, place = case.workload_for(target), self._places[target]
         if not isinstance(workload, Job):
             raise RunError(
                 f"case {case.name}: the harness does not run the kind {workload.kind}",
-                hint="It runs training and processing.",
+                hint="It runs training, processing and tuning.",
             )
         with self._staging:
             relative_to = self._suite_run.suite_path.parent
@@ -201,7 +202,10 @@ class _CaseRunner:
             observe_key=self._observe_key,
         )
         changes = {"image": place.image} if place.image else {}
-        return place.target.compile(workload.with_(channels=channels, **changes), launch)
+        if isinstance(workload, Trainable) and workload.checkpoints:
+            # Of its own, so that neither run goes on from the other's.
+            changes["checkpoints"] = f"{launch.s3_prefix}/checkpoints"
+        return workload.with_(channels=channels, **changes), launch
 
     def _tidy(self, case: Case, result: CaseResult) -> None:
         """Takes the case's secrets out of what stays on disk, and removes what nobody will look at."""

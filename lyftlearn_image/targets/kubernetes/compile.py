@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CONFIG_MAP_BYTES", "LONGEST_STRING_BYTES", "OTHER_TARGET", "compile_job"]
 OTHER_TARGET = "lyftlearn/sagemaker"
+SURVIVES_DISRUPTION = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}
 # What a workload says to SageMaker alone; `checkpoints` is here because its prefix is more than an upload there.
 _ONLY_SAGEMAKER = (
     "checkpoints", "data_capture", "encryption", "instance_type", "metrics", "network", "output", "role_arn", "spot",
@@ -59,6 +60,9 @@ def _job(workload: Job, launch: Launch) -> Compiled:
         "activeDeadlineSeconds": workload.max_runtime_s,
         "ttlSecondsAfterFinished": workload.kubernetes.ttl_s,
     }
+    if isinstance(workload, Trainable) and workload.spot:
+        # A pod that is lost with its node is made again, and is no failure (kubernetes.io/docs "Pod failure policy").
+        spec["podFailurePolicy"] = SURVIVES_DISRUPTION
     if is_several:
         # Indexed: every pod has a number, and a host name made of it (k8s.io/docs/concepts/workloads/controllers/job).
         spec |= {"completions": workload.nodes, "parallelism": workload.nodes, "completionMode": "Indexed"}

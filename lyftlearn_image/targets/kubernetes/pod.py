@@ -55,6 +55,7 @@ class Deletion:
     reason: str = ""
     message: str = ""
     grace_s: float | None = None
+    is_disruption: bool = False
 
 
 class PodRun:
@@ -138,13 +139,21 @@ class PodRun:
             reason=deleted.reason,
             message=deleted.message,
             events=tuple(self._events),
+            is_disrupted=deleted.is_disruption,
         )
 
     def delete(self, reason: str = "", message: str = "", grace_s: float | None = None) -> None:
         """Asks for the pod's termination, with its own grace unless another is given. Returns at once."""
+        self._end(Deletion(reason, message, grace_s))
+
+    def disrupt(self) -> None:
+        """Drains the pod's node: as `delete`, by the Eviction API (kubernetes.io/docs "API-initiated Eviction")."""
+        self._end(Deletion(is_disruption=True))
+
+    def _end(self, deletion: Deletion) -> None:
         with self._changed:
             if self._deleted is None:
-                self._deleted = Deletion(reason, message, grace_s)
+                self._deleted = deletion
             self._changed.notify_all()
 
     def update(self, objects: Objects) -> None:
@@ -162,7 +171,7 @@ class PodRun:
 
     def _evict(self, message: str) -> None:
         self._events.append(Event("Evicted", message))
-        self.delete("Evicted", message, EVICTION_GRACE_S)
+        self._end(Deletion("Evicted", message, EVICTION_GRACE_S, is_disruption=True))
 
     def _phase(self, init: tuple[ContainerStatus, ...], mains: tuple[ContainerStatus, ...]) -> str:
         if not any(life.status.waiting is None for life in (*self._init, *self._lives)):

@@ -118,7 +118,11 @@ def _tuning(workload: Tuning, launch: Launch) -> Compiled:
     # (developer guide, automatic-model-tuning-define-metrics-variables).
     definition = "TrainingJobDefinition"
     room = Room(
-        TUNING, f"{definition}.Environment", f"{definition}.StaticHyperParameters", None, taken=len(workload.search_space) + 1
+        TUNING,
+        f"{definition}.Environment",
+        f"{definition}.StaticHyperParameters",
+        contract.TRAINING_OBSERVATION,
+        taken=len(workload.search_space) + 1,
     )
     environment, hyperparameters, objects = divide(workload, launch, room)
     algorithm: dict[str, Any] = {"TrainingImage": workload.image, "TrainingInputMode": "File"}

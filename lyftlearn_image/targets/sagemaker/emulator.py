@@ -178,8 +178,6 @@ class SageMakerEmulator:
         ip = addresses[host.name]
         # HOSTNAME is the instance's name and not algo-1 (developer guide, your-algorithms-training-algo-running-container).
         domain = "ec2.internal" if self._account.region == _DEFAULT_REGION else f"{self._account.region}.compute.internal"
-        # An instance has its memory for itself: what this machine has is divided.
-        share = len(addresses)
         return ContainerSpec(
             image=job.image,
             name=f"{self._containers.run_id}-sagemaker-{job.name}-{host.name}",
@@ -192,7 +190,7 @@ class SageMakerEmulator:
             hostname=f"ip-{ip.replace('.', '-')}.{domain}",
             extra_hosts=addresses,
             cpus=min(cpus, self._cpus),
-            memory_bytes=min(memory_gib << 30, self._memory_bytes // share),
+            memory_bytes=min(memory_gib << 30, self._memory_bytes),
         )
 
     def _take_over(self, job: Job, directory: Path) -> None:
