@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.targets.log_metrics import last_value
 from lyftlearn_image.targets.search import Search, best, first_values, search
-from lyftlearn_image.targets.target import Run, Status, StopRequest
+from lyftlearn_image.targets.target import Run, Status, StopRequest, Timings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from lyftlearn_image.targets.target import Compiled, Launch, Target, Trial
@@ -112,7 +112,21 @@ def _run_of(job_name: str, goal: str, trials: tuple[Trial, ...], runs: Mapping[i
         raise RunError(f"no trial of {job_name} could be run", hint="Run the training by itself: it says what is wrong.")
     status = Status.STOPPED if is_stopped else Status.COMPLETED if winner else Status.FAILED
     reason = "" if winner or is_stopped else "No trial completed and told its objective."
-    return dataclasses.replace(told, job_name=job_name, status=status, reason=reason, trials=trials)
+    return dataclasses.replace(
+        told, job_name=job_name, status=status, reason=reason, trials=trials, timings=_of_all(runs.values())
+    )
+
+
+def _of_all(runs: Iterable[Run]) -> Timings:
+    """The seconds of all trials together; how many run side by side is the search's."""
+    timings = [run.timings for run in runs]
+    startups = [one.startup_s for one in timings if one.startup_s is not None]
+    return Timings(
+        prepare_s=sum(one.prepare_s for one in timings),
+        startup_s=sum(startups) if startups else None,
+        script_s=sum(one.script_s for one in timings),
+        collect_s=sum(one.collect_s for one in timings),
+    )
 
 
 def _log(run: Run) -> Iterator[str]:
