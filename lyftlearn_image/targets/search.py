@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import queue
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,38 +35,51 @@ class Search:
     parallel: int
 
 
-def search(wanted: Search, reach: Callable[[int, Mapping[str, Any]], float | None]) -> tuple[Trial, ...]:
+def search(
+    wanted: Search,
+    reach: Callable[[int, Mapping[str, Any]], float | None],
+    on_trial: Callable[[Trial], None] = lambda _: None,
+) -> tuple[Trial, ...]:
     """Runs every trial and gives them all, in the order of their numbers.
 
     `reach` gets a trial's number and values, and gives the objective, None for none; a RunError from it is a failed trial,
-    and the search goes on. `parallel` of them run at once. The same seed tries the same values as long as the trials end in
-    the same order. Raises UnavailableError without Optuna.
+    and the search goes on. `parallel` of them run at once; `on_trial` gets each at its end. The same seed tries the same
+    values as long as the trials end in the same order. Raises UnavailableError without Optuna.
     """
     study = _study(wanted)
     distributions = _distributions(wanted.ranges)
     done: list[Trial] = []
-    running: dict[Future[float | None], Any] = {}
-
-    def run(number: int, values: Mapping[str, Any]) -> float | None:
-        try:
-            return reach(number, values)
-        except RunError:
-            return None
-
-    with ThreadPoolExecutor(wanted.parallel, thread_name_prefix="trial") as threads:
-        asked = 0
-        while asked < wanted.trials or running:
-            while asked < wanted.trials and len(running) < wanted.parallel:
-                trial = study.ask(distributions)
-                values = _decoded(wanted.ranges, trial.params)
-                running[threads.submit(run, trial.number, values)] = (trial, values)
-                asked += 1
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                trial, values = running.pop(future)
-                reached = future.result()
-                _tell(study, trial, reached)
-                done.append(Trial(trial.number, values, reached))
+    running: dict[int, tuple[Any, Mapping[str, Any]]] = {}
+    ended: queue.SimpleQueue[tuple[int, float | BaseException | None]] = queue.SimpleQueue()
+    while len(done) < wanted.trials:
+        while len(done) + len(running) < wanted.trials and len(running) < wanted.parallel:
+            trial = study.ask(distributions)
+            values = _decoded(wanted.ranges, trial.params)
+            running[trial.number] = (trial, values)
+            # Nobody who interrupts a search waits for its trials.
+            threading.Thread(target=_run, args=(reach, trial.number, values, ended), daemon=True).start()
+        number, reached = ended.get()
+        if isinstance(reached, BaseException):
+            raise reached
+        trial, tried = running.pop(number)
+        _tell(study, trial, reached)
+        done.append(Trial(number, tried, reached))
+        on_trial(done[-1])
     return tuple(sorted(done, key=lambda one: one.number))
+
+
+def _run(
+    reach: Callable[[int, Mapping[str, Any]], float | None],
+    number: int,
+    values: Mapping[str, Any],
+    ended: queue.SimpleQueue[tuple[int, float | BaseException | None]],
+) -> None:
+    try:
+        ended.put((number, reach(number, values)))
+    except RunError:
+        ended.put((number, None))
+    except BaseException as error:  # noqa: BLE001 - raised again by the search's own thread
+        ended.put((number, error))
 
 
 def best(goal: str, trials: Iterable[Trial]) -> Trial | None:

@@ -116,7 +116,7 @@ def run_to_end(
             "the hosts of a real service cannot be taken away from here", hint="Run the case on the embedded targets."
         )
     job = service.submit(compiled)
-    if stop or on_line:
+    if (stop and stop.when) or on_line:
         is_stopped = False
         for line in service.logs(job, follow=True):
             if on_line:

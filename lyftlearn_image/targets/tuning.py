@@ -63,6 +63,7 @@ def run_trials(  # noqa: PLR0913 - what a tuning job is run with
     *,
     workspace: Path,
     stop: StopRequest | None = None,
+    on_trial: Callable[[Trial], None] = lambda _: None,
 ) -> Run:
     """Runs a search whose trials are runs; what the best one left is what the tuning job left.
 
@@ -79,7 +80,11 @@ def run_trials(  # noqa: PLR0913 - what a tuning job is run with
         runs[number] = run = run_one(number, values, place, asked)
         return last_value(regex, _log(run)) if run.status is Status.COMPLETED else None
 
-    trials = search(wanted, reach)
+    try:
+        trials = search(wanted, reach, on_trial)
+    except BaseException:
+        asked.asked.set()
+        raise
     return _run_of(job_name, wanted.goal, trials, runs, is_stopped=asked.asked.is_set())
 
 
@@ -91,6 +96,7 @@ def run_tuning(  # noqa: PLR0913 - what a tuning job is run with
     *,
     workspace: Path,
     stop: StopRequest | None = None,
+    on_trial: Callable[[Trial], None] = lambda _: None,
 ) -> Run:
     """Runs a tuning job on a target that has no tuner: one job a trial. `prepare` puts a trial's objects into S3."""
 
@@ -101,7 +107,7 @@ def run_tuning(  # noqa: PLR0913 - what a tuning job is run with
         return target.run(compiled, workspace=place, stop=stop)
 
     regex = workload.metrics[workload.objective]
-    return run_trials(search_of(workload), launch.job_name, regex, run_one, workspace=workspace, stop=stop)
+    return run_trials(search_of(workload), launch.job_name, regex, run_one, workspace=workspace, stop=stop, on_trial=on_trial)
 
 
 def _run_of(job_name: str, goal: str, trials: tuple[Trial, ...], runs: Mapping[int, Run], *, is_stopped: bool) -> Run:
