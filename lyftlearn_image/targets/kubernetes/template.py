@@ -106,7 +106,7 @@ def pod_spec(workload: Workload, parts: Parts, arguments: tuple[str, ...], **con
         "name": "main",
         "image": workload.image,
         # args alone keep the image's ENTRYPOINT, the shim.
-        "args": [argument.replace("$", "$$") for argument in arguments],
+        "args": [_literal(argument) for argument in arguments],
         "env": parts.environment,
         "resources": {"limits": limits, "requests": dict(limits)},
         "securityContext": {
@@ -275,9 +275,7 @@ def _environment(workload: Workload, launch: Launch, reference: str) -> list[dic
     if launch.statsd:
         variables[contract.STATSD] = f"udp://{launch.statsd}"
     # A dollar would start an expansion, and every `$$` becomes `$` (recorded in pods, case 03).
-    listed: dict[str, dict[str, Any]] = {
-        name: {"name": name, "value": value.replace("$", "$$")} for name, value in variables.items()
-    }
+    listed: dict[str, dict[str, Any]] = {name: {"name": name, "value": _literal(value)} for name, value in variables.items()}
     for name, text in workload.secrets.items():
         if text.startswith(DOWNWARD):
             listed[name] = {"name": name, "valueFrom": _downward(text.removeprefix(DOWNWARD))}
@@ -296,3 +294,12 @@ def _downward(field: str) -> dict[str, Any]:
 
 def _short(directory: str) -> str:
     return hashlib.sha256(directory.encode()).hexdigest()[:8]
+
+
+def _literal(text: str) -> str:
+    """A text of which the kubelet makes this one again.
+
+    It expands `$(NAME)`, and makes `$` of `$$` (kubernetes.io/docs "Define Dependent Environment Variables"). Nothing else
+    is touched, for other programs that read manifests know less.
+    """
+    return re.sub(r"\$(?=[$(])", "$$", text)
