@@ -72,7 +72,7 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
     KnownDifference(
         "SageMaker",
         "shared memory",
-        "/dev/shm has 64 MiB, the engine's default",
+        "64 MiB, the engine's default",
         "not documented for training; 64 MB were reported",
         "aws/sagemaker-python-sdk#937",
     ),
