@@ -132,6 +132,8 @@ class _CaseRunner:
             outcome, problem = judge(comparisons, case.different_in)
         except LyftlearnError as error:
             comparisons, outcome, problem = (), Outcome.ERROR, str(error)
+        except OSError as error:  # a full disk, above all
+            comparisons, outcome, problem = (), Outcome.ERROR, f"{error.strerror}: {error.filename}"
         result = CaseResult(
             name=case.name,
             description=case.description,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import itertools
 import os
@@ -97,9 +98,9 @@ class ExecEnd:
 class RunningContainer:
     """A started container whose output is being written to two files."""
 
-    def __init__(self, container: Container, readers: tuple[threading.Thread, ...], started_at: float) -> None:
+    def __init__(self, container: Container, reader: _Reader, started_at: float) -> None:
         self._container = container
-        self._readers = readers
+        self._reader = reader
         self._started_at = started_at
 
     @property
@@ -108,12 +109,14 @@ class RunningContainer:
         return str(self._container.id)
 
     def wait(self, timeout_s: float | None = None) -> ContainerExit | None:
-        """How it ended, or None when it still runs after `timeout_s`."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        for reader in self._readers:
-            reader.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            if reader.is_alive():
-                return None
+        """How it ended, or None when it still runs after `timeout_s`.
+
+        Raises RunError when its output cannot be written, UnavailableError when the engine goes away.
+        """
+        self._reader.join(timeout_s)
+        if self._reader.is_alive():
+            return None
+        self._reader.raise_error()
         with _engine_errors("waiting for a container"):
             self._container.wait()
             finished_at = time.time()
@@ -259,11 +262,11 @@ class Containers:
         try:
             with _engine_errors(f"starting a container of {spec.image}"):
                 stream = _attach(container, demux=not spec.tty)
-                reader = threading.Thread(target=_copy, args=(stream, stdout, stderr, on_line, on_chunk), daemon=True)
+                reader = _Reader(stream, stdout, stderr, on_line, on_chunk)
                 reader.start()
                 started_at = time.time()
                 container.start()
-            yield RunningContainer(container, (reader,), started_at)
+            yield RunningContainer(container, reader, started_at)
         finally:
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
@@ -287,8 +290,11 @@ class Containers:
                 container.remove()
 
     def remove_all(self) -> None:
-        """Removes every container of this run, whatever it does."""
-        for container in self._client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self.run_id}"}):
+        """Removes every container of this run, whatever it does. What an engine that is away has, the next run removes."""
+        left: list[Container] = []
+        with contextlib.suppress(Exception):
+            left = self._client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self.run_id}"})
+        for container in left:
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
 
@@ -379,32 +385,60 @@ def _attach(container: Container, *, demux: bool) -> Any:
     return container.attach(stdout=True, stderr=True, stream=True, logs=False)
 
 
-def _copy(
-    stream: Any,
-    stdout: Path,
-    stderr: Path,
-    on_line: Callable[[str], None] | None,
-    on_chunk: Callable[[str, bytes], None] | None,
-) -> None:
-    """Writes an attached stream to its files as it comes, and hands on whole stdout lines.
+class _Reader(threading.Thread):
+    """Writes an attached stream to its files as it comes, and hands on whole stdout lines."""
 
-    What an earlier container of the same job has written there stays.
-    """
-    pending = b""
-    with stdout.open("ab") as out, stderr.open("ab") as err:
-        for item in stream:
+    def __init__(
+        self,
+        stream: Any,
+        stdout: Path,
+        stderr: Path,
+        on_line: Callable[[str], None] | None,
+        on_chunk: Callable[[str, bytes], None] | None,
+    ) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._stdout = stdout
+        self._stderr = stderr
+        self._on_line = on_line
+        self._on_chunk = on_chunk
+        self._error: Exception | None = None
+
+    def run(self) -> None:
+        """To the stream's end. What an earlier container of the same job has written there stays."""
+        try:
+            with self._stdout.open("ab") as out, self._stderr.open("ab") as err:
+                self._copy(out, err)
+        except Exception as error:  # noqa: BLE001 - raised by who waits for the container
+            self._error = error
+
+    def raise_error(self) -> None:
+        """What went wrong, for the thread that waits."""
+        if isinstance(self._error, OSError) and self._error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+            raise RunError(
+                f"the output of a container cannot be written: {os.strerror(self._error.errno)}",
+                where=str(self._stdout),
+                hint="Free some space there, or give another directory.",
+            )
+        if self._error is not None:
+            with _engine_errors("reading the output of a container"):
+                raise self._error
+
+    def _copy(self, out: BinaryIO, err: BinaryIO) -> None:
+        pending = b""
+        for item in self._stream:
             to_out, to_err = item if isinstance(item, tuple) else (item, None)
             _write(err, to_err)
             _write(out, to_out)
             for name, data in (("stderr", to_err), ("stdout", to_out)):
-                if on_chunk and data:
-                    on_chunk(name, data)
-            if on_line and to_out:
+                if self._on_chunk and data:
+                    self._on_chunk(name, data)
+            if self._on_line and to_out:
                 *lines, pending = (pending + to_out).split(b"\n")
                 for line in lines:
-                    on_line(line.decode("utf-8", "replace"))
-        if on_line and pending:
-            on_line(pending.decode("utf-8", "replace"))
+                    self._on_line(line.decode("utf-8", "replace"))
+        if self._on_line and pending:
+            self._on_line(pending.decode("utf-8", "replace"))
 
 
 def _write(file: BinaryIO, data: bytes | None) -> None:
@@ -452,6 +486,7 @@ def _engine_errors(doing: str) -> Iterator[None]:
     """Turns the docker SDK's errors into ours."""
     import docker.errors  # noqa: PLC0415 - see connect()
     import requests  # noqa: PLC0415 - comes with the docker SDK
+    import urllib3  # noqa: PLC0415 - as above
 
     try:
         yield
@@ -459,7 +494,7 @@ def _engine_errors(doing: str) -> Iterator[None]:
         raise RunError(f"{doing}: there is no such image", where=str(error.explanation), hint="Build it first.") from None
     except docker.errors.APIError as error:
         raise RunError(f"{doing}: the engine refused", where=str(error.explanation or error)) from None
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+    except (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise UnavailableError(
             f"{doing}: the engine does not answer", where=str(error)[:200], hint="Is it running? `make engine`."
         ) from None
