@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.targets.aws_endpoint import AwsEndpoint, aws_endpoint
-from lyftlearn_image.targets.containers import Containers, Network, connect
+from lyftlearn_image.targets.containers import Containers, connect
 from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.targets.network import Network
 from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
 
 if TYPE_CHECKING:

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
     from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
     from lyftlearn_image.targets.kubernetes.dns import ClusterDns
     from lyftlearn_image.targets.kubernetes.environment import Objects
+    from lyftlearn_image.targets.network import Network
 
 DEFAULT_GRACE_S = 30
 

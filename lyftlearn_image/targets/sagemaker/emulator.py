@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.containers import ContainerExit, Containers, Network
+    from lyftlearn_image.targets.containers import ContainerExit, Containers
+    from lyftlearn_image.targets.network import Network
     from lyftlearn_image.targets.sagemaker.job import Job
     from lyftlearn_image.targets.target import Launch, StopRequest
     from lyftlearn_image.workload import Workload
