@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from lyftlearn_image.targets.containers import ContainerExit, Containers
+    from lyftlearn_image.targets.identity import Identity
     from lyftlearn_image.targets.network import Network
     from lyftlearn_image.targets.sagemaker.job import Job
     from lyftlearn_image.targets.target import Launch, StopRequest
@@ -41,12 +42,21 @@ _DEFAULT_REGION = "us-east-1"
 class SageMakerEmulator:
     """The embedded `sagemaker` target.
 
-    `platform_environment` is what the service itself puts into a container: region, identity, endpoint.
+    `platform_environment` is what the service itself puts into a container: region and endpoint. `identity` gives a job the
+    credentials of its role; without it a job has none.
     """
 
     name = "sagemaker"
 
-    def __init__(self, containers: Containers, network: Network, s3: S3Client, platform_environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        containers: Containers,
+        network: Network,
+        s3: S3Client,
+        platform_environment: Mapping[str, str],
+        identity: Identity | None = None,
+    ) -> None:
+        self._identity = identity
         self._containers = containers
         self._network = network
         self._s3 = s3
@@ -124,7 +134,7 @@ class SageMakerEmulator:
         return ContainerSpec(
             image=job.image,
             name=f"{self._containers.run_id}-sagemaker-{job.name}",
-            environment=tuple({**self._platform, "AWS_EXECUTION_ENV": "AWS_ECS_EC2", **job.environment}.items()),
+            environment=tuple(self._environment(job).items()),
             entrypoint=job.entrypoint,
             command=job.arguments,
             mounts=job.mounts,
@@ -135,6 +145,10 @@ class SageMakerEmulator:
             cpus=min(cpus, self._cpus),
             memory_bytes=min(memory_gib << 30, self._memory_bytes),
         )
+
+    def _environment(self, job: Job) -> dict[str, str]:
+        own = self._identity.of_job(job.role_arn) if self._identity else {}
+        return {**self._platform, **own, "AWS_EXECUTION_ENV": "AWS_ECS_EC2", **job.environment}
 
     def _take_over(self, job: Job, workspace: Path) -> None:
         """Gives what root wrote into the job's directories to this process's user, who could not read or remove it."""

@@ -15,7 +15,7 @@ _NO_TRACKING = "experiments are tracked by the service"
 _LOCAL_DISK = "the volume is this machine's disk, and the local endpoint does not encrypt"
 _ONE_NETWORK = "there is one host: no traffic between containers"
 _COMMON = {
-    "RoleArn": "the local endpoint takes any identity",
+    "RoleArn": None,
     "Tags": "tags are for the account, not for the container",
     "ExperimentConfig": _NO_TRACKING,
 }

@@ -68,6 +68,7 @@ def prepare(request: Mapping[str, Any], host: Path, s3: S3Client, account: Accou
         # The guide names SIGINT and SIGKILL for StopProcessingJob; how long between them it does not say.
         stop_signal="SIGINT",
         max_runtime_s=max_runtime_s(request),
+        role_arn=request["RoleArn"],
         uploads=tuple(uploads),
     )
 

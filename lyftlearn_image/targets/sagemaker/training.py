@@ -64,6 +64,7 @@ def prepare(request: Mapping[str, Any], host: Path, s3: S3Client, account: Accou
         # "docker stop -t120" (your-algorithms-training-algo-dockerfile).
         stop_signal="SIGTERM",
         max_runtime_s=max_runtime_s(request),
+        role_arn=request["RoleArn"],
         # Also after a failure (aws/sagemaker-python-sdk, pull request 746).
         uploads=((host / "model", f"{place}/model.tar.gz"), (host / "output" / "data", f"{place}/output.tar.gz")),
         checkpoints=checkpoints,
