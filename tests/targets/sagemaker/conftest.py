@@ -9,6 +9,7 @@ import pytest
 
 from lyftlearn_image.targets.aws_endpoint import aws_endpoint
 from lyftlearn_image.targets.containers import RUN_LABEL
+from lyftlearn_image.targets.identity import identity
 from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.targets.target import Compiled
 
@@ -42,9 +43,10 @@ def s3(endpoint: AwsEndpoint) -> Iterator[S3Client]:
 
 
 @pytest.fixture(scope="module")
-def emulator(containers: Containers, network: Network, endpoint: AwsEndpoint, s3: S3Client) -> SageMakerEmulator:
+def emulator(containers: Containers, network: Network, endpoint: AwsEndpoint, s3: S3Client) -> Iterator[SageMakerEmulator]:
     """The emulator."""
-    return SageMakerEmulator(containers, network, s3, endpoint.environment())
+    with identity(containers, network, endpoint) as served:
+        yield SageMakerEmulator(containers, network, s3, endpoint.place(), served)
 
 
 @pytest.fixture(autouse=True)
