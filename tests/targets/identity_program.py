@@ -35,7 +35,7 @@ def main() -> None:
             sts.get_caller_identity()
             time.sleep(2.5)
         told["renewed"] = keys[0] != keys[1]
-    print(json.dumps(told))
+    sys.stdout.write(json.dumps(told))
 
 
 main()
