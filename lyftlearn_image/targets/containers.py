@@ -197,6 +197,15 @@ class Containers:
             yield made
 
     @contextlib.contextmanager
+    def isolated_network(self, name: str) -> Iterator[Network]:
+        """A further network, whose containers reach each other and nothing else; removed at the end."""
+        with contextlib.ExitStack() as stack:
+            with _engine_errors("making a network"):
+                full_name = f"lyftlearn-{self.run_id}-{name}"
+                made = stack.enter_context(bridge(self._client, full_name, self._labels, isolated=True))
+            yield made
+
+    @contextlib.contextmanager
     def tmpfs_volume(self, name: str, *, size_bytes: int | None, mode: int, gid: int | None) -> Iterator[str]:
         """A named volume in memory, which lives as long as a container has it mounted; removed at the end."""
         options = ",".join(

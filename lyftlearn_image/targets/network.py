@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # The engine names the interface after the network's id (moby/libnetwork drivers/bridge, `br-` and 12 characters).
 _ID_CHARACTERS = 12
+# `internal` alone still has the host on the bridge, and by it whatever listens there (moby/libnetwork drivers/bridge, labels).
+_NO_HOST = {"com.docker.network.bridge.inhibit_ipv4": "true"}
 
 
 @dataclass
@@ -38,9 +40,12 @@ class Network:
 
 
 @contextlib.contextmanager
-def bridge(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> Iterator[Network]:
-    """A new bridge network with a subnet of its own, removed at the end. Raises the docker SDK's own errors."""
-    created = _create(client, name, labels)
+def bridge(client: docker.DockerClient, name: str, labels: Mapping[str, str], *, isolated: bool = False) -> Iterator[Network]:
+    """A new bridge network with a subnet of its own, removed at the end. Raises the docker SDK's own errors.
+
+    From an `isolated` one no way leads out, not even to this machine: nobody is at its gateway's address.
+    """
+    created = _create(client, name, labels, isolated=isolated)
     try:
         yield _described(name, created)
     finally:
@@ -53,7 +58,7 @@ def interface_of(network_id: str) -> str:
     return f"br-{network_id[:_ID_CHARACTERS]}"
 
 
-def _create(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> Any:
+def _create(client: docker.DockerClient, name: str, labels: Mapping[str, str], *, isolated: bool) -> Any:
     """A bridge network with a subnet of its own choice, and the upper half of it for addresses that the engine picks.
 
     The engine takes a fixed address only in a subnet that somebody named, so the first creation is to learn a free one.
@@ -66,7 +71,10 @@ def _create(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -
     probe.remove()
     upper = list(subnet.subnets(prefixlen_diff=1))[1]
     pool = IPAMPool(subnet=str(subnet), gateway=str(subnet[1]), iprange=str(upper))
-    network = client.networks.create(name, driver="bridge", labels=dict(labels), ipam=IPAMConfig(pool_configs=[pool]))
+    ipam = IPAMConfig(pool_configs=[pool])
+    network = client.networks.create(
+        name, driver="bridge", labels=dict(labels), ipam=ipam, internal=isolated, options=_NO_HOST if isolated else {}
+    )
     network.reload()
     return network
 

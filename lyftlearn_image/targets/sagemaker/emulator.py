@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
 from lyftlearn_image.targets.watching import Watch, read_observation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
@@ -115,20 +116,34 @@ class SageMakerEmulator:
         return processing.prepare(request, host, self._s3, self._account)
 
     def _run_container(self, job: Job, watch: Watch, workspace: Path) -> ContainerExit:
-        spec = self._spec(job)
         try:
-            with self._containers.start(
-                spec, stdout=workspace / "stdout", stderr=workspace / "stderr", on_line=watch.on_line
-            ) as running:
+            with (
+                self._network_of(job) as network,
+                self._containers.start(
+                    self._spec(job, network), stdout=workspace / "stdout", stderr=workspace / "stderr", on_line=watch.on_line
+                ) as running,
+            ):
                 return watch.wait(running, max_runtime_s=job.max_runtime_s, grace_s=STOP_GRACE_S, stop_signal=job.stop_signal)
         finally:
             if os.geteuid() != 0:
                 self._take_over(job, workspace)
 
-    def _spec(self, job: Job) -> ContainerSpec:
+    @contextlib.contextmanager
+    def _network_of(self, job: Job) -> Iterator[Network]:
+        """The run's network, or for an isolated job one of its own, from which no call gets out.
+
+        It has no credentials either; the service itself still moves its data (developer guide, mkt-algo-model-internet-free).
+        """
+        if not job.is_isolated:
+            yield self._network
+            return
+        with self._containers.isolated_network(job.name) as network:
+            yield network
+
+    def _spec(self, job: Job, network: Network) -> ContainerSpec:
         """The container as `docker run` is documented to start it: the image's own user, no TTY, no capabilities added."""
         cpus, memory_gib = size_of(job.instance_type)
-        ip = self._network.allocate_ip()
+        ip = network.allocate_ip()
         # HOSTNAME is the instance's name and not algo-1 (developer guide, your-algorithms-training-algo-running-container).
         domain = "ec2.internal" if self._account.region == _DEFAULT_REGION else f"{self._account.region}.compute.internal"
         return ContainerSpec(
@@ -138,7 +153,7 @@ class SageMakerEmulator:
             entrypoint=job.entrypoint,
             command=job.arguments,
             mounts=job.mounts,
-            network=self._network.name,
+            network=network.name,
             ip=ip,
             hostname=f"ip-{ip.replace('.', '-')}.{domain}",
             extra_hosts={opt_ml.HOST: ip},
@@ -147,7 +162,7 @@ class SageMakerEmulator:
         )
 
     def _environment(self, job: Job) -> dict[str, str]:
-        own = self._identity.of_job(job.role_arn) if self._identity else {}
+        own = self._identity.of_job(job.role_arn) if self._identity and not job.is_isolated else {}
         return {**self._platform, **own, "AWS_EXECUTION_ENV": "AWS_ECS_EC2", **job.environment}
 
     def _take_over(self, job: Job, workspace: Path) -> None:

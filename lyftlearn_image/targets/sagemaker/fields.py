@@ -93,7 +93,6 @@ VALUES: Mapping[str, tuple[object, ...]] = {
     "InputDataConfig[].DataSource.S3DataSource.S3DataDistributionType": ("FullyReplicated",),
     "OutputDataConfig.CompressionType": ("GZIP",),
     "ResourceConfig.InstanceCount": (1,),
-    "EnableNetworkIsolation": (False,),
     "EnableManagedSpotTraining": (False,),
     "ProcessingInputs[].AppManaged": (False,),
     "ProcessingInputs[].S3Input.S3DataType": ("S3Prefix",),
@@ -103,7 +102,6 @@ VALUES: Mapping[str, tuple[object, ...]] = {
     "ProcessingOutputConfig.Outputs[].AppManaged": (False,),
     "ProcessingOutputConfig.Outputs[].S3Output.S3UploadMode": ("EndOfJob",),
     "ProcessingResources.ClusterConfig.InstanceCount": (1,),
-    "NetworkConfig.EnableNetworkIsolation": (False,),
 }
 
 

@@ -51,7 +51,7 @@ class Job:
 
     `entrypoint` and `arguments` are what `docker run` is given: None leaves the image's own. `uploads` are pairs of a
     directory of this machine and the URI where its content goes at the end: an archive, or a prefix that ends in `/`.
-    `stop_signal` is what a stop begins with. `role_arn` is whose credentials it gets.
+    `stop_signal` is what a stop begins with. `role_arn` is whose credentials it gets, unless it is isolated.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Job:
     role_arn: str
     uploads: tuple[tuple[Path, str], ...] = ()
     checkpoints: Checkpoints | None = None
+    is_isolated: bool = False
 
 
 def max_runtime_s(request: Mapping[str, Any]) -> int:

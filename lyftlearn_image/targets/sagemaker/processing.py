@@ -69,6 +69,7 @@ def prepare(request: Mapping[str, Any], host: Path, s3: S3Client, account: Accou
         stop_signal="SIGINT",
         max_runtime_s=max_runtime_s(request),
         role_arn=request["RoleArn"],
+        is_isolated=bool(request.get("NetworkConfig", {}).get("EnableNetworkIsolation")),
         uploads=tuple(uploads),
     )
 

@@ -65,6 +65,7 @@ def prepare(request: Mapping[str, Any], host: Path, s3: S3Client, account: Accou
         stop_signal="SIGTERM",
         max_runtime_s=max_runtime_s(request),
         role_arn=request["RoleArn"],
+        is_isolated=bool(request.get("EnableNetworkIsolation")),
         # Also after a failure (aws/sagemaker-python-sdk, pull request 746).
         uploads=((host / "model", f"{place}/model.tar.gz"), (host / "output" / "data", f"{place}/output.tar.gz")),
         checkpoints=checkpoints,
