@@ -320,7 +320,7 @@ def test_credentials_are_renewed_before_they_expire(
 
 
 def test_a_killed_run_s_rules_go_with_the_next(containers: Containers) -> None:
-    """What leads the addresses of a killed harness to nobody is removed with its network."""
+    """What leads the addresses of a killed harness to nobody is removed with its network, or after it."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, f"{containers.run_id}-killed"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -331,6 +331,20 @@ def test_a_killed_run_s_rules_go_with_the_next(containers: Containers) -> None:
     assert len(rules(interface)) == 3
     orphans.remove(containers.client)
     assert not rules(interface)
+
+
+@pytest.mark.parametrize("bridge", ["br-000000000000", "br-+", "docker0"])
+def test_only_rules_of_bridges_that_are_gone_are_removed(containers: Containers, session: Embedded, bridge: str) -> None:
+    """Those of a run that goes on stay, and so do a host's own for its agent."""
+    rule = ["-i", bridge, "-d", "169.254.170.2", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", "127.0.0.1:9"]
+    command = ["iptables", "-w", "-t", "nat"]
+    subprocess.run([*command, "-I", "PREROUTING", *rule], check=True)
+    try:
+        orphans.remove(containers.client)
+        assert len(rules(f"-i {bridge} ")) == (0 if bridge == "br-000000000000" else 1)
+        assert len(rules(session.network.interface)) == 3
+    finally:
+        subprocess.run([*command, "-D", "PREROUTING", *rule], check=False, stderr=subprocess.DEVNULL)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a user who is not root takes the other way in every test here")
