@@ -13,7 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent
 PROBE_CONTEXT = ROOT / "tests" / "targets" / "kubernetes" / "pods" / "probe"

@@ -42,12 +42,16 @@ _ASK_S = 0.1
 
 @dataclass(frozen=True)
 class Event:
-    """What a watcher of a run is told. `state` is `started`, `running` (with a target) or `finished` (with a result)."""
+    """What a watcher of a run is told. `state` is `started`, `running` (with a target) or `finished` (with a result).
+
+    Before the first case, `note` (with a text): something of the platforms cannot be played on this machine, and why.
+    """
 
     case: str
     state: str
     target: str | None = None
     result: CaseResult | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class SuiteRun:
             shutil.rmtree(runs_directory)
         with embedded(run_id) as session:
             image_id = _image_id(session, self.suite.image)
+            if why := session.identity.note:
+                self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
             runs_directory.mkdir(parents=True)
             with ModelReader(session.containers, image_id, runs_directory) as models:
                 results = self._run_cases(_CaseRunner(session, self, run_id, models), session.containers)

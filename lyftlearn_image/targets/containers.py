@@ -1,11 +1,9 @@
-"""The one place that talks to the Docker engine about containers and networks."""
+"""The one place that talks to the Docker engine about containers."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
-import itertools
 import os
 import signal
 import threading
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lyftlearn_image.errors import RunError, UnavailableError
 from lyftlearn_image.targets import orphans
+from lyftlearn_image.targets.network import bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
     import docker
     from docker.models.containers import Container
+
+    from lyftlearn_image.targets.network import Network
 
 RUN_LABEL = "dev.lyftlearn.run"
 
@@ -175,21 +176,6 @@ class RunningContainer:
             return ExecEnd(int(api.exec_inspect(created["Id"])["ExitCode"]), b"".join(output))
 
 
-@dataclass
-class Network:
-    """A bridge network of one run, on which addresses below the dynamic range can be given out."""
-
-    name: str
-    gateway: str
-    _addresses: Iterator[str]
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def allocate_ip(self) -> str:
-        """An address that no other container of this network has."""
-        with self._lock:
-            return next(self._addresses)
-
-
 class Containers:
     """The engine, for containers that belong to one run (`run_id`): what it leaves, `clean` removes."""
 
@@ -205,17 +191,22 @@ class Containers:
 
     @contextlib.contextmanager
     def network(self) -> Iterator[Network]:
-        """A network of its own, removed at the end."""
-        name = f"lyftlearn-{self.run_id}"
-        with _engine_errors("making a network"):
-            orphans.remove(self._client)
-            created = _create_network(self._client, name, self._labels)
-        try:
-            yield _describe_network(name, created.attrs)
-        finally:
-            self.remove_all()
-            with contextlib.suppress(Exception):
-                created.remove()
+        """A network of its own, removed at the end with every container of the run."""
+        with contextlib.ExitStack() as stack:
+            with _engine_errors("making a network"):
+                orphans.remove(self._client)
+                made = stack.enter_context(bridge(self._client, f"lyftlearn-{self.run_id}", self._labels))
+            stack.callback(self.remove_all)
+            yield made
+
+    @contextlib.contextmanager
+    def isolated_network(self, name: str) -> Iterator[Network]:
+        """A further network, whose containers reach each other and nothing else; removed at the end."""
+        with contextlib.ExitStack() as stack:
+            with _engine_errors("making a network"):
+                full_name = f"lyftlearn-{self.run_id}-{name}"
+                made = stack.enter_context(bridge(self._client, full_name, self._labels, isolated=True))
+            yield made
 
     @contextlib.contextmanager
     def tmpfs_volume(self, name: str, *, size_bytes: int | None, mode: int, gid: int | None) -> Iterator[str]:
@@ -452,33 +443,6 @@ def _kill_process(pid: int) -> None:
     if pid:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-
-
-def _create_network(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> Any:
-    """A bridge network with a subnet of its own choice, and the upper half of it for addresses that the engine picks.
-
-    The engine takes a fixed address only in a subnet that somebody named, so the first creation is to learn a free one.
-    """
-    from docker.types import IPAMConfig, IPAMPool  # noqa: PLC0415 - see connect()
-
-    probe = client.networks.create(name, driver="bridge", labels=dict(labels))
-    probe.reload()
-    subnet = ipaddress.IPv4Network(probe.attrs["IPAM"]["Config"][0]["Subnet"])
-    probe.remove()
-    upper = list(subnet.subnets(prefixlen_diff=1))[1]
-    pool = IPAMPool(subnet=str(subnet), gateway=str(subnet[1]), iprange=str(upper))
-    network = client.networks.create(name, driver="bridge", labels=dict(labels), ipam=IPAMConfig(pool_configs=[pool]))
-    network.reload()
-    return network
-
-
-def _describe_network(name: str, attributes: Mapping[str, Any]) -> Network:
-    config = attributes["IPAM"]["Config"][0]
-    lower = next(ipaddress.IPv4Network(config["Subnet"]).subnets(prefixlen_diff=1))
-    # The first two addresses are the network's own and the gateway's.
-    return Network(
-        name=name, gateway=config["Gateway"], _addresses=(str(ip) for ip in itertools.islice(lower.hosts(), 1, None))
-    )
 
 
 @contextlib.contextmanager

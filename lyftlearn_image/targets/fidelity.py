@@ -85,10 +85,17 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
     ),
     KnownDifference(
         "SageMaker",
-        "identity",
-        "the local endpoint takes any key",
-        "the role's credentials, from an address that AWS_CONTAINER_CREDENTIALS_RELATIVE_URI names",
+        "permissions",
+        "a job has its role's credentials, and with them it may do everything at the local endpoint",
+        "it may do what the role's policies allow",
         "SageMaker developer guide, sagemaker-roles",
+    ),
+    KnownDifference(
+        "SageMaker",
+        "container metadata",
+        "there is no ECS_CONTAINER_METADATA_URI",
+        "logs of real jobs show it; no page documents it",
+        "Amazon ECS developer guide, task-metadata-endpoint",
     ),
     KnownDifference(
         "SageMaker",
@@ -103,6 +110,13 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
         "its variables and a ServiceAccount's token are there; nobody answers",
         "it answers at KUBERNETES_SERVICE_HOST",
         "kubernetes.io/docs/tasks/run-application/access-api-from-pod",
+    ),
+    KnownDifference(
+        "a cluster",
+        "AWS identity",
+        "a ServiceAccount with a role's annotation has it (IRSA); all others have Pod Identity, with one role",
+        "Pod Identity is for ServiceAccounts with an association, each with its own role; the others have no identity",
+        "Amazon EKS user guide, pod-id-association",
     ),
     KnownDifference(
         "a cluster",

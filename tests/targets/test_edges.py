@@ -18,7 +18,8 @@ from lyftlearn_image.targets.statsd import statsd_sink
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.network import Network
 
 
 def test_the_endpoint_keeps_objects_and_secrets_and_goes_away(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets import objects as s3_objects
 from lyftlearn_image.targets.kubernetes import fields
+from lyftlearn_image.targets.kubernetes.admission import POD_AUDIENCE
 from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.targets.kubernetes.compile import compile_job
 from lyftlearn_image.targets.kubernetes.dns import ClusterDns
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.identity import Identity
+    from lyftlearn_image.targets.network import Network
     from lyftlearn_image.targets.target import Launch, StopRequest
     from lyftlearn_image.workload import Workload
 
@@ -49,22 +52,25 @@ _TICK_S = 0.05
 
 
 class KubernetesEmulator:
-    """The embedded `kubernetes` target."""
+    """The embedded `kubernetes` target. `identity` is where pods get their AWS identity; None for a cluster off AWS."""
 
     name = "kubernetes"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what an emulator stands on
         self,
         containers: Containers,
         network: Network,
         s3: S3Client,
         platform_environment: Mapping[str, str],
         cluster: Cluster | None = None,
+        identity: Identity | None = None,
     ) -> None:
         self._s3 = s3
         cluster = cluster or Cluster()
+        if identity:
+            identity.trust(lambda token: cluster.pod_of(token, POD_AUDIENCE))
         dns = ClusterDns(network.gateway, cluster.domain)
-        self._node = Node(containers, network, cluster, dict(platform_environment), dns)
+        self._node = Node(containers, network, cluster, dict(platform_environment), dns, identity)
 
     def compile(self, workload: Workload, launch: Launch) -> Compiled:
         """The manifests for this workload."""

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.targets.kubernetes.admission import admitted
 from lyftlearn_image.targets.kubernetes.container import (
     Surroundings,
     container_spec,
@@ -29,23 +30,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.identity import Identity
     from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
     from lyftlearn_image.targets.kubernetes.dns import ClusterDns
     from lyftlearn_image.targets.kubernetes.environment import Objects
+    from lyftlearn_image.targets.network import Network
 
 DEFAULT_GRACE_S = 30
 
 
 @dataclass(frozen=True)
 class Node:
-    """Where pods run: the engine, its network, the cluster that they believe in, what a webhook would add."""
+    """Where pods run: the engine, its network, the cluster that they believe in, what each container is given besides.
+
+    `identity` serves the pods' AWS identity; without it the cluster has no webhook for that.
+    """
 
     containers: Containers
     network: Network
     cluster: Cluster
     platform: Mapping[str, str]
     dns: ClusterDns
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class PodRun:
         on_line: Callable[[str], None] | None = None,
         on_change: Callable[[], None] | None = None,
     ) -> None:
-        self.pod = pod
+        self.pod = pod = admitted(pod, objects.service_accounts, node.identity)
         # Monotonic time at which the first container could be started, None before.
         self.prepared: float | None = None
         self._objects = objects

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import time
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.identity import Identity
+    from lyftlearn_image.targets.network import Network
     from lyftlearn_image.targets.sagemaker.job import Host, Job
     from lyftlearn_image.targets.target import Launch, StopRequest
     from lyftlearn_image.workload import Workload
@@ -57,12 +60,21 @@ class _Carried:
 class SageMakerEmulator:
     """The embedded `sagemaker` target.
 
-    `platform_environment` is what the service itself puts into a container: region, identity, endpoint.
+    `platform_environment` is what the service itself puts into a container: region and endpoint. `identity` gives a job the
+    credentials of its role; without it a job has none.
     """
 
     name = "sagemaker"
 
-    def __init__(self, containers: Containers, network: Network, s3: S3Client, platform_environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        containers: Containers,
+        network: Network,
+        s3: S3Client,
+        platform_environment: Mapping[str, str],
+        identity: Identity | None = None,
+    ) -> None:
+        self._identity = identity
         self._containers = containers
         self._network = network
         self._s3 = s3
@@ -161,18 +173,31 @@ class SageMakerEmulator:
                 return _Carried(job, ends, prepared, finished, waited_too_long=True)
 
     def _run_hosts(self, job: Job, watch: Watch, workspace: Path, directory: Path, *, max_runtime_s: float) -> Ends:
-        addresses = {host.name: self._network.allocate_ip() for host in job.hosts}
-        hosts = [
-            HostContainer(self._spec(job, host, addresses), *_streams(workspace, job, index))
-            for index, host in enumerate(job.hosts)
-        ]
         try:
-            return run_hosts(self._containers, hosts, watch, stop_signal=job.stop_signal, max_runtime_s=max_runtime_s)
+            with self._network_of(job) as network:
+                addresses = {host.name: network.allocate_ip() for host in job.hosts}
+                hosts = [
+                    HostContainer(self._spec(job, host, network, addresses), *_streams(workspace, job, index))
+                    for index, host in enumerate(job.hosts)
+                ]
+                return run_hosts(self._containers, hosts, watch, stop_signal=job.stop_signal, max_runtime_s=max_runtime_s)
         finally:
             if os.geteuid() != 0:
                 self._take_over(job, directory)
 
-    def _spec(self, job: Job, host: Host, addresses: Mapping[str, str]) -> ContainerSpec:
+    @contextlib.contextmanager
+    def _network_of(self, job: Job) -> Iterator[Network]:
+        """The run's network, or for an isolated job one of its own, from which no call gets out; its hosts may talk.
+
+        It has no credentials either; the service itself still moves its data (developer guide, mkt-algo-model-internet-free).
+        """
+        if not job.is_isolated:
+            yield self._network
+            return
+        with self._containers.isolated_network(job.name) as network:
+            yield network
+
+    def _spec(self, job: Job, host: Host, network: Network, addresses: Mapping[str, str]) -> ContainerSpec:
         """The container as `docker run` is documented to start it: the image's own user, no TTY, no capabilities added."""
         cpus, memory_gib = size_of(job.instance_type)
         ip = addresses[host.name]
@@ -181,17 +206,21 @@ class SageMakerEmulator:
         return ContainerSpec(
             image=job.image,
             name=f"{self._containers.run_id}-sagemaker-{job.name}-{host.name}",
-            environment=tuple({**self._platform, "AWS_EXECUTION_ENV": "AWS_ECS_EC2", **job.environment}.items()),
+            environment=tuple(self._environment(job).items()),
             entrypoint=job.entrypoint,
             command=job.arguments,
             mounts=host.mounts,
-            network=self._network.name,
+            network=network.name,
             ip=ip,
             hostname=f"ip-{ip.replace('.', '-')}.{domain}",
             extra_hosts=addresses,
             cpus=min(cpus, self._cpus),
             memory_bytes=min(memory_gib << 30, self._memory_bytes),
         )
+
+    def _environment(self, job: Job) -> dict[str, str]:
+        own = self._identity.of_job(job.role_arn) if self._identity and not job.is_isolated else {}
+        return {**self._platform, **own, "AWS_EXECUTION_ENV": "AWS_ECS_EC2", **job.environment}
 
     def _take_over(self, job: Job, directory: Path) -> None:
         """Gives what root wrote into the job's directories to this process's user, who could not read or remove it."""

@@ -16,7 +16,7 @@ _LOCAL_DISK = "the volume is this machine's disk, and the local endpoint does no
 _ONE_NETWORK = "the traffic between the hosts does not leave this machine"
 _ONE_VPC = "the run's own network stands for it"
 _COMMON = {
-    "RoleArn": "the local endpoint takes any identity",
+    "RoleArn": None,
     "Tags": "tags are for the account, not for the container",
     "ExperimentConfig": _NO_TRACKING,
 }
@@ -124,7 +124,6 @@ _VALUES: Mapping[str, tuple[object, ...]] = {
     "InputDataConfig[].RecordWrapperType": ("None",),
     "InputDataConfig[].DataSource.S3DataSource.S3DataType": ("S3Prefix",),
     "OutputDataConfig.CompressionType": ("GZIP",),
-    "EnableNetworkIsolation": (False,),
     f"{_CONFIG}.Strategy": ("Bayesian", "Random", "Grid"),
     f"{_RANGES}.ContinuousParameterRanges[].ScalingType": ("Auto", "Linear", "Logarithmic"),
     f"{_RANGES}.IntegerParameterRanges[].ScalingType": ("Auto", "Linear", "Logarithmic"),
@@ -134,7 +133,6 @@ _VALUES: Mapping[str, tuple[object, ...]] = {
     "ProcessingInputs[].S3Input.S3CompressionType": ("None",),
     "ProcessingOutputConfig.Outputs[].AppManaged": (False,),
     "ProcessingOutputConfig.Outputs[].S3Output.S3UploadMode": ("EndOfJob",),
-    "NetworkConfig.EnableNetworkIsolation": (False,),
 }
 # Of the implemented fields, the values that are implemented.
 VALUES: Mapping[str, tuple[object, ...]] = {

@@ -68,7 +68,8 @@ class Job:
     """What runs, and what it sees.
 
     `entrypoint` and `arguments` are what `docker run` is given: None leaves the image's own. `stop_signal` is what a stop
-    begins with. `metrics` maps names to regular expressions with one group, for lines of the log.
+    begins with. `metrics` maps names to regular expressions with one group, for lines of the log. `role_arn` is whose
+    credentials it gets, unless it is isolated.
     """
 
     name: str
@@ -80,8 +81,10 @@ class Job:
     hosts: tuple[Host, ...]
     stop_signal: str
     max_runtime_s: int
+    role_arn: str
     uploads: tuple[Upload, ...] = ()
     metrics: Mapping[str, str] = field(default_factory=dict)
+    is_isolated: bool = False
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
         # The guide names SIGINT and SIGKILL for StopProcessingJob; how long between them it does not say.
         stop_signal="SIGINT",
         max_runtime_s=max_runtime_s(request),
+        role_arn=request["RoleArn"],
+        is_isolated=bool(request.get("NetworkConfig", {}).get("EnableNetworkIsolation")),
         uploads=tuple(
             Upload(f"outputs/{position}", one["S3Output"]["S3Uri"].rstrip("/") + "/") for position, one in enumerate(outputs)
         ),

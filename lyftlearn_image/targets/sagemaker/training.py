@@ -64,6 +64,8 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
         # "docker stop -t120" (your-algorithms-training-algo-dockerfile).
         stop_signal="SIGTERM",
         max_runtime_s=max_runtime_s(request),
+        role_arn=request["RoleArn"],
+        is_isolated=bool(request.get("EnableNetworkIsolation")),
         # Also after a failure (aws/sagemaker-python-sdk, pull request 746).
         uploads=tuple(Upload(_ARTIFACTS[name], uri) for name, uri in outputs(request).items()),
         metrics=_metrics(algorithm),

@@ -9,6 +9,7 @@ import pytest
 
 from lyftlearn_image.targets.aws_endpoint import aws_endpoint
 from lyftlearn_image.targets.containers import RUN_LABEL
+from lyftlearn_image.targets.identity import identity
 from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.targets.target import Compiled
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.network import Network
     from lyftlearn_image.targets.target import Run, StopRequest
 
 
@@ -41,9 +43,10 @@ def s3(endpoint: AwsEndpoint) -> Iterator[S3Client]:
 
 
 @pytest.fixture(scope="module")
-def emulator(containers: Containers, network: Network, endpoint: AwsEndpoint, s3: S3Client) -> SageMakerEmulator:
+def emulator(containers: Containers, network: Network, endpoint: AwsEndpoint, s3: S3Client) -> Iterator[SageMakerEmulator]:
     """The emulator."""
-    return SageMakerEmulator(containers, network, s3, endpoint.environment())
+    with identity(containers, network, endpoint) as served:
+        yield SageMakerEmulator(containers, network, s3, endpoint.place(), served)
 
 
 @pytest.fixture(autouse=True)

@@ -188,7 +188,6 @@ def test_what_the_service_would_refuse_is_refused(process: RunRequest, request_p
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"NetworkConfig": {"EnableNetworkIsolation": True}}, "NetworkConfig.EnableNetworkIsolation = True"),
         (
             {
                 "inputs": [
