@@ -12,6 +12,7 @@ import tarfile
 import urllib.error
 import urllib.request
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from lyftlearn_image.targets.embedded import embedded
 from lyftlearn_image.targets.identity import Identity, identity
 from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.targets.redirect import redirected
 from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.targets.target import Compiled, Run
 
@@ -376,6 +378,14 @@ def test_where_no_rule_can_be_set_keys_are_variables(
         assert said["arn"].startswith("arn:aws:sts::000000000000:assumed-role/lyftlearn/eks-")
         assert served.of_job(ROLE).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
         s3.close()
+
+
+def test_an_engine_elsewhere_is_noticed(containers: Containers, network: Network) -> None:
+    """A rule for a bridge that is not here would lead nothing anywhere, without a word."""
+    elsewhere = replace(network, interface="br-0123456789ab")
+    with redirected(containers.client, elsewhere, 9, {}) as why:
+        assert why == f"the engine's network {network.name} is not on this machine"
+        assert not rules("br-0123456789ab")
 
 
 def test_nothing_of_a_request_is_told(
