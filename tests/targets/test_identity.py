@@ -34,7 +34,9 @@ from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.targets.redirect import redirected
 from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
-from lyftlearn_image.targets.target import Compiled, Run
+from lyftlearn_image.targets.target import Compiled, Launch, Run
+from lyftlearn_image.workload import Training
+from lyftlearn_image.workload.parts import Kubernetes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -401,3 +403,27 @@ def test_a_pod_of_no_cluster_gets_nothing() -> None:
     """Nobody's token is believed where no cluster is trusted."""
     alone = Identity(None, 60)  # type: ignore[arg-type]
     assert alone.answer("169.254.170.23", "/v1/credentials", "token").status == 404
+
+
+def test_a_compiled_workload_has_the_role_that_it_names(
+    session: Embedded, lyftlearn_image_tag: str, workspace: Callable[[], Path]
+) -> None:
+    """The shim fetches by the platform's own way on both targets, and the ServiceAccount that compiling writes is taken."""
+    bucket = session.s3.list_buckets()["Buckets"][0]["Name"]
+    session.endpoint.put_secrets({"planted": "a value"})
+    workload = Training(
+        name="churn",
+        image=lyftlearn_image_tag,
+        command=("sh", "-c", 'test "$PASSWORD" = "a value"'),
+        secrets={"PASSWORD": "aws-sm://planted"},
+        kubernetes=Kubernetes(service_account="etl", role_arn=WEB_ROLE),
+    )
+    launch = Launch("churn-1", f"s3://{bucket}/churn", role_arn=ROLE)
+    for name, said in (("sagemaker", "container credentials, access key ASIA"), ("kubernetes", f"web identity, {WEB_ROLE}")):
+        target = session.targets[name]
+        compiled = target.compile(workload, launch)
+        for uri, data in compiled.objects.items():
+            session.s3.put_object(Bucket=bucket, Key=uri.removeprefix(f"s3://{bucket}/"), Body=data)
+        run = target.run(compiled, workspace=workspace())
+        assert run.exit_code == 0, run.stderr.read_text()
+        assert f"lyftlearn: AWS identity: {said}" in run.stderr.read_text()
