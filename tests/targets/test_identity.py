@@ -32,7 +32,7 @@ from lyftlearn_image.targets.embedded import embedded
 from lyftlearn_image.targets.identity import Identity, identity
 from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
-from lyftlearn_image.targets.redirect import redirected
+from lyftlearn_image.targets.redirect import forget, redirected
 from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.targets.target import Compiled, Launch, Run
 from lyftlearn_image.workload import Training
@@ -360,6 +360,10 @@ def test_who_is_not_root_sets_the_rules_by_the_engine(
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
         with identity(containers, network, endpoint) as served:
             assert not served.note
+            assert len(rules(network.interface)) == 3
+            forget(containers.client, {network.interface}, {})
+            assert not rules(network.interface)
+        with identity(containers, network, endpoint):
             assert len(rules(network.interface)) == 3
         assert not rules(network.interface)
 
