@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.targets.containers import Containers
     from lyftlearn_image.targets.network import Network
 
-# Six hours have the keys of an ECS task and those of Pod Identity; SageMaker documents no time of its own.
+# Those of an ECS task (ECS developer guide, task-iam-roles); neither SageMaker nor Pod Identity documents its own.
 LIFETIME_S = 6 * 3600
 POD_AGENT = "169.254.170.23"
 POD_PATH = "/v1/credentials"
@@ -35,7 +35,7 @@ _JOB_PATH = "/v2/credentials/"
 # What `aws sts get-caller-identity` says in every SageMaker job: assumed-role/<role>/SageMaker.
 _JOB_SESSION = "SageMaker"
 _CLUSTER = "lyftlearn"
-# Of a session: eks-<cluster>-<pod>-<UUID>, cut to the 64 characters that one has (EKS user guide, pod-id-abac).
+# Of a session: eks-<cluster>-<pod>-<UUID> (EKS Auth API reference, AssumedRoleUser), within the 64 characters that it has.
 _POD_CHARACTERS = 13
 _POLL_S = 0.05
 

@@ -46,6 +46,9 @@ _OF_A_BRIDGE = re.compile(
 @contextlib.contextmanager
 def redirected(client: docker.DockerClient, network: Network, port: int, labels: Mapping[str, str]) -> Iterator[str]:
     """Leads ADDRESSES, port 80, to `port` of the network's gateway. Gives "" or, in one line, why that cannot be done here."""
+    if not (_INTERFACES / network.interface).exists():
+        yield f"the engine's network {network.name} is not on this machine"
+        return
     rule = (
         *("-i", network.interface, "-d", ",".join(ADDRESSES), "-p", "tcp", "--dport", _PORT),
         *("-j", "DNAT", "--to-destination", f"{network.gateway}:{port}"),

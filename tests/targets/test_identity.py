@@ -12,6 +12,7 @@ import tarfile
 import urllib.error
 import urllib.request
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,11 @@ from lyftlearn_image.targets.embedded import embedded
 from lyftlearn_image.targets.identity import Identity, identity
 from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.targets.redirect import forget, redirected
 from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
-from lyftlearn_image.targets.target import Compiled, Run
+from lyftlearn_image.targets.target import Compiled, Launch, Run
+from lyftlearn_image.workload import Training
+from lyftlearn_image.workload.parts import Kubernetes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -357,6 +361,10 @@ def test_who_is_not_root_sets_the_rules_by_the_engine(
         with identity(containers, network, endpoint) as served:
             assert not served.note
             assert len(rules(network.interface)) == 3
+            forget(containers.client, {network.interface}, {})
+            assert not rules(network.interface)
+        with identity(containers, network, endpoint):
+            assert len(rules(network.interface)) == 3
         assert not rules(network.interface)
 
 
@@ -378,6 +386,14 @@ def test_where_no_rule_can_be_set_keys_are_variables(
         s3.close()
 
 
+def test_an_engine_elsewhere_is_noticed(containers: Containers, network: Network) -> None:
+    """A rule for a bridge that is not here would lead nothing anywhere, without a word."""
+    elsewhere = replace(network, interface="br-0123456789ab")
+    with redirected(containers.client, elsewhere, 9, {}) as why:
+        assert why == f"the engine's network {network.name} is not on this machine"
+        assert not rules("br-0123456789ab")
+
+
 def test_nothing_of_a_request_is_told(
     session: Embedded, sdk_image: str, workspace: Callable[[], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -391,3 +407,27 @@ def test_a_pod_of_no_cluster_gets_nothing() -> None:
     """Nobody's token is believed where no cluster is trusted."""
     alone = Identity(None, 60)  # type: ignore[arg-type]
     assert alone.answer("169.254.170.23", "/v1/credentials", "token").status == 404
+
+
+def test_a_compiled_workload_has_the_role_that_it_names(
+    session: Embedded, lyftlearn_image_tag: str, workspace: Callable[[], Path]
+) -> None:
+    """The shim fetches by the platform's own way on both targets, and the ServiceAccount that compiling writes is taken."""
+    bucket = session.s3.list_buckets()["Buckets"][0]["Name"]
+    session.endpoint.put_secrets({"planted": "a value"})
+    workload = Training(
+        name="churn",
+        image=lyftlearn_image_tag,
+        command=("sh", "-c", 'test "$PASSWORD" = "a value"'),
+        secrets={"PASSWORD": "aws-sm://planted"},
+        kubernetes=Kubernetes(service_account="etl", role_arn=WEB_ROLE),
+    )
+    launch = Launch("churn-1", f"s3://{bucket}/churn", role_arn=ROLE)
+    for name, said in (("sagemaker", "container credentials, access key ASIA"), ("kubernetes", f"web identity, {WEB_ROLE}")):
+        target = session.targets[name]
+        compiled = target.compile(workload, launch)
+        for uri, data in compiled.objects.items():
+            session.s3.put_object(Bucket=bucket, Key=uri.removeprefix(f"s3://{bucket}/"), Body=data)
+        run = target.run(compiled, workspace=workspace())
+        assert run.exit_code == 0, run.stderr.read_text()
+        assert f"lyftlearn: AWS identity: {said}" in run.stderr.read_text()
