@@ -219,6 +219,16 @@ def test_a_variable_of_the_workload_is_never_overwritten(shim: Shim, variables_o
     assert {name: found[name] for name in own} == own
 
 
+def test_the_command_of_the_bundle_is_run_as_it_is(shim: Shim, files: Files) -> None:
+    """With its lines and blanks, in the place of the word that stands for it, and of no other."""
+    command = ["sh", "-c", 'for word in "$@"; do\n  echo "<$word>"\ndone', "sh", "two words", "", "a\nb"]
+    bundle = files.bundle(command=command)
+    assert shim.run("bundled-command", options=bundle).stdout == "<two words>\n<>\n<a\nb>\n"
+    assert shim.run("echo", "mine", options=bundle).stdout == "mine\n"
+    without = shim.run("bundled-command", options=files.bundle())
+    assert (without.returncode, without.stdout) == (127, "")
+
+
 def test_a_variable_of_the_bundle_wins_over_the_images(shim: Shim, files: Files) -> None:
     """It is the workload's own word, which only did not fit the request."""
     options = ("-e", "TZ=UTC", *files.bundle(environment={"TZ": "Europe/Berlin", "MULTI": "a\nb"}))

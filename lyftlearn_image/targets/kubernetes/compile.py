@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes import deployment, template
-from lyftlearn_image.targets.kubernetes.template import CONFIG_MAP_BYTES, LONGEST_STRING_BYTES
+from lyftlearn_image.targets.kubernetes.template import CONFIG_MAP_BYTES
 from lyftlearn_image.targets.kubernetes.transform import compile_transform
 from lyftlearn_image.targets.target import Compiled
 from lyftlearn_image.targets.tuning import first_trial, search_space
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.targets.target import Launch
     from lyftlearn_image.workload import Workload
 
-__all__ = ["CONFIG_MAP_BYTES", "LONGEST_STRING_BYTES", "OTHER_TARGET", "compile_job"]
+__all__ = ["CONFIG_MAP_BYTES", "OTHER_TARGET", "compile_job"]
 OTHER_TARGET = "lyftlearn/sagemaker"
 SURVIVES_DISRUPTION = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}
 # What a workload says to SageMaker alone; `checkpoints` is here because its prefix is more than an upload there.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes.environment import expand
 from lyftlearn_image.targets.kubernetes.manifest import check_size
-from lyftlearn_image.targets.kubernetes.template import LONGEST_STRING_BYTES
+from lyftlearn_image.targets.limits import LONGEST_STRING_BYTES
 from lyftlearn_image.targets.remark import Key, Remark
 from lyftlearn_image.workload import Job, Tuning
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.targets import bundle
+from lyftlearn_image.targets.limits import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import Job, Notebook, Processing
 from lyftlearn_runtime import contract
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 # ConfigMap.Data: "the total bytes of the keys' values ... should not exceed 1 MiB" (k8s.io/docs/concepts/configuration).
 CONFIG_MAP_BYTES = 1 << 20
-# The longest NAME=value string that a process can be started with, `=` and NUL included (recorded in pods, case 17).
-LONGEST_STRING_BYTES = 131072
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _FILE_KEY = re.compile(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}")
 _TRAINING_DIRS = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
