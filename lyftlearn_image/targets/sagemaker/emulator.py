@@ -10,10 +10,11 @@ from lyftlearn_image.errors import RunError
 from lyftlearn_image.targets import objects
 from lyftlearn_image.targets.containers import ContainerSpec, Mount
 from lyftlearn_image.targets.limits import validate_request
-from lyftlearn_image.targets.sagemaker import fields, opt_ml, processing, training
+from lyftlearn_image.targets.sagemaker import fields, opt_ml, processing, training, transforming
 from lyftlearn_image.targets.sagemaker.compile import TRAINING, compile_workload
 from lyftlearn_image.targets.sagemaker.instances import size_of
 from lyftlearn_image.targets.sagemaker.job import Account
+from lyftlearn_image.targets.sagemaker.machine import machine_of
 from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
 from lyftlearn_image.targets.watching import Watch, read_observation
 
@@ -50,6 +51,7 @@ class SageMakerEmulator:
         self._network = network
         self._s3 = s3
         self._platform = dict(platform_environment)
+        self.machine = machine_of(containers, network, s3, platform_environment)
         self._account = Account(region=self._platform.get("AWS_REGION", _DEFAULT_REGION))
         info = containers.client.info()
         self._cpus, self._memory_bytes = int(info["NCPU"]), int(info["MemTotal"])
@@ -67,6 +69,8 @@ class SageMakerEmulator:
         on_line: Callable[[str], None] | None = None,
     ) -> Run:
         """Carries the request out; see Target.run."""
+        if compiled.action in transforming.ACTIONS:
+            return transforming.run(self.machine, compiled, workspace, Watch(stop, on_line))
         started = time.monotonic()
         is_training = compiled.action == TRAINING
         host = workspace / "opt-ml"

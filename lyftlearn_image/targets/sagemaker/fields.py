@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import UnsupportedError
+from lyftlearn_image.targets.sagemaker import hosting_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,6 +84,14 @@ PROCESSING: Mapping[str, str | None] = {
     "NetworkConfig.EnableNetworkIsolation": None,
     "NetworkConfig.EnableInterContainerTrafficEncryption": _ONE_NETWORK,
 }
+# One module has the tables of all requests.
+MODEL = hosting_fields.MODEL
+TRANSFORM = hosting_fields.TRANSFORM
+ENDPOINT_CONFIG = hosting_fields.ENDPOINT_CONFIG
+ENDPOINT = hosting_fields.ENDPOINT
+IMAGE = hosting_fields.IMAGE
+IMAGE_VERSION = hosting_fields.IMAGE_VERSION
+APP_IMAGE_CONFIG = hosting_fields.APP_IMAGE_CONFIG
 # Of the implemented fields, the values that are implemented.
 VALUES: Mapping[str, tuple[object, ...]] = {
     "AlgorithmSpecification.TrainingInputMode": ("File", "FastFile"),
@@ -104,6 +113,7 @@ VALUES: Mapping[str, tuple[object, ...]] = {
     "ProcessingOutputConfig.Outputs[].S3Output.S3UploadMode": ("EndOfJob",),
     "ProcessingResources.ClusterConfig.InstanceCount": (1,),
     "NetworkConfig.EnableNetworkIsolation": (False,),
+    **hosting_fields.VALUES,
 }
 
 
@@ -134,7 +144,7 @@ def _is_known(place: str, value: Any, known: Mapping[str, str | None]) -> bool:
 def _leaves(value: Any, path: str, place: str) -> Iterator[tuple[str, str, Any]]:
     """Every leaf, empty containers too, with its exact path and with its place in the tables."""
     if isinstance(value, dict) and value:
-        any_key = place in {"HyperParameters", "Environment"}
+        any_key = place in {"HyperParameters", "Environment", *hosting_fields.MAPS}
         for key, inner in value.items():
             below = f"{path}.{key}" if path else key
             yield from _leaves(inner, below, f"{place}.*" if any_key else f"{place}.{key}" if place else key)
