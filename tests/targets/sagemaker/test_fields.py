@@ -13,7 +13,17 @@ from lyftlearn_image.targets.sagemaker import fields
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TABLES = {"CreateTrainingJob": fields.TRAINING, "CreateProcessingJob": fields.PROCESSING}
+TABLES = {
+    "CreateTrainingJob": fields.TRAINING,
+    "CreateProcessingJob": fields.PROCESSING,
+    "CreateModel": fields.MODEL,
+    "CreateTransformJob": fields.TRANSFORM,
+    "CreateEndpointConfig": fields.ENDPOINT_CONFIG,
+    "CreateEndpoint": fields.ENDPOINT,
+    "CreateImage": fields.IMAGE,
+    "CreateImageVersion": fields.IMAGE_VERSION,
+    "CreateAppImageConfig": fields.APP_IMAGE_CONFIG,
+}
 
 
 def shape_at(action: str, path: str) -> Any:
