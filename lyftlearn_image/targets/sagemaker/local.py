@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.targets.sagemaker.transforming import end_of
 from lyftlearn_image.targets.target import Compiled, StopRequest
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.targets.sagemaker.control_plane import Record
     from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
+    from lyftlearn_image.targets.sagemaker.hosted import Hosting
     from lyftlearn_image.targets.sagemaker.kinds import Kind
 
 _HOST = "algo-1"
@@ -28,7 +30,10 @@ _SOURCE = "aws.sagemaker"
 class EmulatedJobs:
     """Runs records; see control_plane.Runner. Each has a directory of its own below `workspace`."""
 
-    def __init__(self, emulator: SageMakerEmulator, session: boto3.Session, workspace: Path) -> None:
+    def __init__(
+        self, emulator: SageMakerEmulator, session: boto3.Session, workspace: Path, hosting: Hosting | None = None
+    ) -> None:
+        self._hosting = hosting
         self._emulator = emulator
         self._logs: Any = session.client("logs")
         self._workspace = workspace
@@ -37,17 +42,21 @@ class EmulatedJobs:
         """Runs one record to its end."""
         kind = record.kind
         name = record.request[kind.name_field]
-        log = _Log(self._logs, str(kind.log_group), f"{name}/{_HOST}-{int(time.time())}")
+        log = Log(self._logs, str(kind.log_group), f"{name}/{_HOST}-{int(time.time())}")
         workspace = self._workspace / kind.name / name
         workspace.mkdir(parents=True)
         if kind.name == "training":
             tell(SecondaryStatus="Training", TrainingStartTime=time.time())
-        compiled = Compiled("sagemaker", kind.action, (record.request,))
+        models = self._hosting.models_of(record.request) if self._hosting and kind.name == "transform" else ()
+        compiled = Compiled("sagemaker", kind.action, (*models, record.request))
         run = self._emulator.run(compiled, workspace=workspace, stop=StopRequest(asked=record.stop), on_line=log.add)
         # The service does not tell the two streams apart; which came first is not known any more.
         for line in run.stderr.read_text(encoding="utf-8", errors="replace").splitlines():
             log.add(line)
         log.flush()
+        if kind.name == "transform":
+            tell(**end_of(run))
+            return
         told: dict[str, Any] = {kind.status_field: run.status.value}
         if kind.name == "training":
             told.update(SecondaryStatus=run.status.value, TrainingEndTime=time.time(), FailureReason=run.reason)
@@ -71,7 +80,7 @@ class Publisher:
         self._events.put_events(Entries=[entry])
 
 
-class _Log:
+class Log:
     """One stream, filled in batches: a request for each line would be slower than the script."""
 
     def __init__(self, logs: Any, group: str, stream: str) -> None:

@@ -65,7 +65,7 @@ def run(machine: Machine, compiled: Compiled, workspace: Path, watch: Watch) -> 
     if compiled.action != TRANSFORM:
         raise UnsupportedError(
             f"{compiled.action} starts what does not end: it is no job to run",
-            hint="`endpoint.hosted` opens an emulated endpoint, `space.opened` a Studio app.",
+            hint="`runtime.hosted` opens an emulated endpoint, `space.opened` a Studio app.",
         )
     started = time.monotonic()
     model_request, request = compiled.documents
