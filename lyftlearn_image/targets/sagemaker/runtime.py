@@ -48,7 +48,8 @@ _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. "
     "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
-_OVERSIZE_PIECE = 1 << 20
+_MOST_DISCARDED = 64 << 20
+_PIECE_BYTES = 1 << 20
 _PATH = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
 
 
@@ -205,8 +206,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         size = int(self.headers.get("Content-Length", 0))
         if size > payload_bytes():
-            for _ in range(0, min(size, 8 * payload_bytes()), _OVERSIZE_PIECE):
-                self.rfile.read(min(_OVERSIZE_PIECE, size))
+            # A client that is refused in the middle of its body reads the answer only once it may write on.
+            left = min(size, _MOST_DISCARDED)
+            while left > 0 and (piece := self.rfile.read(min(left, _PIECE_BYTES))):
+                left -= len(piece)
             self.close_connection = True
             # The words of aws/amazon-sagemaker-examples#245, which has a status and no code.
             raise InvocationError(413, "", f"HTTP content length exceeded {payload_bytes()} bytes.")
@@ -217,8 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(ConnectionError):  # the client has gone
+            self.end_headers()
+            self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         """Says nothing: a request is no event of the user's."""
