@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.targets.sagemaker import records
-from lyftlearn_image.targets.sagemaker.model_server import NoAnswerError
+from lyftlearn_image.targets.sagemaker.exchange import NoAnswerError
 from lyftlearn_image.targets.sagemaker.records import RecordError
 
 if TYPE_CHECKING:

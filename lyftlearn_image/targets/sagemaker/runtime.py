@@ -18,16 +18,16 @@ from urllib.parse import unquote
 
 from lyftlearn_image.errors import LyftlearnError
 from lyftlearn_image.targets.sagemaker import endpoint as endpoints
-from lyftlearn_image.targets.sagemaker.model_server import NoAnswerError
+from lyftlearn_image.targets.sagemaker.exchange import NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from lyftlearn_image.targets.sagemaker.endpoint import Endpoint
+    from lyftlearn_image.targets.sagemaker.exchange import Answer
     from lyftlearn_image.targets.sagemaker.job import Account
     from lyftlearn_image.targets.sagemaker.machine import Machine
-    from lyftlearn_image.targets.sagemaker.model_server import Answer
     from lyftlearn_image.targets.target import Compiled
 
 # "A customer's model containers must respond to requests within 60 seconds" (API reference, InvokeEndpoint).
