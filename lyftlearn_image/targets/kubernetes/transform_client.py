@@ -115,10 +115,10 @@ def invoke(body, settings, name):
         except (OSError, http.client.HTTPException) as error:
             why = "the server does not answer: %s" % error
         else:
-            if status == 200:
+            if 200 <= status < 300:
                 return answer
             why = "the server answered %d: %s" % (status, answer[:300].decode("utf-8", "replace"))
-            if status < 500:
+            if 400 <= status < 500:
                 break
         if left:
             time.sleep(min(2 ** (RETRIES - left), 8))

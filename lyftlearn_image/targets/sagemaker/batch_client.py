@@ -159,10 +159,10 @@ class BatchClient:
             except NoAnswerError as error:
                 failure = ObjectError(ALGORITHM_ERROR, f"Unable to get response from algorithm: {error}")
                 continue
-            if answer.status == http.HTTPStatus.OK:
+            if answer.status < http.HTTPStatus.MULTIPLE_CHOICES:
                 return answer.body
             message = answer.body.decode("utf-8", "replace")[:_SHOWN_CHARACTERS]
-            if answer.status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            if http.HTTPStatus.BAD_REQUEST <= answer.status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise ObjectError(CLIENT_ERROR, f"ClientError: {answer.status}", "", "Message:", message)
             said = f"Bad HTTP status received from algorithm: {answer.status}"
             failure = ObjectError(ALGORITHM_ERROR, said, "", "Message:", message)
