@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.targets.sagemaker import records
+from lyftlearn_image.targets.sagemaker.association import association_of
 from lyftlearn_image.targets.sagemaker.exchange import NoAnswerError
 from lyftlearn_image.targets.sagemaker.records import RecordError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from lyftlearn_image.targets.sagemaker.association import Association
     from lyftlearn_image.targets.sagemaker.model_server import ModelServer
 
 # ModelClientConfig: "The default value is 3" retries; 600 seconds (API reference).
@@ -53,6 +55,7 @@ class Settings:
     timeout_s: float
     retries: int
     headers: Mapping[str, str]
+    association: Association | None = None
 
     def told(self) -> str:
         """The line with which the service's own log begins."""
@@ -80,6 +83,7 @@ def settings_of(request: Mapping[str, Any], parameters: Mapping[str, Any]) -> Se
         timeout_s=client.get("InvocationsTimeoutInSeconds", _TIMEOUT_S),
         retries=client.get("InvocationsMaxRetries", _RETRIES),
         headers={name: value for name, value in headers.items() if value},
+        association=association_of(request),
     )
 
 
@@ -122,10 +126,10 @@ class BatchClient:
 
     def _transform_object(self, name: str, path: Path, output: Path, requests: concurrent.futures.ThreadPoolExecutor) -> str:
         try:
-            bodies = list(self._bodies(path.read_bytes()))
-            pending = [requests.submit(self._invoke, body) for body in bodies]
+            batches = self._batches(path.read_bytes())
+            pending = [requests.submit(self._invoke, records.body(sent)) for _, sent in batches]
             try:
-                answers = [one.result() for one in pending]
+                answers = [self._kept(said, one.result()) for (said, _), one in zip(batches, pending, strict=True)]
             finally:
                 for one in pending:
                     one.cancel()
@@ -139,11 +143,23 @@ class BatchClient:
         written.write_bytes(records.assemble(answers, self._settings.assemble))
         return ""
 
-    def _bodies(self, data: bytes) -> list[bytes]:
+    def _batches(self, data: bytes) -> list[tuple[list[bytes], list[bytes]]]:
+        """The object's records for each request, as they are and as they are sent."""
         settings = self._settings
-        content = records.decompress(data, settings.compression)
-        found = records.split(content, settings.split)
-        return list(records.mini_batches(found, settings.strategy, settings.largest_mib))
+        found = records.split(records.decompress(data, settings.compression), settings.split)
+        chosen = [settings.association.filtered(one) for one in found] if settings.association else found
+        batches, start = [], 0
+        for sent in records.mini_batches(chosen, settings.strategy, settings.largest_mib):
+            batches.append((found[start : start + len(sent)], sent))
+            start += len(sent)
+        return batches
+
+    def _kept(self, said: Sequence[bytes], answer: bytes) -> bytes:
+        """What of a request's records and its answer is stored."""
+        association = self._settings.association
+        if association is None:
+            return answer
+        return association.joined_lines(said, answer) if self._settings.split == "Line" else association.joined(said[0], answer)
 
     def _invoke(self, body: bytes) -> bytes:
         """The server's answer; one that is busy or broken is asked again, as often as the request says."""

@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError
 from lyftlearn_image.targets.limits import validate_request
 from lyftlearn_image.targets.sagemaker import fields, model as models
 from lyftlearn_image.targets.sagemaker.hosting import ENDPOINT, ENDPOINT_CONFIG
@@ -37,7 +37,7 @@ _NO_PING = (
 )
 
 
-class EndpointFailedError(Exception):
+class EndpointFailedError(LyftlearnError):
     """The endpoint did not come into service; the text is its FailureReason."""
 
 

@@ -143,8 +143,6 @@ class Hosting:
                 while not thing.over.wait(_FLUSH_S):
                     log.flush()
                 self.runtime.remove(name)
-        except endpoints.EndpointFailedError as error:
-            self._tell(thing, EndpointStatus="Failed", FailureReason=str(error))
         except LyftlearnError as error:
             self._tell(thing, EndpointStatus="Failed", FailureReason=error.what)
         except Exception as error:  # noqa: BLE001 - an endpoint whose thread has ended must not seem to be created for ever

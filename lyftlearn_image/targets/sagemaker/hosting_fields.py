@@ -92,9 +92,6 @@ VALUES: Mapping[str, tuple[object, ...]] = {
     "PrimaryContainer.Mode": ("SingleModel",),
     "TransformInput.DataSource.S3DataSource.S3DataType": ("S3Prefix",),
     "TransformInput.SplitType": ("None", "Line"),
-    "DataProcessing.InputFilter": ("$",),
-    "DataProcessing.OutputFilter": ("$",),
-    "DataProcessing.JoinSource": ("None",),
     # "The home directory is /home/sagemaker-user and cannot be changed" (developer guide, studio-updated-byoi-specs).
     f"{_JUPYTERLAB}.FileSystemConfig.MountPath": ("/home/sagemaker-user",),
 }

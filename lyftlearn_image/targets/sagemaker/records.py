@@ -40,8 +40,8 @@ def split(data: bytes, how: str) -> list[bytes]:
     return lines if lines[-1] else lines[:-1]
 
 
-def mini_batches(records: Sequence[bytes], strategy: str, largest_mib: int) -> Iterator[bytes]:
-    """The bodies of an object's requests: each record alone, or as many as fit. `largest_mib` of 0 is no limit.
+def mini_batches(records: Sequence[bytes], strategy: str, largest_mib: int) -> Iterator[list[bytes]]:
+    """The records of each of an object's requests: one alone, or as many as fit. `largest_mib` of 0 is no limit.
 
     Raises RecordError for a record that does not fit alone.
     """
@@ -53,12 +53,17 @@ def mini_batches(records: Sequence[bytes], strategy: str, largest_mib: int) -> I
             raise RecordError(f"a record has {len(record)} bytes, more than MaxPayloadInMB={largest_mib} allows")
         is_full = strategy != "MultiRecord" or (largest and size + len(_NEWLINE) + len(record) > largest)
         if batch and is_full:
-            yield _NEWLINE.join(batch)
+            yield batch
             batch, size = [], 0
         size += len(record) + (len(_NEWLINE) if batch else 0)
         batch.append(record)
     if batch:
-        yield _NEWLINE.join(batch)
+        yield batch
+
+
+def body(batch: Sequence[bytes]) -> bytes:
+    """The body of a request."""
+    return _NEWLINE.join(batch)
 
 
 def assemble(answers: Sequence[bytes], how: str) -> bytes:

@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.errors import InvalidInputError, UnsupportedError
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnsupportedError
 from lyftlearn_image.targets.containers import ContainerSpec, Mount
 from lyftlearn_image.targets.limits import validate_request
 from lyftlearn_image.targets.sagemaker import fields, opt_ml
@@ -46,7 +46,7 @@ _SHOWN_CHARACTERS = 500
 _TABLES = {IMAGE: fields.IMAGE, IMAGE_VERSION: fields.IMAGE_VERSION, APP_CONFIG: fields.APP_IMAGE_CONFIG}
 
 
-class SpaceFailedError(Exception):
+class SpaceFailedError(LyftlearnError):
     """The app did not come up; Studio says `InternalFailure` and no more, and the rest is here what the container said."""
 
 

@@ -17,6 +17,7 @@ from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.targets import objects
 from lyftlearn_image.targets.limits import validate_request
 from lyftlearn_image.targets.sagemaker import fields, model as models
+from lyftlearn_image.targets.sagemaker.association import association_of
 from lyftlearn_image.targets.sagemaker.batch_client import ALGORITHM_ERROR, STRATEGIES, BatchClient, settings_of
 from lyftlearn_image.targets.sagemaker.hosting import ENDPOINT, TRANSFORM
 from lyftlearn_image.targets.sagemaker.job import REASON_CHARACTERS, download_input
@@ -71,6 +72,7 @@ def run(machine: Machine, compiled: Compiled, workspace: Path, watch: Watch) -> 
     model_request, request = compiled.documents
     validate_request(TRANSFORM, request)
     fields.refuse_unknown(request, fields.TRANSFORM)
+    association_of(request)
     host = workspace / "opt-ml"
     source = request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
     download_input(machine.s3, source, host / "input", what="TransformInput")
@@ -149,7 +151,7 @@ class _Job:
                     over.set()
                 if ended is None:
                     self._watch.stopped = self._watch.stopped or (is_cut and self._watch.wait_for_stop(0))
-                    running.stop(STOP_GRACE_S)
+                    running.stop(0 if self._abandoned.is_set() else STOP_GRACE_S)
                 reason = work.result()
             last = running.wait()
         # A container that ends before its work has failed, whatever it did before.
