@@ -30,8 +30,8 @@ class Selection:
     """A JSONPath of the operators that the service supports."""
 
     def __init__(self, text: str) -> None:
-        from jsonpath_ng.parser import parse  # noqa: PLC0415 - 60 ms, for the few jobs that filter
         from jsonpath_ng.exceptions import JSONPathError  # noqa: PLC0415 - as above
+        from jsonpath_ng.parser import parse  # noqa: PLC0415 - 60 ms, for the few jobs that filter
 
         found = _INDEXES.fullmatch(text)
         parts = [f"{found['before']}[{one}]" for one in found["listed"].split(",")] if found else [text]
