@@ -109,6 +109,7 @@ class Hosting:
 
     def _create_model(self, request: Mapping[str, Any]) -> dict[str, Any]:
         models.check(request)
+        models.check_data(request, self._machine.s3)
         return self._add(_MODEL, request)
 
     def _create_config(self, request: Mapping[str, Any]) -> dict[str, Any]:

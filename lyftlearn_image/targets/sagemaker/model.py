@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tarfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lyftlearn_image.aws_errors import translated
 from lyftlearn_image.errors import InvalidInputError, RunError, UnsupportedError
@@ -66,6 +66,7 @@ def prepare(request: Mapping[str, Any], host: Path, s3: S3Client) -> Model:
     ModelDataError when the data cannot be unpacked, which the service finds out when it starts the container.
     """
     check(request)
+    check_data(request, s3)
     container = request["PrimaryContainer"]
     directory = host / "model"
     directory.mkdir(parents=True)
@@ -102,27 +103,45 @@ def serving_spec(
     )
 
 
-def _fetch(container: Mapping[str, Any], host: Path, directory: Path, s3: S3Client) -> None:
+def check_data(request: Mapping[str, Any], s3: S3Client) -> None:
+    """InvalidInputError when the model's data is not there, in the words with which CreateModel refuses it."""
+    how, uri = _source(request["PrimaryContainer"])
+    keys = objects.keys_below(s3, uri) if uri else []
+    is_there = bool(keys) and uri.endswith("/") if how == "prefix" else uri.removeprefix("s3://").partition("/")[2] in keys
+    if uri and not is_there:
+        raise InvalidInputError(
+            f"Could not find model data at {uri}.", hint="Check the bucket and the key; a prefix ends in `/`."
+        )
+
+
+def _source(container: Mapping[str, Any]) -> tuple[Literal["archive", "object", "prefix"], str]:
+    """How the model's data is kept, and where; nowhere is an empty text."""
     source = container.get("ModelDataSource", {}).get("S3DataSource", {})
     url = container.get("ModelDataUrl")
     if url and source:
         raise InvalidInputError("ModelDataUrl and ModelDataSource stand together in the request", hint="Give one of them.")
-    if url or (source and source["CompressionType"] == "Gzip"):
-        if source and source["S3DataType"] != "S3Object":
+    if not source:
+        return "archive", url or ""
+    if source["CompressionType"] == "Gzip":
+        if source["S3DataType"] != "S3Object":
             raise InvalidInputError("ModelDataSource: CompressionType Gzip is for an S3Object", hint="A prefix needs None.")
-        _unpack(url or source["S3Uri"], host, directory, s3)
-    elif source and source["S3DataType"] == "S3Object":
-        _download(source["S3Uri"], directory / source["S3Uri"].rpartition("/")[2], s3)
+        return "archive", source["S3Uri"]
+    return ("object" if source["S3DataType"] == "S3Object" else "prefix"), source["S3Uri"]
+
+
+def _fetch(container: Mapping[str, Any], host: Path, directory: Path, s3: S3Client) -> None:
+    how, uri = _source(container)
+    if how == "prefix":
+        _copy_prefix(uri, directory, s3)
+    elif how == "object":
+        _download(uri, directory / uri.rpartition("/")[2], s3)
         open_to_containers(directory)
-    elif source:
-        _copy_prefix(source["S3Uri"], directory, s3)
+    elif uri:
+        _unpack(uri, host, directory, s3)
 
 
 def _copy_prefix(uri: str, directory: Path, s3: S3Client) -> None:
-    keys = objects.keys_below(s3, uri)
-    if not uri.endswith("/") or not keys:
-        raise InvalidInputError(f"Could not find model data at {uri}.", hint="A prefix ends in `/` and has objects below it.")
-    if folders := [key for key in keys if key.endswith("/")]:
+    if folders := [key for key in objects.keys_below(s3, uri) if key.endswith("/")]:
         # "… which violates SageMaker restrictions on model artifact file names, leading to model deployment failure" (API
         # reference, S3ModelDataSource).
         raise ModelDataError(f"The model data at {uri} has the object {folders[0]}, which is a folder's marker and no file")
@@ -168,8 +187,5 @@ def _is_plain(member: tarfile.TarInfo) -> bool:
 
 def _download(uri: str, into: Path, s3: S3Client) -> None:
     bucket, key = objects.split(uri)
-    if key not in objects.keys_below(s3, uri):
-        # The service's words for a model without data (ValidationException of CreateModel).
-        raise InvalidInputError(f"Could not find model data at {uri}.", hint="Check the bucket and the key.")
     with translated(f"reading {uri}"), into.open("wb") as file:
         shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file)

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from lyftlearn_image.errors import LyftlearnError
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError
 from lyftlearn_image.targets.sagemaker import endpoint as endpoints
 from lyftlearn_image.targets.sagemaker.exchange import NoAnswerError
 
@@ -136,6 +136,8 @@ def hosted(
     """
     model, config, request = compiled.documents
     endpoints.check(config, request)
+    if strange := {one["ModelName"] for one in config["ProductionVariants"]} - {model.get("ModelName")}:
+        raise InvalidInputError(f"there is no request for the model {', '.join(sorted(strange))}")
     runtime = Runtime(machine.account)
     models = {model["ModelName"]: model}
     with (

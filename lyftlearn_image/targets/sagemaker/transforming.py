@@ -13,13 +13,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.errors import UnsupportedError
+from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.targets import objects
 from lyftlearn_image.targets.limits import validate_request
 from lyftlearn_image.targets.sagemaker import fields, model as models
 from lyftlearn_image.targets.sagemaker.association import association_of
 from lyftlearn_image.targets.sagemaker.batch_client import ALGORITHM_ERROR, STRATEGIES, BatchClient, settings_of
-from lyftlearn_image.targets.sagemaker.hosting import ENDPOINT, TRANSFORM
+from lyftlearn_image.targets.sagemaker.hosting import ENDPOINT, MODEL, TRANSFORM
 from lyftlearn_image.targets.sagemaker.job import REASON_CHARACTERS, download_input
 from lyftlearn_image.targets.sagemaker.model_server import STOP_GRACE_S, ModelServer
 from lyftlearn_image.targets.sagemaker.studio import APP_CONFIG
@@ -69,7 +69,7 @@ def run(machine: Machine, compiled: Compiled, workspace: Path, watch: Watch) -> 
             hint="`runtime.hosted` opens an emulated endpoint, `space.opened` a Studio app.",
         )
     started = time.monotonic()
-    model_request, request = compiled.documents
+    model_request, request = _requests(compiled)
     validate_request(TRANSFORM, request)
     fields.refuse_unknown(request, fields.TRANSFORM)
     association_of(request)
@@ -102,6 +102,16 @@ def run(machine: Machine, compiled: Compiled, workspace: Path, watch: Watch) -> 
         observation=None,
         timings=Timings(prepared - started, None, finished - prepared, time.monotonic() - finished),
     )
+
+
+def _requests(compiled: Compiled) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The model and the job that names it."""
+    if len(compiled.documents) != 2:  # noqa: PLR2004 - the two
+        raise InvalidInputError(f"a transform job is {MODEL} and {TRANSFORM}", where=f"got {len(compiled.documents)} requests")
+    model, request = compiled.documents
+    if model.get("ModelName") != request.get("ModelName"):
+        raise InvalidInputError(f"ModelName is {request.get('ModelName')}, and the model's is {model.get('ModelName')}")
+    return model, request
 
 
 class _Job:

@@ -265,6 +265,29 @@ def test_an_endpoint_goes_through_the_service(hosting: Any, model_image: str, mo
     assert phases in ([], ["Deleting"])
 
 
+def test_the_images_server_answers_behind_an_endpoint(
+    emulator: SageMakerEmulator, client_of: Callable[[str], Any], lyftlearn_image_tag: str, s3: S3Client, tmp_path: Path
+) -> None:
+    """A compiled serving workload of the real image: handlers from an uncompressed model, two instances, errors as told."""
+    handlers = (
+        "def model_fn(model_dir):\n    return open(model_dir + '/weight').read()\n"
+        "def predict_fn(data, model):\n    return [float(model) * cell for cell in data.ravel().tolist()]\n"
+    )
+    for name, text in (("code/inference.py", handlers), ("weight", "0.5")):
+        s3.put_object(Bucket="bucket", Key=f"real/{tmp_path.name}/{name}", Body=text.encode())
+    model = f"s3://bucket/real/{tmp_path.name}/"
+    workload = Serving(name="api", image=lyftlearn_image_tag, model=model, replicas=2, startup_s=120)
+    compiled = emulator.compile(workload, Launch("api-1", PREFIX))
+    with runtime.hosted(emulator.machine, compiled, tmp_path / "e") as url:
+        client = client_of(url)
+        for _ in range(4):
+            told = client.invoke_endpoint(EndpointName="api-1", Body=b"2,4", ContentType="text/csv", Accept="application/json")
+            assert (json.loads(told["Body"].read()), told["ContentType"]) == ([1.0, 2.0], "application/json")
+        with pytest.raises(client.exceptions.ModelError) as caught:
+            client.invoke_endpoint(EndpointName="api-1", Body=b"x", ContentType="text/strange")
+        assert caught.value.response["OriginalStatusCode"] == 415
+
+
 def test_an_endpoint_that_fails_says_why(hosting: Any, model_image: str, model_uri: str) -> None:
     """Status Failed and the reason; it can be deleted then."""
     service = SageMakerService(hosting, log_lag_s=0.0)
@@ -314,6 +337,9 @@ def test_the_control_plane_knows_what_there_is(hosting: Any, model_image: str, m
     }
     client.create_model(**request)
     assert client.describe_model(ModelName="m")["PrimaryContainer"]["ModelDataUrl"] == model_uri
+    missing = {"Image": model_image, "ModelDataUrl": f"{model_uri}.none"}
+    with pytest.raises(ClientError, match=f"Could not find model data at {model_uri}.none"):
+        client.create_model(ModelName="n", ExecutionRoleArn=role, PrimaryContainer=missing)
     with pytest.raises(ClientError, match="Cannot create already existing model"):
         client.create_model(**request)
     variant = {"VariantName": "all", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
+import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,7 +36,12 @@ def transform(
     monkeypatch.setattr(batch_client, "RETRY_WAITS_S", (0.01,))
 
     def run(
-        inputs: dict[str, bytes], *, model: dict[str, Any] | None = None, stop: StopRequest | None = None, **changes: Any
+        inputs: dict[str, bytes],
+        *,
+        model: dict[str, Any] | None = None,
+        stop: StopRequest | None = None,
+        on_line: Callable[[str], None] | None = None,
+        **changes: Any,
     ) -> Run:
         place = f"transform/{tmp_path.name}"
         for name, data in inputs.items():
@@ -51,7 +59,7 @@ def transform(
         outputs = {"output": f"s3://bucket/{place}/out/"}
         actions = ("CreateModel", "CreateTransformJob")
         compiled = Compiled("sagemaker", "CreateTransformJob", documents, {}, outputs, actions)
-        return emulator.run(compiled, workspace=tmp_path, stop=stop)
+        return emulator.run(compiled, workspace=tmp_path, stop=stop, on_line=on_line)
 
     return run
 
@@ -251,6 +259,25 @@ def test_a_stopped_job_stores_no_output(transform: Transform, s3: S3Client, tmp_
     assert (run.status, run.reason) == (Status.STOPPED, "")
     assert "asked to end" in run.stdout.read_text()
     assert objects.keys_below(s3, f"s3://bucket/transform/{tmp_path.name}/out") == []
+
+
+def test_ctrl_c_ends_the_containers(transform: Transform) -> None:
+    """At once, also one that is in the middle of an answer; that none is left, every test here asserts."""
+
+    def interrupt(line: str) -> None:
+        if "sleep" in line:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        transform({"a": b"sleep"}, on_line=interrupt)
+    assert time.monotonic() - before < 20
+
+
+def test_a_job_names_its_model(transform: Transform) -> None:
+    """Another one is not there, as on the service."""
+    with pytest.raises(InvalidInputError, match="ModelName is other, and the model's is m"):
+        transform({"a": b"a"}, ModelName="other")
 
 
 def test_instances_share_the_objects(transform: Transform) -> None:
