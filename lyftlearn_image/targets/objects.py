@@ -156,12 +156,12 @@ def _download_archive(s3: S3Client, uri: str, into: Path) -> None:
         packed.seek(0)
         try:
             with tarfile.open(fileobj=packed, mode="r:gz") as archive:
-                _unpack(archive, into)
+                unpack(archive, into)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise RunError(f"the archive cannot be unpacked: {error}", where=uri) from None
 
 
-def _unpack(archive: tarfile.TarFile, into: Path) -> None:
+def unpack(archive: tarfile.TarFile, into: Path) -> None:
     """Files and directories first, links last, so that nothing is ever written through a link.
 
     What is neither a file nor a directory becomes a text file that says what it is: a device, a link that leads out of

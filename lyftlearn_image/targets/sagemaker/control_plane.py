@@ -1,7 +1,8 @@
 """SageMaker's control plane on this machine: its API over HTTP, whose jobs the emulator runs.
 
 Any client of the API works against it (boto3, the AWS CLI, the SDK): set AWS_ENDPOINT_URL_SAGEMAKER. It answers Create,
-Describe, Stop and List of training, processing and tuning jobs; every other action is refused by name.
+Describe, Stop and List of training, processing and tuning jobs, with a `Hosting` also those of transform jobs and the
+actions of models and endpoints; every other action is refused by name.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lyftlearn_image.targets.sagemaker import kinds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from lyftlearn_image.targets.sagemaker.hosted import Hosting
     from lyftlearn_image.targets.sagemaker.job import Account
     from lyftlearn_image.targets.sagemaker.kinds import Kind
 
@@ -54,9 +56,15 @@ class ControlPlane:
     """The jobs, and what happens to them. `publish` gets the kind and the detail of an event at every change."""
 
     def __init__(
-        self, run: Runner, account: Account, publish: Callable[[Kind, Mapping[str, Any]], None] = lambda _kind, _told: None
+        self,
+        run: Runner,
+        account: Account,
+        publish: Callable[[Kind, Mapping[str, Any]], None] = lambda _kind, _told: None,
+        hosting: Hosting | None = None,
     ) -> None:
         self._run = run
+        self._hosting = hosting
+        self._kinds = (*_KINDS, *(kind for kind in kinds.KINDS if hosting and kind.name == "transform"))
         self._account = account
         self._publish = publish
         self._records: dict[str, Record] = {}
@@ -64,7 +72,9 @@ class ControlPlane:
 
     def answer(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """What the service answers. Raises ServiceError with its own code."""
-        for kind in _KINDS:
+        if self._hosting and (found := self._hosting.answer(action, request)) is not None:
+            return found
+        for kind in self._kinds:
             for verb, does in (("Create", self._create), ("Describe", self._describe), ("Stop", self._stop)):
                 if action == verb + kind.stem:
                     return does(kind, request)
@@ -72,14 +82,16 @@ class ControlPlane:
                 return self._list(kind, request)
         if action == "ListTrainingJobsForHyperParameterTuningJob":
             with self._lock:
-                found = self._found(kinds.of_action("CreateHyperParameterTuningJob"), request)
-            return {"TrainingJobSummaries": list(found.trials)}
+                record = self._found(kinds.of_action("CreateHyperParameterTuningJob"), request)
+            return {"TrainingJobSummaries": list(record.trials)}
         raise ServiceError("UnknownOperationException", f"{action} is not in this local control plane")
 
     def close(self) -> None:
         """Asks every job to stop."""
         for record in self._records.values():
             record.stop.set()
+        if self._hosting:
+            self._hosting.close()
 
     def _create(self, kind: Kind, request: Mapping[str, Any]) -> dict[str, Any]:
         try:

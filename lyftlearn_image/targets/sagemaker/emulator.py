@@ -14,11 +14,10 @@ from lyftlearn_image.targets import objects
 from lyftlearn_image.targets.containers import ContainerSpec, Mount
 from lyftlearn_image.targets.limits import validate_request
 from lyftlearn_image.targets.log_metrics import final_metrics
-from lyftlearn_image.targets.sagemaker import fields, processing, training, tuner
+from lyftlearn_image.targets.sagemaker import fields, processing, training, transforming, tuner
 from lyftlearn_image.targets.sagemaker.compile import PROCESSING, TRAINING, TUNING, compile_workload
 from lyftlearn_image.targets.sagemaker.hosts import Ends, HostContainer, run_hosts
-from lyftlearn_image.targets.sagemaker.instances import size_of
-from lyftlearn_image.targets.sagemaker.job import Account
+from lyftlearn_image.targets.sagemaker.machine import DEFAULT_REGION, machine_of
 from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
 from lyftlearn_image.targets.tuning import run_trials
 from lyftlearn_image.targets.watching import Watch, read_observation
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 _TIMED_OUT = "MaxRuntimeExceeded - The job stopped because it exceeded the maximum allowed runtime."
 _WAITED = "MaxWaitTimeExceeded - The job stopped because it exceeded the maximum allowed wait time."
 _NOT_UTF8 = "ClientError: /opt/ml/output/message is not UTF-8"
-_DEFAULT_REGION = "us-east-1"
 
 
 _FIELDS = {TRAINING: fields.TRAINING, PROCESSING: fields.PROCESSING, TUNING: fields.TUNING}
@@ -74,14 +72,7 @@ class SageMakerEmulator:
         platform_environment: Mapping[str, str],
         identity: Identity | None = None,
     ) -> None:
-        self._identity = identity
-        self._containers = containers
-        self._network = network
-        self._s3 = s3
-        self._platform = dict(platform_environment)
-        self._account = Account(region=self._platform.get("AWS_REGION", _DEFAULT_REGION))
-        info = containers.client.info()
-        self._cpus, self._memory_bytes = int(info["NCPU"]), int(info["MemTotal"])
+        self.machine = machine_of(containers, network, s3, platform_environment, identity)
 
     def compile(self, workload: Workload, launch: Launch) -> Compiled:
         """The request for this workload."""
@@ -96,6 +87,8 @@ class SageMakerEmulator:
         on_line: Callable[[str], None] | None = None,
     ) -> Run:
         """Carries the request out; see Target.run."""
+        if compiled.action in transforming.ACTIONS:
+            return transforming.run(self.machine, compiled, workspace, Watch(stop, on_line))
         (request,) = compiled.documents
         self._check(compiled.action, request, stop)
         if compiled.action == TUNING:
@@ -105,7 +98,7 @@ class SageMakerEmulator:
         carried = self._carry_out(compiled.action, request, workspace, watch)
         job, ends = carried.job, carried.ends
         self._upload(job)
-        artifacts = objects.collect(self._s3, compiled.outputs, workspace / "artifacts")
+        artifacts = objects.collect(self.machine.s3, compiled.outputs, workspace / "artifacts")
         observation = read_observation(artifacts)
         first = ends.exits[0]
         startup = None if observation is None else observation["observed_at"] - first.started_at
@@ -160,7 +153,7 @@ class SageMakerEmulator:
         while True:
             directory = workspace / ("opt-ml" if attempt == 1 else f"opt-ml-{attempt}")
             prepare = training.prepare if action == TRAINING else processing.prepare
-            job = prepare(request, directory, self._s3, self._account)
+            job = prepare(request, directory, self.machine.s3, self.machine.account)
             prepared = time.monotonic()
             ends = self._run_hosts(job, watch, workspace, directory, max_runtime_s=job.max_runtime_s - ran)
             finished = time.monotonic()
@@ -180,7 +173,9 @@ class SageMakerEmulator:
                     HostContainer(self._spec(job, host, network, addresses), *_streams(workspace, job, index))
                     for index, host in enumerate(job.hosts)
                 ]
-                return run_hosts(self._containers, hosts, watch, stop_signal=job.stop_signal, max_runtime_s=max_runtime_s)
+                return run_hosts(
+                    self.machine.containers, hosts, watch, stop_signal=job.stop_signal, max_runtime_s=max_runtime_s
+                )
         finally:
             if os.geteuid() != 0:
                 self._take_over(job, directory)
@@ -192,20 +187,21 @@ class SageMakerEmulator:
         It has no credentials either; the service itself still moves its data (developer guide, mkt-algo-model-internet-free).
         """
         if not job.is_isolated:
-            yield self._network
+            yield self.machine.network
             return
-        with self._containers.isolated_network(job.name) as network:
+        with self.machine.containers.isolated_network(job.name) as network:
             yield network
 
     def _spec(self, job: Job, host: Host, network: Network, addresses: Mapping[str, str]) -> ContainerSpec:
         """The container as `docker run` is documented to start it: the image's own user, no TTY, no capabilities added."""
-        cpus, memory_gib = size_of(job.instance_type)
+        cpus, memory_bytes = self.machine.share(job.instance_type)
         ip = addresses[host.name]
         # HOSTNAME is the instance's name and not algo-1 (developer guide, your-algorithms-training-algo-running-container).
-        domain = "ec2.internal" if self._account.region == _DEFAULT_REGION else f"{self._account.region}.compute.internal"
+        region = self.machine.account.region
+        domain = "ec2.internal" if region == DEFAULT_REGION else f"{region}.compute.internal"
         return ContainerSpec(
             image=job.image,
-            name=f"{self._containers.run_id}-sagemaker-{job.name}-{host.name}",
+            name=f"{self.machine.containers.run_id}-sagemaker-{job.name}-{host.name}",
             environment=tuple(self._environment(job).items()),
             entrypoint=job.entrypoint,
             command=job.arguments,
@@ -214,27 +210,27 @@ class SageMakerEmulator:
             ip=ip,
             hostname=f"ip-{ip.replace('.', '-')}.{domain}",
             extra_hosts=addresses,
-            cpus=min(cpus, self._cpus),
-            memory_bytes=min(memory_gib << 30, self._memory_bytes),
+            cpus=cpus,
+            memory_bytes=memory_bytes,
         )
 
     def _environment(self, job: Job) -> dict[str, str]:
-        own = self._identity.of_job(job.role_arn) if self._identity and not job.is_isolated else {}
-        return {**self._platform, **own, "AWS_EXECUTION_ENV": "AWS_ECS_EC2", **job.environment}
+        given = self.machine.environment(None if job.is_isolated else job.role_arn)
+        return {**given, "AWS_EXECUTION_ENV": "AWS_ECS_EC2", **job.environment}
 
     def _take_over(self, job: Job, directory: Path) -> None:
         """Gives what root wrote into the job's directories to this process's user, who could not read or remove it."""
         script = 'chown -R "$0" /taken && chmod -R u+rwX /taken'
         spec = ContainerSpec(
             image=job.image,
-            name=f"{self._containers.run_id}-sagemaker-{job.name}-owner",
+            name=f"{self.machine.containers.run_id}-sagemaker-{job.name}-owner",
             entrypoint=("/bin/sh", "-c", script, f"{os.geteuid()}:{os.getegid()}"),
             command=(),
             user="0",
             mounts=(Mount("/taken", directory),),
         )
         said = directory.parent / "owner.err"
-        with self._containers.start(spec, stdout=directory.parent / "owner.out", stderr=said) as running:
+        with self.machine.containers.start(spec, stdout=directory.parent / "owner.out", stderr=said) as running:
             ended = running.wait()
         if ended is None or ended.exit_code != 0:
             raise RunError(
@@ -248,19 +244,19 @@ class SageMakerEmulator:
             if upload.uri.endswith("/"):
                 # Of files with one name the first host's stays: whose does is not documented.
                 for directory in reversed(directories):
-                    objects.upload_directory(self._s3, directory, upload.uri)
+                    objects.upload_directory(self.machine.s3, directory, upload.uri)
                 continue
             # "Amazon SageMaker AI aggregates" the hosts' files into one archive (your-algorithms-training-algo-output).
             if len(directories) > 1:
                 merged = job.hosts[0].directory.parent / "merged" / upload.below
                 objects.merge(directories, merged)
                 directories = [merged]
-            objects.upload_archive(self._s3, directories[0], upload.uri)
+            objects.upload_archive(self.machine.s3, directories[0], upload.uri)
 
     def _keep_checkpoints(self, job: Job) -> None:
         for host in job.hosts:
             if kept := host.checkpoints:
-                objects.sync_directory(self._s3, kept.directory, kept.uri, kept.known)
+                objects.sync_directory(self.machine.s3, kept.directory, kept.uri, kept.known)
 
 
 def _streams(workspace: Path, job: Job, index: int) -> tuple[Path, Path]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import UnsupportedError
+from lyftlearn_image.targets.sagemaker import hosting_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+# Maps in which every key stands for itself.
+_MAPS = ("HyperParameters", "StaticHyperParameters", "Environment", "ContainerEnvironmentVariables")
 # Path → None where it is implemented, or the reason why it has no effect in the container. `[]` is any item, `*` any key.
 # A reason holds for everything below its path. A field in neither table is refused.
 _NO_TRACKING = "experiments are tracked by the service"
@@ -117,6 +120,14 @@ PROCESSING: Mapping[str, str | None] = {
     "NetworkConfig.EnableInterContainerTrafficEncryption": _ONE_NETWORK,
     "NetworkConfig.VpcConfig": _ONE_VPC,
 }
+# One module has the tables of all requests.
+MODEL = hosting_fields.MODEL
+TRANSFORM = hosting_fields.TRANSFORM
+ENDPOINT_CONFIG = hosting_fields.ENDPOINT_CONFIG
+ENDPOINT = hosting_fields.ENDPOINT
+IMAGE = hosting_fields.IMAGE
+IMAGE_VERSION = hosting_fields.IMAGE_VERSION
+APP_IMAGE_CONFIG = hosting_fields.APP_IMAGE_CONFIG
 _VALUES: Mapping[str, tuple[object, ...]] = {
     "AlgorithmSpecification.TrainingInputMode": ("File", "FastFile"),
     "InputDataConfig[].InputMode": ("File", "FastFile"),
@@ -133,6 +144,7 @@ _VALUES: Mapping[str, tuple[object, ...]] = {
     "ProcessingInputs[].S3Input.S3CompressionType": ("None",),
     "ProcessingOutputConfig.Outputs[].AppManaged": (False,),
     "ProcessingOutputConfig.Outputs[].S3Output.S3UploadMode": ("EndOfJob",),
+    **hosting_fields.VALUES,
 }
 # Of the implemented fields, the values that are implemented.
 VALUES: Mapping[str, tuple[object, ...]] = {
@@ -168,7 +180,7 @@ def _is_known(place: str, value: Any, known: Mapping[str, str | None]) -> bool:
 def _leaves(value: Any, path: str, place: str) -> Iterator[tuple[str, str, Any]]:
     """Every leaf, empty containers too, with its exact path and with its place in the tables."""
     if isinstance(value, dict) and value:
-        any_key = place.rpartition(".")[2] in {"HyperParameters", "StaticHyperParameters", "Environment"}
+        any_key = place.rpartition(".")[2] in _MAPS
         for key, inner in value.items():
             below = f"{path}.{key}" if path else key
             yield from _leaves(inner, below, f"{place}.*" if any_key else f"{place}.{key}" if place else key)

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.targets.sagemaker import tuner
+from lyftlearn_image.targets.sagemaker.transforming import end_of
 from lyftlearn_image.targets.search import best
 from lyftlearn_image.targets.target import Compiled, Status, StopRequest
 from lyftlearn_image.targets.tuning import trial_name
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.targets.sagemaker.control_plane import Record
     from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
+    from lyftlearn_image.targets.sagemaker.hosted import Hosting
     from lyftlearn_image.targets.sagemaker.kinds import Kind
     from lyftlearn_image.targets.target import Run, Trial
 
@@ -32,7 +34,10 @@ _SOURCE = "aws.sagemaker"
 class EmulatedJobs:
     """Runs records; see control_plane.Runner. Each has a directory of its own below `workspace`."""
 
-    def __init__(self, emulator: SageMakerEmulator, session: boto3.Session, workspace: Path) -> None:
+    def __init__(
+        self, emulator: SageMakerEmulator, session: boto3.Session, workspace: Path, hosting: Hosting | None = None
+    ) -> None:
+        self._hosting = hosting
         self._emulator = emulator
         self._logs: Any = session.client("logs")
         self._workspace = workspace
@@ -45,7 +50,8 @@ class EmulatedJobs:
         workspace.mkdir(parents=True)
         if kind.name == "training":
             tell(SecondaryStatus="Training", TrainingStartTime=time.time())
-        compiled = Compiled("sagemaker", kind.action, (record.request,))
+        models = self._hosting.models_of(record.request) if self._hosting and kind.name == "transform" else ()
+        compiled = Compiled("sagemaker", kind.action, (*models, record.request))
         log = self._log(kind, name, _HOST)
         # Trials write their own logs, when they have ended.
         live = None if kind.name == "tuning" else log.add
@@ -63,8 +69,8 @@ class EmulatedJobs:
         told = {kind.status_field: run.status.value, **_ENDS[kind.name](run, record.request)}
         tell(**{key: value for key, value in told.items() if value != ""})
 
-    def _log(self, kind: Kind, name: str, host: str) -> _Log:
-        return _Log(self._logs, kind.log_group, f"{name}/{host}-{int(time.time())}")
+    def _log(self, kind: Kind, name: str, host: str) -> Log:
+        return Log(self._logs, kind.log_group, f"{name}/{host}-{int(time.time())}")
 
     def _write(self, kind: Kind, name: str, place: Path) -> None:
         """The streams of a host or a trial, in a stream of their own."""
@@ -115,7 +121,11 @@ def _trial_summary(run: Run, trial: Trial, request: Mapping[str, Any]) -> dict[s
     return {**summary, "FinalHyperParameterTuningJobObjectiveMetric": reached}
 
 
-_ENDS = {"training": _training_end, "processing": _processing_end, "tuning": _tuning_end}
+def _transform_end(run: Run, _: Mapping[str, Any]) -> dict[str, Any]:
+    return end_of(run)
+
+
+_ENDS = {"transform": _transform_end, "training": _training_end, "processing": _processing_end, "tuning": _tuning_end}
 
 
 class Publisher:
@@ -130,7 +140,7 @@ class Publisher:
         self._events.put_events(Entries=[entry])
 
 
-class _Log:
+class Log:
     """One stream, filled in batches: a request for each line would be slower than the script."""
 
     def __init__(self, logs: Any, group: str, stream: str) -> None:

@@ -17,6 +17,13 @@ TABLES = {
     "CreateTrainingJob": fields.TRAINING,
     "CreateProcessingJob": fields.PROCESSING,
     "CreateHyperParameterTuningJob": fields.TUNING,
+    "CreateModel": fields.MODEL,
+    "CreateTransformJob": fields.TRANSFORM,
+    "CreateEndpointConfig": fields.ENDPOINT_CONFIG,
+    "CreateEndpoint": fields.ENDPOINT,
+    "CreateImage": fields.IMAGE,
+    "CreateImageVersion": fields.IMAGE_VERSION,
+    "CreateAppImageConfig": fields.APP_IMAGE_CONFIG,
 }
 
 
