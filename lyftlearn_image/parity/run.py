@@ -9,6 +9,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import lyftlearn_image
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
 _ASK_S = 0.1
+# Directories of a run that hold what went into the script and came out of it.
+_DATA = ("artifacts", "opt-ml*", "volumes")
 
 
 @dataclass(frozen=True)
@@ -218,12 +221,15 @@ class _CaseRunner:
     def _tidy(self, case: Case, result: CaseResult) -> None:
         """Takes the case's secrets out of what stays on disk, and removes what nobody will look at."""
         secrets = secret_values(case.planted)
-        for run in result.runs:
-            for stream in (run.stdout, run.stderr):
-                redact_file(stream, secrets)
-            if result.is_as_expected and not self._suite_run.keep_artifacts:
-                for name in ("artifacts", "opt-ml", "volumes"):
-                    shutil.rmtree(run.stdout.parent / name, ignore_errors=True)
+        directory = self._suite_run.directory / "runs" / case.name
+        if result.is_as_expected and not self._suite_run.keep_artifacts:
+            for path in [path for form in _DATA for path in directory.rglob(form)]:
+                shutil.rmtree(path, ignore_errors=True)
+        for path in directory.rglob("*"):
+            # What the script made is its own, and may be binary; everything else is a log of some kind.
+            is_data = any(fnmatchcase(part, form) for part in path.relative_to(directory).parts for form in _DATA)
+            if not is_data and path.is_file() and not path.is_symlink():
+                redact_file(path, secrets)
 
     def _tell(self, event: Event) -> None:
         self._suite_run.on_event(event)
