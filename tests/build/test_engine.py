@@ -109,7 +109,8 @@ import sys
 from pathlib import Path
 from lyftlearn_image.cli.main import tell
 from lyftlearn_image.errors import LyftlearnError
-from lyftlearn_image.targets.containers import Containers, ContainerSpec, connect
+from lyftlearn_image.targets.container_spec import ContainerSpec
+from lyftlearn_image.targets.containers import Containers, connect
 run_id, image, place = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 containers = Containers(connect(), run_id)
 try:

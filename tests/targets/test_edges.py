@@ -11,7 +11,8 @@ import pytest
 
 from lyftlearn_image.errors import InvalidInputError, RunError, UnavailableError
 from lyftlearn_image.targets.aws_endpoint import aws_endpoint
-from lyftlearn_image.targets.containers import ContainerSpec, connect
+from lyftlearn_image.targets.container_spec import ContainerSpec
+from lyftlearn_image.targets.containers import connect
 from lyftlearn_image.targets.staging import Stager
 from lyftlearn_image.targets.statsd import statsd_sink
 

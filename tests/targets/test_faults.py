@@ -11,7 +11,7 @@ import yaml
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.targets import orphans
-from lyftlearn_image.targets.containers import ContainerSpec
+from lyftlearn_image.targets.container_spec import ContainerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets.containers import Mount
+from lyftlearn_image.targets.container_spec import Mount
 from lyftlearn_image.targets.kubernetes.cluster import TOKEN_LIFETIME_S
 from lyftlearn_image.targets.kubernetes.environment import ConfigError, expand, resource_field
 from lyftlearn_image.targets.kubernetes.projection import DEFAULT_MODE, File, chosen, write_atomically

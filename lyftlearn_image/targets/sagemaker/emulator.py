@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.containers import ContainerSpec, Mount
+from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
 from lyftlearn_image.targets.limits import validate_request
 from lyftlearn_image.targets.log_metrics import final_metrics
 from lyftlearn_image.targets.sagemaker import fields, processing, training, transforming, tuner

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import RunningContainer
+    from lyftlearn_image.targets.running import RunningContainer
     from lyftlearn_image.targets.sagemaker.machine import Machine
 
 # "SageMaker waits 8 minutes" where ContainerStartupHealthCheckTimeoutInSeconds does not say (your-algorithms-inference-code).

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import ContainerExit, Containers, ContainerSpec, RunningContainer
+    from lyftlearn_image.targets.container_spec import ContainerSpec
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.running import ContainerExit, RunningContainer
     from lyftlearn_image.targets.watching import Watch
 
 # StopTrainingJob: the signal, then SIGKILL 120 s later; so for MaxRuntimeInSeconds (API reference). The window of a

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.containers import Mount
+    from lyftlearn_image.targets.container_spec import Mount
 
 # StoppingCondition.MaxRuntimeInSeconds: "The default value is 1 day" (API reference; for processing it is not documented).
 DEFAULT_RUNTIME_S = 24 * 3600

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lyftlearn_image.aws_errors import translated
 from lyftlearn_image.errors import InvalidInputError, RunError, UnsupportedError
 from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.containers import ContainerSpec, Mount
+from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
 from lyftlearn_image.targets.limits import validate_request
 from lyftlearn_image.targets.sagemaker import fields
 from lyftlearn_image.targets.sagemaker.hosting import MODEL

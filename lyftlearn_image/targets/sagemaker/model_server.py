@@ -15,7 +15,7 @@ from lyftlearn_image.targets.sagemaker.exchange import Answer, NoAnswerError, Pa
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lyftlearn_image.targets.containers import RunningContainer
+    from lyftlearn_image.targets.running import RunningContainer
 
 PORT = 8080
 PING_TIMEOUT_S = 2.0

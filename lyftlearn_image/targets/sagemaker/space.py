@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnsupportedError
-from lyftlearn_image.targets.containers import ContainerSpec, Mount
+from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
 from lyftlearn_image.targets.limits import validate_request
 from lyftlearn_image.targets.sagemaker import fields, opt_ml
 from lyftlearn_image.targets.sagemaker.exchange import Answer, NoAnswerError, Patience, exchange, wait_until
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import RunningContainer
+    from lyftlearn_image.targets.running import RunningContainer
     from lyftlearn_image.targets.sagemaker.machine import Machine
     from lyftlearn_image.targets.target import Compiled
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.containers import Mount
+from lyftlearn_image.targets.container_spec import Mount
 from lyftlearn_image.targets.sagemaker import opt_ml
 from lyftlearn_image.targets.sagemaker.job import (
     REASON_CHARACTERS,

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import ContainerExit, ContainerSpec, RunningContainer
+    from lyftlearn_image.targets.container_spec import ContainerSpec
+    from lyftlearn_image.targets.running import ContainerExit, RunningContainer
     from lyftlearn_image.targets.sagemaker.machine import Machine
     from lyftlearn_image.targets.target import Compiled
     from lyftlearn_image.targets.watching import Watch
