@@ -25,11 +25,12 @@ REFERENCES = "LYFTLEARN_REFERENCES"  # names of variables, with commas, whose va
 ENV_FROM = "LYFTLEARN_ENV_FROM"  # references with blanks between them, each to a set of variables
 FETCH_TIMEOUT = "LYFTLEARN_FETCH_TIMEOUT"  # seconds for everything that is fetched before the script starts
 HOSTS_TIMEOUT = "LYFTLEARN_HOSTS_TIMEOUT"  # seconds within which every host of a job must have an address
+GRACE = "LYFTLEARN_GRACE"  # seconds between SIGTERM and SIGKILL, where they are not the platform's usual ones
 MEMORY_DIR = "LYFTLEARN_MEMORY_DIR"  # a tmpfs for secrets and last known values, instead of MEMORY
 REFRESH = "LYFTLEARN_REFRESH"  # "<seconds>" or "<seconds>:<signal>": how often files with secrets are renewed, and who is told
 # Compiled from a workload's own fields, so no workload sets one of these itself.
-COMPILED_VARIABLES = (ARGUMENTS, BUNDLE, ENV_FROM, MEMORY_DIR, OBSERVE, PROGRAM, REFERENCES, REFRESH, STATSD)
-HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, HOSTS_TIMEOUT, MEMORY_DIR, REFRESH)
+COMPILED_VARIABLES = (ARGUMENTS, BUNDLE, ENV_FROM, GRACE, MEMORY_DIR, OBSERVE, PROGRAM, REFERENCES, REFRESH, STATSD)
+HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, GRACE, HOSTS_TIMEOUT, MEMORY_DIR, REFRESH)
 
 # Schemes that no value has by accident. The others are references only where REFERENCES, a file or ENV_FROM says so.
 CLEAR_SCHEMES = ("aws-sm", "aws-ssm", "aws-ssm-path", "confidant", "downward")

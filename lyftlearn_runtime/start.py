@@ -9,6 +9,7 @@ from lyftlearn_runtime import (
     cluster,
     compute,
     contract,
+    deadline,
     environment,
     execve,
     hyperparameters,
@@ -55,6 +56,7 @@ class Start:
         self.bundle = bundle.NONE
         self.resolved = references.NOTHING
         self.refresh: refresh.Wish | None = None
+        self.grace_s = _OTHER_GRACE_S
         self.variables: dict[str, str] = {}
         self._keeper: Keeper | None = None
         # Variable → what it came from, for those that were not given to this process as they are.
@@ -81,6 +83,7 @@ class Start:
     def read(self) -> None:
         """What was given, and what it points to. Nothing is written yet."""
         self.refresh = refresh.parse(self.environ.get(contract.REFRESH))
+        self.grace_s = deadline.grace(self.environ, _GRACE_S.get(self.context.name, _OTHER_GRACE_S))
         self.bundle = bundle.read(self.environ)
         if self._argv[:1] == [contract.BUNDLED_COMMAND] and self.bundle.command:
             self._argv = list(self.bundle.command)
@@ -121,13 +124,12 @@ class Start:
         helpers = [one for one in (sink, refresher, self._keeper) if one]
         try:
             self._observe()
-            grace = _GRACE_S.get(self.context.name, _OTHER_GRACE_S)
 
             def started(leader: int) -> None:
                 for one in helpers:
                     one.start(leader)
 
-            code = supervise.run(self.program.argv, self.variables, grace, tail.feed, started, self.program.cwd)
+            code = supervise.run(self.program.argv, self.variables, self.grace_s, tail.feed, started, self.program.cwd)
         finally:
             for one in helpers:
                 one.close()

@@ -139,7 +139,9 @@ class Kubernetes(Model):
     tolerations: tuple[Toleration, ...] = ()
     retries: int = Field(default=0, ge=0, description="backoffLimit: how often a failed pod is started again.")
     ttl_s: int = Field(default=7 * 24 * 3600, ge=0, description="Seconds until a finished Job and its pods' logs are removed.")
-    grace_s: int = Field(default=30, ge=0, description="Seconds between SIGTERM and SIGKILL.")
+    grace_s: int | None = Field(
+        default=None, ge=0, description="Seconds between SIGTERM and SIGKILL; else 120 for training, as on SageMaker, and 30."
+    )
 
     @model_validator(mode="after")
     def _whose_role(self) -> Self:

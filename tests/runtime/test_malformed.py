@@ -110,13 +110,17 @@ def test_a_reference_that_nobody_can_be_asked_for_is_told(text: str) -> None:
         references.parse(text)
 
 
-@pytest.mark.parametrize("name", [contract.FETCH_TIMEOUT, contract.HOSTS_TIMEOUT])
+@pytest.mark.parametrize("name", [contract.FETCH_TIMEOUT, contract.GRACE, contract.HOSTS_TIMEOUT])
 @pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "inf"])
 def test_a_time_that_is_none_is_told(name: str, value: str) -> None:
-    """Both of them with the variable's name."""
-    ask = deadline.fetch_timeout if name == contract.FETCH_TIMEOUT else deadline.hosts_timeout
+    """Each with the variable's name."""
+    asks: dict[str, Callable[[dict[str, str]], float]] = {
+        contract.FETCH_TIMEOUT: deadline.fetch_timeout,
+        contract.GRACE: lambda environ: deadline.grace(environ, 30),
+        contract.HOSTS_TIMEOUT: deadline.hosts_timeout,
+    }
     with pytest.raises(ShimError, match=f"{name} is '{value}'; expected seconds"):
-        ask({name: value})
+        asks[name]({name: value})
 
 
 def test_a_secret_with_half_a_character_is_masked() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # ConfigMap.Data: "the total bytes of the keys' values ... should not exceed 1 MiB" (k8s.io/docs/concepts/configuration).
 CONFIG_MAP_BYTES = 1 << 20
+_GRACE_S = 30
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _FILE_KEY = re.compile(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}")
 _TRAINING_DIRS = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
@@ -133,12 +134,23 @@ def pod_spec(workload: Workload, parts: Parts, arguments: tuple[str, ...], **con
         # IRSA and Pod Identity bring tokens of their own; the API's token is for programs that ask the API.
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": mine.grace_s,
+        "terminationGracePeriodSeconds": grace_s(workload),
         **{name: value for name, value in placed.items() if value},
         "securityContext": security,
         "containers": [main],
         "volumes": parts.volumes,
     }
+
+
+def grace_s(workload: Workload) -> int:
+    """Seconds between SIGTERM and SIGKILL."""
+    said = workload.kubernetes.grace_s
+    return usual_grace_s(workload.kind) if said is None else said
+
+
+def usual_grace_s(kind: str) -> int:
+    """Those of a workload that says none: what a training job has on SageMaker (StopTrainingJob), else Kubernetes' own."""
+    return 120 if kind in ("training", "tuning") else _GRACE_S
 
 
 def metadata(workload: Workload, name: str, **annotations: str) -> dict[str, Any]:
@@ -267,6 +279,8 @@ def _environment(workload: Workload, launch: Launch, reference: str) -> list[dic
     variables.update(bundle.shim_variables(workload))
     if _keeps_values(workload):
         variables[contract.MEMORY_DIR] = _MEMORY_DIR
+    if grace_s(workload) not in (_GRACE_S, 0):
+        variables[contract.GRACE] = str(grace_s(workload))
     if launch.observe_key and isinstance(workload, Job):
         is_processing = isinstance(workload, Processing)
         place = contract.PROCESSING_OBSERVATION if is_processing else contract.TRAINING_OBSERVATION

@@ -12,7 +12,7 @@ from lyftlearn_image.targets.kubernetes.deployment import FORGET_S, NOTEBOOK_POR
 from lyftlearn_image.targets.kubernetes.imported import bounds, compiled, documents, files, variables
 from lyftlearn_image.targets.kubernetes.imported.fields import Fields, Left
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
-from lyftlearn_image.targets.kubernetes.template import MANAGED_BY, NAME_LABEL
+from lyftlearn_image.targets.kubernetes.template import MANAGED_BY, NAME_LABEL, usual_grace_s
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -307,6 +307,8 @@ class Reader:
             self._fields["hyperparameters"] = {key: value for key, value in values.items() if key not in tried}
         if self._fields["kind"] == "serving" and "grace_s" in self._kubernetes:
             self._kubernetes["grace_s"] -= FORGET_S
+        if self._kubernetes.get("grace_s") == usual_grace_s(self._fields["kind"]):
+            del self._kubernetes["grace_s"]
 
     def _set(self, key: str, value: Any, default: Any) -> None:
         if value is not None and value != default:
