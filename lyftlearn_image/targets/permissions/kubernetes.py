@@ -50,16 +50,29 @@ def _pod(workload: Workload, account: Account) -> Iterator[Statement]:
     yield from data.statements(workload.with_(secrets=mine), account)
 
 
-def _role(workload: Workload) -> dict[str, Any]:
-    """Creating cannot be limited to names (k8s.io/docs/reference/access-authn-authz/rbac); everything else is."""
-    compiled = request.compile_for("kubernetes", workload, request.launch_of(workload))
-    names: dict[tuple[str, str], list[str]] = {}
+def _names(workload: Workload, job_name: str) -> dict[tuple[str, str], list[str]]:
+    """API group and resource → the names of such objects, where the job has this one."""
+    compiled = request.compile_for("kubernetes", workload, request.launch_of(workload, job_name=job_name))
+    found: dict[tuple[str, str], list[str]] = {}
     for one in compiled.documents:
-        names.setdefault(_RESOURCES[one["kind"]], []).append(one["metadata"]["name"])
+        found.setdefault(_RESOURCES[one["kind"]], []).append(one["metadata"]["name"])
+    return found
+
+
+def _role(workload: Workload) -> dict[str, Any]:
+    """What `submit` and its siblings do with each resource, in the Role's namespace.
+
+    Creating cannot be limited to names, and names have no wildcards (k8s.io/docs/reference/access-authn-authz/rbac). A job's
+    name is made of its content, so only what is not named after it can be limited.
+    """
+    names, others = _names(workload, workload.name), _names(workload, f"{workload.name}-other")
     rules: list[dict[str, Any]] = []
     for (group, resource), called in sorted(names.items()):
+        verbs = ["get", "patch", "delete"] + (["list", "watch"] if resource in ("jobs", "deployments") else [])
+        if called != others[group, resource]:
+            rules.append({"apiGroups": [group], "resources": [resource], "verbs": ["create", *verbs]})
+            continue
         rules.append({"apiGroups": [group], "resources": [resource], "verbs": ["create"]})
-        verbs = ["get", "patch", "delete"] + (["watch"] if resource in ("jobs", "deployments") else [])
         rules.append({"apiGroups": [group], "resources": [resource], "resourceNames": sorted(called), "verbs": verbs})
     rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]})
     rules.append({"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]})

@@ -36,6 +36,10 @@ _LOGS: Mapping[str, str] = {
     "training": "TrainingJobs", "tuning": "TrainingJobs", "processing": "ProcessingJobs", "transform": "TransformJobs",
     "serving": "Endpoints/{name}*", "notebook": "studio",
 }  # fmt: skip
+# Kinds that end by themselves, with something to collect.
+_JOBS = ("training", "processing", "tuning", "transform")
+# Begins the names of what `wait --events` makes.
+_MAILBOXES = "lyftlearn-"
 _METRICS: Mapping[str, str] = {
     "training": "/aws/sagemaker/TrainingJobs", "tuning": "/aws/sagemaker/TrainingJobs",
     "processing": "/aws/sagemaker/ProcessingJobs", "transform": "/aws/sagemaker/TransformJobs",
@@ -52,6 +56,7 @@ def permissions(workload: Workload, account: Account) -> dict[str, Any]:
         "execution_role": accounts.policy(_execution(workload, account)),
         "execution_role_trust": {"Version": "2012-10-17", "Statement": [trust]},
         "submitter": accounts.policy(_submitter(workload, account)),
+        **({"waiter_by_events": accounts.policy(_by_events(account))} if workload.kind in _JOBS else {}),
     }
 
 
@@ -84,6 +89,24 @@ def _execution(workload: Workload, account: Account) -> Iterator[Statement]:
     yield from _logs(workload, account)
     if workload.network.subnets and not isinstance(workload, Notebook):
         yield from _network(workload, account)
+
+
+def _reads(workload: Workload, account: Account, prefix: str) -> Iterator[Statement]:
+    """What `logs` and `collect` read."""
+    group = account.arn("logs", f"log-group:/aws/sagemaker/{_LOGS[workload.kind].format(name=workload.name)}")
+    yield statement("LogStreams", ["logs:DescribeLogStreams"], [group])
+    streams = ":log-stream:*" if workload.kind in ("serving", "notebook") else f":log-stream:{workload.name}*"
+    yield statement("LogLines", ["logs:GetLogEvents"], [f"{group}{streams}"])
+    if workload.kind in _JOBS:
+        yield from accounts.read_prefixes(account, [f"{prefix}/"])
+
+
+def _by_events(account: Account) -> Iterator[Statement]:
+    """What `wait --events` makes, uses and removes: a rule, a queue and its dead-letter queue."""
+    rule, queues = account.arn("events", f"rule/{_MAILBOXES}*"), account.arn("sqs", f"{_MAILBOXES}*")
+    yield statement("Rule", ["events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:DeleteRule"], [rule])
+    actions = ("CreateQueue", "SetQueueAttributes", "GetQueueAttributes", "ReceiveMessage", "DeleteMessage", "DeleteQueue")
+    yield statement("Queues", [f"sqs:{action}" for action in actions], [queues])
 
 
 def _logs(workload: Workload, account: Account) -> Iterator[Statement]:
@@ -122,9 +145,12 @@ def _submitter(workload: Workload, account: Account) -> Iterator[Statement]:
         if action == "CreateImageVersion":
             resources.append(account.arn("sagemaker", f"image-version/{workload.name}*/*"))
         does = [f"sagemaker:{action}", f"sagemaker:{action.replace('Create', 'Describe', 1)}", f"sagemaker:{_ENDS[action]}"]
+        if action == "CreateHyperParameterTuningJob":
+            does.append("sagemaker:ListTrainingJobsForHyperParameterTuningJob")
         if workload.tags and action != "CreateImageVersion":
             does.append("sagemaker:AddTags")
         yield statement(action.removeprefix("Create"), does, resources)
     role = workload.role_arn or account.arn("iam", "role/*").replace(f":{account.region}:", "::", 1)
     yield statement("PassRole", ["iam:PassRole"], [role], StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"})
     yield statement("Bundle", ["s3:PutObject"], accounts.bundles(account, workload, launch.s3_prefix, compiled.objects))
+    yield from _reads(workload, account, launch.s3_prefix)
