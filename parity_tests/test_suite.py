@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fnmatch
 import json
 import re
 import subprocess
@@ -130,8 +131,10 @@ def test_the_case_was_observed_and_compared_in_full(report: Mapping[str, Any], n
     assert all(run["observation"] for run in case["runs"])
     compared = {comparison["subject"]: comparison["comparator"] for comparison in case["comparisons"]}
     assert {"exit status", "stdout", "stderr", "metrics", "environment"} <= compared.keys()
-    for subject, rule in CASES[name].get("outputs", {}).items():
-        assert compared.get(subject) == rule["compare"]
+    for pattern, rule in CASES[name].get("outputs", {}).items():
+        matched = fnmatch.filter(compared, pattern)
+        assert matched
+        assert {compared[subject] for subject in matched} == {rule["compare"]}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -193,6 +193,8 @@ def _service(target: str, context: str | None) -> Service:
     from lyftlearn_image.targets.kubernetes.service import KubernetesService, connect  # noqa: PLC0415
 
     client = connect(context)
+    # A watch or a log that is not read to its end keeps its connection.
+    click.get_current_context().call_on_close(client.close)
     with translated("connecting to S3"):
         return KubernetesService(client, session.client("s3"))
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import uuid
-import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -146,13 +144,8 @@ def cluster(session: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (tmp_path / "kubeconfig").write_text(json.dumps(config))
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         yield
-    # lightkube leaves the connection of a log that is not read to its end to the garbage collector.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("cluster")
 def test_a_search_on_kubernetes_is_run_from_here(
     session: Embedded, lyftlearn_image_tag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

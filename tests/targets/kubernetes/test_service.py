@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import threading
 import time
 import uuid
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import lightkube
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.targets.target import Trial
 
-# As the fixture `service` says: of connections that lightkube leaves behind, and of nothing else here.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 PREFIX = f"s3://{BUCKET}/service"
 
 
@@ -62,11 +58,10 @@ def service(store: Store, session: Embedded) -> Iterator[KubernetesService]:
             }
         )
         clock = Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
-        yield KubernetesService(lightkube.Client(config=config.get()), session.s3, clock)
-    # lightkube leaves the connection of a watch or a log that is not read to its end to the garbage collector.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+        client = lightkube.Client(config=config.get())
+        yield KubernetesService(client, session.s3, clock)
+        # A watch or a log that is not read to its end keeps its connection.
+        client.close()
 
 
 @pytest.fixture
