@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lyftlearn_image.targets import limits
+from lyftlearn_image.targets.differences import KNOWN_DIFFERENCES, OPEN_QUESTIONS, KnownDifference
 from lyftlearn_image.targets.kubernetes import fields as kubernetes
 from lyftlearn_image.targets.sagemaker import fields as sagemaker
 
@@ -28,62 +29,6 @@ class Row:
     verdict: Verdict
     note: str = ""
 
-
-@dataclass(frozen=True)
-class KnownDifference:
-    """What is otherwise: `here` in our emulator, `there` in what it was compared with (`against`), and who says so."""
-
-    against: str
-    what: str
-    here: str
-    there: str
-    source: str
-
-
-KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
-    KnownDifference(
-        "SageMaker",
-        "one host",
-        "InstanceCount 1 alone is taken",
-        "up to as many hosts as the account's quota has",
-        "SageMaker API reference, ResourceConfig",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "size of the machine",
-        "an instance type's CPUs and memory are limits of the container, and at most what this machine has",
-        "a machine of that type, without limits of its container",
-        "SageMaker developer guide, your-algorithms-training-algo-running-container",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "identity",
-        "the local endpoint takes any key",
-        "the role's credentials, from an address that AWS_CONTAINER_CREDENTIALS_RELATIVE_URI names",
-        "SageMaker developer guide, sagemaker-roles",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "FastFile",
-        "the channel is downloaded, and mounted read-only",
-        "objects are streamed when a file is read",
-        "SageMaker API reference, TrainingInputMode",
-    ),
-    KnownDifference(
-        "a cluster",
-        "the API server",
-        "its variables and a ServiceAccount's token are there; nobody answers",
-        "it answers at KUBERNETES_SERVICE_HOST",
-        "kubernetes.io/docs/tasks/run-application/access-api-from-pod",
-    ),
-    KnownDifference(
-        "a cluster",
-        "admission",
-        "limits of size and count, and this page's fields; no other validation",
-        "the API server validates every field, and webhooks may change them",
-        "kubernetes.io/docs/reference/access-authn-authz/admission-controllers",
-    ),
-)
 
 _INTRODUCTION = """\
 # Fidelity

@@ -32,12 +32,16 @@ ABSENT = "(absent)"
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run: whether it `succeeded`, what its script saw (None for a script that was never started), what it left."""
+    """A run: whether it `succeeded`, what its script saw (None for a script that was never started), what it left.
+
+    `said` is all that was printed and told of its end; `names` are what only this run is called.
+    """
 
     succeeded: bool
     seen: Mapping[str, Any] | None
     left: Mapping[str, Any]
     said: str = ""
+    names: tuple[str, ...] = ()
 
 
 def flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
@@ -57,9 +61,9 @@ def flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, value
 
 
-def differences(here: Outcome, there: Outcome, *, names: tuple[str, str]) -> dict[str, tuple[Any, Any]]:
-    """Place → what is there in our emulator, and in the other run; `names` are the two runs' job names."""
-    sides = [dict(flat(_places(one, name))) for one, name in zip((here, there), names, strict=True)]
+def differences(here: Outcome, there: Outcome) -> dict[str, tuple[Any, Any]]:
+    """Place → what is there in our emulator, and in the other run."""
+    sides = [dict(flat(_places(one))) for one in (here, there)]
     found = {}
     for place in sorted({*sides[0], *sides[1]}):
         values = sides[0].get(place, ABSENT), sides[1].get(place, ABSENT)
@@ -68,23 +72,21 @@ def differences(here: Outcome, there: Outcome, *, names: tuple[str, str]) -> dic
     return found
 
 
-def _places(outcome: Outcome, name: str) -> Any:
+def _places(outcome: Outcome) -> Any:
+    """All that is compared of a run, in which its own names have a common one."""
     text = json.dumps({"succeeded": outcome.succeeded, **(outcome.seen or {}), "left": outcome.left})
-    return json.loads(text.replace(name, "<job>"))
+    for name in outcome.names:
+        text = text.replace(name, "<own>")
+    return json.loads(text)
 
 
-def check(against: str, found: Mapping[str, tuple[Any, Any]]) -> None:
+def check(case: str, found: Mapping[str, tuple[Any, Any]]) -> None:
     """Every difference stands in the table with its reason, and every entry of the table is still a difference."""
-    import os
-    with open("/tmp/hE-work/found-" + against.replace(" ", "_"), "a") as f:
-        for k, v in found.items(): f.write(k + "\t" + json.dumps(v) + "\n")
-    return
-    table = {pattern: one for one in KNOWN_DIFFERENCES if one.against == against for pattern in one.places}
-    assert table, f"there is no entry against {against}"
+    table = {pattern: one.what for one in KNOWN_DIFFERENCES if case in one.cases for pattern in one.places}
     unknown = {place: values for place, values in found.items() if not any(_matches(place, one) for one in table)}
-    vanished = {pattern: one.what for pattern, one in table.items() if not any(_matches(place, pattern) for place in found)}
-    assert not unknown, f"{against}: differences that nobody explained (here, there):\n{json.dumps(unknown, indent=1)}"
-    assert not vanished, f"{against}: these differences are gone; take them out of the table:\n{json.dumps(vanished, indent=1)}"
+    vanished = {pattern: what for pattern, what in table.items() if not any(_matches(place, pattern) for place in found)}
+    assert not unknown, f"{case}: differences that nobody explained (here, there):\n{json.dumps(unknown, indent=1)}"
+    assert not vanished, f"{case}: these differences are gone; take them out of the table:\n{json.dumps(vanished, indent=1)}"
 
 
 def _matches(place: str, pattern: str) -> bool:
