@@ -28,9 +28,9 @@ Transfer = namedtuple("Transfer", ["path", "uri"])
 Checkpoints = namedtuple("Checkpoints", ["path", "uri", "every_s"])
 Bundle = namedtuple(
     "Bundle",
-    ["job", "environment", "hyperparameters", "files", "channels", "mounted", "downloads", "uploads", "checkpoints"],
+    ["job", "environment", "hyperparameters", "files", "channels", "mounted", "downloads", "uploads", "checkpoints", "command"],
 )
-NONE = Bundle(None, {}, {}, (), {}, (), (), (), None)
+NONE = Bundle(None, {}, {}, (), {}, (), (), (), None, ())
 
 
 def read(environ: Mapping[str, str]) -> Bundle:
@@ -72,6 +72,7 @@ def _bundle(document: Mapping[str, Any]) -> Bundle:
         tuple(_transfer(one) for one in document.get("downloads", [])),
         tuple(_transfer(one) for one in document.get("uploads", [])),
         _checkpoints(document.get("checkpoints")),
+        tuple(_word(one) for one in document.get("command", [])),
     )
 
 
@@ -114,6 +115,13 @@ def _file(one: Mapping[str, Any]) -> File:
     if not 0 <= mode <= _MODES:
         raise ValueError(f"files: {path} has a mode that there is not")
     return File(path, content, secret, mode, _owner(one.get("owner")))
+
+
+def _word(one: Any) -> str:
+    if not isinstance(one, str):
+        raise TypeError(f"command: {one!r} is not a string")
+    one.encode("utf-8", "surrogateescape")
+    return one
 
 
 def _path(path: Any) -> str:

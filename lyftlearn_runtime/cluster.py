@@ -106,14 +106,17 @@ def ranks(cluster: Cluster) -> dict[str, str]:
 
 
 def resource_config(instance_type: str, hosts: Sequence[str], index: int) -> dict[str, Any]:
-    """What SageMaker writes to resourceconfig.json for the job's host number `index` (keys as seen in real training jobs)."""
+    """What SageMaker writes to resourceconfig.json for the job's host number `index` (keys as seen in real training jobs).
+
+    The hosts of the group are not in the order of `hosts`, in real jobs neither: who takes ranks from there must notice.
+    """
     names = list(hosts) or [HOST]
     return {
         "current_host": names[index],
         "current_instance_type": instance_type,
         "current_group_name": GROUP,
-        "hosts": names,
-        "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance_type, "hosts": names}],
+        "hosts": sorted(names),
+        "instance_groups": [{"instance_group_name": GROUP, "instance_type": instance_type, "hosts": names[::-1]}],
         "network_interface_name": INTERFACE,
         "topology": None,
     }

@@ -39,6 +39,9 @@ OPEN_SCHEMES = ("downward://",)
 # Variables that the shim gives to the script.
 HYPERPARAMETERS = "LYFTLEARN_HYPERPARAMETERS"  # path of a JSON file with true types
 
+# The command of a container whose own command is in the launch bundle: SageMaker takes short words without line breaks.
+BUNDLED_COMMAND = "bundled-command"
+
 ARGUMENT_STYLES = ("--key value", "key=value", "none")
 CONTEXTS = (
     "sagemaker-training",

@@ -38,7 +38,11 @@ _INPUTS = ("/opt/ml/input", "/opt/ml/processing/input")
 # Words of a name that tell of a secret which came without a reference: the platform's own keys, a pod's secretKeyRef.
 _TELLING = frozenset(("SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "APIKEY", "CREDENTIAL", "CREDENTIALS"))
 _TELLING_PAIRS = ("API_KEY", "PRIVATE_KEY", "SECRET_KEY", "ACCESS_KEY")
-_PUBLIC = ("AWS_ACCESS_KEY_ID",)
+# Of these, places of a secret and no secret: a reader of a report wants to see them.
+_PUBLIC = (
+    "AWS_ACCESS_KEY_ID", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)  # fmt: skip
 
 
 def write(  # noqa: PLR0913, PLR0917 - its parts, each said once

@@ -82,6 +82,8 @@ class Start:
         """What was given, and what it points to. Nothing is written yet."""
         self.refresh = refresh.parse(self.environ.get(contract.REFRESH))
         self.bundle = bundle.read(self.environ)
+        if self._argv[:1] == [contract.BUNDLED_COMMAND] and self.bundle.command:
+            self._argv = list(self.bundle.command)
         # What came by the bundle is the workload's own word, and wins over the image's.
         self._update(self.bundle.environment, "bundle")
         self._resolve()

@@ -13,9 +13,18 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK_DOCKERFILE = """
+ARG BASE
+FROM ${BASE}
+RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf --mount=type=cache,target=/root/.cache/pip \\
+    if [ -s /run/secrets/ca-bundle ]; then export PIP_CERT=/run/secrets/ca-bundle; fi; \\
+    if [ -s /run/secrets/pip-conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip-conf; fi; \\
+    pip install -q --root-user-action=ignore jupyterlab
+"""
 PROBE_CONTEXT = ROOT / "tests" / "targets" / "kubernetes" / "pods" / "probe"
 
 
@@ -97,6 +106,19 @@ def lyftlearn_image_tag(engine: None) -> str:
 
     tag = os.environ.get("LYFTLEARN_TEST_TAG")
     return build("lyftlearn", images_dir=ROOT / "images", tags=(tag,) if tag else ()).image
+
+
+@pytest.fixture(scope="session")
+def notebook_image(lyftlearn_image_tag: str, docker_cli: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A team's image: the base and JupyterLab."""
+    from lyftlearn_image.build.secrets import build_secrets
+
+    directory: Path = tmp_path_factory.mktemp("notebook")
+    (directory / "Dockerfile").write_text(NOTEBOOK_DOCKERFILE)
+    tag = f"{lyftlearn_image_tag.replace(':', '-')}-notebook:test"
+    with build_secrets(None, os.environ) as secrets:
+        docker_cli("build", "-q", "-t", tag, "--build-arg", f"BASE={lyftlearn_image_tag}", *secrets.arguments, str(directory))
+    return tag
 
 
 @pytest.fixture(scope="session")

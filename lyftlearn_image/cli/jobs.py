@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lyftlearn_image.targets.service import Service, State
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.targets.target import Compiled, Launch, Run, Trial
+    from lyftlearn_image.workload import Workload
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _CONTEXT = click.option("--context", metavar="NAME", help="Context of the kubeconfig (else the current one).")
@@ -48,7 +49,12 @@ def submit(workload_file: Path, target: Any, context: str | None, *, as_json: bo
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
 
-    job = _service(target, context).submit(_compiled(workload_file, target, **said))
+    from lyftlearn_image.errors import UnsupportedError  # noqa: PLC0415
+
+    workload, launch = _read(workload_file, target, **said)
+    if _is_driven_from_here(workload, target):
+        raise UnsupportedError("Kubernetes has no tuner that would go on alone", hint="`lyftlearn-image run`: a Job a trial.")
+    job = _service(target, context).submit(_complete(target, workload, launch))
     click.echo(json.dumps({"job": job, "target": target}) if as_json else job)
 
 
@@ -117,7 +123,10 @@ def run(workload_file: Path, target: Any, context: str | None, output: Path | No
     Interrupted and started again, it finds its job. Exit code 0: the job completed. 1: it did not.
     """
     service = _service(target, context)
-    job = service.submit(_compiled(workload_file, target, **said))
+    workload, launch = _read(workload_file, target, **said)
+    if _is_driven_from_here(workload, target):
+        return _tune(service, workload, launch, output, as_json=as_json)
+    job = service.submit(_complete(target, workload, launch))
     click.echo(f"job: {job}", err=True)
     with _going_on((job,)):
         for line in service.logs(job, follow=True):
@@ -126,7 +135,33 @@ def run(workload_file: Path, target: Any, context: str | None, output: Path | No
     return _collect(service, job, output, as_json=as_json)
 
 
-def _compiled(workload_file: Path, target: Any, *, s3_prefix: str | None, role_arn: str | None, again: str) -> Compiled:
+def _tune(service: Service, workload: Any, launch: Launch, output: Path | None, *, as_json: bool) -> int:
+    """Runs a search whose trials are jobs of their own. Begun again, it finds those that it has begun or ended."""
+    from lyftlearn_image.targets.tuning import run_tuning  # noqa: PLC0415 - every import here waits for its verb
+
+    _complete("kubernetes", workload, launch)
+    directory = _empty_directory(output, launch.job_name)
+    click.echo(f"a search of {workload.trials} trials: {launch.job_name}-…", err=True)
+
+    def tell(trial: Trial) -> None:
+        click.echo(f"trial {trial.number + 1}  {trial.values}  {trial.objective}", err=True)
+
+    try:
+        done = run_tuning(service, workload, launch, lambda _: None, workspace=directory, on_trial=tell)
+    except KeyboardInterrupt:
+        click.echo("the trials that have begun go on; the same command goes on with the search", err=True)
+        raise
+    return _show(f"tuning/{launch.job_name}", done, directory, as_json=as_json)
+
+
+def _is_driven_from_here(workload: Workload, target: str) -> bool:
+    """Whether the platform has nothing that runs the whole of it."""
+    return target == "kubernetes" and workload.kind == "tuning"
+
+
+def _read(
+    workload_file: Path, target: Any, *, s3_prefix: str | None, role_arn: str | None, again: str
+) -> tuple[Workload, Launch]:
     from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.targets import request  # noqa: PLC0415
     from lyftlearn_image.targets.service import job_name  # noqa: PLC0415
@@ -135,9 +170,13 @@ def _compiled(workload_file: Path, target: Any, *, s3_prefix: str | None, role_a
     workload = yamlfile.load(workload_file, Workload)
     prefix = s3_prefix or workload.output or ""
     name = job_name(workload, target, prefix, again)
-    return request.compile_complete(
-        target, workload, request.launch_of(workload, job_name=name, s3_prefix=s3_prefix, role_arn=role_arn)
-    )
+    return workload, request.launch_of(workload, job_name=name, s3_prefix=s3_prefix, role_arn=role_arn)
+
+
+def _complete(target: Any, workload: Workload, launch: Launch) -> Compiled:
+    from lyftlearn_image.targets import request  # noqa: PLC0415 - every import here waits for its verb
+
+    return request.compile_complete(target, workload, launch)
 
 
 def _service(target: str, context: str | None) -> Service:
@@ -197,19 +236,32 @@ def _by_events(jobs: tuple[str, ...]) -> dict[str, State]:
 
 
 def _collect(service: Service, job: str, output: Path | None, *, as_json: bool) -> int:
-    import json  # noqa: PLC0415 - every import here waits for its verb
+    directory = _empty_directory(output, job.partition("/")[2])
+    return _show(job, service.collect(job, directory), directory, as_json=as_json)
 
-    from lyftlearn_image.errors import InvalidInputError  # noqa: PLC0415
 
-    directory = output or Path(job.partition("/")[2])
+def _empty_directory(output: Path | None, name: str) -> Path:
+    from lyftlearn_image.errors import InvalidInputError  # noqa: PLC0415 - every import here waits for its verb
+
+    directory = output or Path(name)
     if directory.exists() and any(directory.iterdir()):
         raise InvalidInputError(f"{directory} is not empty", hint="Give another one with --output.")
     directory.mkdir(parents=True, exist_ok=True)
-    done = service.collect(job, directory)
-    document = {
+    return directory
+
+
+def _show(job: str, done: Run, directory: Path, *, as_json: bool) -> int:
+    import json  # noqa: PLC0415 - every import here waits for its verb
+
+    document: dict[str, Any] = {
         "job": job, "status": str(done.status), "exit_code": done.exit_code, "reason": done.reason,
         "log": str(done.stdout), "artifacts": {name: str(path) for name, path in done.artifacts.items()},
+        "final_metrics": dict(done.final_metrics),
     }  # fmt: skip
+    if done.trials:
+        document["trials"] = [
+            {"number": one.number, "values": dict(one.values), "objective": one.objective} for one in done.trials
+        ]
     click.echo(json.dumps(document, indent=2) if as_json else f"{job}  {done.status}  {directory}")
     return 0 if done.status == "Completed" else 1
 

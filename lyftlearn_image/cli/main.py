@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lyftlearn_image import __version__
-from lyftlearn_image.errors import LyftlearnError
+from lyftlearn_image.errors import LyftlearnError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,6 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away, as `head` does; Python would complain once more at exit.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = "" if error.filename is None else str(error.filename)
+        tell(RunError(os.strerror(error.errno), where=where, hint="Check the space and the permissions there."))
+        return RunError.exit_code
     return result if isinstance(result, int) else 0
 
 

@@ -54,7 +54,9 @@ class _Live:
         self._running: dict[str, None] = {}
 
     def on_event(self, event: Event) -> None:
-        if event.state == "started":
+        if event.state == "note":
+            self._progress.console.print(f"note: {event.text}", markup=False, highlight=False)
+        elif event.state == "started":
             self._running[event.case] = None
         elif event.result is not None:
             self._running.pop(event.case, None)
@@ -72,6 +74,8 @@ class _Lines:
         self._done = 0
 
     def on_event(self, event: Event) -> None:
+        if event.state == "note":
+            self._console.print(f"note: {event.text}", markup=False, highlight=False)
         if event.result is not None:
             self._done += 1
             self._console.print(f"[{self._done}/{self._total}] ", _line(event.result), sep="", markup=True, highlight=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -36,10 +38,33 @@ def compare_runs(case: Case, left: Run, right: Run, models: ModelReader) -> tupl
         _compare_ends(case, left, right),
         *streams,
         compare_metrics(left.metrics, right.metrics),
+        *_compare_trials(left, right),
         *compare_artifacts(case.outputs, tools),
         compare_environment(left.observation, right.observation),
     )
     return accept(comparisons, case.accept, datetime.now(UTC).date())
+
+
+def _compare_trials(left: Run, right: Run) -> tuple[Comparison, ...]:
+    """What a tuning job tried, in its order, and what it reached; nothing for other jobs."""
+    mine, theirs = (_trial_lines(run) for run in (left, right))
+    if not mine and not theirs:
+        return ()
+    differences = [
+        Difference(f"trial {number + 1}", one or "none", other or "none")
+        for number, (one, other) in enumerate(itertools.zip_longest(mine, theirs))
+        if one != other
+    ]
+    return (Comparison("trials", "exact", tuple(differences)),)
+
+
+def _trial_lines(run: Run) -> list[str]:
+    """A line a trial: its values as JSON, which SageMaker's tuner has as strings, and its objective."""
+    lines = []
+    for one in run.trials:
+        values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in one.values.items()}
+        lines.append(f"{json.dumps(values, sort_keys=True)} reached {one.objective}")
+    return lines
 
 
 def _compare_ends(case: Case, left: Run, right: Run) -> Comparison:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.parity.suite import TargetName
     from lyftlearn_image.targets.embedded import Embedded
-    from lyftlearn_image.targets.target import Run, Target
+    from lyftlearn_image.targets.target import Compiled, Run, Target
 
 EMBEDDED = "embedded"
 SERVICE = "service"
@@ -59,6 +59,12 @@ class Place:
     role_arn: str
     image: str | None = None
     is_service: bool = False
+
+    def put_objects(self, compiled: Compiled) -> None:
+        """Puts what a request needs into S3. A service does it itself, when it submits."""
+        for uri, data in () if self.is_service else compiled.objects.items():
+            bucket, key = objects.split(uri)
+            self.s3.put_object(Bucket=bucket, Key=key, Body=data)
 
 
 HERE = Where(dict.fromkeys(TARGETS, EMBEDDED))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import lyftlearn_image
@@ -23,8 +23,9 @@ from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, jud
 from lyftlearn_image.targets.embedded import Embedded, embedded
 from lyftlearn_image.targets.staging import Stager
 from lyftlearn_image.targets.statsd import statsd_sink
-from lyftlearn_image.targets.target import Launch, StopRequest
-from lyftlearn_image.workload import Job
+from lyftlearn_image.targets.target import Launch
+from lyftlearn_image.targets.tuning import run_tuning
+from lyftlearn_image.workload import Job, Trainable, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,21 +34,27 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.places import Where
     from lyftlearn_image.parity.suite import Case, Suite, TargetName
     from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.target import Compiled, Run
+    from lyftlearn_image.targets.target import Run
 
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
 _ASK_S = 0.1
+# Directories of a run that hold what went into the script and came out of it.
+_DATA = ("artifacts", "opt-ml*", "volumes")
 
 
 @dataclass(frozen=True)
 class Event:
-    """What a watcher of a run is told. `state` is `started`, `running` (with a target) or `finished` (with a result)."""
+    """What a watcher of a run is told. `state` is `started`, `running` (with a target) or `finished` (with a result).
+
+    Before the first case, `note` (with a text): something of the platforms cannot be played on this machine, and why.
+    """
 
     case: str
     state: str
     target: str | None = None
     result: CaseResult | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,8 @@ class SuiteRun:
             shutil.rmtree(runs_directory)
         with embedded(run_id) as session:
             image_id = _image_id(session, self.suite.image)
+            if why := session.identity.note:
+                self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
             runs_directory.mkdir(parents=True)
             with ModelReader(session.containers, image_id, runs_directory) as models:
                 results = self._run_cases(_CaseRunner(session, self, run_id, models), session.containers)
@@ -132,6 +141,8 @@ class _CaseRunner:
             outcome, problem = judge(comparisons, case.different_in)
         except LyftlearnError as error:
             comparisons, outcome, problem = (), Outcome.ERROR, str(error)
+        except OSError as error:  # a full disk, above all
+            comparisons, outcome, problem = (), Outcome.ERROR, f"{error.strerror}: {error.filename}"
         result = CaseResult(
             name=case.name,
             description=case.description,
@@ -166,26 +177,27 @@ class _CaseRunner:
         """One run, with the metrics that it sent."""
         workspace = self._suite_run.directory / "runs" / case.name / target
         workspace.mkdir(parents=True)
-        stop = StopRequest(re.compile(case.stop_when)) if case.stop_when else None
-        place = self._places[target]
+        place, stop = self._places[target], case.stop_request()
         with statsd_sink(self._session.network.gateway) as sink:
-            compiled = self._compile(case, target, None if place.is_service else sink.address)
-            # A service puts them itself, when it submits.
-            for uri, data in () if place.is_service else compiled.objects.items():
-                bucket, _, key = uri.removeprefix("s3://").partition("/")
-                place.s3.put_object(Bucket=bucket, Key=key, Body=data)
+            workload, launch = self._prepared(case, target, None if place.is_service else sink.address)
+            compiled = place.target.compile(workload, launch)
+            place.put_objects(compiled)
             documents = list(compiled.documents)
             (workspace / "request.json").write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
             self._tell(Event(case.name, "running", target))
-            run = place.target.run(compiled, workspace=workspace, stop=stop)
+            if isinstance(workload, Tuning) and target == "kubernetes":
+                run = run_tuning(place.target, workload, launch, place.put_objects, workspace=workspace, stop=stop)
+            else:
+                run = place.target.run(compiled, workspace=workspace, stop=stop)
             return replace(run, metrics=sink.close())
 
-    def _compile(self, case: Case, target: TargetName, statsd: str | None) -> Compiled:
+    def _prepared(self, case: Case, target: TargetName, statsd: str | None) -> tuple[Job, Launch]:
+        """The workload with its channels in S3, and the names of this run of it."""
         workload, place = case.workload_for(target), self._places[target]
         if not isinstance(workload, Job):
             raise RunError(
                 f"case {case.name}: the harness does not run the kind {workload.kind}",
-                hint="It runs training and processing.",
+                hint="It runs training, processing and tuning.",
             )
         with self._staging:
             relative_to = self._suite_run.suite_path.parent
@@ -201,17 +213,23 @@ class _CaseRunner:
             observe_key=self._observe_key,
         )
         changes = {"image": place.image} if place.image else {}
-        return place.target.compile(workload.with_(channels=channels, **changes), launch)
+        if isinstance(workload, Trainable) and workload.checkpoints:
+            # Of its own, so that neither run goes on from the other's.
+            changes["checkpoints"] = f"{launch.s3_prefix}/checkpoints"
+        return workload.with_(channels=channels, **changes), launch
 
     def _tidy(self, case: Case, result: CaseResult) -> None:
         """Takes the case's secrets out of what stays on disk, and removes what nobody will look at."""
         secrets = secret_values(case.planted)
-        for run in result.runs:
-            for stream in (run.stdout, run.stderr):
-                redact_file(stream, secrets)
-            if result.is_as_expected and not self._suite_run.keep_artifacts:
-                for name in ("artifacts", "opt-ml", "volumes"):
-                    shutil.rmtree(run.stdout.parent / name, ignore_errors=True)
+        directory = self._suite_run.directory / "runs" / case.name
+        if result.is_as_expected and not self._suite_run.keep_artifacts:
+            for path in [path for form in _DATA for path in directory.rglob(form)]:
+                shutil.rmtree(path, ignore_errors=True)
+        for path in directory.rglob("*"):
+            # What the script made is its own, and may be binary; everything else is a log of some kind.
+            is_data = any(fnmatchcase(part, form) for part in path.relative_to(directory).parts for form in _DATA)
+            if not is_data and path.is_file() and not path.is_symlink():
+                redact_file(path, secrets)
 
     def _tell(self, event: Event) -> None:
         self._suite_run.on_event(event)

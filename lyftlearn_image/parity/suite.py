@@ -12,6 +12,7 @@ from lyftlearn_image import yamlfile
 from lyftlearn_image.parity.compare.accept import Acceptance
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.verdict import Outcome
+from lyftlearn_image.targets.target import StopRequest
 from lyftlearn_image.workload import Workload
 
 TargetName = Literal["sagemaker", "kubernetes"]
@@ -46,6 +47,10 @@ class Case(_Model):
     stop_when: Annotated[str, AfterValidator(_regex)] | None = Field(
         default=None, description="Regular expression; the job is stopped when a line of its stdout matches."
     )
+    interrupt_when: Annotated[str, AfterValidator(_regex)] | None = Field(
+        default=None,
+        description="Regular expression; when a line of its stdout matches, the job loses its host: spot capacity, or a node.",
+    )
     exit_code: int | None = Field(
         default=0, description="What both runs must end with, so that two equal failures are no parity; null for any."
     )
@@ -63,7 +68,14 @@ class Case(_Model):
     def _consistent(self) -> Self:
         if (self.expect == "different") != bool(self.different_in):
             raise ValueError("`expect: different` and `different_in` go together: say in which subjects it must differ")
+        if self.stop_when and self.interrupt_when:
+            raise ValueError("`stop_when` and `interrupt_when` exclude each other; keep one")
         return self
+
+    def stop_request(self) -> StopRequest | None:
+        """What is asked of a run of this case; every run has its own."""
+        when = self.stop_when or self.interrupt_when
+        return StopRequest(re.compile(when), is_interruption=bool(self.interrupt_when)) if when else None
 
     @property
     def planted(self) -> dict[str, str]:

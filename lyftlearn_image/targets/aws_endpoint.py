@@ -11,12 +11,14 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 from lyftlearn_image.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     import boto3
     from mypy_boto3_s3 import S3Client
@@ -26,6 +28,12 @@ REGION = "us-east-1"
 ACCESS_KEY = "AKIALYFTLEARNLOCAL00"
 SECRET_KEY = "local-endpoint-takes-any-key"  # noqa: S105 - see above
 
+_ACCOUNT = "123456789012"
+# By this header moto is told the account of a request (docs.getmoto.org, "Multi-Account support").
+_ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
+# In the scope of a signature: Credential=<key>/<date>/<region>/<service>/aws4_request.
+_OF_STS = "/sts/aws4_request"
+
 
 @dataclass(frozen=True)
 class AwsEndpoint:
@@ -33,16 +41,27 @@ class AwsEndpoint:
 
     url: str
 
+    def place(self) -> dict[str, str]:
+        """The variables by which an AWS SDK finds this endpoint."""
+        return {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url}
+
     def environment(self) -> dict[str, str]:
-        """The variables by which an AWS SDK in a container finds this endpoint and its identity."""
-        return {
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        """The same with long-lived keys, for a process that no platform gives an identity to."""
+        keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        return {**keys, **self.place(), "AWS_EC2_METADATA_DISABLED": "true"}
+
+    def assume_role(self, role_arn: str, session_name: str, lifetime_s: int) -> Mapping[str, Any]:
+        """Keys of a role, which need not exist: AccessKeyId, SecretAccessKey, SessionToken and Expiration (a datetime)."""
+        asked = {"RoleArn": role_arn, "RoleSessionName": session_name, "DurationSeconds": lifetime_s}
+        return cast("Mapping[str, Any]", self._sts.assume_role(**asked)["Credentials"])
+
+    @cached_property
+    def _sts(self) -> Any:
+        from botocore.config import Config  # noqa: PLC0415 - see _session()
+
+        # The service gives keys for 15 minutes at least; a test of their end need not take so long.
+        config = Config(parameter_validation=False, max_pool_connections=32)
+        return _session().client("sts", endpoint_url=self.url, config=config)
 
     def session(self) -> boto3.Session:
         """A session of this endpoint's account; give its clients `endpoint_url=url`, or set AWS_ENDPOINT_URL."""
@@ -114,10 +133,24 @@ def _serve(host: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the harness ends us in its order
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     # moto's own ThreadedMotoServer waits for ever when the address cannot be bound.
-    server = make_server(host, 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+    server = make_server(host, 0, _in_one_account(DomainDispatcherApplication(create_backend_app)), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.port, flush=True)  # noqa: T201 - the handshake
     sys.stdin.read()
+
+
+def _in_one_account(application: WSGIApplication) -> WSGIApplication:
+    """The application with one account for all data: a job finds what the run put there, whatever account its role is of.
+
+    Only STS knows accounts apart: it says the role's own.
+    """
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if _OF_STS not in environ.get("HTTP_AUTHORIZATION", ""):
+            environ[_ACCOUNT_HEADER] = _ACCOUNT
+        return application(environ, start_response)
+
+    return answer
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What the shim is to make true. The last six are for Kubernetes, where no service moves data or names hosts.
+    """What the shim is to make true. `hosts` to `checkpoints` are for Kubernetes, where no service moves data or names hosts.
 
     `kind` is empty where no job's files are to be laid out: for servers and notebooks. `hosts` are the names of a job's
     hosts, in the order of their indexes, for a job on several.
@@ -31,7 +31,7 @@ class Bundle:
     `mounted` are paths of files that the platform mounts by itself; the shim only observes them.
     `downloads` and `uploads` are pairs of a path in the container and an S3 URI. An upload's URI that ends in `/` is
     a prefix that gets every file below the path; any other gets a tar.gz of the path's content. `checkpoints` is such a pair
-    that is kept the same while the job runs.
+    that is kept the same while the job runs. `command` is what BUNDLED_COMMAND stands for.
     """
 
     job_name: str
@@ -46,6 +46,7 @@ class Bundle:
     downloads: tuple[tuple[str, str], ...] = ()
     uploads: tuple[tuple[str, str], ...] = ()
     checkpoints: tuple[str, str] | None = None
+    command: tuple[str, ...] = ()
 
 
 def of(workload: Workload, job_name: str, **contents: Any) -> Bundle:
@@ -83,6 +84,7 @@ def to_bytes(bundle: Bundle) -> bytes:
         "downloads": [{"path": path, "uri": uri} for path, uri in bundle.downloads],
         "uploads": [{"path": path, "uri": uri} for path, uri in bundle.uploads],
         "checkpoints": dict(zip(("path", "uri"), bundle.checkpoints, strict=True)) if bundle.checkpoints else None,
+        "command": list(bundle.command),
     }
     filled = {key: value for key, value in document.items() if value}
     return _dumped(filled)

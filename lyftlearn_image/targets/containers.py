@@ -1,190 +1,29 @@
-"""The one place that talks to the Docker engine about containers and networks."""
+"""The one place that talks to the Docker engine about containers."""
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import itertools
-import os
-import signal
-import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.errors import RunError, UnavailableError
+from lyftlearn_image.errors import UnavailableError
 from lyftlearn_image.targets import orphans
+from lyftlearn_image.targets.container_spec import create_arguments
+from lyftlearn_image.targets.engine_errors import engine_errors
+from lyftlearn_image.targets.network import bridge
+from lyftlearn_image.targets.running import Reader, RunningContainer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-    from typing import BinaryIO
 
     import docker
     from docker.models.containers import Container
 
+    from lyftlearn_image.targets.container_spec import ContainerSpec
+    from lyftlearn_image.targets.network import Network
+
 RUN_LABEL = "dev.lyftlearn.run"
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A bind mount of a host path, a named `volume`, or else a tmpfs with `size_bytes`, octal `mode` and group."""
-
-    target: str
-    source: Path | None = None
-    read_only: bool = False
-    size_bytes: int | None = None
-    mode: int = 0o1777
-    gid: int | None = None
-    volume: str | None = None
-
-
-@dataclass(frozen=True)
-class ContainerSpec:
-    """Everything the engine is told about a container. None leaves the image's or the engine's own default."""
-
-    image: str
-    name: str
-    environment: tuple[tuple[str, str], ...] = ()
-    entrypoint: tuple[str, ...] | None = None
-    command: tuple[str, ...] | None = None
-    user: str | None = None
-    groups: tuple[str, ...] = ()
-    working_dir: str | None = None
-    mounts: tuple[Mount, ...] = ()
-    network: str | None = None
-    ip: str | None = None
-    hostname: str | None = None
-    aliases: tuple[str, ...] = ()
-    extra_hosts: Mapping[str, str] = field(default_factory=dict)
-    read_only: bool = False
-    cap_add: tuple[str, ...] = ()
-    cap_drop: tuple[str, ...] = ()
-    security_opt: tuple[str, ...] = ()
-    sysctls: Mapping[str, str] = field(default_factory=dict)
-    memory_bytes: int | None = None
-    cpus: float | None = None
-    shm_size_bytes: int | None = None
-    tty: bool = False
-    stdin_open: bool = False
-    stop_signal: str | None = None
-    # `container:<id>` shares another container's namespace; `shareable` lets others share this one's ipc.
-    network_mode: str | None = None
-    ipc_mode: str | None = None
-    pid_mode: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ContainerExit:
-    """How a container ended. Times are seconds of the host's clock (time.time())."""
-
-    exit_code: int
-    oom_killed: bool
-    error: str
-    started_at: float
-    finished_at: float
-
-
-@dataclass(frozen=True)
-class ExecEnd:
-    """How a command in a running container ended: None as the exit code when its time was up before."""
-
-    exit_code: int | None
-    output: bytes
-
-
-class RunningContainer:
-    """A started container whose output is being written to two files."""
-
-    def __init__(self, container: Container, readers: tuple[threading.Thread, ...], started_at: float) -> None:
-        self._container = container
-        self._readers = readers
-        self._started_at = started_at
-
-    @property
-    def id(self) -> str:
-        """The engine's full id."""
-        return str(self._container.id)
-
-    def wait(self, timeout_s: float | None = None) -> ContainerExit | None:
-        """How it ended, or None when it still runs after `timeout_s`."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        for reader in self._readers:
-            reader.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            if reader.is_alive():
-                return None
-        with _engine_errors("waiting for a container"):
-            self._container.wait()
-            finished_at = time.time()
-            self._container.reload()
-        state = self._container.attrs["State"]
-        return ContainerExit(
-            exit_code=int(state["ExitCode"]),
-            oom_killed=bool(state["OOMKilled"]),
-            error=str(state["Error"]),
-            started_at=self._started_at,
-            finished_at=finished_at,
-        )
-
-    def stop(self, grace_s: int) -> None:
-        """SIGTERM to PID 1 (or the image's STOPSIGNAL), then SIGKILL after `grace_s`. Returns when it is down."""
-        with _engine_errors("stopping a container"):
-            self._container.stop(timeout=grace_s)
-
-    def signal(self, name: str) -> None:
-        """One signal to PID 1, such as `SIGTERM`."""
-        with _engine_errors("signalling a container"):
-            self._container.kill(name)
-
-    def written_bytes(self) -> int:
-        """How much the container has written over its image; 0 when it is gone."""
-        api: Any = cast("Any", self._container.client).api
-        with _engine_errors("measuring a container"):
-            found = api.containers(all=True, size=True, filters={"id": self.id})
-        return int(found[0].get("SizeRw") or 0) if found else 0
-
-    def execute(self, command: tuple[str, ...], timeout_s: float) -> ExecEnd:
-        """Runs a command in the container, as its user and in its working directory; killed when its time is up.
-
-        RunError when the command cannot be started, or the container has ended.
-        """
-        api: Any = cast("Any", self._container.client).api
-        output: list[bytes] = []
-        failed: list[Exception] = []
-
-        def start() -> None:
-            try:
-                output.append(api.exec_start(created["Id"]))
-            except Exception as error:  # noqa: BLE001 - told by the caller's thread
-                failed.append(error)
-
-        with _engine_errors("running a command in a container"):
-            created = api.exec_create(self._container.id, list(command))
-            thread = threading.Thread(target=start, daemon=True)
-            thread.start()
-            thread.join(timeout_s)
-            if thread.is_alive():
-                _kill_process(int(api.exec_inspect(created["Id"]).get("Pid") or 0))
-                return ExecEnd(None, b"")
-            if failed:
-                raise failed[0]
-            return ExecEnd(int(api.exec_inspect(created["Id"])["ExitCode"]), b"".join(output))
-
-
-@dataclass
-class Network:
-    """A bridge network of one run, on which addresses below the dynamic range can be given out."""
-
-    name: str
-    gateway: str
-    _addresses: Iterator[str]
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def allocate_ip(self) -> str:
-        """An address that no other container of this network has."""
-        with self._lock:
-            return next(self._addresses)
 
 
 class Containers:
@@ -202,17 +41,22 @@ class Containers:
 
     @contextlib.contextmanager
     def network(self) -> Iterator[Network]:
-        """A network of its own, removed at the end."""
-        name = f"lyftlearn-{self.run_id}"
-        with _engine_errors("making a network"):
-            orphans.remove(self._client)
-            created = _create_network(self._client, name, self._labels)
-        try:
-            yield _describe_network(name, created.attrs)
-        finally:
-            self.remove_all()
-            with contextlib.suppress(Exception):
-                created.remove()
+        """A network of its own, removed at the end with every container of the run."""
+        with contextlib.ExitStack() as stack:
+            with engine_errors("making a network"):
+                orphans.remove(self._client)
+                made = stack.enter_context(bridge(self._client, f"lyftlearn-{self.run_id}", self._labels))
+            stack.callback(self.remove_all)
+            yield made
+
+    @contextlib.contextmanager
+    def isolated_network(self, name: str) -> Iterator[Network]:
+        """A further network, whose containers reach each other and nothing else; removed at the end."""
+        with contextlib.ExitStack() as stack:
+            with engine_errors("making a network"):
+                full_name = f"lyftlearn-{self.run_id}-{name}"
+                made = stack.enter_context(bridge(self._client, full_name, self._labels, isolated=True))
+            yield made
 
     @contextlib.contextmanager
     def tmpfs_volume(self, name: str, *, size_bytes: int | None, mode: int, gid: int | None) -> Iterator[str]:
@@ -226,7 +70,7 @@ class Containers:
             )
             if text
         )
-        with _engine_errors("making a volume"):
+        with engine_errors("making a volume"):
             volume = self._client.volumes.create(
                 name=name,
                 driver="local",
@@ -254,30 +98,30 @@ class Containers:
         `on_line` gets each complete line of stdout, `on_chunk` every piece of output with its stream's name in the order
         of arrival. With `tty` all output is on stdout, as the engine has it.
         """
-        with _engine_errors(f"creating a container of {spec.image}"):
-            container = self._client.containers.create(**_create_arguments(spec, self._labels))
+        with engine_errors(f"creating a container of {spec.image}"):
+            container = self._client.containers.create(**create_arguments(spec, self._labels))
         try:
-            with _engine_errors(f"starting a container of {spec.image}"):
+            with engine_errors(f"starting a container of {spec.image}"):
                 stream = _attach(container, demux=not spec.tty)
-                reader = threading.Thread(target=_copy, args=(stream, stdout, stderr, on_line, on_chunk), daemon=True)
+                reader = Reader(stream, stdout, stderr, on_line, on_chunk)
                 reader.start()
                 started_at = time.time()
                 container.start()
-            yield RunningContainer(container, (reader,), started_at)
+            yield RunningContainer(container, reader, started_at)
         finally:
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
 
     def image_user(self, image: str) -> str:
         """What an image's USER says, "" where it says nothing. RunError when the engine has no such image."""
-        with _engine_errors(f"looking for the image {image}"):
+        with engine_errors(f"looking for the image {image}"):
             return str(self._client.images.get(image).attrs["Config"].get("User") or "")
 
     def image_file(self, image: str, path: str) -> bytes | None:
         """A tar archive of one file of an image, read from a container that is never started; None where it has none."""
         import docker.errors  # noqa: PLC0415 - see connect()
 
-        with _engine_errors(f"reading {path} of {image}"):
+        with engine_errors(f"reading {path} of {image}"):
             container = self._client.containers.create(image, entrypoint=["true"], labels=self._labels)
             try:
                 return b"".join(container.get_archive(path)[0])
@@ -287,8 +131,11 @@ class Containers:
                 container.remove()
 
     def remove_all(self) -> None:
-        """Removes every container of this run, whatever it does."""
-        for container in self._client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self.run_id}"}):
+        """Removes every container of this run, whatever it does. What an engine that is away has, the next run removes."""
+        left: list[Container] = []
+        with contextlib.suppress(Exception):
+            left = self._client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self.run_id}"})
+        for container in left:
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
 
@@ -309,154 +156,8 @@ def connect() -> docker.DockerClient:
     return client
 
 
-def _engine_mount(mount: Mount) -> Any:
-    from docker.types import Mount as EngineMount  # noqa: PLC0415 - see connect()
-
-    if mount.volume is not None:
-        return EngineMount(mount.target, mount.volume, type="volume", read_only=mount.read_only, no_copy=True)
-    return EngineMount(mount.target, str(mount.source), type="bind", read_only=mount.read_only)
-
-
-def _tmpfs_options(mount: Mount) -> str:
-    """Mount options of a tmpfs; the engine's own default would add noexec, nosuid and nodev."""
-    options = ["ro" if mount.read_only else "rw", "exec", "suid", "dev", f"mode={mount.mode:o}"]
-    if mount.size_bytes is not None:
-        options.append(f"size={mount.size_bytes}")
-    if mount.gid is not None:
-        options.append(f"gid={mount.gid}")
-    return ",".join(options)
-
-
-def _create_arguments(spec: ContainerSpec, labels: Mapping[str, str]) -> dict[str, Any]:
-    from docker.types import EndpointConfig  # noqa: PLC0415 - see connect()
-
-    in_memory = [mount for mount in spec.mounts if mount.source is None and mount.volume is None]
-    arguments: dict[str, Any] = {
-        "image": spec.image,
-        "name": spec.name,
-        "environment": [f"{name}={value}" for name, value in spec.environment],
-        "command": None if spec.command is None else list(spec.command),
-        "user": spec.user,
-        "group_add": list(spec.groups),
-        "working_dir": spec.working_dir,
-        "mounts": [_engine_mount(mount) for mount in spec.mounts if mount not in in_memory],
-        "tmpfs": {mount.target: _tmpfs_options(mount) for mount in in_memory} or None,
-        "hostname": spec.hostname,
-        "extra_hosts": dict(spec.extra_hosts) or None,
-        "read_only": spec.read_only,
-        "cap_add": list(spec.cap_add) or None,
-        "cap_drop": list(spec.cap_drop) or None,
-        "security_opt": list(spec.security_opt) or None,
-        "sysctls": dict(spec.sysctls) or None,
-        "mem_limit": spec.memory_bytes,
-        # Swap equal to memory means no swap: neither platform gives a container any.
-        "memswap_limit": spec.memory_bytes,
-        "nano_cpus": None if spec.cpus is None else int(spec.cpus * 1e9),
-        "shm_size": spec.shm_size_bytes,
-        "tty": spec.tty,
-        "stdin_open": spec.stdin_open,
-        "stop_signal": spec.stop_signal,
-        "network_mode": spec.network_mode,
-        "ipc_mode": spec.ipc_mode,
-        "pid_mode": spec.pid_mode,
-        "detach": True,
-        "labels": {**spec.labels, **labels},
-    }
-    if spec.entrypoint is not None:
-        arguments["entrypoint"] = list(spec.entrypoint)
-    if spec.network is not None:
-        arguments["network"] = spec.network
-        arguments["networking_config"] = {
-            spec.network: EndpointConfig("1.41", aliases=list(spec.aliases) or None, ipv4_address=spec.ip)
-        }
-    return arguments
-
-
 def _attach(container: Container, *, demux: bool) -> Any:
     """The container's output from its first byte: chunks, or (stdout, stderr) pairs with `demux`."""
     if demux:
         return container.attach(stdout=True, stderr=True, stream=True, logs=False, demux=True)
     return container.attach(stdout=True, stderr=True, stream=True, logs=False)
-
-
-def _copy(
-    stream: Any,
-    stdout: Path,
-    stderr: Path,
-    on_line: Callable[[str], None] | None,
-    on_chunk: Callable[[str, bytes], None] | None,
-) -> None:
-    """Writes an attached stream to its files as it comes, and hands on whole stdout lines."""
-    pending = b""
-    with stdout.open("wb") as out, stderr.open("wb") as err:
-        for item in stream:
-            to_out, to_err = item if isinstance(item, tuple) else (item, None)
-            _write(err, to_err)
-            _write(out, to_out)
-            for name, data in (("stderr", to_err), ("stdout", to_out)):
-                if on_chunk and data:
-                    on_chunk(name, data)
-            if on_line and to_out:
-                *lines, pending = (pending + to_out).split(b"\n")
-                for line in lines:
-                    on_line(line.decode("utf-8", "replace"))
-        if on_line and pending:
-            on_line(pending.decode("utf-8", "replace"))
-
-
-def _write(file: BinaryIO, data: bytes | None) -> None:
-    if data:
-        file.write(data)
-        file.flush()
-
-
-def _kill_process(pid: int) -> None:
-    """Ends a process of this machine's engine; one of an engine elsewhere ends with its container."""
-    if pid:
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _create_network(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> Any:
-    """A bridge network with a subnet of its own choice, and the upper half of it for addresses that the engine picks.
-
-    The engine takes a fixed address only in a subnet that somebody named, so the first creation is to learn a free one.
-    """
-    from docker.types import IPAMConfig, IPAMPool  # noqa: PLC0415 - see connect()
-
-    probe = client.networks.create(name, driver="bridge", labels=dict(labels))
-    probe.reload()
-    subnet = ipaddress.IPv4Network(probe.attrs["IPAM"]["Config"][0]["Subnet"])
-    probe.remove()
-    upper = list(subnet.subnets(prefixlen_diff=1))[1]
-    pool = IPAMPool(subnet=str(subnet), gateway=str(subnet[1]), iprange=str(upper))
-    network = client.networks.create(name, driver="bridge", labels=dict(labels), ipam=IPAMConfig(pool_configs=[pool]))
-    network.reload()
-    return network
-
-
-def _describe_network(name: str, attributes: Mapping[str, Any]) -> Network:
-    config = attributes["IPAM"]["Config"][0]
-    lower = next(ipaddress.IPv4Network(config["Subnet"]).subnets(prefixlen_diff=1))
-    # The first two addresses are the network's own and the gateway's.
-    return Network(
-        name=name, gateway=config["Gateway"], _addresses=(str(ip) for ip in itertools.islice(lower.hosts(), 1, None))
-    )
-
-
-@contextlib.contextmanager
-def _engine_errors(doing: str) -> Iterator[None]:
-    """Turns the docker SDK's errors into ours."""
-    import docker.errors  # noqa: PLC0415 - see connect()
-    import requests  # noqa: PLC0415 - comes with the docker SDK
-
-    try:
-        yield
-    except docker.errors.ImageNotFound as error:
-        raise RunError(f"{doing}: there is no such image", where=str(error.explanation), hint="Build it first.") from None
-    except docker.errors.APIError as error:
-        raise RunError(f"{doing}: the engine refused", where=str(error.explanation or error)) from None
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise UnavailableError(
-            f"{doing}: the engine does not answer", where=str(error)[:200], hint="Is it running? `make engine`."
-        ) from None

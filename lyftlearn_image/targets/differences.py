@@ -38,7 +38,6 @@ class OpenQuestion:
 _V2 = "SDK v2, local mode"
 _V3 = "SDK v3, local mode"
 _BOTH = "SDK v2 and v3, local mode"
-_PODMAN = "podman kube play"
 _V2_TRAINING = ("v2 training", "v2 failed training")
 _V2_JOBS = (*_V2_TRAINING, "v2 processing")
 _TRAINING = (*_V2_TRAINING, "v3 training")
@@ -48,27 +47,62 @@ _V3_SOURCE = "SDK v3, sagemaker/train/local/local_container.py"
 _BOTH_SOURCE = f"{_V2_SOURCE}; {_V3_SOURCE}"
 _GUIDE = "SageMaker developer guide, your-algorithms-training-algo-running-container"
 
-_PLATFORMS = (
+KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
+    KnownDifference(
+        "SageMaker",
+        "several hosts",
+        "of files with one name in an archive or a prefix, the first host's stays; ShardedByS3Key gives every n-th key",
+        "whose file stays, and which host gets which object, is not documented",
+        "SageMaker developer guide, your-algorithms-training-algo-output; API reference, S3DataSource",
+    ),
+    KnownDifference(
+        "SageMaker",
+        "a host that fails",
+        "the others are sent the stop signal, and SIGKILL after the window of a stop",
+        "that the job fails is documented, how the others end is not",
+        "SageMaker developer guide, your-algorithms-training-signal-success-failure",
+    ),
+    KnownDifference(
+        "SageMaker",
+        "spot interruption",
+        "SIGTERM, SIGKILL 120 s later, then a new host; nothing is waited for. Checkpoints are uploaded when the host ends",
+        "the signal and its window are users' reports; the new host comes when there is capacity; uploads go on all the time",
+        "aws/sagemaker-training-toolkit#173; SageMaker developer guide, model-checkpoints",
+    ),
+    KnownDifference(
+        "SageMaker",
+        "tuning",
+        "Optuna's samplers; the first trial is in the middle of every range",
+        "the service's own search, of which only the strategies' names are documented",
+        "SageMaker developer guide, automatic-model-tuning-how-it-works",
+    ),
+    KnownDifference(
+        "SageMaker",
+        "shared memory",
+        "64 MiB, the engine's default",
+        "not documented for training; 64 MB were reported",
+        "aws/sagemaker-python-sdk#937",
+    ),
     KnownDifference(
         "SageMaker",
         "size of the machine",
         "an instance type's CPUs and memory are limits of the container, and at most what this machine has",
         "a machine of that type, without limits of its container",
-        _GUIDE,
+        "SageMaker developer guide, your-algorithms-training-algo-running-container",
     ),
     KnownDifference(
         "SageMaker",
-        "identity",
-        "static keys that the local endpoint takes, as all others",
-        "the role's credentials, from an address that AWS_CONTAINER_CREDENTIALS_RELATIVE_URI names",
+        "permissions",
+        "a job has its role's credentials, and with them it may do everything at the local endpoint",
+        "it may do what the role's policies allow",
         "SageMaker developer guide, sagemaker-roles",
     ),
     KnownDifference(
         "SageMaker",
-        "region and endpoint",
-        "AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and AWS_EC2_METADATA_DISABLED are set, so that SDKs find the local endpoint",
-        "of these, AWS_REGION alone was seen in jobs",
-        "environments that public logs of jobs show",
+        "container metadata",
+        "there is no ECS_CONTAINER_METADATA_URI",
+        "logs of real jobs show it; no page documents it",
+        "Amazon ECS developer guide, task-metadata-endpoint",
     ),
     KnownDifference(
         "SageMaker",
@@ -86,6 +120,13 @@ _PLATFORMS = (
     ),
     KnownDifference(
         "a cluster",
+        "AWS identity",
+        "a ServiceAccount with a role's annotation has it (IRSA); all others have Pod Identity, with one role",
+        "Pod Identity is for ServiceAccounts with an association, each with its own role; the others have no identity",
+        "Amazon EKS user guide, pod-id-association",
+    ),
+    KnownDifference(
+        "a cluster",
         "admission",
         "limits of size and count, and this page's fields; no other validation",
         "the API server validates every field, and webhooks may change them",
@@ -93,7 +134,25 @@ _PLATFORMS = (
     ),
 )
 
-_LOCAL_MODE = (
+# Against `podman kube play`, by the place of a fact in what a script saw or in the realised environment.
+PODMAN = (
+    KnownDifference(
+        "podman kube play",
+        "*/shm*",
+        "67108864 bytes, as in recorded pods",
+        "65536000",
+        "containers.conf(5), shm_size; recorded in pods",
+    ),
+    KnownDifference(
+        "podman kube play",
+        "environment/limits/RLIMIT_*",
+        "the engine's own limits",
+        "those of containers.conf",
+        "containers.conf(5), default_ulimits",
+    ),
+)
+
+LOCAL_MODE = (
     KnownDifference(
         _BOTH,
         "signs of the service",
@@ -244,7 +303,5 @@ _LOCAL_MODE = (
         ("succeeded",),
     ),
 )  # fmt: skip
-
-KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (*_PLATFORMS, *_LOCAL_MODE)
 
 OPEN_QUESTIONS: tuple[OpenQuestion, ...] = ()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.targets.aws_endpoint import AwsEndpoint, aws_endpoint
-from lyftlearn_image.targets.containers import Containers, Network, connect
+from lyftlearn_image.targets.containers import Containers, connect
+from lyftlearn_image.targets.identity import Identity, identity
 from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+    from lyftlearn_image.targets.network import Network
     from lyftlearn_image.targets.target import Target
 
 BUCKET = "lyftlearn-local"
@@ -28,6 +30,7 @@ class Embedded:
     containers: Containers
     network: Network
     endpoint: AwsEndpoint
+    identity: Identity
     s3: S3Client
     targets: Mapping[str, Target]
 
@@ -36,12 +39,17 @@ class Embedded:
 def embedded(run_id: str) -> Iterator[Embedded]:
     """Both emulators, ready to run; nothing of them is left at the end."""
     containers = Containers(connect(), run_id)
-    with containers.network() as network, aws_endpoint(network.gateway) as endpoint:
+    with (
+        containers.network() as network,
+        aws_endpoint(network.gateway) as endpoint,
+        identity(containers, network, endpoint) as served,
+    ):
         s3 = endpoint.s3()
         s3.create_bucket(Bucket=BUCKET)
-        platform = endpoint.environment()
+        # In a pod the webhook adds the region.
+        everywhere = {"AWS_ENDPOINT_URL": endpoint.url, **served.environment()}
         emulators = (
-            SageMakerEmulator(containers, network, s3, platform),
-            KubernetesEmulator(containers, network, s3, platform),
+            SageMakerEmulator(containers, network, s3, {**endpoint.place(), **everywhere}, served),
+            KubernetesEmulator(containers, network, s3, everywhere, identity=served),
         )
-        yield Embedded(containers, network, endpoint, s3, {emulator.name: emulator for emulator in emulators})
+        yield Embedded(containers, network, endpoint, served, s3, {emulator.name: emulator for emulator in emulators})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lyftlearn_image.targets import limits
-from lyftlearn_image.targets.differences import KNOWN_DIFFERENCES, OPEN_QUESTIONS, KnownDifference
+from lyftlearn_image.targets.differences import KNOWN_DIFFERENCES, LOCAL_MODE, OPEN_QUESTIONS, PODMAN, KnownDifference, OpenQuestion
 from lyftlearn_image.targets.kubernetes import fields as kubernetes
 from lyftlearn_image.targets.sagemaker import fields as sagemaker
 
@@ -63,7 +63,12 @@ _UNTESTED = """\
   were recorded once, and are replayed (`tests/targets/kubernetes/pods`).
 """
 # What the evidence tests run, with what is compared.
-EVIDENCE: tuple[tuple[str, str], ...] = ()
+EVIDENCE: tuple[tuple[str, str], ...] = (
+    (
+        "`podman kube play`",
+        "a compiled Job's pod with our image: exit code, streams, artifacts, the script's view, the realised environment",
+    ),
+)
 
 
 def render() -> str:
@@ -74,7 +79,7 @@ def render() -> str:
     parts.append("## Kubernetes\n")
     for shape, rows in manifest_rows(vars(kubernetes)).items():
         parts += [f"### {shape}\n", _table(rows)]
-    parts += ["## Known differences\n", _differences(KNOWN_DIFFERENCES)]
+    parts += ["## Known differences\n", _differences((*KNOWN_DIFFERENCES, *PODMAN))]
     if EVIDENCE:
         parts.append(_EVIDENCE + "".join(f"| {program} | {compared} |\n" for program, compared in EVIDENCE))
     return "\n".join([*parts, _UNTESTED])

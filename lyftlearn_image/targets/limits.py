@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from botocore.model import ServiceModel, Shape
 
+# The longest string that a process can be started with, an argument or NAME=value, NUL included (execve(2), Linux; recorded
+# in pods, case 17). Whatever the platform, none is longer.
+LONGEST_STRING_BYTES = 131072
 # The longest part of a wrong value that an error shows.
 _SHOWN_CHARACTERS = 80
 _SHOWN_LINE_CHARACTERS = 500
@@ -71,6 +74,14 @@ def fits(action: str, member: str, values: Mapping[str, str]) -> bool:
         and limits.value_pattern.fullmatch(value)
         for key, value in values.items()
     )
+
+
+def fits_list(action: str, member: str, values: Sequence[str]) -> bool:
+    """Whether the API takes this list of strings as it is."""
+    field: Any = input_shape(action)
+    for name in member.split("."):
+        field = field.members[name]
+    return next(_breaches(field, list(values), ""), None) is None
 
 
 def input_shape(action: str) -> Any:

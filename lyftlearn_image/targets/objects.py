@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 import tempfile
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.aws_errors import translated
 from lyftlearn_image.errors import InvalidInputError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
 
 # The most that S3 lists at a time.
 _PAGE_KEYS = 1000
+_ARCHIVE = ".tar.gz"
 
 
 def split(uri: str) -> tuple[str, str]:
@@ -39,15 +40,15 @@ def keys_below(s3: S3Client, uri: str) -> list[str]:
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
 
-def download_prefix(s3: S3Client, uri: str, into: Path) -> int:
-    """Copies every object below a prefix into a directory; the number of files.
+def download_prefix(s3: S3Client, uri: str, into: Path, keys: Collection[str] | None = None) -> int:
+    """Copies every object below a prefix into a directory, or only those with these `keys`; the number of files.
 
     A key that ends in `/` is a folder's marker and no file. Raises InvalidInputError for keys that cannot be files side
     by side (`a` and `a/b`) or that lead out of the directory.
     """
     bucket, prefix = split(uri)
     into.mkdir(parents=True, exist_ok=True)
-    files = [key for key in keys_below(s3, uri) if not key.endswith("/")]
+    files = [key for key in (keys_below(s3, uri) if keys is None else keys) if not key.endswith("/")]
     for key in files:
         name = key.removeprefix(prefix).lstrip("/") or key.rpartition("/")[2]
         if ".." in PurePosixPath(name).parts:
@@ -65,26 +66,43 @@ def download_prefix(s3: S3Client, uri: str, into: Path) -> int:
     return len(files)
 
 
-def upload_directory(s3: S3Client, directory: Path, uri: str) -> list[str]:
-    """Copies every regular file of a directory below a prefix; the keys. Links are not followed, as SageMaker has it."""
-    bucket, prefix = split(uri)
-    keys = []
-    for path in sorted(directory.rglob("*")) if _is_directory(directory) else ():
+def upload_directory(s3: S3Client, directory: Path, uri: str) -> None:
+    """Copies every regular file of a directory below a prefix. Links are not followed, as SageMaker has it."""
+    sync_directory(s3, directory, uri.rstrip("/") + "/", {})
+
+
+def snapshot(directory: Path) -> dict[str, tuple[int, int]]:
+    """Every regular file of a directory: its name from there → time of its last change in nanoseconds, and size in bytes."""
+    found = {}
+    for path in directory.rglob("*") if _is_directory(directory) else ():
         if path.is_file() and not path.is_symlink():
-            key = f"{prefix.rstrip('/')}/{path.relative_to(directory).as_posix()}".lstrip("/")
-            with path.open("rb") as file, translated(f"writing s3://{bucket}/{key}"):
-                s3.put_object(Bucket=bucket, Key=key, Body=file)
-            keys.append(key)
-    return keys
+            stat = path.stat()
+            found[path.relative_to(directory).as_posix()] = (stat.st_mtime_ns, stat.st_size)
+    return found
 
 
-def sync_directory(s3: S3Client, directory: Path, uri: str, known: Collection[str]) -> None:
-    """Uploads a directory's files, and deletes those of the `known` keys that are no file of it any more."""
-    bucket, _ = split(uri)
-    kept = upload_directory(s3, directory, uri)
-    for key in sorted(set(known) - set(kept)):
-        with translated(f"deleting s3://{bucket}/{key}"):
-            s3.delete_object(Bucket=bucket, Key=key)
+def sync_directory(s3: S3Client, directory: Path, uri: str, known: Mapping[str, tuple[int, int]]) -> None:
+    """Uploads what has changed in a directory since the snapshot `known`, and deletes below the prefix what is gone."""
+    bucket, prefix = split(uri)
+    now = snapshot(directory)
+    for name in sorted(name for name, seen in now.items() if known.get(name) != seen):
+        with (directory / name).open("rb") as file, translated(f"writing {uri}{name}"):
+            s3.put_object(Bucket=bucket, Key=prefix + name, Body=file)
+    for name in sorted(known.keys() - now.keys()):
+        with translated(f"deleting {uri}{name}"):
+            s3.delete_object(Bucket=bucket, Key=prefix + name)
+
+
+def merge(directories: Sequence[Path], into: Path) -> None:
+    """Moves the content of several directories into one; of files with the same name, the first directory's stays."""
+    into.mkdir(parents=True, exist_ok=True)
+    for directory in directories:
+        for path in sorted(directory.iterdir()) if _is_directory(directory) else ():
+            target = into / path.name
+            if not (target.exists() or target.is_symlink()):
+                path.rename(target)
+            elif _is_directory(path) and _is_directory(target):
+                merge([path], target)
 
 
 def upload_archive(s3: S3Client, directory: Path, uri: str) -> None:
@@ -103,17 +121,31 @@ def upload_archive(s3: S3Client, directory: Path, uri: str) -> None:
 
 
 def collect(s3: S3Client, outputs: Mapping[str, str], into: Path) -> dict[str, Path]:
-    """What a run left in S3, unpacked below `into`: name → directory. A missing archive gives an empty directory."""
+    """What a run left in S3, unpacked below `into`: name → directory. A missing archive gives an empty directory.
+
+    Pods of one Job leave an archive each, `model.tar.gz`, `model-1.tar.gz` …; they are put together as SageMaker does it.
+    """
     found: dict[str, Path] = {}
     for name, uri in outputs.items():
         directory = into / name
         directory.mkdir(parents=True, exist_ok=True)
         if uri.endswith("/"):
             download_prefix(s3, uri, directory)
-        elif uri.removeprefix("s3://").partition("/")[2] in keys_below(s3, uri):
-            _download_archive(s3, uri, directory)
+        else:
+            _collect_archives(s3, uri, directory)
         found[name] = directory
     return found
+
+
+def _collect_archives(s3: S3Client, uri: str, into: Path) -> None:
+    bucket, key = split(uri)
+    stem = key.removesuffix(_ARCHIVE)
+    form = re.compile(re.escape(stem) + r"(?:-(\d+))?" + re.escape(_ARCHIVE))
+    found = [match for one in keys_below(s3, f"s3://{bucket}/{stem}") if (match := form.fullmatch(one))]
+    for match in sorted(found, key=lambda match: int(match[1] or 0)):
+        with tempfile.TemporaryDirectory(dir=into.parent) as beside:
+            _download_archive(s3, f"s3://{bucket}/{match[0]}", Path(beside))
+            merge([Path(beside)], into)
 
 
 def _download_archive(s3: S3Client, uri: str, into: Path) -> None:
@@ -124,12 +156,12 @@ def _download_archive(s3: S3Client, uri: str, into: Path) -> None:
         packed.seek(0)
         try:
             with tarfile.open(fileobj=packed, mode="r:gz") as archive:
-                _unpack(archive, into)
+                unpack(archive, into)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise RunError(f"the archive cannot be unpacked: {error}", where=uri) from None
 
 
-def _unpack(archive: tarfile.TarFile, into: Path) -> None:
+def unpack(archive: tarfile.TarFile, into: Path) -> None:
     """Files and directories first, links last, so that nothing is ever written through a link.
 
     What is neither a file nor a directory becomes a text file that says what it is: a device, a link that leads out of

@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.targets import redirect
+from lyftlearn_image.targets.network import interface_of
+
 if TYPE_CHECKING:
     import docker
 
@@ -19,7 +22,7 @@ def owner() -> str:
 
 
 def remove(client: docker.DockerClient) -> int:
-    """Removes containers, volumes and networks of owners that are gone; how many there were.
+    """Removes containers, volumes and networks of owners that are gone, with the networks' rules; how many there were.
 
     Only those of this boot of this machine: an engine may be shared with others, whose processes cannot be seen from here.
     """
@@ -30,6 +33,8 @@ def remove(client: docker.DockerClient) -> int:
         *((one, one.attrs.get("Labels") or {}) for one in client.networks.list(filters=wanted)),
     ]
     left: list[Any] = [one for one, labels in found if _is_gone(labels[OWNER_LABEL])]
+    bridges = {interface_of(str(one.id)) for one in left if hasattr(one, "connect")}
+    redirect.forget(client, bridges, {OWNER_LABEL: owner()})
     for one in left:
         # Another harness may be removing it in this very moment.
         with contextlib.suppress(Exception):

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from lyftlearn_image.errors import UnsupportedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -109,15 +111,20 @@ def run_to_end(
     on_line: Callable[[str], None] | None,
 ) -> Run:
     """Submits, follows the log, stops when asked to, waits and collects."""
+    if stop and stop.is_interruption:
+        raise UnsupportedError(
+            "the hosts of a real service cannot be taken away from here", hint="Run the case on the embedded targets."
+        )
     job = service.submit(compiled)
-    if stop or on_line:
+    if (stop and stop.when) or on_line:
         is_stopped = False
         for line in service.logs(job, follow=True):
             if on_line:
                 on_line(line)
-            matches = stop is not None and stop.when is not None and stop.when.search(line)
-            if matches and not is_stopped:
+            matches = stop and stop.when and stop.when.search(line)
+            if stop and matches and not is_stopped:
                 service.stop(job)
                 is_stopped = True
+                stop.asked.set()
     service.wait(job, lambda _: None)
     return service.collect(job, workspace)

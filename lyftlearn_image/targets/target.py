@@ -77,13 +77,23 @@ class Timings:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """One trial: its number from 0, what it tried, and the objective it reached, None where it failed or told none."""
+
+    number: int
+    values: Mapping[str, Any]
+    objective: float | None
+
+
+@dataclass(frozen=True)
 class Run:
     """What one execution left behind.
 
     `exit_code` is the container's own status (128 + signal for a killed one). `reason` is SageMaker's FailureReason or
     the pod's termination message, empty when there is none. `stdout` and `stderr` are files with the exact bytes.
     `artifacts` maps names (`model`, `output`; a processing job's output names) to unpacked directories. `metrics` are
-    StatsD lines in the order of arrival. `observation` is the realised environment that the shim wrote.
+    StatsD lines in the order of arrival. `observation` is the realised environment that the shim wrote. `final_metrics` are
+    the last values that the metrics' regular expressions found in the log; `trials` are those of a tuning job.
     """
 
     target: str
@@ -97,14 +107,21 @@ class Run:
     observation: Mapping[str, Any] | None
     timings: Timings
     metrics: tuple[str, ...] = ()
+    final_metrics: Mapping[str, float] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True)
 class StopRequest:
-    """Ask for the job to be stopped, as a user would: as soon as a line of its stdout matches, or when `asked` is set."""
+    """Ask for the job to be stopped, as a user would: as soon as a line of its stdout matches, or when `asked` is set.
+
+    An interruption takes the host away instead: spot capacity on SageMaker, a node that is drained on Kubernetes. It comes
+    once, and the job starts again where its platform says so.
+    """
 
     when: re.Pattern[str] | None = None
     asked: threading.Event = field(default_factory=threading.Event)
+    is_interruption: bool = False
 
 
 class Target(Protocol):

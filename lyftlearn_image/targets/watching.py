@@ -1,11 +1,9 @@
-"""Waiting for a container as a platform does: until it ends, is stopped, or has used up its time."""
+"""What a run says meanwhile, and what is asked of it: its lines, a stop, the observation that the shim left."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import RunError
@@ -14,14 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import ContainerExit, RunningContainer
     from lyftlearn_image.targets.target import StopRequest
-
-_TICK_S = 0.1
 
 
 class Watch:
-    """Of one run: sees its stdout lines, and stops it when that was asked for."""
+    """Of one run: sees its stdout lines, and says when a stop, or an interruption, was asked for."""
 
     def __init__(self, stop: StopRequest | None, on_line: Callable[[str], None] | None) -> None:
         self._stop = stop
@@ -29,52 +24,41 @@ class Watch:
         self._asked = stop.asked if stop else threading.Event()
         self.stopped = False
         self.timed_out = False
+        self.interrupted = False
+
+    @property
+    def can_be_stopped(self) -> bool:
+        """Whether anybody may ask."""
+        return self._stop is not None
 
     def on_line(self, line: str) -> None:
         """Takes one line of stdout."""
-        if self._stop and self._stop.when and self._stop.when.search(line):
-            self._asked.set()
+        self._look_at(line)
         if self._on_line:
             self._on_line(line)
+
+    def of_host(self, *, is_first: bool) -> Callable[[str], None]:
+        """What takes the lines of one host of several: only the first one's are told to others."""
+        return self.on_line if is_first else self._look_at
 
     def wait_for_stop(self, seconds: float) -> bool:
         """Whether the run is to be stopped; waits so long for somebody to ask."""
         return self._asked.wait(seconds)
 
-    def wait(
-        self, running: RunningContainer, *, max_runtime_s: float, grace_s: int, stop_signal: str = "SIGTERM"
-    ) -> ContainerExit:
-        """How it ended. A stop, or the end of its time, is `stop_signal` and after `grace_s` SIGKILL."""
-        deadline = time.monotonic() + max_runtime_s
-        while True:
-            tick = _TICK_S if self._stop and not self.stopped else max(0.0, deadline - time.monotonic())
-            if ended := running.wait(tick):
-                return ended
-            if self._asked.is_set() and not self.stopped:
-                self.stopped = True
-                _stop(running, grace_s, stop_signal)
-            elif time.monotonic() >= deadline and not self.timed_out and not self.stopped:
-                self.timed_out = True
-                _stop(running, grace_s, stop_signal)
-            if self.stopped or self.timed_out:
-                return self._end(running)
+    def take_request(self) -> None:
+        """Notes what was asked for, if anything was. An interruption comes once."""
+        if not self._asked.is_set() or self._stop is None:
+            return
+        if self._stop.is_interruption:
+            self.interrupted = True
+            self._stop = None
+            self._asked.clear()
+        else:
+            self.stopped = True
 
-    @staticmethod
-    def _end(running: RunningContainer) -> ContainerExit:
-        ended = running.wait()
-        if ended is None:  # pragma: no cover - wait() without a limit gives an end
-            raise RunError("a stopped container did not end")
-        return ended
-
-
-def _stop(running: RunningContainer, grace_s: int, stop_signal: str) -> None:
-    if stop_signal == "SIGTERM":
-        running.stop(grace_s)
-        return
-    with contextlib.suppress(RunError):  # it may have ended in this very moment
-        running.signal(stop_signal)
-    if running.wait(grace_s) is None:
-        running.stop(0)
+    def _look_at(self, line: str) -> None:
+        if self._stop and self._stop.when and self._stop.when.search(line):
+            self._asked.set()
 
 
 def read_observation(artifacts: Mapping[str, Path]) -> dict[str, Any] | None:

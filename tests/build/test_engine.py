@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ import pytest
 from lyftlearn_image.build import engine as engine_module
 from lyftlearn_image.build.engine import Daemon, build_client, ensure_engine
 from lyftlearn_image.errors import UnavailableError
+from lyftlearn_image.targets import orphans
+from lyftlearn_image.targets.kubernetes.sandbox import ensure_pause_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +102,53 @@ def test_calls_at_the_same_time_start_one_engine(other_daemon: Daemon) -> None:
     with found[0].connect() as client:
         assert client.info()["DockerRootDir"] == f"{other_daemon.log.parent}/data"
     assert ensure_engine(told.append, other_daemon).origin == "running"
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from lyftlearn_image.cli.main import tell
+from lyftlearn_image.errors import LyftlearnError
+from lyftlearn_image.targets.container_spec import ContainerSpec
+from lyftlearn_image.targets.containers import Containers, connect
+run_id, image, place = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+containers = Containers(connect(), run_id)
+try:
+    with containers.network() as network:
+        spec = ContainerSpec(image=image, name=f"{run_id}-waiting", network=network.name)
+        with containers.start(spec, stdout=place / "stdout", stderr=place / "stderr") as running:
+            print("ready", flush=True)
+            running.wait()
+except LyftlearnError as error:
+    tell(error)
+    sys.exit(error.exit_code)
+"""
+
+
+def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, tmp_path: Path) -> None:
+    """The run ends with an error that says so, without a traceback; what the engine still had goes with the next run."""
+    with ensure_engine(print, other_daemon).connect() as client:
+        image = ensure_pause_image(client)
+    command = [sys.executable, "-c", WAITING, "restarted", image, str(tmp_path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "DOCKER_HOST": other_daemon.host}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        pid = int((tmp_path / "pid").read_text())
+        os.kill(pid, signal.SIGTERM)
+        await_end(pid)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == UnavailableError.exit_code, said
+    assert "the engine does not answer" in said
+    assert "make engine" in said
+    assert "Traceback" not in said
+    with ensure_engine(print, other_daemon).connect() as client:
+        assert [one.name for one in client.containers.list(all=True)] == ["restarted-waiting"]
+        orphans.remove(client)
+        assert client.containers.list(all=True) == []
+        assert {one.name for one in client.networks.list()} == {"bridge", "host", "none"}
+        assert client.volumes.list() == []
 
 
 def test_an_engine_that_cannot_start_shows_the_end_of_its_log(

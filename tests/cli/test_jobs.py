@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import uuid
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,7 @@ from lyftlearn_image.targets.embedded import BUCKET, embedded
 from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, serve
 from lyftlearn_image.targets.sagemaker.job import Account
 from lyftlearn_image.targets.sagemaker.local import EmulatedJobs, Publisher
+from tests.targets.kubernetes.api_server import Kubelet, Store, serve as serve_kubernetes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,3 +131,50 @@ def test_a_mistake_is_told_in_one_error(
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-config"))
     assert main(list(arguments)) == 78
     assert told in capsys.readouterr().err
+
+
+@pytest.fixture
+def cluster(session: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A kubeconfig whose current context is an API server here, with Jobs that run in the emulator."""
+    with serve_kubernetes(Store(Kubelet(session, tmp_path / "kubelet"))) as url:
+        config = {
+            "current-context": "here",
+            "clusters": [{"name": "here", "cluster": {"server": url}}],
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "ci", "namespace": "default"}}],
+            "users": [{"name": "ci", "user": {"token": "x"}}],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        yield
+    # lightkube leaves the connection of a log that is not read to its end to the garbage collector.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("cluster")
+def test_a_search_on_kubernetes_is_run_from_here(
+    session: Embedded, lyftlearn_image_tag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every trial is told at its end; what the best one left is collected. It cannot be sent and left alone."""
+    program = b"import sys; print('loss=' + sys.argv[sys.argv.index('--depth') + 1])"
+    session.s3.put_object(Bucket=BUCKET, Key="cli-search/train.py", Body=program)
+    document = {
+        "kind": "tuning", "name": "search", "image": lyftlearn_image_tag, "program": "/opt/ml/input/data/code/train.py",
+        "output": f"s3://{BUCKET}/cli", "channels": {"code": f"s3://{BUCKET}/cli-search/"}, "cpus": 1, "memory_mib": 512,
+        "metrics": {"loss": r"loss=(\S+)"}, "objective": "loss", "goal": "minimize", "strategy": "grid",
+        "search_space": {"depth": {"type": "choice", "values": [4, 2]}},
+    }  # fmt: skip
+    path = tmp_path / "search.yaml"
+    path.write_text(json.dumps(document))
+    assert main(["submit", str(path), "--target", "kubernetes"]) == 78
+    assert "lyftlearn-image run" in capsys.readouterr().err
+    assert main(["run", str(path), "--target", "kubernetes", "--json", "-o", str(tmp_path / "found")]) == 0
+    printed = capsys.readouterr()
+    told = json.loads(printed.out)
+    assert (told["job"].partition("-")[0], told["status"]) == ("tuning/search", "Completed")
+    assert told["trials"] == [
+        {"number": 0, "values": {"depth": 4}, "objective": 4.0}, {"number": 1, "values": {"depth": 2}, "objective": 2.0},
+    ]  # fmt: skip
+    assert "trial 2  {'depth': 2}  2.0" in printed.err

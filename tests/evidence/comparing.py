@@ -9,7 +9,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.differences import KNOWN_DIFFERENCES
+from lyftlearn_image.targets.differences import LOCAL_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +82,7 @@ def _places(outcome: Outcome) -> Any:
 
 def check(case: str, found: Mapping[str, tuple[Any, Any]]) -> None:
     """Every difference stands in the table with its reason, and every entry of the table is still a difference."""
-    table = {pattern: one.what for one in KNOWN_DIFFERENCES if case in one.cases for pattern in one.places}
+    table = {pattern: one.what for one in LOCAL_MODE if case in one.cases for pattern in one.places}
     unknown = {place: values for place, values in found.items() if not any(_matches(place, one) for one in table)}
     vanished = {pattern: what for pattern, what in table.items() if not any(_matches(place, pattern) for place in found)}
     assert not unknown, f"{case}: differences that nobody explained (here, there):\n{json.dumps(unknown, indent=1)}"

@@ -57,6 +57,7 @@ def test_an_override_changes_one_target_only(tmp_path: Path) -> None:
         pytest.param("name: first", "name: First!", 5, "pattern", id="name"),
         pytest.param("    overrides", "    expect: different\n    overrides", 5, "different_in", id="control without subjects"),
         pytest.param("    overrides", "    stop_when: '('\n    overrides", 7, "regular expression", id="regex"),
+        pytest.param("    overrides", "    stop_when: a\n    interrupt_when: b\n    overrides", 5, "exclude", id="two ends"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: int, expected: str) -> None:

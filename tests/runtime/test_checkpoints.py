@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.containers import Network
+    from lyftlearn_image.targets.network import Network
     from tests.runtime.conftest import Files, Shim
 
 WITHIN_S = 30.0

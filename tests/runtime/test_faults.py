@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.containers import Network
+    from lyftlearn_image.targets.network import Network
     from tests.runtime.conftest import Files, Shim
 
     Options = Callable[[dict[str, str]], tuple[str, ...]]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import docker
 
     from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.containers import Network
+    from lyftlearn_image.targets.network import Network
     from tests.runtime.conftest import Files, Shim
 
     Options = Callable[[dict[str, str]], tuple[str, ...]]

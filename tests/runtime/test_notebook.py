@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import subprocess
 import time
 import uuid
@@ -18,14 +17,6 @@ if TYPE_CHECKING:
 
 WITHIN_S = 90.0
 TOKEN = "planted-7d03ab-token"
-DOCKERFILE = """
-ARG BASE
-FROM ${BASE}
-RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf --mount=type=cache,target=/root/.cache/pip \\
-    if [ -s /run/secrets/ca-bundle ]; then export PIP_CERT=/run/secrets/ca-bundle; fi; \\
-    if [ -s /run/secrets/pip-conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip-conf; fi; \\
-    pip install -q --root-user-action=ignore jupyterlab
-"""
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +25,6 @@ def client() -> str:
     from lyftlearn_image.build.engine import build_client
 
     return str(build_client())
-
-
-@pytest.fixture(scope="module")
-def notebook_image(lyftlearn_image_tag: str, docker_cli: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A team's image: the base and JupyterLab."""
-    from lyftlearn_image.build.secrets import build_secrets
-
-    directory: Path = tmp_path_factory.mktemp("notebook")
-    (directory / "Dockerfile").write_text(DOCKERFILE)
-    tag = f"{lyftlearn_image_tag.replace(':', '-')}-notebook:test"
-    with build_secrets(None, os.environ) as secrets:
-        docker_cli("build", "-q", "-t", tag, "--build-arg", f"BASE={lyftlearn_image_tag}", *secrets.arguments, str(directory))
-    return tag
 
 
 class Notebook:

@@ -96,6 +96,9 @@ def test_a_secret_is_a_digest_that_only_equal_secrets_share(observation: Any, tm
     [
         ("AWS_SECRET_ACCESS_KEY", True), ("AWS_SESSION_TOKEN", True), ("DB_PASSWORD", True), ("OPENAI_API_KEY", True),
         ("github_token", True), ("GOOGLE_APPLICATION_CREDENTIALS", True), ("AWS_ACCESS_KEY_ID", False),
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", True), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", True),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", False), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", False),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", False),
         ("TOKENIZERS_PARALLELISM", False), ("MAX_TOKENS", False), ("SM_HP_KEY", False), ("HOME", False),
     ],
 )  # fmt: skip

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.containers import Network
+    from lyftlearn_image.targets.network import Network
 
     Options = Callable[[dict[str, str]], tuple[str, ...]]
     Search = Callable[[bytes], list[bytes]]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.containers import Network
+    from lyftlearn_image.targets.network import Network
     from tests.runtime.conftest import Files, Shim
 
     Options = Callable[[dict[str, str]], tuple[str, ...]]
@@ -217,6 +217,16 @@ def test_a_variable_of_the_workload_is_never_overwritten(shim: Shim, variables_o
     own = {"OMP_NUM_THREADS": "7", "SM_MODEL_DIR": "/mine", "STATSD_HOST": "gateway", "USER": "me", "SM_HPS": "own"}
     found = shown(shim.run("python3", "-c", SHOW, options=variables_of(own)).stdout)["env"]
     assert {name: found[name] for name in own} == own
+
+
+def test_the_command_of_the_bundle_is_run_as_it_is(shim: Shim, files: Files) -> None:
+    """With its lines and blanks, in the place of the word that stands for it, and of no other."""
+    command = ["sh", "-c", 'for word in "$@"; do\n  echo "<$word>"\ndone', "sh", "two words", "", "a\nb"]
+    bundle = files.bundle(command=command)
+    assert shim.run("bundled-command", options=bundle).stdout == "<two words>\n<>\n<a\nb>\n"
+    assert shim.run("echo", "mine", options=bundle).stdout == "mine\n"
+    without = shim.run("bundled-command", options=files.bundle())
+    assert (without.returncode, without.stdout) == (127, "")
 
 
 def test_a_variable_of_the_bundle_wins_over_the_images(shim: Shim, files: Files) -> None:

@@ -11,14 +11,16 @@ import pytest
 
 from lyftlearn_image.errors import InvalidInputError, RunError, UnavailableError
 from lyftlearn_image.targets.aws_endpoint import aws_endpoint
-from lyftlearn_image.targets.containers import ContainerSpec, connect
+from lyftlearn_image.targets.container_spec import ContainerSpec
+from lyftlearn_image.targets.containers import connect
 from lyftlearn_image.targets.staging import Stager
 from lyftlearn_image.targets.statsd import statsd_sink
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.network import Network
 
 
 def test_the_endpoint_keeps_objects_and_secrets_and_goes_away(tmp_path: Path) -> None:

@@ -204,13 +204,33 @@ def test_more_objects_than_a_page_come_all(s3: S3Client, prefix: str, tmp_path: 
 
 def test_a_synced_prefix_loses_what_the_directory_lost(s3: S3Client, prefix: str, tmp_path: Path) -> None:
     """Deleted checkpoints go, new ones come, and what somebody else put there meanwhile stays."""
-    for key in ("old", "gone", "meanwhile"):
+    for key in ("old", "gone", "same"):
         put(s3, prefix + key, b"1")
+    objects.download_prefix(s3, prefix, tmp_path)
+    known = objects.snapshot(tmp_path)
+    for key in ("meanwhile", "same"):
+        put(s3, prefix + key, b"of another host")
+    (tmp_path / "gone").unlink()
     for name in ("old", "new"):
-        (tmp_path / name).write_bytes(b"2")
-    key = objects.split(prefix)[1]
-    objects.sync_directory(s3, tmp_path, prefix, [f"{key}old", f"{key}gone"])
-    assert objects.keys_below(s3, prefix) == [f"{key}meanwhile", f"{key}new", f"{key}old"]
+        (tmp_path / name).write_bytes(b"22")
+    objects.sync_directory(s3, tmp_path, prefix, known)
+    found = tmp_path.parent / "found"
+    objects.download_prefix(s3, prefix, found)
+    assert files_of(found) == {"meanwhile": b"of another host", "same": b"of another host", "new": b"22", "old": b"22"}
+
+
+def test_the_archives_of_several_pods_are_put_together(s3: S3Client, prefix: str, tmp_path: Path) -> None:
+    """`model.tar.gz`, `model-1.tar.gz` … `model-10.tar.gz`: in the order of their numbers, and nothing else with that name."""
+    for name, content in (("model", "0"), ("model-1", "1"), ("model-2", "2"), ("model-10", "10"), ("model-x", "x")):
+        source = tmp_path / name
+        (source / "deep").mkdir(parents=True)
+        (source / "same").write_text(content)
+        (source / "deep" / f"of-{content}").write_text(content)
+        objects.upload_archive(s3, source, f"{prefix}{name}.tar.gz")
+    found = objects.collect(s3, {"model": f"{prefix}model.tar.gz"}, tmp_path / "found")["model"]
+    assert {name: text.decode() for name, text in files_of(found).items()} == {
+        "same": "0", "deep/of-0": "0", "deep/of-1": "1", "deep/of-2": "2", "deep/of-10": "10",
+    }  # fmt: skip
 
 
 def test_a_bucket_that_is_not_there_is_the_users_error(s3: S3Client, tmp_path: Path) -> None:

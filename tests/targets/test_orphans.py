@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 WITHIN_S = 60.0
 HOLD = """
 import sys, pathlib
-from lyftlearn_image.targets.containers import Containers, ContainerSpec, connect
+from lyftlearn_image.targets.container_spec import ContainerSpec
+from lyftlearn_image.targets.containers import Containers, connect
 containers = Containers(connect(), sys.argv[1])
 place = pathlib.Path(sys.argv[2])
 with containers.network() as network, containers.tmpfs_volume(sys.argv[1], size_bytes=None, mode=0o777, gid=None):

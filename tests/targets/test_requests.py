@@ -20,8 +20,9 @@ from lyftlearn_image import yamlfile
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.targets import limits, printed, request
 from lyftlearn_image.targets.kubernetes.environment import expand
-from lyftlearn_image.targets.kubernetes.template import LONGEST_STRING_BYTES
+from lyftlearn_image.targets.limits import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import Workload
+from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -216,6 +217,34 @@ def test_a_long_variable_reaches_a_pod_by_the_bundle() -> None:
     assert "SHORT" in names
     assert "LONG" not in names
     assert json.loads(found.documents[0]["data"]["bundle.json"])["environment"]["LONG"]
+
+
+LONG_COMMANDS = (
+    ["sh", "-c", "set -e\npython prepare.py\npython train.py\n"],
+    ["python", "-c", "x" * 257], ["word"] * 101, ["echo", "a\u2028b"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["training", "processing"])
+@pytest.mark.parametrize("command", LONG_COMMANDS, ids=["lines", "long", "many", "separator"])
+def test_a_command_that_sagemaker_has_no_room_for_is_in_the_bundle(kind: str, command: list[str]) -> None:
+    """As every Kubernetes Job may have one; on Kubernetes it stays in the manifest."""
+    workload = Workload(kind=kind, name="job", image="team:1", command=command, output="s3://bucket/p")
+    (uri, data), *_ = (found := request.compile_for("sagemaker", workload, request.launch_of(workload))).objects.items()
+    specification = "AlgorithmSpecification" if kind == "training" else "AppSpecification"
+    assert found.documents[0][specification]["ContainerArguments"] == [contract.BUNDLED_COMMAND]
+    assert json.loads(data)["command"] == command
+    assert found.documents[0]["Environment"][contract.BUNDLE].startswith(uri)
+    pod = pod_of(request.compile_for("kubernetes", workload, request.launch_of(workload)))
+    assert pod["containers"][0]["args"] == command
+
+
+def test_a_command_that_fits_stays_in_the_request() -> None:
+    """256 characters, 100 words."""
+    workload = Workload(name="job", image="team:1", command=["x" * 256] * 100, output="s3://bucket/p")
+    found = request.compile_for("sagemaker", workload, request.launch_of(workload))
+    assert found.documents[0]["AlgorithmSpecification"]["ContainerArguments"] == ["x" * 256] * 100
+    assert not found.objects
 
 
 def test_the_clusters_own_answers_are_asked_of_the_cluster() -> None:

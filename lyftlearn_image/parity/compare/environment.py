@@ -5,6 +5,8 @@ Every difference counts, but for those of EXPECTED: facts of the platforms thems
 
 from __future__ import annotations
 
+import json
+import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,14 @@ EXPECTED: Mapping[str, str] = {
     "variables/USER": "SageMaker runs as root, a restricted pod may not",
     "variables/LOGNAME": "SageMaker runs as root, a restricted pod may not",
     "variables/AWS_ENDPOINT_URL": "an embedded target has an AWS endpoint of its own, a real service needs none",
-    "variables/AWS_EC2_METADATA_DISABLED": "only an embedded target says that there is no metadata service",
+    "variables/JOB_COMPLETION_INDEX": "a pod of a Job for several hosts has its number there; SM_CURRENT_HOST is for scripts",
+    "variables/AWS_CONTAINER_*": "each platform has its own way to the role's credentials",
+    "variables/AWS_ACCESS_KEY_ID": "each run is given keys of its own, as variables where no agent can be played",
+    "variables/AWS_SECRET_ACCESS_KEY": "each run is given keys of its own, as variables where no agent can be played",
+    "variables/AWS_SESSION_TOKEN": "each run is given keys of its own, as variables where no agent can be played",
+    "variables/AWS_ROLE_ARN": "web identity is one of the ways of EKS",
+    "variables/AWS_WEB_IDENTITY_TOKEN_FILE": "web identity is one of the ways of EKS",
+    "variables/AWS_STS_REGIONAL_ENDPOINTS": "web identity is one of the ways of EKS",
     "hostname": "a pod is named after its job, a SageMaker host after its address",
     "context/*": "it is the platform's name",
     "observed_at": "it is the time",
@@ -38,6 +47,9 @@ EXPECTED: Mapping[str, str] = {
     "files//opt/ml/input/config/*": "SageMaker writes its own; their values are compared as variables",
     "files//etc/*/mode": "a ConfigMap volume has its own modes",
 }
+_SEVERAL = 2
+# Names of the job itself begin those of its pods.
+_PLACES = ("HOSTNAME", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN")
 
 
 def compare_environment(left: Mapping[str, Any] | None, right: Mapping[str, Any] | None) -> Comparison:
@@ -46,7 +58,30 @@ def compare_environment(left: Mapping[str, Any] | None, right: Mapping[str, Any]
         there = ("observed" if left is not None else None), ("observed" if right is not None else None)
         missing = Difference("", *there, "the shim wrote no observation; does the image start with it?")
         return Comparison("environment", "environment", (missing,))
-    return Comparison("environment", "environment", tuple(_explained(one) for one in _compare(left, right, "")))
+    differences = _compare(_with_hosts_by_rank(left), _with_hosts_by_rank(right), "")
+    return Comparison("environment", "environment", tuple(map(_explained, differences)))
+
+
+def _with_hosts_by_rank(observation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The observation with `host 0`, `host 1` … for the names of a job's hosts, which are the platform's own.
+
+    A script must take them from SM_HOSTS (SageMaker developer guide, your-algorithms-training-algo-running-container).
+    """
+    variables = observation.get("variables", {})
+    try:
+        hosts = json.loads(variables.get("SM_HOSTS", "[]"))
+    except ValueError:  # the script's own, which is compared as it is
+        return observation
+    if not isinstance(hosts, list) or len(hosts) < _SEVERAL or not all(isinstance(host, str) and host for host in hosts):
+        return observation
+    ranks = {host: f"host {rank}" for rank, host in enumerate(hosts)}
+    # The longest first: algo-1 begins algo-10.
+    form = re.compile("|".join(re.escape(host) for host in sorted(ranks, key=len, reverse=True)))
+    renamed = {
+        name: form.sub(lambda match: ranks[match[0]], value) if isinstance(value, str) and name not in _PLACES else value
+        for name, value in variables.items()
+    }
+    return {**observation, "variables": renamed}
 
 
 def _explained(difference: Difference) -> Difference:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.targets.containers import ContainerSpec, Mount
+from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
 
 if TYPE_CHECKING:
-    from lyftlearn_image.targets.containers import Containers, RunningContainer
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.running import RunningContainer
 
 _PROGRAM = "describe_model.py"
 _PROGRAM_MOUNT, _SOCKET_MOUNT = "/describe/program.py", "/describe/socket"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
+import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.targets.kubernetes import tokens
 from lyftlearn_image.targets.kubernetes.services import service_variables
 
 if TYPE_CHECKING:
@@ -46,9 +47,16 @@ class Cluster:
     job_backoff_s: float = 10.0
     allocatable: Mapping[str, str] = field(default_factory=lambda: {"cpu": "2", "memory": "8Gi", "ephemeral-storage": "50Gi"})
 
+    # What its tokens are signed with; nobody else has it.
+    signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
     def service_variables(self) -> dict[str, str]:
         """The eight variables of the service `kubernetes`, which every container has (recorded in pods, case 01)."""
         return service_variables("kubernetes", self.api_ip, [{"name": "https", "port": 443, "protocol": "TCP"}])
+
+    def pod_of(self, token: str, audience: str) -> str:
+        """The name of the pod that was given a token for this audience; TokenError for any other token."""
+        return str(tokens.verified(token, self.signing_key, audience)["kubernetes.io"]["pod"]["name"])
 
     def resolv_conf(self, namespace: str, dns_config: Mapping[str, Any], policy: str = "ClusterFirst") -> str:
         """/etc/resolv.conf: dnsConfig adds to what ClusterFirst says, and is all with None (recorded in pods, case 14)."""
@@ -115,7 +123,7 @@ class Pod:
         return "\n".join(lines) + "\n"
 
     def token(self, cluster: Cluster, audience: str | None = None, lifetime_s: int | None = None) -> bytes:
-        """A ServiceAccount token with the claims of a real one (recorded in pods, case 06), and no valid signature."""
+        """A ServiceAccount token with the claims of a real one (recorded in pods, case 06), signed by the cluster."""
         namespace, account = self.namespace(cluster), str(self.spec.get("serviceAccountName") or "default")
         now = int(time.time())
         claims = {
@@ -129,8 +137,7 @@ class Pod:
             },
             "sub": f"system:serviceaccount:{namespace}:{account}",
         }  # fmt: skip
-        parts = [{"alg": "none", "typ": "JWT"}, claims]
-        return b".".join([*(base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=") for one in parts), b"none"])
+        return tokens.signed(claims, cluster.signing_key)
 
     def field(self, path: str, cluster: Cluster) -> str:
         """A value of the downward API."""

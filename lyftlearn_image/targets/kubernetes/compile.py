@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets.kubernetes import deployment, template
-from lyftlearn_image.targets.kubernetes.template import CONFIG_MAP_BYTES, LONGEST_STRING_BYTES
+from lyftlearn_image.targets.kubernetes.template import CONFIG_MAP_BYTES
 from lyftlearn_image.targets.kubernetes.transform import compile_transform
-from lyftlearn_image.targets.kubernetes.tuning import first_trial, search_space
 from lyftlearn_image.targets.target import Compiled
+from lyftlearn_image.targets.tuning import first_trial, search_space
 from lyftlearn_image.workload import Job, Notebook, Processing, Serving, Trainable, Training, Transform, Tuning
 from lyftlearn_runtime import contract
 
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from lyftlearn_image.targets.target import Launch
     from lyftlearn_image.workload import Workload
 
-__all__ = ["CONFIG_MAP_BYTES", "LONGEST_STRING_BYTES", "OTHER_TARGET", "compile_job"]
+__all__ = ["CONFIG_MAP_BYTES", "OTHER_TARGET", "compile_job"]
 OTHER_TARGET = "lyftlearn/sagemaker"
+SURVIVES_DISRUPTION = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}
 # What a workload says to SageMaker alone; `checkpoints` is here because its prefix is more than an upload there.
 _ONLY_SAGEMAKER = (
     "checkpoints", "data_capture", "encryption", "instance_type", "metrics", "network", "output", "role_arn", "spot",
@@ -59,6 +60,9 @@ def _job(workload: Job, launch: Launch) -> Compiled:
         "activeDeadlineSeconds": workload.max_runtime_s,
         "ttlSecondsAfterFinished": workload.kubernetes.ttl_s,
     }
+    if isinstance(workload, Trainable) and workload.spot:
+        # A pod that is lost with its node is made again, and is no failure (kubernetes.io/docs "Pod failure policy").
+        spec["podFailurePolicy"] = SURVIVES_DISRUPTION
     if is_several:
         # Indexed: every pod has a number, and a host name made of it (k8s.io/docs/concepts/workloads/controllers/job).
         spec |= {"completions": workload.nodes, "parallelism": workload.nodes, "completionMode": "Indexed"}
@@ -78,8 +82,7 @@ def _job(workload: Job, launch: Launch) -> Compiled:
 
 def _tuning(workload: Tuning, launch: Launch) -> Compiled:
     """The Job of the first trial, which is the template of all, and the search space as a ConfigMap."""
-    trial = workload.as_trial(first_trial(workload))
-    compiled = _job(trial, launch)
+    compiled = _job(first_trial(workload), launch)
     space = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

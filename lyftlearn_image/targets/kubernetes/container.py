@@ -10,7 +10,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.containers import ContainerSpec, Mount
+from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
 from lyftlearn_image.targets.kubernetes.environment import ConfigError, Objects, expand, variables
 from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets import objects as s3_objects
 from lyftlearn_image.targets.kubernetes import fields
+from lyftlearn_image.targets.kubernetes.admission import POD_AUDIENCE
 from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.targets.kubernetes.compile import compile_job
 from lyftlearn_image.targets.kubernetes.dns import ClusterDns
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.identity import Identity
+    from lyftlearn_image.targets.network import Network
     from lyftlearn_image.targets.target import Launch, StopRequest
     from lyftlearn_image.workload import Workload
 
@@ -49,22 +52,25 @@ _TICK_S = 0.05
 
 
 class KubernetesEmulator:
-    """The embedded `kubernetes` target."""
+    """The embedded `kubernetes` target. `identity` is where pods get their AWS identity; None for a cluster off AWS."""
 
     name = "kubernetes"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what an emulator stands on
         self,
         containers: Containers,
         network: Network,
         s3: S3Client,
         platform_environment: Mapping[str, str],
         cluster: Cluster | None = None,
+        identity: Identity | None = None,
     ) -> None:
         self._s3 = s3
         cluster = cluster or Cluster()
+        if identity:
+            identity.trust(lambda token: cluster.pod_of(token, POD_AUDIENCE))
         dns = ClusterDns(network.gateway, cluster.domain)
-        self._node = Node(containers, network, cluster, dict(platform_environment), dns)
+        self._node = Node(containers, network, cluster, dict(platform_environment), dns, identity)
 
     def compile(self, workload: Workload, launch: Launch) -> Compiled:
         """The manifests for this workload."""
@@ -85,12 +91,12 @@ class KubernetesEmulator:
         if manifest["kind"] == "Job":
             job = self._run_job(others, manifest, workspace, watch)
             record = _deciding(job)
-            end, prepared, place = _pod_end(record.status), record.prepared, record.workspace
+            end, prepared, streams = _pod_end(record.status), record.prepared, _streams(job, record, workspace)
             is_timed_out = any(one.reason == "DeadlineExceeded" for one in job.conditions)
             is_complete = job.is_complete
         else:
             end, prepared = self.run_pod(others, manifest, workspace, stop=stop, on_line=on_line, watch=watch)
-            place, is_complete = workspace, end.status.phase == "Succeeded"
+            streams, is_complete = (workspace / "stdout", workspace / "stderr"), end.status.phase == "Succeeded"
             is_timed_out = end.status.reason == "DeadlineExceeded"
         watch.timed_out = is_timed_out
         finished = time.monotonic()
@@ -104,8 +110,8 @@ class KubernetesEmulator:
             status=_status(watch, is_complete=is_complete),
             exit_code=end.exit_code,
             reason=("DeadlineExceeded" if is_timed_out else end.message) if end.exit_code or is_timed_out else "",
-            stdout=place / "stdout",
-            stderr=place / "stderr",
+            stdout=streams[0],
+            stderr=streams[1],
             artifacts=artifacts,
             observation=observation,
             timings=Timings((prepared or started) - started, startup, ran - (startup or 0.0), time.monotonic() - finished),
@@ -127,7 +133,7 @@ class KubernetesEmulator:
         """
         watch = watch or Watch(stop, on_line)
         run = self.pod(others, manifest, workspace, on_line=watch.on_line)
-        with _deleted_when_asked(watch, run.delete):
+        with _ended_when_asked(watch, run):
             status = run.run()
         return _pod_end(status), run.prepared or time.monotonic()
 
@@ -158,7 +164,7 @@ class KubernetesEmulator:
         self, others: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], workspace: Path, watch: Watch
     ) -> JobStatus:
         run = self.job(others, manifest, workspace, on_line=watch.on_line)
-        with _deleted_when_asked(watch, run.delete):
+        with _ended_when_asked(watch, run):
             return run.run()
 
     @staticmethod
@@ -170,16 +176,19 @@ class KubernetesEmulator:
 
 
 @contextlib.contextmanager
-def _deleted_when_asked(watch: Watch, delete: Callable[[], None]) -> Iterator[None]:
-    """Deletes the pod or Job as soon as a stop is asked for, by a line of its own or by a user."""
+def _ended_when_asked(watch: Watch, run: PodRun | JobRun) -> Iterator[None]:
+    """Deletes the pod or Job as soon as a stop is asked for, by a line of its own or by a user; an interruption disrupts it."""
     is_over = threading.Event()
 
     def stand_by() -> None:
-        while not watch.wait_for_stop(_TICK_S):
-            if is_over.is_set():
-                return
-        watch.stopped = True
-        delete()
+        while not is_over.is_set() and not watch.stopped:
+            if not watch.wait_for_stop(_TICK_S):
+                continue
+            watch.take_request()
+            if watch.stopped:
+                run.delete()
+            else:
+                run.disrupt()
 
     thread = threading.Thread(target=stand_by, daemon=True)
     thread.start()
@@ -191,13 +200,27 @@ def _deleted_when_asked(watch: Watch, delete: Callable[[], None]) -> Iterator[No
 
 
 def _deciding(job: JobStatus) -> PodRecord:
-    """The pod that decided a Job: the last one that failed, or of a complete Job the first."""
+    """The pod that decided a Job: the last one that failed, or of a complete Job the first host's."""
     if not job.pods:
         raise InvalidInputError("the Job made no pod", hint="Say how many completions it needs.")
     failed = [one for one in job.pods if one.status.phase != "Succeeded"]
     if failed and not job.is_complete:
         return failed[-1]
-    return next((one for one in job.pods if one.status.phase == "Succeeded"), job.pods[0])
+    succeeded = [one for one in job.pods if one.status.phase == "Succeeded"]
+    return min(succeeded or job.pods, key=lambda one: one.index or 0)
+
+
+def _streams(job: JobStatus, record: PodRecord, workspace: Path) -> tuple[Path, Path]:
+    """The log of what a pod did: that of the pods whose place it took after a disruption comes first."""
+    before = [one.workspace for one in job.pods if one.status.is_disrupted and one.index == record.index]
+    names = ("stdout", "stderr")
+    if not before or record.status.is_disrupted:
+        return record.workspace / names[0], record.workspace / names[1]
+    together = workspace / "log"
+    together.mkdir(parents=True)
+    for name in names:
+        (together / name).write_bytes(b"".join((place / name).read_bytes() for place in (*before, record.workspace)))
+    return together / names[0], together / names[1]
 
 
 def _pod_end(status: PodStatus) -> PodEnd:

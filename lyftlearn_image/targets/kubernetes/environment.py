@@ -28,13 +28,14 @@ class ConfigError(InvalidInputError):
 class Objects:
     """The namespace's ConfigMaps and Secrets by name: key → bytes. Only text of a ConfigMap can be a variable.
 
-    `services` are the manifests of its Services.
+    `services` are the manifests of its Services, `service_accounts` those of its ServiceAccounts by name.
     """
 
     config_maps: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     config_map_texts: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     services: tuple[Mapping[str, Any], ...] = ()
+    service_accounts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def of_manifests(manifests: list[Mapping[str, Any]]) -> Objects:
@@ -48,7 +49,9 @@ def of_manifests(manifests: list[Mapping[str, Any]]) -> Objects:
         elif one["kind"] == "Secret":
             given = {key: str(value).encode() for key, value in (one.get("stringData") or {}).items()}
             secrets[name] = {**_decoded(one.get("data")), **given}
-    return Objects(config_maps, texts, secrets, tuple(one for one in manifests if one["kind"] == "Service"))
+    services = tuple(one for one in manifests if one["kind"] == "Service")
+    accounts = {str(one["metadata"]["name"]): one for one in manifests if one["kind"] == "ServiceAccount"}
+    return Objects(config_maps, texts, secrets, services, accounts)
 
 
 def variables(container: Mapping[str, Any], pod: Pod, objects: Objects, cluster: Cluster) -> dict[str, str]:

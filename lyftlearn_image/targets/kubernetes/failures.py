@@ -159,5 +159,4 @@ def _matches(rule: Mapping[str, Any], name: str, status: PodStatus) -> str:
 
 
 def _conditions(status: PodStatus) -> Iterable[str]:
-    """An eviction is a disruption (kubernetes.io/docs "Disruptions")."""
-    return ("DisruptionTarget",) if status.reason == "Evicted" else ()
+    return ("DisruptionTarget",) if status.is_disrupted else ()

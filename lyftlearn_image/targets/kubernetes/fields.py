@@ -18,6 +18,7 @@ IMPLEMENTED: Mapping[str, Mapping[str, str | tuple[object, ...]]] = {
     "Job": {"apiVersion": "", "kind": "", "metadata": "ObjectMeta", "spec": "JobSpec"},
     "Pod": {"apiVersion": "", "kind": "", "metadata": "ObjectMeta", "spec": "PodSpec"},
     "Service": {"apiVersion": "", "kind": "", "metadata": "ObjectMeta", "spec": "ServiceSpec"},
+    "ServiceAccount": {"apiVersion": "", "kind": "", "metadata": "ObjectMeta", "automountServiceAccountToken": ""},
     "ObjectMeta": {"name": "", "namespace": "", "labels": "", "annotations": ""},
     "JobSpec": {
         "template": "PodTemplateSpec", "completions": "", "parallelism": "", "completionMode": ("NonIndexed", "Indexed"),
@@ -130,9 +131,9 @@ PARTIAL: Mapping[str, str] = {
     "ServiceSpec.clusterIP": "containers have its variables and find its name; nobody answers at the address",
     "ServiceSpec.type": "no port of the node and no balancer is taken, whatever the type",
     "ServiceSpec.publishNotReadyAddresses": "names are served where the emulator may listen on port 53, refused elsewhere",
-    "ServiceAccountTokenProjection.audience": "the claims are those of a real token; its signature is not one",
+    "ServiceAccountTokenProjection.audience": "the claims are those of a real token; the signature is by a key of the run",
     "ServiceAccountTokenProjection.expirationSeconds": "a token is not replaced before it expires",
-    "PodSpec.serviceAccountName": "its name is in the token; there are no rights behind it",
+    "PodSpec.serviceAccountName": "its name is in the token, and its role is the pod's AWS identity; it has no other rights",
     "ConfigMapVolumeSource.name": "a change is shown at once; a kubelet takes up to two minutes",
     "SecretVolumeSource.secretName": "a change is shown at once; a kubelet takes up to two minutes",
     "EmptyDirVolumeSource.sizeLimit": "on disk it is looked at every second",
@@ -150,6 +151,8 @@ IGNORED: Mapping[str, str] = {
     "Job.status": "it is the cluster's to write",
     "Pod.status": "it is the cluster's to write",
     "Service.status": "it is the cluster's to write",
+    "ServiceAccount.imagePullSecrets": "images are on this engine",
+    "ServiceAccount.secrets": "the API's own tokens are not objects here",
     "ObjectMeta.finalizers": "nothing is kept after a run here",
     "ObjectMeta.generateName": "the emulator needs a name, and makes up no random one",
     "ObjectMeta.ownerReferences": "nothing is collected as garbage here: everything is removed at the end",
@@ -212,7 +215,7 @@ REFUSED: Mapping[str, str] = {
 def refuse_unknown(manifest: Mapping[str, Any]) -> None:
     """UnsupportedError that names every field, with its path, which the emulator does not implement."""
     kind = manifest["kind"]
-    if kind not in ("Job", "Pod", "Service"):
+    if kind not in ("Job", "Pod", "Service", "ServiceAccount"):
         raise UnsupportedError(f"the embedded target does not implement the kind {kind}")
     refused = list(_unknown(manifest, kind, ""))
     if refused:

@@ -153,6 +153,12 @@ class JobRun:
             self._is_deleted = True
             self._changed.notify_all()
 
+    def disrupt(self) -> None:
+        """Takes the nodes of the pods that run away. What becomes of the Job is decided as after any lost pod."""
+        with self._changed:
+            for one in self._state.active:
+                one.run.disrupt()
+
     def _control(self, deadline: float | None) -> tuple[Condition, ...]:
         with self._changed:
             while True:

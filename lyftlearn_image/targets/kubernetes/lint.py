@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.targets.kubernetes.environment import expand
 from lyftlearn_image.targets.kubernetes.manifest import check_size
-from lyftlearn_image.targets.kubernetes.template import LONGEST_STRING_BYTES
+from lyftlearn_image.targets.limits import LONGEST_STRING_BYTES
 from lyftlearn_image.targets.remark import Key, Remark
 from lyftlearn_image.workload import Job, Tuning
 
@@ -96,7 +97,7 @@ def _strings(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
     field = "command" if getattr(workload, "command", None) else "arguments"
     total = 0
     for place, word in enumerate(container["args"]):
-        size = len(word.replace("$$", "$").encode()) + 1
+        size = len(expand(word, {}).encode()) + 1
         total += size
         if size > LONGEST_STRING_BYTES:
             yield Remark(

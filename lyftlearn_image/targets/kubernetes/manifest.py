@@ -1,4 +1,4 @@
-"""What the API refuses of a ConfigMap, Secret or Service before any pod sees it."""
+"""What the API refuses of a ConfigMap, Secret, Service or ServiceAccount before any pod sees it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_objects(manifests: list[Mapping[str, Any]]) -> None:
     """Raises InvalidInputError for a name, a key or a size that the API refuses (kubernetes/api ConfigMap.Data)."""
     for one in manifests:
         kind, name = one["kind"], str(one["metadata"]["name"])
-        if kind == "Service":
+        if kind in ("Service", "ServiceAccount"):
             refuse_unknown(one)
             continue
         if kind not in ("ConfigMap", "Secret"):

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.targets.kubernetes.admission import admitted
 from lyftlearn_image.targets.kubernetes.container import (
     Surroundings,
     container_spec,
@@ -29,23 +30,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.identity import Identity
     from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
     from lyftlearn_image.targets.kubernetes.dns import ClusterDns
     from lyftlearn_image.targets.kubernetes.environment import Objects
+    from lyftlearn_image.targets.network import Network
 
 DEFAULT_GRACE_S = 30
 
 
 @dataclass(frozen=True)
 class Node:
-    """Where pods run: the engine, its network, the cluster that they believe in, what a webhook would add."""
+    """Where pods run: the engine, its network, the cluster that they believe in, what each container is given besides.
+
+    `identity` serves the pods' AWS identity; without it the cluster has no webhook for that.
+    """
 
     containers: Containers
     network: Network
     cluster: Cluster
     platform: Mapping[str, str]
     dns: ClusterDns
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ class Deletion:
     reason: str = ""
     message: str = ""
     grace_s: float | None = None
+    is_disruption: bool = False
 
 
 class PodRun:
@@ -69,7 +77,7 @@ class PodRun:
         on_line: Callable[[str], None] | None = None,
         on_change: Callable[[], None] | None = None,
     ) -> None:
-        self.pod = pod
+        self.pod = pod = admitted(pod, objects.service_accounts, node.identity)
         # Monotonic time at which the first container could be started, None before.
         self.prepared: float | None = None
         self._objects = objects
@@ -138,13 +146,21 @@ class PodRun:
             reason=deleted.reason,
             message=deleted.message,
             events=tuple(self._events),
+            is_disrupted=deleted.is_disruption,
         )
 
     def delete(self, reason: str = "", message: str = "", grace_s: float | None = None) -> None:
         """Asks for the pod's termination, with its own grace unless another is given. Returns at once."""
+        self._end(Deletion(reason, message, grace_s))
+
+    def disrupt(self) -> None:
+        """Drains the pod's node: as `delete`, by the Eviction API (kubernetes.io/docs "API-initiated Eviction")."""
+        self._end(Deletion(is_disruption=True))
+
+    def _end(self, deletion: Deletion) -> None:
         with self._changed:
             if self._deleted is None:
-                self._deleted = Deletion(reason, message, grace_s)
+                self._deleted = deletion
             self._changed.notify_all()
 
     def update(self, objects: Objects) -> None:
@@ -162,7 +178,7 @@ class PodRun:
 
     def _evict(self, message: str) -> None:
         self._events.append(Event("Evicted", message))
-        self.delete("Evicted", message, EVICTION_GRACE_S)
+        self._end(Deletion("Evicted", message, EVICTION_GRACE_S, is_disruption=True))
 
     def _phase(self, init: tuple[ContainerStatus, ...], mains: tuple[ContainerStatus, ...]) -> str:
         if not any(life.status.waiting is None for life in (*self._init, *self._lives)):

@@ -16,7 +16,7 @@ from lyftlearn_image.targets.kubernetes.handlers import Outcome, carry_out
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from lyftlearn_image.targets.containers import RunningContainer
+    from lyftlearn_image.targets.running import RunningContainer
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets.containers import ContainerSpec, Mount
+from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import docker
 
-    from lyftlearn_image.targets.containers import Containers, RunningContainer
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.running import RunningContainer
 
 # rt_sigaction(SIGCHLD, SIG_IGN), so that the kernel takes orphans away; then pause() for ever.
 _AMD64 = bytes.fromhex(

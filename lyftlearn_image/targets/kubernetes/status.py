@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import ContainerExit
+    from lyftlearn_image.targets.running import ContainerExit
 
 START_ERROR = 128
 _TERMINATION_BYTES = 4096
@@ -61,7 +61,10 @@ class Event:
 
 @dataclass(frozen=True)
 class PodStatus:
-    """The status of a pod. `reason` is `DeadlineExceeded`, `Evicted` or empty."""
+    """The status of a pod. `reason` is `DeadlineExceeded`, `Evicted` or empty.
+
+    `is_disrupted`: it has the condition DisruptionTarget (kubernetes.io/docs "Disruptions").
+    """
 
     phase: str
     init_containers: tuple[ContainerStatus, ...] = ()
@@ -69,6 +72,7 @@ class PodStatus:
     reason: str = ""
     message: str = ""
     events: tuple[Event, ...] = field(default=())
+    is_disrupted: bool = False
 
     def container(self, name: str) -> ContainerStatus:
         """The status of one container, an init container's too."""

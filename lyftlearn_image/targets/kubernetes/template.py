@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.targets import bundle
+from lyftlearn_image.targets.limits import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import Job, Notebook, Processing
 from lyftlearn_runtime import contract
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 # ConfigMap.Data: "the total bytes of the keys' values ... should not exceed 1 MiB" (k8s.io/docs/concepts/configuration).
 CONFIG_MAP_BYTES = 1 << 20
-# The longest NAME=value string that a process can be started with, `=` and NUL included (recorded in pods, case 17).
-LONGEST_STRING_BYTES = 131072
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _FILE_KEY = re.compile(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}")
 _TRAINING_DIRS = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
@@ -106,7 +105,7 @@ def pod_spec(workload: Workload, parts: Parts, arguments: tuple[str, ...], **con
         "name": "main",
         "image": workload.image,
         # args alone keep the image's ENTRYPOINT, the shim.
-        "args": [argument.replace("$", "$$") for argument in arguments],
+        "args": [_literal(argument) for argument in arguments],
         "env": parts.environment,
         "resources": {"limits": limits, "requests": dict(limits)},
         "securityContext": {
@@ -275,9 +274,7 @@ def _environment(workload: Workload, launch: Launch, reference: str) -> list[dic
     if launch.statsd:
         variables[contract.STATSD] = f"udp://{launch.statsd}"
     # A dollar would start an expansion, and every `$$` becomes `$` (recorded in pods, case 03).
-    listed: dict[str, dict[str, Any]] = {
-        name: {"name": name, "value": value.replace("$", "$$")} for name, value in variables.items()
-    }
+    listed: dict[str, dict[str, Any]] = {name: {"name": name, "value": _literal(value)} for name, value in variables.items()}
     for name, text in workload.secrets.items():
         if text.startswith(DOWNWARD):
             listed[name] = {"name": name, "valueFrom": _downward(text.removeprefix(DOWNWARD))}
@@ -296,3 +293,12 @@ def _downward(field: str) -> dict[str, Any]:
 
 def _short(directory: str) -> str:
     return hashlib.sha256(directory.encode()).hexdigest()[:8]
+
+
+def _literal(text: str) -> str:
+    """A text of which the kubelet makes this one again.
+
+    It expands `$(NAME)`, and makes `$` of `$$` (kubernetes.io/docs "Define Dependent Environment Variables"). Nothing else
+    is touched, for other programs that read manifests know less.
+    """
+    return re.sub(r"\$(?=[$(])", "$$", text)

@@ -6,12 +6,11 @@ with Batch Transform", and API reference, CreateTransformJob: what the caller di
 """
 
 import concurrent.futures
+import http.client
 import json
 import os
 import sys
 import time
-import urllib.error
-import urllib.request
 
 SERVER = "http://127.0.0.1:8080"
 # ModelClientConfig, InvocationsTimeoutInSeconds and InvocationsMaxRetries: their defaults.
@@ -29,27 +28,31 @@ def main(options, source, target):
     paths = sorted(os.path.join(top, name) for top, _, names in os.walk(source) for name in names)
     # Of a job on several hosts each has its share of the objects.
     index, hosts = int(os.environ.get("JOB_COMPLETION_INDEX", "0")), int(options.get("nodes") or 1)
-    try:
-        for path in paths[index::hosts]:
-            written = os.path.join(target, os.path.relpath(path, source) + ".out")
-            os.makedirs(os.path.dirname(written), exist_ok=True)
+    failed = 0
+    for path in paths[index::hosts]:
+        written = os.path.join(target, os.path.relpath(path, source) + ".out")
+        try:
             with open(path, "rb") as file:
                 answer = transform(file.read(), settings, os.path.relpath(path, source))
-            with open(written, "wb") as file:
-                file.write(answer)
-    except Failed as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        except Failed as error:
+            # "... processes the listed S3 objects and uploads only the output for successfully processed objects" (API
+            # reference, TransformOutput).
+            print(error, file=sys.stderr)
+            failed += 1
+            continue
+        os.makedirs(os.path.dirname(written), exist_ok=True)
+        with open(written, "wb") as file:
+            file.write(answer)
+    return 1 if failed else 0
 
 
 def complete(options):
     """The options with what the server, or batch transform's own defaults, say of the rest."""
     said = {name: value for name, value in options.items() if value is not None}
     try:
-        with urllib.request.urlopen(SERVER + "/execution-parameters", timeout=10) as answer:
-            told = json.loads(answer.read())
-    except (OSError, ValueError):
+        status, answer = ask("GET", "/execution-parameters", None, {}, 10)
+        told = json.loads(answer) if status == 200 else {}
+    except (OSError, http.client.HTTPException, ValueError):
         told = {}
     told = told if isinstance(told, dict) else {}
     strategy = str(told.get("BatchStrategy", "MULTI_RECORD"))
@@ -79,9 +82,11 @@ def requests(data, settings, name):
         yield checked(data, largest, name)
         return
     batch, size = [], 0
-    for line in data.splitlines():
+    # At newlines alone: bytes.splitlines would take a carriage return for the end of a record too.
+    lines = data.split(b"\n")
+    for line in lines if lines[-1] else lines[:-1]:
         checked(line, largest, name)
-        if batch and (settings["batch"] == "SingleRecord" or (largest and size + len(line) + 1 > largest)):
+        if batch and (settings["batch"] == "SingleRecord" or (largest and size + len(line) > largest)):
             yield b"\n".join(batch)
             batch, size = [], 0
         batch.append(line)
@@ -99,23 +104,36 @@ def checked(body, largest, name):
 
 def invoke(body, settings, name):
     """The server's answer; a server that is busy or broken is asked again."""
-    headers = {"Content-Type": settings.get("content_type"), "Accept": settings.get("accept")}
-    request = urllib.request.Request(
-        SERVER + "/invocations", body, {key: value for key, value in headers.items() if value}, method="POST"
-    )
+    said = {"Content-Type": settings.get("content_type"), "Accept": settings.get("accept")}
+    headers = {key: value for key, value in said.items() if value}
+    # "... transmitted using HTTP chunked encoding, set the value to 0" (API reference, MaxPayloadInMB).
+    chunked = not int(settings["max_payload_mb"])
     for left in range(RETRIES, -1, -1):
+        sent = iter([body]) if chunked else body
         try:
-            with urllib.request.urlopen(request, timeout=float(settings["timeout_s"])) as answer:
-                return answer.read()
-        except urllib.error.HTTPError as error:
-            why = "the server answered %d: %s" % (error.code, error.read()[:300].decode("utf-8", "replace"))
-            if error.code < 500:
-                break
-        except OSError as error:
+            status, answer = ask("POST", "/invocations", sent, headers, float(settings["timeout_s"]))
+        except (OSError, http.client.HTTPException) as error:
             why = "the server does not answer: %s" % error
+        else:
+            if 200 <= status < 300:
+                return answer
+            why = "the server answered %d: %s" % (status, answer[:300].decode("utf-8", "replace"))
+            if 400 <= status < 500:
+                break
         if left:
             time.sleep(min(2 ** (RETRIES - left), 8))
     raise Failed("%s: %s" % (name, why))
+
+
+def ask(method, path, body, headers, timeout_s):
+    """Status and body of one request. urllib would go through a proxy of the pod's, and invent a Content-Type."""
+    connection = http.client.HTTPConnection(SERVER.partition("//")[2], timeout=timeout_s)
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 if __name__ == "__main__":

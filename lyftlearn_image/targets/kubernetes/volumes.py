@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets.containers import Mount
+from lyftlearn_image.targets.container_spec import Mount
 from lyftlearn_image.targets.kubernetes.cluster import TOKEN_LIFETIME_S
 from lyftlearn_image.targets.kubernetes.environment import ConfigError, expand, resource_field
 from lyftlearn_image.targets.kubernetes.projection import DEFAULT_MODE, File, chosen, write_atomically
@@ -192,6 +192,8 @@ class Volumes:
 
     def _own_token(self, link: Path) -> None:
         """0644 and root's; where all containers share a UID 0600 and its own, and fsGroup may read it (case 06)."""
+        if os.geteuid() != 0:
+            return  # only root can give a file away; with 0644 everyone may read it
         user = self._pod.shared_user()
         if user is not None or self._fs_group is not None:
             path = link.resolve()

@@ -58,12 +58,13 @@ def compile_workload(workload: Workload, launch: Launch) -> Compiled:
 
 
 def _training(workload: Training, launch: Launch) -> Compiled:
-    room = Room(TRAINING, "Environment", "HyperParameters", contract.TRAINING_OBSERVATION)
-    environment, hyperparameters, objects = divide(workload, launch, room)
+    arguments = "AlgorithmSpecification.ContainerArguments"
+    room = Room(TRAINING, "Environment", "HyperParameters", contract.TRAINING_OBSERVATION, command=arguments)
+    environment, hyperparameters, objects, command = divide(workload, launch, room)
     algorithm: dict[str, Any] = {"TrainingImage": workload.image, "TrainingInputMode": "File"}
-    if workload.command:
+    if command:
         # Arguments alone keep the image's ENTRYPOINT, the shim; `train` is then not passed.
-        algorithm["ContainerArguments"] = list(workload.command)
+        algorithm["ContainerArguments"] = command
     request = {"TrainingJobName": launch.job_name, **_of_training(workload, launch, algorithm)}
     if workload.warm_pool_s:
         request["ResourceConfig"]["KeepAlivePeriodInSeconds"] = workload.warm_pool_s
@@ -118,9 +119,13 @@ def _tuning(workload: Tuning, launch: Launch) -> Compiled:
     # (developer guide, automatic-model-tuning-define-metrics-variables).
     definition = "TrainingJobDefinition"
     room = Room(
-        TUNING, f"{definition}.Environment", f"{definition}.StaticHyperParameters", None, taken=len(workload.search_space) + 1
+        TUNING,
+        f"{definition}.Environment",
+        f"{definition}.StaticHyperParameters",
+        contract.TRAINING_OBSERVATION,
+        taken=len(workload.search_space) + 1,
     )
-    environment, hyperparameters, objects = divide(workload, launch, room)
+    environment, hyperparameters, objects, _ = divide(workload, launch, room)
     algorithm: dict[str, Any] = {"TrainingImage": workload.image, "TrainingInputMode": "File"}
     job = _of_training(workload, launch, algorithm)
     if hyperparameters:
@@ -163,8 +168,9 @@ def _ranges(space: Mapping[str, Range]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _processing(workload: Processing, launch: Launch) -> Compiled:
-    room = Room(PROCESSING, "Environment", None, contract.PROCESSING_OBSERVATION)
-    environment, _, objects = divide(workload, launch, room)
+    arguments = "AppSpecification.ContainerArguments"
+    room = Room(PROCESSING, "Environment", None, contract.PROCESSING_OBSERVATION, command=arguments)
+    environment, _, objects, command = divide(workload, launch, room)
     paths = dict(workload.outputs) or {"output": f"{contract.PROCESSING_DIR}/output"}
     if unusable := [name for name in paths if name == OBSERVATION_OUTPUT or not _OUTPUT_NAME.fullmatch(name)]:
         raise InvalidInputError(
@@ -184,7 +190,7 @@ def _processing(workload: Processing, launch: Launch) -> Compiled:
     written = [_output(name, path, outputs[name]) for name, path in sorted(paths.items())]
     request: dict[str, Any] = {
         "ProcessingJobName": launch.job_name,
-        "AppSpecification": {"ImageUri": workload.image, "ContainerArguments": list(workload.command)},
+        "AppSpecification": {"ImageUri": workload.image, "ContainerArguments": command},
         "RoleArn": launch.role_arn,
         "ProcessingResources": {"ClusterConfig": said.filled(cluster)},
         "StoppingCondition": {"MaxRuntimeInSeconds": workload.max_runtime_s},

@@ -1,7 +1,8 @@
 """SageMaker's control plane on this machine: its API over HTTP, whose jobs the emulator runs.
 
 Any client of the API works against it (boto3, the AWS CLI, the SDK): set AWS_ENDPOINT_URL_SAGEMAKER. It answers Create,
-Describe, Stop and List of training and processing jobs; every other action is refused by name.
+Describe, Stop and List of training, processing and tuning jobs, with a `Hosting` also those of transform jobs and the
+actions of models and endpoints; every other action is refused by name.
 """
 
 from __future__ import annotations
@@ -21,22 +22,27 @@ from lyftlearn_image.targets.sagemaker import kinds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from lyftlearn_image.targets.sagemaker.hosted import Hosting
     from lyftlearn_image.targets.sagemaker.job import Account
     from lyftlearn_image.targets.sagemaker.kinds import Kind
 
 _PAGE = 100
-_KINDS = tuple(kind for kind in kinds.KINDS if kind.name in {"training", "processing"})
+_KINDS = tuple(kind for kind in kinds.KINDS if kind.name in {"training", "processing", "tuning"})
 _TERMINAL = ("Completed", "Failed", "Stopped")
 
 
 @dataclass
 class Record:
-    """A job as the service knows it: what was asked, and what is told. `stop` is set when somebody asks for a stop."""
+    """A job as the service knows it: what was asked, and what is told. `stop` is set when somebody asks for a stop.
+
+    `trials` are the summaries of a tuning job's training jobs.
+    """
 
     kind: Kind
     request: Mapping[str, Any]
     told: dict[str, Any]
     stop: threading.Event = field(default_factory=threading.Event)
+    trials: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Runner(Protocol):
@@ -50,9 +56,15 @@ class ControlPlane:
     """The jobs, and what happens to them. `publish` gets the kind and the detail of an event at every change."""
 
     def __init__(
-        self, run: Runner, account: Account, publish: Callable[[Kind, Mapping[str, Any]], None] = lambda _kind, _told: None
+        self,
+        run: Runner,
+        account: Account,
+        publish: Callable[[Kind, Mapping[str, Any]], None] = lambda _kind, _told: None,
+        hosting: Hosting | None = None,
     ) -> None:
         self._run = run
+        self._hosting = hosting
+        self._kinds = (*_KINDS, *(kind for kind in kinds.KINDS if hosting and kind.name == "transform"))
         self._account = account
         self._publish = publish
         self._records: dict[str, Record] = {}
@@ -60,18 +72,26 @@ class ControlPlane:
 
     def answer(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """What the service answers. Raises ServiceError with its own code."""
-        for kind in _KINDS:
+        if self._hosting and (found := self._hosting.answer(action, request)) is not None:
+            return found
+        for kind in self._kinds:
             for verb, does in (("Create", self._create), ("Describe", self._describe), ("Stop", self._stop)):
                 if action == verb + kind.stem:
                     return does(kind, request)
             if action == f"List{kind.stem}s":
                 return self._list(kind, request)
+        if action == "ListTrainingJobsForHyperParameterTuningJob":
+            with self._lock:
+                record = self._found(kinds.of_action("CreateHyperParameterTuningJob"), request)
+            return {"TrainingJobSummaries": list(record.trials)}
         raise ServiceError("UnknownOperationException", f"{action} is not in this local control plane")
 
     def close(self) -> None:
         """Asks every job to stop."""
         for record in self._records.values():
             record.stop.set()
+        if self._hosting:
+            self._hosting.close()
 
     def _create(self, kind: Kind, request: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -80,7 +100,7 @@ class ControlPlane:
             raise ServiceError("ValidationException", str(error)) from None
         name = request[kind.name_field]
         now = time.time()
-        arn = self._account.arn(f"{kind.name}-job", name)
+        arn = self._account.arn(kind.resource, name)
         told = {
             **request, f"{kind.stem}Arn": arn, kind.status_field: "InProgress",
             "CreationTime": now, "LastModifiedTime": now,

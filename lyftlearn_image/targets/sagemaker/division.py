@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 
 class Shares(NamedTuple):
-    """The environment and the hyperparameters of the request, and the bundle as an S3 object where there is one."""
+    """What of each goes into the request, and the bundle as an S3 object where there is one."""
 
     environment: dict[str, str]
     hyperparameters: dict[str, str]
     objects: dict[str, bytes]
+    command: list[str]
 
 
 class Room(NamedTuple):
     """Where a request has its maps, and what they hold besides the workload's own.
 
-    `environment` and `hyperparameters` are members of the action's request (None: it has none). `observation` is where the
-    shim writes what it saw. `total_bytes` limits all variables together; `taken` are hyperparameters of the service's own.
+    `environment`, `hyperparameters` and `command` are members of the action's request (None: it has none). `observation` is
+    where the shim writes what it saw. `total_bytes` limits all variables together; `taken` are hyperparameters of the
+    service's own.
     """
 
     action: str
@@ -36,6 +38,7 @@ class Room(NamedTuple):
     observation: str | None = None
     total_bytes: int | None = None
     taken: int = 0
+    command: str | None = None
 
 
 def divide(workload: Workload, launch: Launch, room: Room) -> Shares:
@@ -48,14 +51,18 @@ def divide(workload: Workload, launch: Launch, room: Room) -> Shares:
     encoded = bundle.encode_hyperparameters(values)
     carries = _carries(encoded, room)
     overflow = {} if carries else dict(values)
+    command = list(getattr(workload, "command", None) or ())
+    is_bundled = bool(command and room.command and not limits.fits_list(room.action, room.command, command))
     objects: dict[str, bytes] = {}
-    if left or overflow or workload.files:
-        made = bundle.of(workload, launch.job_name, environment=left, hyperparameters=overflow, files=workload.files)
+    if left or overflow or workload.files or is_bundled:
+        contents = {"environment": left, "hyperparameters": overflow, "files": workload.files}
+        made = bundle.of(workload, launch.job_name, **contents, command=tuple(command) if is_bundled else ())
         data = bundle.to_bytes(made)
         uri = f"{launch.s3_prefix}/{launch.job_name}/bundle.json"
         objects[uri] = data
         own[contract.BUNDLE] = bundle.reference(uri, data)
-    return Shares(dict(sorted({**kept, **own}.items())), encoded if carries else {}, objects)
+    said = [contract.BUNDLED_COMMAND] if is_bundled else command
+    return Shares(dict(sorted({**kept, **own}.items())), encoded if carries else {}, objects, said)
 
 
 def _kept(wanted: Mapping[str, str], own: Mapping[str, str], room: Room) -> dict[str, str]:

@@ -89,7 +89,7 @@ def compile_transform(workload: Transform, launch: Launch) -> Compiled:
 def _model(workload: Serving | Transform, launch: Launch) -> tuple[dict[str, Any], dict[str, bytes]]:
     """CreateModel, and the bundle of what its container has no room for."""
     room = Room(MODEL, "PrimaryContainer.Environment", total_bytes=_ENVIRONMENT_BYTES)
-    environment, _, objects = divide(workload, launch, room)
+    environment, _, objects, _ = divide(workload, launch, room)
     container: dict[str, Any] = {"Image": workload.image}
     if workload.model.endswith("/"):
         source = {"S3Uri": workload.model, "S3DataType": "S3Prefix", "CompressionType": "None"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.containers import Mount
+    from lyftlearn_image.targets.container_spec import Mount
 
 # StoppingCondition.MaxRuntimeInSeconds: "The default value is 1 day" (API reference; for processing it is not documented).
 DEFAULT_RUNTIME_S = 24 * 3600
@@ -38,20 +38,38 @@ class Account:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """A directory that is kept the same as a prefix, deletions included; `known` are the keys that were there before."""
+    """A host's directory that is kept the same as a prefix, deletions included; `known` is its snapshot at the start."""
 
     directory: Path
     uri: str
-    known: tuple[str, ...]
+    known: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host of a job, such as `algo-1`: its files of this machine, and what of them its container has mounted."""
+
+    name: str
+    directory: Path
+    mounts: tuple[Mount, ...]
+    checkpoints: Checkpoints | None = None
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What goes to `uri` at the end: the content of `below` every host's directory. An archive, or a prefix ending in `/`."""
+
+    below: str
+    uri: str
 
 
 @dataclass(frozen=True)
 class Job:
     """What runs, and what it sees.
 
-    `entrypoint` and `arguments` are what `docker run` is given: None leaves the image's own. `uploads` are pairs of a
-    directory of this machine and the URI where its content goes at the end: an archive, or a prefix that ends in `/`.
-    `stop_signal` is what a stop begins with.
+    `entrypoint` and `arguments` are what `docker run` is given: None leaves the image's own. `stop_signal` is what a stop
+    begins with. `metrics` maps names to regular expressions with one group, for lines of the log. `role_arn` is whose
+    credentials it gets, unless it is isolated.
     """
 
     name: str
@@ -60,11 +78,36 @@ class Job:
     arguments: tuple[str, ...] | None
     instance_type: str
     environment: Mapping[str, str]
-    mounts: tuple[Mount, ...]
+    hosts: tuple[Host, ...]
     stop_signal: str
     max_runtime_s: int
-    uploads: tuple[tuple[Path, str], ...] = ()
-    checkpoints: Checkpoints | None = None
+    role_arn: str
+    uploads: tuple[Upload, ...] = ()
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    is_isolated: bool = False
+
+
+@dataclass(frozen=True)
+class Rank:
+    """A host's place: its number, from 0, and the number of them all."""
+
+    index: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+        return host_names(self.count)[self.index]
+
+
+def ranks(count: int) -> tuple[Rank, ...]:
+    """The places of so many hosts."""
+    return tuple(Rank(index, count) for index in range(count))
+
+
+def host_names(count: int) -> tuple[str, ...]:
+    """The names of a job's hosts, as they are today (developer guide, your-algorithms-training-algo-running-container)."""
+    return tuple(f"algo-{number}" for number in range(1, count + 1))
 
 
 def max_runtime_s(request: Mapping[str, Any]) -> int:
@@ -72,12 +115,15 @@ def max_runtime_s(request: Mapping[str, Any]) -> int:
     return int(request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S))
 
 
-def download_input(s3: S3Client, uri: str, into: Path, *, what: str) -> None:
-    """Copies the data of a channel or input.
+def download_input(s3: S3Client, source: Mapping[str, Any], into: Path, rank: Rank, *, what: str) -> None:
+    """Copies the data of a channel or input, an S3DataSource or S3Input, for one host.
 
-    Raises InvalidInputError when there is none, as the service does (observed: aws/amazon-sagemaker-examples#2267), and
-    when the prefix ends inside a name: the documentation does not say under which names such objects then appear.
+    Every object for FullyReplicated; for ShardedByS3Key an equal share of them, and for a host too many none (API reference,
+    S3DataSource). Which ones is not documented: here every n-th. Raises InvalidInputError when there is none at all, as the
+    service does (observed: aws/amazon-sagemaker-examples#2267), and when the prefix ends inside a name: the documentation
+    does not say under which names such objects then appear.
     """
+    uri = source["S3Uri"]
     _, prefix = objects.split(uri)
     keys = objects.keys_below(s3, uri)
     if not keys:
@@ -90,7 +136,9 @@ def download_input(s3: S3Client, uri: str, into: Path, *, what: str) -> None:
             where=uri,
             hint="End a folder's prefix with `/`.",
         )
-    objects.download_prefix(s3, uri, into)
+    files = [key for key in keys if not key.endswith("/")]
+    is_sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
+    objects.download_prefix(s3, uri, into, files[rank.index :: rank.count] if is_sharded else files)
 
 
 def read_start(path: Path) -> bytes:

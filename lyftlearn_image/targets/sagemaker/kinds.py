@@ -27,7 +27,7 @@ class Kind:
 
     name: str
     stem: str
-    log_group: str | None
+    log_group: str
 
     @property
     def action(self) -> str:
@@ -45,6 +45,11 @@ class Kind:
         return f"{self.stem}Status"
 
     @property
+    def resource(self) -> str:
+        """The resource's type in an ARN (service authorization reference, "Resource types defined by Amazon SageMaker AI")."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", self.stem).lower()
+
+    @property
     def detail_type(self) -> str:
         """What an event about such a job is called."""
         words = re.findall(r"[A-Z][a-z]+", self.stem)
@@ -55,7 +60,8 @@ KINDS = (
     Kind("training", "TrainingJob", "/aws/sagemaker/TrainingJobs"),
     Kind("processing", "ProcessingJob", "/aws/sagemaker/ProcessingJobs"),
     Kind("transform", "TransformJob", "/aws/sagemaker/TransformJobs"),
-    Kind("tuning", "HyperParameterTuningJob", None),
+    # It has no log of its own: its trials are training jobs.
+    Kind("tuning", "HyperParameterTuningJob", "/aws/sagemaker/TrainingJobs"),
 )
 # No job: what it ends with is that it serves, and it is stopped by being deleted.
 ENDPOINT = Kind("endpoint", "Endpoint", "/aws/sagemaker/Endpoints")

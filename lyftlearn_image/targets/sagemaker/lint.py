@@ -67,6 +67,11 @@ def remarks(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
     if isinstance(workload, Trainable) and workload.max_runtime_s > _LONGEST_TRAINING_S:
         yield Remark(("max_runtime_s",), f"{workload.max_runtime_s} seconds; a training job has at most 28 days")
     yield from _isolated(workload, compiled)
+    for place, word in enumerate(getattr(workload, "command", None) or ()):
+        # The API's own limit is none: what is longer than that goes by the bundle.
+        if (size := len(word.encode()) + 1) > limits.LONGEST_STRING_BYTES:
+            why = f"{size} bytes, at most {limits.LONGEST_STRING_BYTES} for one argument"
+            yield Remark(("command", place), why, "Put it into a file.")
     for name in sorted(workload.kubernetes.secrets.keys() - workload.secrets.keys()):
         yield Remark(
             ("kubernetes", "secrets", name),
@@ -91,7 +96,7 @@ def _isolated(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
     if compiled.objects:
         yield Remark(
             ("network", "isolated"),
-            "an isolated container cannot fetch the launch bundle that `files`, long variables and many hyperparameters need",
+            "an isolated container cannot fetch the launch bundle that `files`, long texts and many hyperparameters need",
             "Bring them with the image or by a channel, or set `network.isolated: false`.",
         )
 

@@ -8,7 +8,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.target import Compiled, StopRequest
+from lyftlearn_image.targets.sagemaker import tuner
+from lyftlearn_image.targets.sagemaker.transforming import end_of
+from lyftlearn_image.targets.search import best
+from lyftlearn_image.targets.target import Compiled, Status, StopRequest
+from lyftlearn_image.targets.tuning import trial_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +22,9 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.targets.sagemaker.control_plane import Record
     from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
+    from lyftlearn_image.targets.sagemaker.hosted import Hosting
     from lyftlearn_image.targets.sagemaker.kinds import Kind
+    from lyftlearn_image.targets.target import Run, Trial
 
 _HOST = "algo-1"
 _FLUSH_S = 0.2
@@ -28,7 +34,10 @@ _SOURCE = "aws.sagemaker"
 class EmulatedJobs:
     """Runs records; see control_plane.Runner. Each has a directory of its own below `workspace`."""
 
-    def __init__(self, emulator: SageMakerEmulator, session: boto3.Session, workspace: Path) -> None:
+    def __init__(
+        self, emulator: SageMakerEmulator, session: boto3.Session, workspace: Path, hosting: Hosting | None = None
+    ) -> None:
+        self._hosting = hosting
         self._emulator = emulator
         self._logs: Any = session.client("logs")
         self._workspace = workspace
@@ -37,26 +46,86 @@ class EmulatedJobs:
         """Runs one record to its end."""
         kind = record.kind
         name = record.request[kind.name_field]
-        log = _Log(self._logs, str(kind.log_group), f"{name}/{_HOST}-{int(time.time())}")
         workspace = self._workspace / kind.name / name
         workspace.mkdir(parents=True)
         if kind.name == "training":
             tell(SecondaryStatus="Training", TrainingStartTime=time.time())
-        compiled = Compiled("sagemaker", kind.action, (record.request,))
-        run = self._emulator.run(compiled, workspace=workspace, stop=StopRequest(asked=record.stop), on_line=log.add)
-        # The service does not tell the two streams apart; which came first is not known any more.
-        for line in run.stderr.read_text(encoding="utf-8", errors="replace").splitlines():
-            log.add(line)
-        log.flush()
-        told: dict[str, Any] = {kind.status_field: run.status.value}
-        if kind.name == "training":
-            told.update(SecondaryStatus=run.status.value, TrainingEndTime=time.time(), FailureReason=run.reason)
+        models = self._hosting.models_of(record.request) if self._hosting and kind.name == "transform" else ()
+        compiled = Compiled("sagemaker", kind.action, (*models, record.request))
+        log = self._log(kind, name, _HOST)
+        # Trials write their own logs, when they have ended.
+        live = None if kind.name == "tuning" else log.add
+        run = self._emulator.run(compiled, workspace=workspace, stop=StopRequest(asked=record.stop), on_line=live)
+        if kind.name == "tuning":
+            record.trials.extend(_trial_summary(run, one, record.request) for one in run.trials)
+            for place in sorted((workspace / "trials").iterdir()):
+                self._write(kind, place.name, place)
         else:
-            told.update(ProcessingEndTime=time.time(), ExitMessage=run.reason)
-            if run.exit_code:
-                # The words of a real job (aws/sagemaker-python-sdk#1568).
-                told["FailureReason"] = f"AlgorithmError: See job logs for more information, exit code: {run.exit_code}"
+            # The service does not tell the two streams apart; which came first is not known any more.
+            log.add_file(run.stderr)
+            log.flush()
+        for place in sorted((workspace / "hosts").glob("*")):
+            self._write(kind, name, place)
+        told = {kind.status_field: run.status.value, **_ENDS[kind.name](run, record.request)}
         tell(**{key: value for key, value in told.items() if value != ""})
+
+    def _log(self, kind: Kind, name: str, host: str) -> Log:
+        return Log(self._logs, kind.log_group, f"{name}/{host}-{int(time.time())}")
+
+    def _write(self, kind: Kind, name: str, place: Path) -> None:
+        """The streams of a host or a trial, in a stream of their own."""
+        log = self._log(kind, name, place.name if place.parent.name == "hosts" else _HOST)
+        for stream in ("stdout", "stderr"):
+            log.add_file(place / stream)
+        log.flush()
+
+
+def _training_end(run: Run, _: Mapping[str, Any]) -> dict[str, Any]:
+    now = time.time()
+    metrics = [{"MetricName": name, "Value": value, "Timestamp": now} for name, value in run.final_metrics.items()]
+    told = {"SecondaryStatus": run.status.value, "TrainingEndTime": now, "FailureReason": run.reason}
+    return {**told, "FinalMetricDataList": metrics} if metrics else told
+
+
+def _processing_end(run: Run, _: Mapping[str, Any]) -> dict[str, Any]:
+    # The words of a real job (aws/sagemaker-python-sdk#1568).
+    reason = f"AlgorithmError: See job logs for more information, exit code: {run.exit_code}" if run.exit_code else ""
+    return {"ProcessingEndTime": time.time(), "ExitMessage": run.reason, "FailureReason": reason}
+
+
+def _tuning_end(run: Run, request: Mapping[str, Any]) -> dict[str, Any]:
+    told = sum(one.objective is not None for one in run.trials)
+    lost = len(run.trials) - told
+    found = {
+        "HyperParameterTuningEndTime": time.time(),
+        "FailureReason": run.reason,
+        "TrainingJobStatusCounters": {"Completed": told, "InProgress": 0, "NonRetryableError": lost},
+        "ObjectiveStatusCounters": {"Succeeded": told, "Pending": 0, "Failed": lost},
+    }
+    winner = best(tuner.search_of(request).goal, run.trials)
+    return {**found, "BestTrainingJob": _trial_summary(run, winner, request)} if winner else found
+
+
+def _trial_summary(run: Run, trial: Trial, request: Mapping[str, Any]) -> dict[str, Any]:
+    """HyperParameterTrainingJobSummary (API reference)."""
+    values = {name: value if isinstance(value, str) else repr(value) for name, value in trial.values.items()}
+    summary = {
+        "TrainingJobName": trial_name(run.job_name, trial.number),
+        "TrainingJobStatus": Status.FAILED if trial.objective is None else Status.COMPLETED,
+        "CreationTime": time.time(),
+        "TunedHyperParameters": values,
+    }
+    if trial.objective is None:
+        return summary
+    reached = {"MetricName": tuner.objective_of(request)["MetricName"], "Value": trial.objective}
+    return {**summary, "FinalHyperParameterTuningJobObjectiveMetric": reached}
+
+
+def _transform_end(run: Run, _: Mapping[str, Any]) -> dict[str, Any]:
+    return end_of(run)
+
+
+_ENDS = {"transform": _transform_end, "training": _training_end, "processing": _processing_end, "tuning": _tuning_end}
 
 
 class Publisher:
@@ -71,7 +140,7 @@ class Publisher:
         self._events.put_events(Entries=[entry])
 
 
-class _Log:
+class Log:
     """One stream, filled in batches: a request for each line would be slower than the script."""
 
     def __init__(self, logs: Any, group: str, stream: str) -> None:
@@ -89,6 +158,11 @@ class _Log:
             self._lines.append({"timestamp": int(time.time() * 1000), "message": line})
         if time.monotonic() - self._flushed_at > _FLUSH_S:
             self.flush()
+
+    def add_file(self, path: Path) -> None:
+        """Every line of a file."""
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            self.add(line)
 
     def flush(self) -> None:
         """What is there goes out."""

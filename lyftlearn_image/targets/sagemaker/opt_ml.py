@@ -10,22 +10,24 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-HOST = "algo-1"
-GROUP = "homogeneousCluster"
+
+_GROUP = "homogeneousCluster"
 
 
-def resource_config(instance_type: str) -> dict[str, Any]:
-    """resourceconfig.json of a job on one host."""
-    group = {"instance_group_name": GROUP, "instance_type": instance_type, "hosts": [HOST]}
+def resource_config(instance_type: str, names: Sequence[str], index: int) -> dict[str, Any]:
+    """resourceconfig.json of a job's host number `index`.
+
+    The hosts of the group are in another order than `hosts`, as in real jobs: who takes ranks from there must notice.
+    """
     return {
-        "current_host": HOST,
+        "current_host": names[index],
         "current_instance_type": instance_type,
-        "current_group_name": GROUP,
-        "hosts": [HOST],
-        "instance_groups": [group],
+        "current_group_name": _GROUP,
+        "hosts": sorted(names),
+        "instance_groups": [{"instance_group_name": _GROUP, "instance_type": instance_type, "hosts": list(names[::-1])}],
         "network_interface_name": "eth0",
         "topology": None,
     }

@@ -11,22 +11,27 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.containers import Mount
+from lyftlearn_image.targets.container_spec import Mount
 from lyftlearn_image.targets.sagemaker import opt_ml
 from lyftlearn_image.targets.sagemaker.job import (
     REASON_CHARACTERS,
     START_BYTES,
     Account,
+    Host,
     Job,
+    Rank,
+    Upload,
     argument_list,
     download_input,
+    host_names,
     max_runtime_s,
     open_to_containers,
+    ranks,
     read_start,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
@@ -34,28 +39,13 @@ if TYPE_CHECKING:
 _LOCAL_PATHS = PurePosixPath("/opt/ml/processing")
 
 
-def prepare(request: Mapping[str, Any], host: Path, s3: S3Client, account: Account) -> Job:
-    """The job, with its directories below `host`."""
+def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: Account) -> Job:
+    """The job, with the directories of each of its hosts below `directory`."""
+    _refuse_doubles(request)
     name = request["ProcessingJobName"]
     app, cluster = request["AppSpecification"], request["ProcessingResources"]["ClusterConfig"]
     config = opt_ml.processing_job_config(request, account.arn("processing-job", name))
-    opt_ml.write_json(host / "config" / "processingjobconfig.json", config)
-    opt_ml.write_json(host / "config" / "resourceconfig.json", opt_ml.resource_config(cluster["InstanceType"]))
-    (host / "output").mkdir()
-    mounts = [Mount(f"/opt/ml/{below}", host / below) for below in ("config", "output")]
-    _refuse_doubles(request)
-    for position, one in enumerate(request.get("ProcessingInputs", [])):
-        directory = host / "inputs" / str(position)
-        download_input(s3, one["S3Input"]["S3Uri"], directory, what=f"input {one['InputName']}")
-        mounts.append(Mount(_local_path(one["S3Input"], one["InputName"]), directory))
-    uploads = []
-    for position, one in enumerate(request.get("ProcessingOutputConfig", {}).get("Outputs", [])):
-        # "This directory will be created by the platform and exist when your container's entrypoint is invoked."
-        directory = host / "outputs" / str(position)
-        directory.mkdir(parents=True)
-        mounts.append(Mount(_local_path(one["S3Output"], one["OutputName"]), directory))
-        uploads.append((directory, one["S3Output"]["S3Uri"].rstrip("/") + "/"))
-    open_to_containers(host)
+    outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
     return Job(
         name=name,
         image=app["ImageUri"],
@@ -64,23 +54,54 @@ def prepare(request: Mapping[str, Any], host: Path, s3: S3Client, account: Accou
         arguments=argument_list(app, "ContainerArguments"),
         instance_type=cluster["InstanceType"],
         environment=request.get("Environment", {}),
-        mounts=tuple(mounts),
+        hosts=tuple(_host(request, config, rank, directory / rank.name, s3) for rank in ranks(int(cluster["InstanceCount"]))),
         # The guide names SIGINT and SIGKILL for StopProcessingJob; how long between them it does not say.
         stop_signal="SIGINT",
         max_runtime_s=max_runtime_s(request),
-        uploads=tuple(uploads),
+        role_arn=request["RoleArn"],
+        is_isolated=bool(request.get("NetworkConfig", {}).get("EnableNetworkIsolation")),
+        uploads=tuple(
+            Upload(f"outputs/{position}", one["S3Output"]["S3Uri"].rstrip("/") + "/") for position, one in enumerate(outputs)
+        ),
     )
 
 
-def exit_message(host: Path) -> str | None:
-    """ExitMessage: the beginning of /opt/ml/output/message. None when it is not UTF-8, which fails the job."""
-    start = read_start(host / "output" / "message")
-    # A character that only the cut has broken is no fault.
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        return decoder.decode(start, final=len(start) < START_BYTES)[:REASON_CHARACTERS]
-    except UnicodeDecodeError:
-        return None
+def _host(request: Mapping[str, Any], config: Mapping[str, Any], rank: Rank, tree: Path, s3: S3Client) -> Host:
+    opt_ml.write_json(tree / "config" / "processingjobconfig.json", config)
+    instance_type = request["ProcessingResources"]["ClusterConfig"]["InstanceType"]
+    opt_ml.write_json(
+        tree / "config" / "resourceconfig.json", opt_ml.resource_config(instance_type, host_names(rank.count), rank.index)
+    )
+    (tree / "output").mkdir()
+    mounts = [Mount(f"/opt/ml/{below}", tree / below) for below in ("config", "output")]
+    for position, one in enumerate(request.get("ProcessingInputs", [])):
+        into = tree / "inputs" / str(position)
+        download_input(s3, one["S3Input"], into, rank, what=f"input {one['InputName']}")
+        mounts.append(Mount(_local_path(one["S3Input"], one["InputName"]), into))
+    for position, one in enumerate(request.get("ProcessingOutputConfig", {}).get("Outputs", [])):
+        # "This directory will be created by the platform and exist when your container's entrypoint is invoked."
+        made = tree / "outputs" / str(position)
+        made.mkdir(parents=True)
+        mounts.append(Mount(_local_path(one["S3Output"], one["OutputName"]), made))
+    open_to_containers(tree)
+    return Host(rank.name, tree, tuple(mounts))
+
+
+def exit_message(trees: Sequence[Path]) -> str | None:
+    """ExitMessage: the beginning of /opt/ml/output/message, those of several hosts one after the other.
+
+    None when one of them is not UTF-8, which fails the job.
+    """
+    told = ""
+    for tree in trees:
+        start = read_start(tree / "output" / "message")
+        # A character that only the cut has broken is no fault.
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            told += decoder.decode(start, final=len(start) < START_BYTES)
+        except UnicodeDecodeError:
+            return None
+    return told[:REASON_CHARACTERS]
 
 
 def _refuse_doubles(request: Mapping[str, Any]) -> None:

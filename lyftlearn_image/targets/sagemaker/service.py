@@ -9,10 +9,10 @@ from lyftlearn_image.aws_errors import translated
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.targets import objects
 from lyftlearn_image.targets.limits import validate_request
-from lyftlearn_image.targets.sagemaker import kinds
+from lyftlearn_image.targets.sagemaker import kinds, training
 from lyftlearn_image.targets.sagemaker.compile import compile_workload
 from lyftlearn_image.targets.service import Clock, State, poll, run_to_end
-from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
+from lyftlearn_image.targets.target import Compiled, Run, Status, Timings, Trial
 from lyftlearn_image.targets.watching import read_observation
 
 if TYPE_CHECKING:
@@ -81,17 +81,23 @@ class SageMakerService:
         return poll(lambda: self.state(job), on_state, self._clock)
 
     def logs(self, job: str, *, follow: bool) -> Iterator[str]:
-        """The lines of all hosts' streams. A job that has written nothing has no stream."""
+        """The lines of all hosts' streams. A job that has written nothing has no stream.
+
+        A tuning job's log is that of its best trial so far, once it has ended.
+        """
         kind, name = kinds.of_job(job)
-        if kind.log_group is None:
-            raise InvalidInputError(f"{job}: a tuning job has no log of its own", hint="Read the logs of its training jobs.")
         group, prefix = (f"{kind.log_group}/{name}", "") if kind is kinds.ENDPOINT else (kind.log_group, f"{name}/")
         tokens: dict[str, str] = {}
         ended_at: float | None = None
         while True:
-            if ended_at is None and self.state(job).status is not None:
+            told = self._describe(kind, name)
+            if ended_at is None and kinds.state_of(kind, told).status is not None:
                 ended_at = self._clock.now()
-            yield from self._new_lines(group, prefix, name, tokens)
+            if kind.name == "tuning":
+                best = told.get("BestTrainingJob", {}).get("TrainingJobName")
+                prefix = f"{best}/" if best and ended_at is not None else ""
+            if prefix or kind is kinds.ENDPOINT:
+                yield from self._new_lines(group, prefix, name, tokens)
             if not follow or (ended_at is not None and self._clock.now() - ended_at >= self._log_lag_s):
                 return
             self._clock.sleep(_LOG_WAIT_S)
@@ -130,6 +136,8 @@ class SageMakerService:
             artifacts=artifacts,
             observation=read_observation(artifacts),
             timings=_timings(told, time.monotonic() - started),
+            final_metrics={one["MetricName"]: one["Value"] for one in told.get("FinalMetricDataList", [])},
+            trials=self._trials(name) if kind.name == "tuning" else (),
         )
 
     def run(
@@ -142,6 +150,20 @@ class SageMakerService:
     ) -> Run:
         """All of it; see Target.run."""
         return run_to_end(self, compiled, workspace, stop, on_line)
+
+    def _trials(self, name: str) -> tuple[Trial, ...]:
+        """The trials, in the order of their beginning, with the values as the API has them: strings."""
+        with translated(f"listing the trials of {name}", "sagemaker:ListTrainingJobsForHyperParameterTuningJob"):
+            pages = self._sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
+                HyperParameterTuningJobName=name
+            )
+            found = [one for page in pages for one in page["TrainingJobSummaries"]]
+        found.sort(key=lambda one: (one["CreationTime"], one["TrainingJobName"]))
+        reached = [one.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value") for one in found]
+        return tuple(
+            Trial(number, dict(one["TunedHyperParameters"]), objective)
+            for number, (one, objective) in enumerate(zip(found, reached, strict=True))
+        )
 
     def _describe(self, kind: kinds.Kind, name: str) -> Mapping[str, Any]:
         found = self._described(kind, name)
@@ -213,11 +235,13 @@ def _is_missing(message: str) -> bool:
 def _outputs(kind: kinds.Kind, told: Mapping[str, Any]) -> dict[str, str]:
     """Where a job left what it made, by its description: no client needs to remember it."""
     if kind.name == "training":
-        place = f"{told['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{told[kind.name_field]}/output"
-        return {"model": f"{place}/model.tar.gz", "output": f"{place}/output.tar.gz"}
+        return training.outputs(told)
     if kind.name == "processing":
         outputs = told.get("ProcessingOutputConfig", {}).get("Outputs", [])
         return {one["OutputName"]: one["S3Output"]["S3Uri"].rstrip("/") + "/" for one in outputs if "S3Output" in one}
+    if kind.name == "tuning" and "BestTrainingJob" in told:
+        of_trial = {**told["TrainingJobDefinition"], "TrainingJobName": told["BestTrainingJob"]["TrainingJobName"]}
+        return training.outputs(of_trial)
     if kind.name == "transform":
         return {"output": told["TransformOutput"]["S3OutputPath"].rstrip("/") + "/"}
     return {}

@@ -26,7 +26,7 @@ def compile_notebook(workload: Notebook, launch: Launch) -> Compiled:
     Arguments alone keep the image's ENTRYPOINT, the shim (developer guide, studio-updated-jl-admin-guide-custom-images).
     """
     room = Room(APP_CONFIG, "JupyterLabAppImageConfig.ContainerConfig.ContainerEnvironmentVariables")
-    environment, _, objects = divide(workload, launch, room)
+    environment, _, objects, _ = divide(workload, launch, room)
     container: dict[str, Any] = {"ContainerArguments": ["notebook", *workload.arguments]}
     if environment:
         container["ContainerEnvironmentVariables"] = environment

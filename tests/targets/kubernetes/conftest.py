@@ -18,8 +18,9 @@ from lyftlearn_image.targets.kubernetes.environment import of_manifests
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
     from lyftlearn_image.targets.kubernetes.pod import PodRun
+    from lyftlearn_image.targets.network import Network
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +72,55 @@ def test_a_job_is_stopped_as_a_user_stops_it(
     emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
 ) -> None:
     """Its pod is told to end, and not made again."""
-    import re
-
     container = container_of("import time; print('working'); time.sleep(300)")
     compiled = Compiled("kubernetes", "Job", (job_of(container),))
     run = emulator.run(compiled, workspace=tmp_path, stop=StopRequest(re.compile("working")))
     assert (run.status, run.exit_code) == (Status.STOPPED, 137)
+
+
+# On SIGTERM it leaves a line and ends; where there is a line already, it is the second pod and completes.
+LOST = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print('told to end', flush=True), sys.exit(143)))
+print('working', os.environ.get('JOB_COMPLETION_INDEX'), flush=True)
+time.sleep(2 if os.uname().nodename in os.environ['SECOND'].split() else 300)
+print('done', flush=True)
+"""
+IGNORED = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}
+
+
+def test_a_pod_that_loses_its_node_is_made_again(
+    emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
+) -> None:
+    """It is no failure where the policy ignores disruptions; the log is that of both pods, with the grace between them."""
+    container = container_of(LOST)
+    names = [pod_of_job(job_of(container), "", None, number)["metadata"]["name"] for number in range(2)]
+    container["env"] = [{"name": "SECOND", "value": names[1]}]
+    compiled = Compiled("kubernetes", "Job", (job_of(container, backoffLimit=0, podFailurePolicy=IGNORED),))
+    run = emulator.run(compiled, workspace=tmp_path, stop=StopRequest(re.compile("working"), is_interruption=True))
+    assert (run.status, run.exit_code) == (Status.COMPLETED, 0)
+    assert run.stdout.read_text() == "working None\ntold to end\nworking None\ndone\n"
+
+
+def test_a_job_without_that_policy_fails_with_its_node(
+    emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
+) -> None:
+    """The lost pod counts, and the backoffLimit is 0."""
+    container = {**container_of(LOST), "env": [{"name": "SECOND", "value": "none"}]}
+    compiled = Compiled("kubernetes", "Job", (job_of(container, backoffLimit=0),))
+    run = emulator.run(compiled, workspace=tmp_path, stop=StopRequest(re.compile("working"), is_interruption=True))
+    assert (run.status, run.exit_code) == (Status.FAILED, 143)
+    assert run.stdout.read_text() == "working None\ntold to end\n"
+
+
+def test_the_log_of_a_complete_job_is_the_first_hosts(
+    emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
+) -> None:
+    """Whichever pod ends first."""
+    container = container_of(INDEX + "import time; time.sleep(2 - 2 * index); print('index', index)")
+    job = job_of(container, completionMode="Indexed", completions=2, parallelism=2)
+    run = emulator.run(Compiled("kubernetes", "Job", (job,)), workspace=tmp_path)
+    assert run.stdout.read_text() == "index 0\n"
 
 
 @pytest.mark.parametrize(
@@ -137,7 +181,8 @@ def test_a_name_appears_when_its_pod_is_ready(
 
 def failed(exit_code: int, reason: str = "") -> PodStatus:
     """The status of a pod whose container ended with an exit code."""
-    return PodStatus("Failed", (), (ContainerStatus("main", None, Terminated(exit_code, "Error")),), reason)
+    ended = ContainerStatus("main", None, Terminated(exit_code, "Error"))
+    return PodStatus("Failed", (), (ended,), reason, is_disrupted=reason == "Evicted")
 
 
 POLICY = {

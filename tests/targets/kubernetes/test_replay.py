@@ -26,8 +26,9 @@ from lyftlearn_image.targets.target import StopRequest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
     from lyftlearn_image.targets.kubernetes.status import PodStatus
+    from lyftlearn_image.targets.network import Network
 
 SERVICE_ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"
 # How the recordings shorten long strings: the beginning, which is one character again and again, and the length.

@@ -21,12 +21,15 @@ from lyftlearn_image.targets.kubernetes import service as service_module
 from lyftlearn_image.targets.kubernetes.service import KubernetesService, connect
 from lyftlearn_image.targets.service import Clock, job_name
 from lyftlearn_image.targets.target import Compiled, Launch, Status, StopRequest
+from lyftlearn_image.targets.tuning import run_tuning, trial_name
 from lyftlearn_image.workload import Workload
 from tests.targets.kubernetes.api_server import Kubelet, Store, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from lyftlearn_image.targets.target import Trial
 
 # As the fixture `service` says: of connections that lightkube leaves behind, and of nothing else here.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -240,3 +243,42 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     with pytest.raises(InvalidInputError) as told:
         service_module.connect(None)
     assert "lyftlearn-image[kubernetes]" in told.value.hint
+
+
+def test_a_search_is_a_job_a_trial_and_goes_on_where_it_was(
+    service: KubernetesService, store: Store, session: Embedded, lyftlearn_image_tag: str, tmp_path: Path
+) -> None:
+    """Begun again after its client was lost, it finds the trials that have ended, and makes only those that have not."""
+    program = b"""
+import sys
+depth = int(sys.argv[sys.argv.index('--depth') + 1])
+open('/opt/ml/model/m', 'w').write(str(depth))
+print('loss=%s' % (depth - 3) ** 2)
+"""
+    session.s3.put_object(Bucket=BUCKET, Key="search/train.py", Body=program)
+    workload = Workload(
+        kind="tuning", name="search", image=lyftlearn_image_tag, program="/opt/ml/input/data/code/train.py", seed=1, cpus=1,
+        channels={"code": f"s3://{BUCKET}/search/"}, metrics={"loss": r"loss=(\S+)"}, objective="loss", goal="minimize",
+        max_trials=3, memory_mib=512, search_space={"depth": {"type": "int", "low": 1, "high": 6}},
+    )  # fmt: skip
+    launch = Launch("search-1", PREFIX)
+    lost: list[Trial] = []
+
+    def lose(trial: Trial) -> None:
+        lost.append(trial)
+        if len(lost) == 2:
+            raise KeyboardInterrupt
+
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        run_tuning(service, workload, launch, lambda _: None, workspace=tmp_path / "first", on_trial=lose)
+    begun = [name for kind, name in store.objects if kind == "jobs"]
+    run = run_tuning(service, workload, launch, lambda _: None, workspace=tmp_path / "second")
+    names = [name for kind, name in store.objects if kind == "jobs"]
+    assert names[: len(begun)] == begun
+    assert sorted(names) == [trial_name("search-1", number) for number in range(3)]
+    assert run.trials[:2] == tuple(lost)
+    depths = [int(one.values["depth"]) for one in run.trials]
+    assert [one.objective for one in run.trials] == [(depth - 3) ** 2 for depth in depths]
+    assert (run.artifacts["model"] / "m").read_text() == str(min(depths, key=lambda depth: (depth - 3) ** 2))

@@ -43,12 +43,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """/invocations."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers["Content-Length"])) if "Content-Length" in self.headers else self._chunks()
         self.server.asked.append((body, self.headers["Content-Type"], self.headers["Accept"]))
         if self.server.failures:
             self._answer(self.server.failures.pop(), b"not now")
         else:
             self._answer(200, body.upper())
+
+    def _chunks(self) -> bytes:
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        return b"".join(pieces)
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -115,6 +122,9 @@ def test_a_payload_is_never_larger_than_it_may_be(server: Server, tmp_path: Path
     lines = [b"x" * 400_000 for _ in range(5)]
     transform(tmp_path, {"a": b"\n".join(lines)}, split="Line", max_payload_mb=1)
     assert [len(body) for body, _, _ in server.asked] == [800_001, 800_001, 400_000]
+    server.asked.clear()
+    transform(tmp_path, {"a": b"y" * (1 << 19) + b"\n" + b"y" * ((1 << 19) - 1)}, split="Line", max_payload_mb=1)
+    assert [len(body) for body, _, _ in server.asked] == [1 << 20]
     (tmp_path / "in" / "a").write_bytes(b"x" * (1 << 21))
     assert transform_client.main({"max_payload_mb": 1}, str(tmp_path / "in"), str(tmp_path / "out")) == 1
     assert transform_client.main({"max_payload_mb": 0}, str(tmp_path / "in"), str(tmp_path / "out")) == 0
@@ -146,6 +156,27 @@ def test_hosts_share_the_objects(server: Server, tmp_path: Path, monkeypatch: py
     assert set(transform(tmp_path, files, nodes=2)) == {"b.out", "d.out"}
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
     assert set(transform(tmp_path, files, nodes=2)) == {"a.out", "b.out", "c.out", "d.out", "e.out"}
+
+
+def test_the_other_objects_are_transformed_when_one_fails(server: Server, tmp_path: Path) -> None:
+    """And the job fails: its exit code says so."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a").write_bytes(b"x" * (1 << 21))
+    (tmp_path / "in" / "b").write_bytes(b"b")
+    assert transform_client.main({"max_payload_mb": 1}, str(tmp_path / "in"), str(tmp_path / "out")) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.out"]
+
+
+def test_only_newlines_end_records_and_no_header_is_invented(server: Server, tmp_path: Path) -> None:
+    """A carriage return is part of its record, and a type that nobody said is not sent."""
+    transform(tmp_path, {"a": b"a\rb\r\nc"}, split="Line", batch="SingleRecord")
+    assert server.asked == [(b"a\rb\r", None, None), (b"c", None, None)]
+
+
+def test_a_proxy_of_the_pod_is_not_asked(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is in the same pod."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert transform(tmp_path, {"a": b"a"}) == {"a.out": b"A"}
 
 
 def test_it_runs_alone(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_every_field_is_in_one_table_alone() -> None:
     assert all({**fields.IGNORED, **fields.REFUSED}.values())
     assert {name.partition(".")[0] for name in (*fields.IGNORED, *fields.REFUSED)} <= set(fields.IMPLEMENTED)
     named = {value for inside in fields.IMPLEMENTED.values() for value in inside.values() if isinstance(value, str) and value}
-    assert named | {"Job", "Pod", "Service"} == set(fields.IMPLEMENTED)
+    assert named | {"Job", "Pod", "Service", "ServiceAccount"} == set(fields.IMPLEMENTED)
 
 
 def test_a_refused_field_is_told_with_its_reason() -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import io
+import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lyftlearn_image.targets.aws_endpoint import aws_endpoint
 from lyftlearn_image.targets.containers import RUN_LABEL
+from lyftlearn_image.targets.identity import identity
 from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.targets.target import Compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
 
     from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.containers import Containers, Network
+    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.targets.network import Network
     from lyftlearn_image.targets.target import Run, StopRequest
 
 
@@ -41,9 +44,10 @@ def s3(endpoint: AwsEndpoint) -> Iterator[S3Client]:
 
 
 @pytest.fixture(scope="module")
-def emulator(containers: Containers, network: Network, endpoint: AwsEndpoint, s3: S3Client) -> SageMakerEmulator:
+def emulator(containers: Containers, network: Network, endpoint: AwsEndpoint, s3: S3Client) -> Iterator[SageMakerEmulator]:
     """The emulator."""
-    return SageMakerEmulator(containers, network, s3, endpoint.environment())
+    with identity(containers, network, endpoint) as served:
+        yield SageMakerEmulator(containers, network, s3, endpoint.place(), served)
 
 
 @pytest.fixture(autouse=True)
@@ -153,3 +157,44 @@ def make_image(containers: Containers, probe_image: str) -> Iterator[Callable[[s
     yield make
     for image in made:
         containers.client.images.remove(image)
+
+
+@pytest.fixture
+def model_image(make_image: Callable[[str], str]) -> str:
+    """An image whose entrypoint is the program in the model."""
+    return make_image('ENTRYPOINT ["python3", "/opt/ml/model/served.py"]')
+
+
+@pytest.fixture
+def archive() -> Callable[..., bytes]:
+    """A model.tar.gz of the given files, with the server in it; `links` are symbolic links by name and target."""
+    program = Path(__file__).with_name("served.py").read_bytes()
+
+    def pack(files: dict[str, bytes] | None = None, links: dict[str, str] | None = None) -> bytes:
+        data = io.BytesIO()
+        with tarfile.open(fileobj=data, mode="w:gz") as packed:
+            for name, content in {"served.py": program, **(files or {})}.items():
+                member = tarfile.TarInfo(name)
+                member.size, member.mode = len(content), 0o755
+                packed.addfile(member, io.BytesIO(content))
+            for name, target in (links or {}).items():
+                member = tarfile.TarInfo(name)
+                member.type, member.linkname = tarfile.SYMTYPE, target
+                packed.addfile(member)
+        return data.getvalue()
+
+    return pack
+
+
+@pytest.fixture
+def model_request(model_image: str, s3: S3Client, archive: Callable[..., bytes], tmp_path: Path) -> Callable[..., Any]:
+    """A CreateModel request; `data` is its model.tar.gz, and what else is given goes into its container."""
+
+    def make(data: bytes | None = None, **container: Any) -> dict[str, Any]:
+        key = f"models/{tmp_path.name}/model.tar.gz"
+        s3.put_object(Bucket="bucket", Key=key, Body=archive() if data is None else data)
+        given = {"Image": model_image, "ModelDataUrl": f"s3://bucket/{key}", **container}
+        primary = {name: value for name, value in given.items() if value is not None}
+        return {"ModelName": "m", "PrimaryContainer": primary, "ExecutionRoleArn": "arn:aws:iam::000000000000:role/lyftlearn"}
+
+    return make

@@ -13,7 +13,18 @@ from lyftlearn_image.targets.sagemaker import fields
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TABLES = {"CreateTrainingJob": fields.TRAINING, "CreateProcessingJob": fields.PROCESSING}
+TABLES = {
+    "CreateTrainingJob": fields.TRAINING,
+    "CreateProcessingJob": fields.PROCESSING,
+    "CreateHyperParameterTuningJob": fields.TUNING,
+    "CreateModel": fields.MODEL,
+    "CreateTransformJob": fields.TRANSFORM,
+    "CreateEndpointConfig": fields.ENDPOINT_CONFIG,
+    "CreateEndpoint": fields.ENDPOINT,
+    "CreateImage": fields.IMAGE,
+    "CreateImageVersion": fields.IMAGE_VERSION,
+    "CreateAppImageConfig": fields.APP_IMAGE_CONFIG,
+}
 
 
 def shape_at(action: str, path: str) -> Any:
@@ -61,7 +72,7 @@ def test_every_other_field_of_the_api_is_refused_by_name(action: str) -> None:
 @pytest.mark.parametrize(
     ("request_part", "named"),
     [
-        ({"ResourceConfig": {"KeepAlivePeriodInSeconds": 60}}, "ResourceConfig.KeepAlivePeriodInSeconds"),
+        ({"ResourceConfig": {"InstanceGroups": [{"InstanceCount": 1}]}}, r"ResourceConfig.InstanceGroups\[0\].InstanceCount"),
         ({"InputDataConfig": [{}, {"ShuffleConfig": {"Seed": 1}}]}, r"InputDataConfig\[1\].ShuffleConfig.Seed"),
         ({"InputDataConfig": [{"DataSource": {"FileSystemDataSource": {}}}]}, "FileSystemDataSource"),
         ({"InputDataConfig": [{"InputMode": "Pipe"}]}, r"InputDataConfig\[0\].InputMode = Pipe"),
@@ -96,5 +107,5 @@ def test_what_has_no_effect_here_is_let_through(request_part: dict[str, Any], ta
 def test_all_refused_fields_are_named_at_once() -> None:
     """A user repairs the request in one go."""
     with pytest.raises(UnsupportedError) as caught:
-        fields.refuse_unknown({"VpcConfig": {"Subnets": ["s"]}, "DebugHookConfig": {"S3OutputPath": "s3://b"}}, fields.TRAINING)
-    assert "VpcConfig.Subnets[0], DebugHookConfig.S3OutputPath" in str(caught.value)
+        fields.refuse_unknown({"RemoteDebugConfig": {"Enable": 1}, "DebugHookConfig": {"S3OutputPath": "s"}}, fields.TRAINING)
+    assert "RemoteDebugConfig.Enable, DebugHookConfig.S3OutputPath" in str(caught.value)

@@ -10,7 +10,7 @@ import pytest
 
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.sagemaker import emulator as emulator_module
+from lyftlearn_image.targets.sagemaker import hosts
 from lyftlearn_image.targets.target import Status, StopRequest
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ except KeyboardInterrupt:
 
 def test_a_deaf_job_is_killed_at_the_end_of_its_time(process: RunRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """MaxRuntimeInSeconds, then the window, then SIGKILL, and the reason says which."""
-    monkeypatch.setattr(emulator_module, "STOP_GRACE_S", 1)
+    monkeypatch.setattr(hosts, "STOP_GRACE_S", 1)
     program = """
 import signal, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -188,7 +188,6 @@ def test_what_the_service_would_refuse_is_refused(process: RunRequest, request_p
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"NetworkConfig": {"EnableNetworkIsolation": True}}, "NetworkConfig.EnableNetworkIsolation = True"),
         (
             {
                 "inputs": [

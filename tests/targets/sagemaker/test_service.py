@@ -73,6 +73,41 @@ def test_a_job_goes_through_the_service(service: SageMakerService, compiled: Cal
     assert (run.artifacts["model"] / "m").read_text() == "x"
 
 
+def test_a_tuning_job_goes_through_the_service(
+    service: SageMakerService, lyftlearn_image_tag: str, s3: S3Client, tmp_path: Path
+) -> None:
+    """Its trials, with their values and objectives; the best one's log and artifacts are the job's."""
+    program = b"""
+import sys
+depth = int(sys.argv[sys.argv.index('--depth') + 1])
+open('/opt/ml/model/m', 'w').write(str(depth))
+print('loss=%s' % (depth - 3) ** 2)
+"""
+    s3.put_object(Bucket="bucket", Key="tuned/code/train.py", Body=program)
+    workload = Workload(
+        kind="tuning", name="svc-tuning", image=lyftlearn_image_tag, program="/opt/ml/input/data/code/train.py", seed=1,
+        channels={"code": "s3://bucket/tuned/code/"}, metrics={"loss": r"loss=(\S+)"}, objective="loss", goal="minimize",
+        max_trials=3, search_space={"depth": {"type": "int", "low": 1, "high": 6}},
+    )  # fmt: skip
+    run = service.run(service.compile(workload, Launch("svc-tuning-1", PREFIX)), workspace=tmp_path)
+    assert (run.status, run.exit_code, len(run.trials)) == (Status.COMPLETED, 0, 3)
+    depths = [int(one.values["depth"]) for one in run.trials]
+    assert [one.objective for one in run.trials] == [(depth - 3) ** 2 for depth in depths]
+    nearest = min(depths, key=lambda depth: (depth - 3) ** 2)
+    assert (run.artifacts["model"] / "m").read_text() == str(nearest)
+    assert run.stdout.read_text() == f"loss={(nearest - 3) ** 2}\n"
+
+
+def test_the_log_and_the_metrics_of_several_hosts(
+    service: SageMakerService, compiled: Callable[..., Compiled], tmp_path: Path
+) -> None:
+    """A stream for each host; the final values are in the description."""
+    program = "import os; print('I am', os.environ['SM_CURRENT_HOST'], 'loss=' + os.environ['SM_CURRENT_HOST'][-1])"
+    run = service.run(compiled(program, nodes=2, metrics={"loss": r"loss=(\S+)"}), workspace=tmp_path)
+    assert sorted(run.stdout.read_text().splitlines()) == ["I am algo-1 loss=1", "I am algo-2 loss=2"]
+    assert run.final_metrics == {"loss": 2.0}
+
+
 def test_a_failure_comes_with_its_code_and_reason(
     service: SageMakerService, compiled: Callable[..., Compiled], tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from lyftlearn_image.errors import InvalidInputError, RunError, UnsupportedError
 from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.sagemaker import emulator as emulator_module
+from lyftlearn_image.targets.sagemaker import hosts
 from lyftlearn_image.targets.target import Status, StopRequest
 
 if TYPE_CHECKING:
@@ -232,8 +232,8 @@ while True: time.sleep(1)
 
 def test_a_script_that_does_not_stop_is_killed(train: RunRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the window, which is 120 s, comes SIGKILL; what was written is still exported."""
-    assert emulator_module.STOP_GRACE_S == 120
-    monkeypatch.setattr(emulator_module, "STOP_GRACE_S", 1)
+    assert hosts.STOP_GRACE_S == 120
+    monkeypatch.setattr(hosts, "STOP_GRACE_S", 1)
     run = train(DEAF, stop=StopRequest(re.compile("ready")))
     assert (run.status, run.exit_code) == (Status.STOPPED, 137)
     assert (run.artifacts["model"] / "m").read_text() == "1"
@@ -241,7 +241,7 @@ def test_a_script_that_does_not_stop_is_killed(train: RunRequest, monkeypatch: p
 
 def test_a_job_that_takes_too_long_is_stopped_for_that_reason(train: RunRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """MaxRuntimeInSeconds is SIGTERM too, with the same window, and its own reason."""
-    monkeypatch.setattr(emulator_module, "STOP_GRACE_S", 1)
+    monkeypatch.setattr(hosts, "STOP_GRACE_S", 1)
     run = train(DEAF, StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert (run.status, run.exit_code) == (Status.STOPPED, 137)
     assert run.reason.startswith("MaxRuntimeExceeded")
@@ -304,12 +304,8 @@ def test_a_channel_without_usable_data_is_refused(train: RunRequest, channels: l
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}}, "VpcConfig.SecurityGroupIds[0]"),
-        ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining = True"),
-        (
-            {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}},
-            "ResourceConfig.InstanceCount = 2",
-        ),
+        ({"OutputDataConfig": {"S3OutputPath": "s3://b/p", "CompressionType": "NONE"}}, "CompressionType = NONE"),
+        ({"RemoteDebugConfig": {"EnableRemoteDebug": True}}, "RemoteDebugConfig.EnableRemoteDebug"),
         (
             {"ResourceConfig": {"InstanceType": "ml.p4d.24xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1}},
             "the instance type ml.p4d.24xlarge",
@@ -320,6 +316,26 @@ def test_what_is_not_implemented_is_refused_by_name(train: RunRequest, change: d
     """A field or value that the emulator does not know is never ignored."""
     with pytest.raises(UnsupportedError, match=re.escape(named)):
         train("", **change)
+
+
+@pytest.mark.parametrize(("regex", "told"), [("loss=(", "is none"), ("loss=.*", "no group in parentheses")])
+def test_a_metric_that_cannot_be_read_is_refused(train: RunRequest, regex: str, told: str) -> None:
+    """Before any container starts."""
+    algorithm = {"MetricDefinitions": [{"Name": "loss", "Regex": regex}]}
+    with pytest.raises(InvalidInputError, match=told):
+        train("", algorithm=algorithm)
+
+
+def test_a_warm_pools_cache_is_there_and_empty(train: RunRequest) -> None:
+    """The variable names a directory that can be written (developer guide, train-warm-pools); without a pool there is none."""
+    program = """
+import os
+place = os.environ.get('SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY')
+if place: open(place + '/kept', 'w').write('1')
+print(place, place and os.listdir(place))
+"""
+    pool = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1, "KeepAlivePeriodInSeconds": 60}
+    assert train(program, ResourceConfig=pool).stdout.read_text() == "/opt/ml/sagemaker/warmpoolcache ['kept']\n"
 
 
 def test_what_the_service_would_refuse_is_refused(train: RunRequest) -> None:
@@ -383,7 +399,7 @@ os.chmod('/opt/ml/model/deep/m', 0o000)
 os.symlink('/etc/hostname', '/opt/ml/model/link')
 """
     run = train(program)
-    owned = [tmp_path / "opt-ml" / "model" / name for name in ("", "deep", "deep/m", "link")]
+    owned = [tmp_path / "opt-ml" / "algo-1" / "model" / name for name in ("", "deep", "deep/m", "link")]
     assert {(path.lstat().st_uid, path.lstat().st_gid) for path in owned} == {(12345, 54321)}
     assert owned[1].stat().st_mode & 0o700 == 0o700
     assert owned[2].stat().st_mode & 0o600 == 0o600

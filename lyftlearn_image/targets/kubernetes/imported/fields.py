@@ -42,7 +42,10 @@ _REASONS: Mapping[str, tuple[str, str]] = {
             ("a workload is one run", "Keep it outside: EventBridge Scheduler, or a CronJob around the compiled Job."),
         ),
         ("suspend", ("a workload begins when it is submitted", "Submit it when it is wanted.")),
-        ("podFailurePolicy", ("failed pods are only counted", "Set `kubernetes.retries`.")),
+        (
+            "podFailurePolicy",
+            ("failed pods are only counted", "Set `kubernetes.retries`; `spot` for pods that lose their node."),
+        ),
         ("workingDir", ("the script begins in the image's directory", "Use absolute paths, or `cd` in a script.")),
         ("imagePullPolicy", ("Kubernetes' default for the tag applies", "Name the image by its digest.")),
         ("lifecycle", ("SageMaker has no hooks", "Handle SIGTERM in the script.")),

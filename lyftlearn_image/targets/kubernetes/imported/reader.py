@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET
+from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET, SURVIVES_DISRUPTION
 from lyftlearn_image.targets.kubernetes.deployment import FORGET_S, NOTEBOOK_PORT, PERIOD_S, SERVING_PORT
 from lyftlearn_image.targets.kubernetes.imported import bounds, compiled, documents, files, variables
 from lyftlearn_image.targets.kubernetes.imported.fields import Fields, Left
@@ -106,6 +106,9 @@ class Reader:
 
     def _job(self, spec: Fields) -> Fields:
         self._set("retries", int(spec.take("backoffLimit", _BACKOFF)), 0)
+        if self._is_ours:
+            # It comes from `spot`, which stands in the annotation.
+            spec.take_if("podFailurePolicy", SURVIVES_DISRUPTION)
         limit = spec.take("activeDeadlineSeconds")
         if limit is None and not self._is_ours:
             self._tell(
