@@ -99,6 +99,13 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
     ),
     KnownDifference(
         "SageMaker",
+        "region and endpoint",
+        "AWS_REGION, and also AWS_DEFAULT_REGION and AWS_ENDPOINT_URL, so that SDKs find the local endpoint",
+        "of these, logs of real jobs show AWS_REGION alone",
+        "aws/sagemaker-training-toolkit, trainer.py; public logs of jobs",
+    ),
+    KnownDifference(
+        "SageMaker",
         "container metadata",
         "there is no ECS_CONTAINER_METADATA_URI",
         "logs of real jobs show it; no page documents it",
@@ -168,12 +175,28 @@ LOCAL_MODE = (
     ),
     KnownDifference(
         _BOTH,
+        "identity",
+        "the job's role, from the credentials endpoint",
+        "the keys of the user's own session, as variables",
+        f"SageMaker developer guide, sagemaker-roles; {_BOTH_SOURCE}",
+        _JOBS,
+        (
+            "environment.AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "environment.AWS_ACCESS_KEY_ID",
+            "environment.AWS_SECRET_ACCESS_KEY",
+        ),
+    ),
+    KnownDifference(
+        _BOTH,
         "the local endpoint's variables",
-        "AWS_DEFAULT_REGION and AWS_EC2_METADATA_DISABLED, with the endpoint's address and keys",
-        "the keys of the user's own session",
+        "AWS_ENDPOINT_URL and AWS_DEFAULT_REGION",
+        "neither",
         _BOTH_SOURCE,
         _JOBS,
-        ("environment.AWS_DEFAULT_REGION", "environment.AWS_EC2_METADATA_DISABLED"),
+        ("environment.AWS_ENDPOINT_URL", "environment.AWS_DEFAULT_REGION"),
+    ),
+    KnownDifference(
+        _V2, "the endpoint of S3", "that of all services", "a variable of its own, AWS_ENDPOINT_URL_S3", _V2_SOURCE,
+        _V2_TRAINING, ("environment.AWS_ENDPOINT_URL_S3",),
     ),
     KnownDifference(
         _BOTH,
@@ -304,4 +327,44 @@ LOCAL_MODE = (
     ),
 )  # fmt: skip
 
-OPEN_QUESTIONS: tuple[OpenQuestion, ...] = ()
+# SageMaker's and Kubernetes' own documentation, API models and published code were searched for each of these.
+OPEN_QUESTIONS: tuple[OpenQuestion, ...] = (
+    OpenQuestion("SageMaker", "How large /dev/shm is in training, processing and hosting.", "64 MiB, the engine's default"),
+    OpenQuestion(
+        "SageMaker",
+        "What init-config.json, trainingjobconfig.json, upstreamoutputdataconfig.json and metric-definition-regex.json hold.",
+        "these files are not written",
+    ),
+    OpenQuestion("SageMaker", "What checkpointconfig.json holds besides LocalPath.", "LocalPath alone"),
+    OpenQuestion(
+        "SageMaker",
+        "The environment of today's jobs: published ones are from 2019 to 2021.",
+        "the documented variables, and AWS_EXECUTION_ENV as those show it",
+    ),
+    OpenQuestion(
+        "SageMaker",
+        "Which signal and how much time a processing job has when it is stopped.",
+        "SIGINT, and SIGKILL 120 s later",
+    ),
+    OpenQuestion(
+        "SageMaker",
+        "Which signal and how much time a spot interruption leaves.",
+        "SIGTERM, and SIGKILL 120 s later, as users report it",
+    ),
+    OpenQuestion(
+        "SageMaker",
+        "Whether a FastFile channel shows as File in inputdataconfig.json: the guide of 2023 says FastFile.",
+        "File, as the guide says today",
+    ),
+    OpenQuestion(
+        "SageMaker",
+        "Whether 100 variables and hyperparameters of 2,500 characters are taken, as the API's model says.",
+        "they are; the prose of the same model says 256 characters",
+    ),
+    OpenQuestion(
+        "SageMaker", "How a metric's regular expression sees several lines.", "it is applied to each line by itself"
+    ),
+    OpenQuestion("SageMaker", "Whether trials of a tuning job send training events.", "they do, for they are training jobs"),
+    OpenQuestion("SageMaker", "The largest body of a real-time invocation.", "6 MiB, as the API's model says"),
+    OpenQuestion("SageMaker", "How an image whose user is root runs in Studio.", "as the user and group of the AppImageConfig"),
+)

@@ -21,9 +21,6 @@ UNCOMPARED = (
     "environment.SM_NUM_CPUS",
     "environment.*_NUM_THREADS",
     "environment.*_MAX_THREADS",
-    "environment.AWS_ENDPOINT_URL*",
-    "environment.AWS_ACCESS_KEY_ID",
-    "environment.AWS_SECRET_ACCESS_KEY",
     "hostname",
     "files./opt/ml/input/sm_training.env.*",  # v3's driver writes the variables there, and they are compared
 )
