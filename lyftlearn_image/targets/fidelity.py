@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lyftlearn_image.targets import limits
-from lyftlearn_image.targets.differences import KNOWN_DIFFERENCES, LOCAL_MODE, OPEN_QUESTIONS, PODMAN, KnownDifference, OpenQuestion
+from lyftlearn_image.targets.differences import KNOWN_DIFFERENCES, OPEN_QUESTIONS, PODMAN, KnownDifference
 from lyftlearn_image.targets.kubernetes import fields as kubernetes
+from lyftlearn_image.targets.local_mode import LOCAL_MODE
 from lyftlearn_image.targets.sagemaker import fields as sagemaker
 
 if TYPE_CHECKING:
@@ -49,26 +50,55 @@ which they refuse (`lyftlearn_image/targets/*/fields.py`), and a test compares: 
 _EVIDENCE = """\
 ## Evidence
 
-What these emulators do is held against programs that others wrote, by `tests/evidence/`:
+What these emulators do is held against programs that others wrote, by `tests/evidence/`. Of the differences above, those
+from local mode and podman are what these tests find: one more, or one fewer, fails them.
 
 | Program | What is compared |
 | --- | --- |
+"""
+_OPEN = """\
+## Open questions
+
+What no documentation, API model or published code says, and what is done here meanwhile:
+
+| Platform | Question | Here |
+| --- | --- | --- |
 """
 _UNTESTED = """\
 ## What there is no evidence of
 
 - **An API server's own validation.** `kubectl apply --dry-run=client` asks a server for its schemas, also as a client,
   and `--dry-run=server` is the server's; neither is run here. The schemas that Kubernetes publishes are held instead.
-- **The services themselves.** No request is sent to SageMaker, and no manifest to a cluster. Pods of a real cluster
-  were recorded once, and are replayed (`tests/targets/kubernetes/pods`).
+- **The services themselves.** No request is sent to SageMaker, and no manifest to a cluster. Of both there is
+  what others observed, as above.
 """
 # What the evidence tests run, with what is compared.
 EVIDENCE: tuple[tuple[str, str], ...] = (
     (
+        "SageMaker Python SDK v2, local mode (`tests/evidence/sdk2.txt`)",
+        "training (a real script, a failure, all that is seen) and processing: in local mode, and here by the SDK's request",
+    ),
+    ("SageMaker Python SDK v3, likewise (`sdk3.txt`)", "training: ModelTrainer with source code, and with the image's own"),
+    (
         "`podman kube play`",
         "a compiled Job's pod with our image: exit code, streams, artifacts, the script's view, the realised environment",
     ),
+    ("Kubernetes' published models, in `lightkube-models`", "every field of every manifest that we make: its name, its type"),
+    ("SageMaker's API model, in `botocore`", "every request that we make, and every request of the SDKs above"),
 )
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The pods and Jobs of a real cluster that tests replay: how many there are, and how many of them the cluster refused."""
+
+    cases: int
+    pods: int
+    jobs: int
+    refused: int
+
+
+RECORDED = Recorded(cases=20, pods=143, jobs=6, refused=14)
 
 
 def render() -> str:
@@ -79,10 +109,10 @@ def render() -> str:
     parts.append("## Kubernetes\n")
     for shape, rows in manifest_rows(vars(kubernetes)).items():
         parts += [f"### {shape}\n", _table(rows)]
-    parts += ["## Known differences\n", _differences((*KNOWN_DIFFERENCES, *PODMAN))]
-    if EVIDENCE:
-        parts.append(_EVIDENCE + "".join(f"| {program} | {compared} |\n" for program, compared in EVIDENCE))
-    return "\n".join([*parts, _UNTESTED])
+    parts += ["## Known differences\n", _differences((*KNOWN_DIFFERENCES, *LOCAL_MODE, *PODMAN))]
+    parts.append(_OPEN + "".join(f"| {one.platform} | {one.question} | {one.here} |\n" for one in OPEN_QUESTIONS))
+    parts.append(_EVIDENCE + "".join(f"| {program} | {compared} |\n" for program, compared in EVIDENCE))
+    return "\n".join([*parts, _recorded(RECORDED), _UNTESTED])
 
 
 def request_tables(module: Mapping[str, Any]) -> dict[str, Mapping[str, str | None]]:
@@ -168,6 +198,14 @@ def _values(table: Mapping[str, Any] | AbstractSet[str], name: str) -> tuple[obj
 def _words(values: Iterable[object]) -> str:
     """The values as JSON and YAML have them."""
     return ", ".join(f"`{str(value).lower() if isinstance(value, bool) else value}`" for value in values)
+
+
+def _recorded(told: Recorded) -> str:
+    return (
+        f"Of a real cluster, {told.pods} pods and {told.jobs} Jobs in {told.cases} cases were recorded, and are replayed "
+        f"(`tests/targets/kubernetes/pods`).\n{told.refused} of them were refused there and are refused here; all others "
+        "agree, place by place.\n"
+    )
 
 
 def _table(rows: Iterable[Row]) -> str:

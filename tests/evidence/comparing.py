@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import json
@@ -9,7 +10,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.differences import LOCAL_MODE
+from lyftlearn_image.targets.local_mode import LOCAL_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,10 +45,8 @@ class Outcome:
 def flat(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     """Every leaf with its place; an empty object or list is a leaf. Text that is JSON is looked into."""
     if isinstance(value, str) and value[:1] in {"{", "["}:
-        try:
+        with contextlib.suppress(ValueError):
             value = json.loads(value)
-        except ValueError:
-            pass
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from flat(inner, f"{place}.{key}" if place else key)

@@ -25,9 +25,7 @@ PEERS = ROOT / ".cache" / "evidence"
 def peers() -> Path:
     """Where docker-compose and both SDKs are; podman is on PATH. Installs what is missing, or says what to install."""
     command = [str(ROOT / ".ci" / "peers"), str(PEERS)]
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.fail(f"tests/evidence has nothing to compare with:\n{done.stdout}{done.stderr}", pytrace=False)
     return PEERS

@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import docker.errors
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    import docker
 
 HERE = Path(__file__).parent
 ROLE = "arn:aws:iam::000000000000:role/lyftlearn"
@@ -113,4 +113,6 @@ def remove(client: docker.DockerClient, project: str) -> None:
     for container in client.containers.list(all=True, filters=label):
         container.remove(force=True, v=True)
     for network in client.networks.list(filters=label):
-        network.remove()
+        # Every local mode on an engine uses one network, by its name: another checkout's may be in it, and then removes it.
+        with contextlib.suppress(docker.errors.APIError):
+            network.remove()

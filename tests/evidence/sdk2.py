@@ -44,6 +44,7 @@ def train(order, session):
         hyperparameters=order["hyperparameters"],
         environment=order["environment"],
         sagemaker_session=session,
+        **({"entry_point": order["script"], "source_dir": order["source"]} if "source" in order else {}),
         **({} if order["local"] else {"disable_profiler": True, "debugger_hook_config": False}),
     )
     estimator.fit({"train": order["input"]}, job_name=order["name"], wait=order["local"])

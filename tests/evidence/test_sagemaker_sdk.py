@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(900)
 HYPERPARAMETERS = {"lr": 0.1, "layers": 3, "title": 'a "b" c', "flag": True, "learning-rate": "1e-3", "word": "sgd"}
-ENVIRONMENT = {"PRICE": "$HOME and $$5", "MULTI": "a\nb", "EMPTY": "", "QUOTED": "it's \"so\""}
+ENVIRONMENT = {"PRICE": "$HOME and $$5", "MULTI": "a\nb", "EMPTY": "", "QUOTED": 'it\'s "so"'}
 NAME = "evidence-1"
 
 
@@ -81,7 +81,8 @@ def test_a_training_job_of_v2(
     """What the script sees and leaves is the same but for what the table explains."""
     environment = {**ENVIRONMENT, "LYFTLEARN_PROGRAM": "witness.py"}
     here, there = training(sdk2, services, tmp_path, channel, image=team_image, environment=environment)
-    assert here.seen and there.seen
+    assert here.seen, here.said
+    assert there.seen, there.said
     check("v2 training", differences(here, there))
 
 
@@ -96,9 +97,7 @@ def test_a_failure_in_v2(sdk2: Sdk, services: Embedded, team_image: str, channel
     check("v2 failed training", differences(here, there))
 
 
-def test_a_real_script_in_v2(
-    sdk2: Sdk, services: Embedded, team_image: str, channel: tuple[Path, str], tmp_path: Path
-) -> None:
+def test_a_real_script_in_v2(sdk2: Sdk, services: Embedded, team_image: str, channel: tuple[Path, str], tmp_path: Path) -> None:
     """A random forest of the parity suite is the same forest, to the last bit of every file."""
     told = {"image": team_image, "environment": {"LYFTLEARN_PROGRAM": "iris_forest.py"}}
     told |= {"hyperparameters": {"n-estimators": 20, "max-depth": 4, "seed": 11}}
@@ -111,8 +110,20 @@ def test_a_real_script_in_v2(
     assert below.keys() == {"metrics.json", "X_test.npy"}
 
 
+def test_script_mode_in_v2(sdk2: Sdk, services: Embedded, team_image: str, channel: tuple[Path, str], tmp_path: Path) -> None:
+    """`entry_point` and `source_dir`: local mode mounts the code; the SDK's request says where it is in S3."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "own.py").write_text("print('ran')")
+    told = {"image": team_image, "environment": {}, "script": "own.py", "source": str(source)}
+    here, there = training(sdk2, services, tmp_path, channel, **told)
+    assert "there is no program /opt/ml/code/own.py; is it in the image?" in here.said
+    assert "| ran" in there.said
+    check("v2 script mode", differences(replace(here, left={}), replace(there, left={})))
+
+
 @pytest.mark.parametrize("form", ["entrypoint", "script"])
-def test_a_processing_job_of_v2(
+def test_a_processing_job_of_v2(  # noqa: PLR0913, PLR0917 - fixtures
     sdk2: Sdk, services: Embedded, team_image: str, channel: tuple[Path, str], tmp_path: Path, form: str
 ) -> None:
     """A Processor with an entrypoint of its own, and a ScriptProcessor, which sends its script as an input."""
@@ -125,14 +136,18 @@ def test_a_processing_job_of_v2(
     there = _outcome(place, objects.collect(services.s3, {"seen": f"{there_uri}/"}, tmp_path / "collected"))
     sent = sdk2.run(tmp_path, local=False, input=channel[1], output=here_uri, **told, **how)
     here = emulated(services, "CreateProcessingJob", sent, tmp_path)
-    assert here.seen and there.seen, (here.said, there.said)
+    assert here.seen, here.said
+    assert there.seen, there.said
     there, here = (replace(one, names=(*one.names, uri)) for one, uri in ((there, there_uri), (here, here_uri)))
     check("v2 processing", differences(here, there))
 
 
-def model_trainer(sdk: Sdk, services: Embedded, workspace: Path, channel: tuple[Path, str], **order: Any) -> tuple[Outcome, Outcome]:
+def model_trainer(
+    sdk: Sdk, services: Embedded, workspace: Path, channel: tuple[Path, str], **order: Any
+) -> tuple[Outcome, Outcome]:
     """A training job of SDK v3, here and in local container mode."""
-    told = {"name": NAME, "hyperparameters": HYPERPARAMETERS, "environment": ENVIRONMENT, "output": f"s3://{BUCKET}/v3", **order}
+    told = {"name": NAME, "hyperparameters": HYPERPARAMETERS, "environment": ENVIRONMENT, **order}
+    told["output"] = f"s3://{BUCKET}/v3"
     place = sdk.run(workspace, local=True, input=str(channel[0]), **told)
     there = _outcome(place, unpacked(place / "root" / "compressed_artifacts", workspace / "unpacked"))
     sent = sdk.run(workspace, local=False, input=channel[1], **told)
@@ -163,3 +178,13 @@ def test_v3_does_not_say_train(
     assert "Process exited with code: 64" in there.said
     found = differences(Outcome(here.succeeded, None, {}), Outcome(there.succeeded, None, {}))
     check("v3 without a command", found)
+
+
+def test_a_difference_that_nobody_explained_fails() -> None:
+    """A planted fault, for the table is held in both directions."""
+    explained = {"succeeded": (False, True)}
+    check("v2 script mode", explained)
+    with pytest.raises(AssertionError, match=r"nobody explained(.|\n)*PRICE"):
+        check("v2 script mode", {**explained, "environment.PRICE": ("$$", "$")})
+    with pytest.raises(AssertionError, match="are gone"):
+        check("v2 script mode", {})
