@@ -6,7 +6,7 @@ SUITE := parity_tests/suite.yaml
 VERMIN := $(BIN)/vermin -q -t=3.8- --no-tips --violations --exclude-regex '/serving/' lyftlearn_runtime entrypoints
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine image demo test lint format bench clean
+.PHONY: help env engine image demo peers test lint format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -25,6 +25,9 @@ image: env ## build the lyftlearn image (nothing is built when nothing changed)
 demo: engine image ## the main job: build, run the parity suite on both targets, write parity-report/
 	@$(BIN)/lyftlearn-image parity run $(SUITE) --report parity-report
 
+peers: env ## install what tests/evidence compares with (the tests do it by themselves)
+	@.ci/peers .cache/evidence
+
 test: engine ## all tests, with containers
 	@$(BIN)/python -m pytest
 
@@ -38,4 +41,4 @@ bench: engine ## every measurement behind a claim of the README
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove what was made here; the engine's images stay
-	@rm -rf $(VENV) parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .cache/evidence parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lyftlearn_image.targets import limits
+from lyftlearn_image.targets.differences import KNOWN_DIFFERENCES, OPEN_QUESTIONS, PODMAN, KnownDifference
 from lyftlearn_image.targets.kubernetes import fields as kubernetes
+from lyftlearn_image.targets.local_mode import LOCAL_MODE
 from lyftlearn_image.targets.sagemaker import fields as sagemaker
 
 if TYPE_CHECKING:
@@ -28,122 +30,6 @@ class Row:
     verdict: Verdict
     note: str = ""
 
-
-@dataclass(frozen=True)
-class KnownDifference:
-    """What is otherwise: `here` in our emulator, `there` in what it was compared with (`against`), and who says so."""
-
-    against: str
-    what: str
-    here: str
-    there: str
-    source: str
-
-
-KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
-    KnownDifference(
-        "SageMaker",
-        "several hosts",
-        "of files with one name in an archive or a prefix, the first host's stays; ShardedByS3Key gives every n-th key",
-        "whose file stays, and which host gets which object, is not documented",
-        "SageMaker developer guide, your-algorithms-training-algo-output; API reference, S3DataSource",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "a host that fails",
-        "the others are sent the stop signal, and SIGKILL after the window of a stop",
-        "that the job fails is documented, how the others end is not",
-        "SageMaker developer guide, your-algorithms-training-signal-success-failure",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "spot interruption",
-        "SIGTERM, SIGKILL 120 s later, then a new host; nothing is waited for. Checkpoints are uploaded when the host ends",
-        "the signal and its window are users' reports; the new host comes when there is capacity; uploads go on all the time",
-        "aws/sagemaker-training-toolkit#173; SageMaker developer guide, model-checkpoints",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "tuning",
-        "Optuna's samplers; the first trial is in the middle of every range",
-        "the service's own search, of which only the strategies' names are documented",
-        "SageMaker developer guide, automatic-model-tuning-how-it-works",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "shared memory",
-        "64 MiB, the engine's default",
-        "not documented for training; 64 MB were reported",
-        "aws/sagemaker-python-sdk#937",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "size of the machine",
-        "an instance type's CPUs and memory are limits of the container, and at most what this machine has",
-        "a machine of that type, without limits of its container",
-        "SageMaker developer guide, your-algorithms-training-algo-running-container",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "permissions",
-        "a job has its role's credentials, and with them it may do everything at the local endpoint",
-        "it may do what the role's policies allow",
-        "SageMaker developer guide, sagemaker-roles",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "container metadata",
-        "there is no ECS_CONTAINER_METADATA_URI",
-        "logs of real jobs show it; no page documents it",
-        "Amazon ECS developer guide, task-metadata-endpoint",
-    ),
-    KnownDifference(
-        "SageMaker",
-        "FastFile",
-        "the channel is downloaded, and mounted read-only",
-        "objects are streamed when a file is read",
-        "SageMaker API reference, TrainingInputMode",
-    ),
-    KnownDifference(
-        "a cluster",
-        "the API server",
-        "its variables and a ServiceAccount's token are there; nobody answers",
-        "it answers at KUBERNETES_SERVICE_HOST",
-        "kubernetes.io/docs/tasks/run-application/access-api-from-pod",
-    ),
-    KnownDifference(
-        "a cluster",
-        "AWS identity",
-        "a ServiceAccount with a role's annotation has it (IRSA); all others have Pod Identity, with one role",
-        "Pod Identity is for ServiceAccounts with an association, each with its own role; the others have no identity",
-        "Amazon EKS user guide, pod-id-association",
-    ),
-    KnownDifference(
-        "a cluster",
-        "admission",
-        "limits of size and count, and this page's fields; no other validation",
-        "the API server validates every field, and webhooks may change them",
-        "kubernetes.io/docs/reference/access-authn-authz/admission-controllers",
-    ),
-)
-
-# Against `podman kube play`, by the place of a fact in what a script saw or in the realised environment.
-PODMAN = (
-    KnownDifference(
-        "podman kube play",
-        "*/shm*",
-        "67108864 bytes, as in recorded pods",
-        "65536000",
-        "containers.conf(5), shm_size; recorded in pods",
-    ),
-    KnownDifference(
-        "podman kube play",
-        "environment/limits/RLIMIT_*",
-        "the engine's own limits",
-        "those of containers.conf",
-        "containers.conf(5), default_ulimits",
-    ),
-)
 
 _INTRODUCTION = """\
 # Fidelity
@@ -164,26 +50,55 @@ which they refuse (`lyftlearn_image/targets/*/fields.py`), and a test compares: 
 _EVIDENCE = """\
 ## Evidence
 
-What these emulators do is held against programs that others wrote, by `tests/evidence/`:
+What these emulators do is held against programs that others wrote, by `tests/evidence/`. Of the differences above, those
+from local mode and podman are what these tests find: one more, or one fewer, fails them.
 
 | Program | What is compared |
 | --- | --- |
+"""
+_OPEN = """\
+## Open questions
+
+What no documentation, API model or published code says, and what is done here meanwhile:
+
+| Platform | Question | Here |
+| --- | --- | --- |
 """
 _UNTESTED = """\
 ## What there is no evidence of
 
 - **An API server's own validation.** `kubectl apply --dry-run=client` asks a server for its schemas, also as a client,
   and `--dry-run=server` is the server's; neither is run here. The schemas that Kubernetes publishes are held instead.
-- **The services themselves.** No request is sent to SageMaker, and no manifest to a cluster. Pods of a real cluster
-  were recorded once, and are replayed (`tests/targets/kubernetes/pods`).
+- **The services themselves.** No request is sent to SageMaker, and no manifest to a cluster. Of both there is
+  what others observed, as above.
 """
 # What the evidence tests run, with what is compared.
 EVIDENCE: tuple[tuple[str, str], ...] = (
     (
+        "SageMaker Python SDK v2, local mode (`tests/evidence/sdk2.txt`)",
+        "training (a real script, a failure, all that is seen) and processing: in local mode, and here by the SDK's request",
+    ),
+    ("SageMaker Python SDK v3, likewise (`sdk3.txt`)", "training: ModelTrainer with source code, and with the image's own"),
+    (
         "`podman kube play`",
         "a compiled Job's pod with our image: exit code, streams, artifacts, the script's view, the realised environment",
     ),
+    ("Kubernetes' published models, in `lightkube-models`", "every field of every manifest that we make: its name, its type"),
+    ("SageMaker's API model, in `botocore`", "every request that we make, and every request of the SDKs above"),
 )
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The pods and Jobs of a real cluster that tests replay: how many there are, and how many of them the cluster refused."""
+
+    cases: int
+    pods: int
+    jobs: int
+    refused: int
+
+
+RECORDED = Recorded(cases=20, pods=143, jobs=6, refused=14)
 
 
 def render() -> str:
@@ -194,10 +109,10 @@ def render() -> str:
     parts.append("## Kubernetes\n")
     for shape, rows in manifest_rows(vars(kubernetes)).items():
         parts += [f"### {shape}\n", _table(rows)]
-    parts += ["## Known differences\n", _differences((*KNOWN_DIFFERENCES, *PODMAN))]
-    if EVIDENCE:
-        parts.append(_EVIDENCE + "".join(f"| {program} | {compared} |\n" for program, compared in EVIDENCE))
-    return "\n".join([*parts, _UNTESTED])
+    parts += ["## Known differences\n", _differences((*KNOWN_DIFFERENCES, *LOCAL_MODE, *PODMAN))]
+    parts.append(_OPEN + "".join(f"| {one.platform} | {one.question} | {one.here} |\n" for one in OPEN_QUESTIONS))
+    parts.append(_EVIDENCE + "".join(f"| {program} | {compared} |\n" for program, compared in EVIDENCE))
+    return "\n".join([*parts, _recorded(RECORDED), _UNTESTED])
 
 
 def request_tables(module: Mapping[str, Any]) -> dict[str, Mapping[str, str | None]]:
@@ -283,6 +198,14 @@ def _values(table: Mapping[str, Any] | AbstractSet[str], name: str) -> tuple[obj
 def _words(values: Iterable[object]) -> str:
     """The values as JSON and YAML have them."""
     return ", ".join(f"`{str(value).lower() if isinstance(value, bool) else value}`" for value in values)
+
+
+def _recorded(told: Recorded) -> str:
+    return (
+        f"Of a real cluster, {told.pods} pods and {told.jobs} Jobs in {told.cases} cases were recorded, and are replayed "
+        f"(`tests/targets/kubernetes/pods`).\n{told.refused} of them were refused there and are refused here; all others "
+        "agree, place by place.\n"
+    )
 
 
 def _table(rows: Iterable[Row]) -> str:

@@ -15,8 +15,8 @@ import pytest
 
 from lyftlearn_image.parity.compare.environment import _compare
 from lyftlearn_image.targets import objects
+from lyftlearn_image.targets.differences import PODMAN
 from lyftlearn_image.targets.embedded import BUCKET, embedded
-from lyftlearn_image.targets.fidelity import PODMAN
 from lyftlearn_image.targets.kubernetes.compile import compile_job
 from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.targets.kubernetes.job import pod_of

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets import fidelity
+from lyftlearn_image.targets import differences, fidelity, local_mode
 from lyftlearn_image.targets.kubernetes import fields as kubernetes
 from lyftlearn_image.targets.sagemaker import fields as sagemaker
+from tests.targets.kubernetes import test_replay
 
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 
@@ -88,8 +89,17 @@ def test_every_reason_of_the_manifest_tables_is_on_the_page() -> None:
 
 def test_every_known_difference_has_both_sides_and_a_source() -> None:
     """One that says less is no help; and none stands twice."""
-    differences = fidelity.KNOWN_DIFFERENCES
-    for one in differences:
+    known = (*differences.KNOWN_DIFFERENCES, *local_mode.LOCAL_MODE, *differences.PODMAN)
+    for one in known:
         assert all((one.against, one.what, one.here, one.there, one.source)), one
         assert one.here != one.there
-    assert len({(one.against, one.what) for one in differences}) == len(differences)
+    assert len({(one.against, one.what) for one in known}) == len(known)
+
+
+def test_what_is_said_of_recorded_pods_is_what_is_replayed() -> None:
+    """The numbers are those of the recordings, and no recorded pod is known to differ."""
+    kinds = [one["kind"] for case in test_replay.PODS.glob("*/manifest.yaml") for one in test_replay.all_of(case.parent)]
+    refused = (*test_replay.WRONG, "image-absent")
+    cases = len(list(test_replay.PODS.glob("*/manifest.yaml")))
+    assert fidelity.Recorded(cases, kinds.count("Pod"), kinds.count("Job"), len(refused)) == fidelity.RECORDED
+    assert test_replay.KNOWN == {}

@@ -1,0 +1,97 @@
+"""The programs that others wrote, installed; and the emulators, which run what those run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lyftlearn_image.targets.embedded import Embedded, embedded
+from tests.evidence.sdk import BUCKET, HERE, Sdk, outside, remove
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = HERE.parents[1]
+PEERS = ROOT / ".cache" / "evidence"
+
+
+@pytest.fixture(scope="session")
+def peers() -> Path:
+    """Where docker-compose and both SDKs are; podman is on PATH. Installs what is missing, or says what to install."""
+    command = [str(ROOT / ".ci" / "peers"), str(PEERS)]
+    done = subprocess.run(command, env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(f"tests/evidence has nothing to compare with:\n{done.stdout}{done.stderr}", pytrace=False)
+    return PEERS
+
+
+@pytest.fixture(scope="session")
+def services(engine: None) -> Iterator[Embedded]:
+    """Both emulators and an S3 with a bucket for what the SDKs send."""
+    with embedded(f"evidence-{uuid.uuid4().hex[:8]}") as started:
+        started.s3.create_bucket(Bucket=BUCKET)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def team_image(lyftlearn_image_tag: str, docker_cli: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A team's image: the witness, and a script of the parity suite, as they are, where scripts lie."""
+    context = tmp_path_factory.mktemp("team")
+    for source in (*(HERE / "team").iterdir(), ROOT / "parity_tests" / "scripts" / "iris_forest.py"):
+        (context / source.name).write_bytes(source.read_bytes())
+    tag = f"{lyftlearn_image_tag.replace(':', '-')}-evidence:test"
+    docker_cli("build", "-q", "--build-arg", f"BASE={lyftlearn_image_tag}", "-t", tag, str(context))
+    return tag
+
+
+@pytest.fixture
+def sdk2(peers: Path, services: Embedded) -> Iterator[Sdk]:
+    """The SageMaker Python SDK v2."""
+    yield from _sdk(peers, services, "sdk2")
+
+
+@pytest.fixture
+def sdk3(peers: Path, services: Embedded) -> Iterator[Sdk]:
+    """The SageMaker Python SDK v3."""
+    yield from _sdk(peers, services, "sdk3")
+
+
+def _sdk(peers: Path, services: Embedded, name: str) -> Iterator[Sdk]:
+    """An SDK that talks to the local endpoint alone; nothing of it is left on the engine."""
+    with outside() as (proxy, asked):
+        sdk = Sdk(
+            python=peers / name / "bin" / "python",
+            program=HERE / f"{name}.py",
+            tools=peers / "bin",
+            endpoint=services.endpoint.environment(),
+            project=f"evidence-{uuid.uuid4().hex[:8]}",
+            proxy=proxy,
+        )
+        try:
+            yield sdk
+        finally:
+            remove(services.containers.client, sdk.project)
+    assert not asked, f"the SDK wanted to leave this machine: {asked}"
+
+
+@pytest.fixture
+def channel(tmp_path: Path, services: Embedded) -> tuple[Path, str]:
+    """The data of a channel: a directory of this machine, and the same as a prefix in S3."""
+    import sklearn.datasets
+
+    directory = tmp_path / "channel"
+    (directory / "nested").mkdir(parents=True)
+    iris = Path(sklearn.datasets.__file__).parent / "data" / "iris.csv"
+    (directory / "iris.csv").write_bytes(iris.read_bytes())
+    (directory / "nested" / "deep.txt").write_text("deep\n")
+    prefix = f"channels/{uuid.uuid4().hex[:8]}"
+    for path in directory.rglob("*.*"):
+        key = f"{prefix}/{path.relative_to(directory).as_posix()}"
+        services.s3.put_object(Bucket=BUCKET, Key=key, Body=path.read_bytes())
+    return directory, f"s3://{BUCKET}/{prefix}/"
