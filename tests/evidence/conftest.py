@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lyftlearn_image.targets.embedded import Embedded, embedded
-from tests.evidence.sdk import BUCKET, HERE, Sdk, outside, remove
+from tests.evidence.sdk import BUCKET, HERE, PREFIX, Sdk, outside, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def _sdk(peers: Path, services: Embedded, name: str) -> Iterator[Sdk]:
             program=HERE / f"{name}.py",
             tools=peers / "bin",
             endpoint=services.endpoint.environment(),
-            project=f"evidence-{uuid.uuid4().hex[:8]}",
+            project=f"{PREFIX}{uuid.uuid4().hex[:8]}",
             proxy=proxy,
         )
         try:

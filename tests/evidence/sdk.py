@@ -25,6 +25,7 @@ DEFAULTS = {
     "SchemaVersion": "1.0",
     "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True, "Session": {"DefaultS3Bucket": BUCKET}}}},
 }
+PREFIX = "evidence-"  # of the projects that are made here
 PROJECT = "com.docker.compose.project"
 LAST_S = 240
 
@@ -112,7 +113,8 @@ def remove(client: docker.DockerClient, project: str) -> None:
     label = {"label": f"{PROJECT}={project}"}
     for container in client.containers.list(all=True, filters=label):
         container.remove(force=True, v=True)
-    for network in client.networks.list(filters=label):
-        # Every local mode on an engine uses one network, by its name: another checkout's may be in it, and then removes it.
-        with contextlib.suppress(docker.errors.APIError):
-            network.remove()
+    for network in client.networks.list(names=["sagemaker-local"]):
+        # Every local mode on an engine uses this one network: while another is in it, it stays, and goes with a later run's.
+        if network.attrs["Labels"].get(PROJECT, "").startswith(PREFIX):
+            with contextlib.suppress(docker.errors.APIError):
+                network.remove()
