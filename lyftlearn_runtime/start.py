@@ -286,7 +286,8 @@ class Start:
         if job and self.context.name == "kubernetes":
             found["PROCESSING_JOB_NAME" if self.is_processing else "TRAINING_JOB_NAME"] = job.name
         if self.environ.get("AWS_REGION"):
-            found["SAGEMAKER_REGION"] = self.environ["AWS_REGION"]
+            # boto3 reads the second name alone, and jobs of SageMaker have the first.
+            found.update(dict.fromkeys(("SAGEMAKER_REGION", "AWS_DEFAULT_REGION"), self.environ["AWS_REGION"]))
         if not self.is_processing:
             resources = cluster.read_config("resourceconfig.json")
             inputs = cluster.read_config("inputdataconfig.json")

@@ -62,9 +62,8 @@ class Place:
 
     def put_objects(self, compiled: Compiled) -> None:
         """Puts what a request needs into S3. A service does it itself, when it submits."""
-        for uri, data in () if self.is_service else compiled.objects.items():
-            bucket, key = objects.split(uri)
-            self.s3.put_object(Bucket=bucket, Key=key, Body=data)
+        if not self.is_service:
+            objects.put(self.s3, compiled.objects)
 
 
 HERE = Where(dict.fromkeys(TARGETS, EMBEDDED))

@@ -31,8 +31,8 @@ LOCAL_MODE = (
         ("environment.TRAINING_JOB_ARN", "environment.AWS_EXECUTION_ENV"),
     ),
     KnownDifference(
-        _V2, "signs of the service in processing", "AWS_EXECUTION_ENV and AWS_REGION", "neither", _V2_SOURCE,
-        ("v2 processing",), ("environment.AWS_EXECUTION_ENV", "environment.AWS_REGION"),
+        _V2, "signs of the service in processing", "AWS_EXECUTION_ENV, AWS_REGION and what is made of it", "none", _V2_SOURCE,
+        ("v2 processing",), ("environment.AWS_EXECUTION_ENV", "environment.AWS_REGION", "environment.AWS_DEFAULT_REGION"),
     ),
     KnownDifference(
         _BOTH,
@@ -49,11 +49,11 @@ LOCAL_MODE = (
     KnownDifference(
         _BOTH,
         "the local endpoint's variables",
-        "AWS_ENDPOINT_URL and AWS_DEFAULT_REGION",
-        "neither",
+        "AWS_ENDPOINT_URL",
+        "none",
         _BOTH_SOURCE,
         _JOBS,
-        ("environment.AWS_ENDPOINT_URL", "environment.AWS_DEFAULT_REGION"),
+        ("environment.AWS_ENDPOINT_URL",),
     ),
     KnownDifference(
         _V2, "the endpoint of S3", "that of all services", "a variable of its own, AWS_ENDPOINT_URL_S3", _V2_SOURCE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tarfile
@@ -13,7 +14,7 @@ from lyftlearn_image.aws_errors import translated
 from lyftlearn_image.errors import InvalidInputError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
 
@@ -28,6 +29,22 @@ def split(uri: str) -> tuple[str, str]:
     if not uri.startswith("s3://") or not bucket:
         raise InvalidInputError(f"{uri} is no S3 URI", hint="Write it as s3://bucket/key")
     return bucket, key
+
+
+def put(s3: S3Client, contents: Mapping[str, bytes]) -> None:
+    """Writes objects: S3 URI → bytes."""
+    for uri, data in contents.items():
+        bucket, key = split(uri)
+        with translated(f"writing {uri}", "s3:PutObject"):
+            s3.put_object(Bucket=bucket, Key=key, Body=data)
+
+
+def remove(s3: S3Client, uris: Iterable[str]) -> None:
+    """Removes objects that were put in vain, as far as it can; the error that it is done for is the one to tell."""
+    for uri in uris:
+        bucket, key = split(uri)
+        with contextlib.suppress(Exception):
+            s3.delete_object(Bucket=bucket, Key=key)
 
 
 def keys_below(s3: S3Client, uri: str) -> list[str]:

@@ -219,6 +219,13 @@ def test_a_variable_of_the_workload_is_never_overwritten(shim: Shim, variables_o
     assert {name: found[name] for name in own} == own
 
 
+@pytest.mark.parametrize(("own", "found"), [((), "eu-west-1"), (("-e", "AWS_DEFAULT_REGION=us-west-2"), "us-west-2")])
+def test_boto3_finds_the_region_of_the_job(shim: Shim, own: tuple[str, ...], found: str) -> None:
+    """It reads AWS_DEFAULT_REGION alone, which SageMaker does not set; one that somebody has set stays."""
+    done = shim.run("printenv", "AWS_DEFAULT_REGION", options=("-e", "AWS_REGION=eu-west-1", *own))
+    assert done.stdout.strip() == found
+
+
 def test_the_command_of_the_bundle_is_run_as_it_is(shim: Shim, files: Files) -> None:
     """With its lines and blanks, in the place of the word that stands for it, and of no other."""
     command = ["sh", "-c", 'for word in "$@"; do\n  echo "<$word>"\ndone', "sh", "two words", "", "a\nb"]

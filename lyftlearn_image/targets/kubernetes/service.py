@@ -10,13 +10,13 @@ import copy
 import functools
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lyftlearn_image.aws_errors import translated as aws_translated
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
 from lyftlearn_image.targets import objects
 from lyftlearn_image.targets.kubernetes.api_errors import translated
 from lyftlearn_image.targets.kubernetes.compile import compile_job
+from lyftlearn_image.targets.kubernetes.patience import patiently
 from lyftlearn_image.targets.kubernetes.states import deployment_state, state_of
 from lyftlearn_image.targets.kubernetes.watch import watch_until
 from lyftlearn_image.targets.service import Clock, State, poll, run_to_end
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.targets.target import Launch, StopRequest
     from lyftlearn_image.workload import Workload
 
+_T = TypeVar("_T")
 OUTPUTS = "lyftlearn.dev/outputs"
 _JOB, _DEPLOYMENT = "job", "deployment"
 _CONFLICT = 409
@@ -79,18 +80,24 @@ class KubernetesService:
         return compile_job(workload, launch)
 
     def submit(self, compiled: Compiled) -> str:
-        """Creates what is not there yet: the same manifests again give the same Job."""
-        for uri, data in compiled.objects.items():
-            bucket, key = objects.split(uri)
-            with aws_translated(f"writing {uri}", "s3:PutObject"):
-                self._s3.put_object(Bucket=bucket, Key=key, Body=data)
+        """Creates what is not there yet: the same manifests again give the same Job.
+
+        Of one that is refused, nothing is left.
+        """
         *others, main = compiled.documents
-        for document in others:
-            self._create(document)
         annotated = copy.deepcopy(dict(main))
         annotated["metadata"].setdefault("annotations", {})[OUTPUTS] = json.dumps(dict(compiled.outputs), sort_keys=True)
-        self._create(annotated)
         kind, name = main["kind"].lower(), main["metadata"]["name"]
+        if kind == _JOB and self._found(name) is not None:
+            self._adopt(others, name)
+            return f"{kind}/{name}"
+        with contextlib.ExitStack() as in_vain:
+            in_vain.callback(objects.remove, self._s3, compiled.objects)
+            objects.put(self._s3, compiled.objects)
+            for document in (*others, annotated):
+                if self._create(document):
+                    in_vain.callback(self._remove, document)
+            in_vain.pop_all()
         if kind == _JOB:
             self._adopt(others, name)
         return f"{kind}/{name}"
@@ -129,10 +136,12 @@ class KubernetesService:
         if job.startswith(f"{_DEPLOYMENT}/"):
             with translated(f"stopping {job}"):
                 patch = {"spec": {"replicas": 0}}
-                self._client.patch(Deployment, job.partition("/")[2], patch, patch_type=PatchType.MERGE)
+                called = job.partition("/")[2]
+                self._patiently(lambda: self._client.patch(Deployment, called, patch, patch_type=PatchType.MERGE))
         elif self.state(job).status is None:
             with translated(f"stopping {job}"):
-                self._client.patch(Job, _name(job), {"spec": {"suspend": True}}, patch_type=PatchType.MERGE)
+                called, patch = _name(job), {"spec": {"suspend": True}}
+                self._patiently(lambda: self._client.patch(Job, called, patch, patch_type=PatchType.MERGE))
 
     def collect(self, job: str, workspace: Path) -> Run:
         """Artifacts from S3 and the log, in which a container's two streams are one."""
@@ -171,17 +180,31 @@ class KubernetesService:
         """All of it; see Target.run."""
         return run_to_end(self, compiled, workspace, stop, on_line)
 
-    def _create(self, document: Mapping[str, Any]) -> None:
+    def _create(self, document: Mapping[str, Any]) -> bool:
+        """Whether it was not there yet."""
         from lightkube import codecs  # noqa: PLC0415 - an extra
         from lightkube.core.exceptions import ApiError  # noqa: PLC0415 - as above
 
         what = f"{document['kind']} {document['metadata']['name']}"
         with translated(f"creating {what}"):
             try:
-                self._client.create(codecs.from_dict(dict(document)))
+                self._patiently(lambda: self._client.create(codecs.from_dict(dict(document))))
             except ApiError as error:
                 if error.status.code != _CONFLICT:
                     raise
+                return False
+        return True
+
+    def _remove(self, document: Mapping[str, Any]) -> None:
+        """What can be removed; the error that it is removed for is the one to tell."""
+        from lightkube import codecs  # noqa: PLC0415 - an extra
+
+        with contextlib.suppress(Exception):
+            made = codecs.from_dict(dict(document))
+            self._client.delete(type(made), document["metadata"]["name"])
+
+    def _patiently(self, ask: Callable[[], _T]) -> _T:
+        return patiently(ask, self._clock)
 
     def _adopt(self, documents: list[Mapping[str, Any]], name: str) -> None:
         """Makes the Job the owner of what was made for it, so that it goes when the Job goes."""
@@ -194,34 +217,41 @@ class KubernetesService:
             if document["kind"] != "ConfigMap":
                 continue
             with translated(f"owning ConfigMap {document['metadata']['name']}"):
-                patch = {"metadata": {"ownerReferences": [owner]}}
-                self._client.patch(ConfigMap, document["metadata"]["name"], patch, patch_type=PatchType.MERGE)
+                called, patch = document["metadata"]["name"], {"metadata": {"ownerReferences": [owner]}}
+                self._patiently(functools.partial(self._client.patch, ConfigMap, called, patch, patch_type=PatchType.MERGE))
 
     def _job(self, name: str) -> Any:
+        found = self._found(name)
+        if found is None:
+            hint = "Check its name, the context and its namespace; a Job with a TTL is removed after its end."
+            raise InvalidInputError(f"there is no Job {name}", hint=hint)
+        return found
+
+    def _found(self, name: str) -> Any:
+        """The Job, or None."""
         from lightkube.core.exceptions import ApiError  # noqa: PLC0415 - an extra
         from lightkube.resources.batch_v1 import Job  # noqa: PLC0415 - as above
 
         with translated(f"asking for {name}"):
             try:
-                return self._client.get(Job, name)
+                return self._patiently(lambda: self._client.get(Job, name))
             except ApiError as error:
                 if error.status.code != _NOT_FOUND:
                     raise
-                hint = "Check its name, the context and its namespace; a Job with a TTL is removed after its end."
-                raise InvalidInputError(f"there is no Job {name}", hint=hint) from None
+                return None
 
     def _deployment(self, job: str) -> Any:
         from lightkube.resources.apps_v1 import Deployment  # noqa: PLC0415 - an extra
 
         name = job.partition("/")[2]
         with translated(f"asking for {name}"):
-            return self._client.get(Deployment, name)
+            return self._patiently(lambda: self._client.get(Deployment, name))
 
     def _pods(self, name: str) -> list[Any]:
         from lightkube.resources.core_v1 import Pod  # noqa: PLC0415 - an extra
 
         with translated(f"asking for the pods of {name}"):
-            return list(self._client.list(Pod, labels={"job-name": name}))
+            return self._patiently(lambda: list(self._client.list(Pod, labels={"job-name": name})))
 
     def _new_lines(self, pod: str, told: dict[str, int], *, follow: bool) -> Iterator[str]:
         """What a pod has said beyond the lines that were told already. A pod that has not started says nothing."""

@@ -59,6 +59,7 @@ TRAINING: Mapping[str, str | None] = {
     "CheckpointConfig.S3Uri": None,
     "CheckpointConfig.LocalPath": None,
     "EnableNetworkIsolation": None,
+    "ProfilerConfig.DisableProfiler": None,
     "EnableManagedSpotTraining": None,
     "EnableInterContainerTrafficEncryption": _ONE_NETWORK,
 }
@@ -68,7 +69,7 @@ _RANGES = f"{_CONFIG}.ParameterRanges"
 _ALGORITHM = "AlgorithmSpecification"
 _NOT_OF_A_TRIAL = (
     "TrainingJobName", "HyperParameters.*", "Tags", "ExperimentConfig", f"{_ALGORITHM}.ContainerEntrypoint[]",
-    f"{_ALGORITHM}.ContainerArguments[]", f"{_ALGORITHM}.EnableSageMakerMetricsTimeSeries",
+    "ProfilerConfig.DisableProfiler", f"{_ALGORITHM}.ContainerArguments[]", f"{_ALGORITHM}.EnableSageMakerMetricsTimeSeries",
 )  # fmt: skip
 TUNING: Mapping[str, str | None] = {
     "Tags": _COMMON["Tags"],
@@ -138,6 +139,7 @@ _VALUES: Mapping[str, tuple[object, ...]] = {
     f"{_CONFIG}.Strategy": ("Bayesian", "Random", "Grid"),
     f"{_RANGES}.ContinuousParameterRanges[].ScalingType": ("Auto", "Linear", "Logarithmic"),
     f"{_RANGES}.IntegerParameterRanges[].ScalingType": ("Auto", "Linear", "Logarithmic"),
+    "ProfilerConfig.DisableProfiler": (True,),
     "ProcessingInputs[].AppManaged": (False,),
     "ProcessingInputs[].S3Input.S3DataType": ("S3Prefix",),
     "ProcessingInputs[].S3Input.S3InputMode": ("File",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,10 @@ class SageMakerService:
         return compile_workload(workload, launch)
 
     def submit(self, compiled: Compiled) -> str:
-        """Sends the request, after the objects that it needs; a job that is there already is the one that was meant."""
+        """Sends the request, after the objects that it needs; a job that is there already is the one that was meant.
+
+        Of a job that is refused, no object is left.
+        """
         requests = list(zip(compiled.actions or (compiled.action,), compiled.documents, strict=True))
         for action, request in requests:
             validate_request(action, request)
@@ -63,12 +67,12 @@ class SageMakerService:
         name = str(requests[-1][1][kind.name_field])
         if self._described(kind, name) is not None:
             return f"{kind.name}/{name}"
-        for uri, data in compiled.objects.items():
-            bucket, key = objects.split(uri)
-            with translated(f"writing {uri}", "s3:PutObject"):
-                self.s3.put_object(Bucket=bucket, Key=key, Body=data)
-        for action, request in requests:
-            self._create(action, request, name)
+        with contextlib.ExitStack() as in_vain:
+            in_vain.callback(objects.remove, self.s3, compiled.objects)
+            objects.put(self.s3, compiled.objects)
+            for action, request in requests:
+                self._create(action, request, name)
+            in_vain.pop_all()
         return f"{kind.name}/{name}"
 
     def state(self, job: str) -> State:

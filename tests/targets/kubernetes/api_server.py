@@ -45,6 +45,7 @@ class Store:
         self.changes: list[tuple[int, str, str, dict[str, Any]]] = []
         self.oldest = 0
         self.forbidden: set[tuple[str, str]] = set()
+        self.busy = 0
         self.is_away = False
         self.dropped_at = 0.0
         self.requests: list[str] = []
@@ -79,6 +80,13 @@ class Store:
             if (resource, name) not in self.objects:
                 raise Refusal(404, "NotFound", f'{resource} "{name}" not found')
             return self.objects[resource, name]
+
+    def remove(self, resource: str, name: str) -> dict[str, Any]:
+        """Deletes an object, and gives it as it was."""
+        with self._lock:
+            found = self.get(resource, name)
+            del self.objects[resource, name]
+            return found
 
     def change(self, resource: str, name: str, **parts: Any) -> None:
         """Replaces top-level parts of an object, such as its status."""
@@ -157,6 +165,7 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length)) if length else {}
         try:
+            self._refuse_when_busy()
             self._refuse_forbidden(resource)
             if sub == "log":
                 self._log(name, follow=query.get("follow") == "true")
@@ -171,6 +180,11 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815 - http.server's names
 
+    def _refuse_when_busy(self) -> None:
+        if self.store.busy:
+            self.store.busy -= 1
+            raise Refusal(429, "TooManyRequests", "too many requests")
+
     def _refuse_forbidden(self, resource: str) -> None:
         verb = {"GET": "get", "POST": "create", "PATCH": "patch", "DELETE": "delete"}[self.command]
         if (verb, resource) in self.store.forbidden:
@@ -182,6 +196,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.store.create(resource, body)
         if self.command == "PATCH":
             return self.store.put(resource, merged(self.store.get(resource, name), body))
+        if self.command == "DELETE":
+            return self.store.remove(resource, name)
         return self.store.get(resource, name) if name else self.store.list(resource, query)
 
     def _send(self, code: int, document: dict[str, Any]) -> None:

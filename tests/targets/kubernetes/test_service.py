@@ -14,6 +14,7 @@ import yaml
 from lightkube.config.kubeconfig import KubeConfig
 
 from lyftlearn_image.errors import InvalidInputError, UnavailableError
+from lyftlearn_image.targets import objects
 from lyftlearn_image.targets.embedded import BUCKET, Embedded, embedded
 from lyftlearn_image.targets.kubernetes import service as service_module
 from lyftlearn_image.targets.kubernetes.service import KubernetesService, connect
@@ -184,6 +185,37 @@ def test_forbidden_is_told_with_verb_and_resource(
     with pytest.raises(InvalidInputError, match=r"creating Job svc-\w+: access denied: it needs create on jobs"):
         service.submit(compiled("print('never')"))
     assert not [key for key in store.objects if key[0] in {"jobs", "pods"}]
+
+
+def test_nothing_is_left_of_a_job_that_is_refused(
+    service: KubernetesService, store: Store, compiled: Callable[..., Compiled], session: Embedded
+) -> None:
+    """Neither ConfigMaps nor the bundle in S3; what was there before stays, and so does a job that is sent again."""
+    store.put("configmaps", {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "of-others"}}, "ADDED")
+    request = compiled("print()", files={"/etc/big": {"content": "x" * (1 << 20)}})
+    assert request.objects
+    store.forbidden.add(("create", "jobs"))
+    with pytest.raises(InvalidInputError, match="create on jobs"):
+        service.submit(request)
+    assert [name for kind, name in store.objects if kind == "configmaps"] == ["of-others"]
+    assert not [uri for uri in request.objects if objects.keys_below(session.s3, uri)]
+    store.forbidden.clear()
+    job = service.submit(request)
+    store.forbidden.add(("create", "jobs"))
+    assert service.submit(request) == job
+    assert all(objects.keys_below(session.s3, uri) for uri in request.objects)
+    service.wait(job, lambda _: None)
+
+
+def test_a_busy_server_is_asked_again(service: KubernetesService, store: Store, compiled: Callable[..., Compiled]) -> None:
+    """429 is API Priority and Fairness; it passes. One that stays busy is told as such."""
+    store.busy = 3
+    job = service.submit(compiled("print()"))
+    assert store.busy == 0
+    assert service.wait(job, lambda _: None).status is Status.COMPLETED
+    store.busy = 1000
+    with pytest.raises(UnavailableError, match="the Kubernetes API answers 429"):
+        service.state(job)
 
 
 def test_what_is_not_there_is_told(service: KubernetesService) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.errors import InvalidInputError, UnavailableError
-from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, serve
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
+from lyftlearn_image.targets import objects
+from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, ServiceError, serve
 from lyftlearn_image.targets.sagemaker.job import Account
 from lyftlearn_image.targets.sagemaker.local import EmulatedJobs, Publisher
 from lyftlearn_image.targets.sagemaker.service import SageMakerService
@@ -106,6 +107,22 @@ def test_the_log_and_the_metrics_of_several_hosts(
     run = service.run(compiled(program, nodes=2, metrics={"loss": r"loss=(\S+)"}), workspace=tmp_path)
     assert sorted(run.stdout.read_text().splitlines()) == ["I am algo-1 loss=1", "I am algo-2 loss=2"]
     assert run.final_metrics == {"loss": 2.0}
+
+
+def test_nothing_is_left_of_a_job_that_is_refused(
+    service: SageMakerService, compiled: Callable[..., Compiled], s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's own limits are told, and the bundle that was put for the job is removed."""
+
+    def refuse(*_: Any) -> None:
+        raise ServiceError("ResourceLimitExceeded", "The account-level service limit is 0 Instances")
+
+    request = compiled("print()\nprint()")
+    assert request.objects
+    monkeypatch.setattr(ControlPlane, "_create", refuse)
+    with pytest.raises(LyftlearnError, match="ResourceLimitExceeded"):
+        service.submit(request)
+    assert not [uri for uri in request.objects if objects.keys_below(s3, uri)]
 
 
 def test_a_failure_comes_with_its_code_and_reason(
