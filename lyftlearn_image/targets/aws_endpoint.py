@@ -42,13 +42,13 @@ class AwsEndpoint:
     url: str
 
     def place(self) -> dict[str, str]:
-        """The variables by which an AWS SDK finds this endpoint."""
-        return {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url}
+        """The region, in the one variable that SageMaker has for it, and this endpoint."""
+        return {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.url}
 
     def environment(self) -> dict[str, str]:
         """The same with long-lived keys, for a process that no platform gives an identity to."""
         keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-        return {**keys, **self.place(), "AWS_EC2_METADATA_DISABLED": "true"}
+        return {**keys, **self.place(), "AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
 
     def assume_role(self, role_arn: str, session_name: str, lifetime_s: int) -> Mapping[str, Any]:
         """Keys of a role, which need not exist: AccessKeyId, SecretAccessKey, SessionToken and Expiration (a datetime)."""

@@ -88,7 +88,7 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
     KnownDifference(
         "SageMaker",
         "region and endpoint",
-        "AWS_REGION, and also AWS_DEFAULT_REGION and AWS_ENDPOINT_URL, so that SDKs find the local endpoint",
+        "AWS_REGION, and also AWS_ENDPOINT_URL, so that SDKs find the local endpoint",
         "of these, logs of real jobs show AWS_REGION alone",
         "aws/sagemaker-training-toolkit, trainer.py; public logs of jobs",
     ),

@@ -31,8 +31,8 @@ LOCAL_MODE = (
         ("environment.TRAINING_JOB_ARN", "environment.AWS_EXECUTION_ENV"),
     ),
     KnownDifference(
-        _V2, "signs of the service in processing", "AWS_EXECUTION_ENV, AWS_REGION and what is made of it", "none", _V2_SOURCE,
-        ("v2 processing",), ("environment.AWS_EXECUTION_ENV", "environment.AWS_REGION", "environment.AWS_DEFAULT_REGION"),
+        _V2, "signs of the service in processing", "AWS_EXECUTION_ENV and AWS_REGION", "neither", _V2_SOURCE,
+        ("v2 processing",), ("environment.AWS_EXECUTION_ENV", "environment.AWS_REGION"),
     ),
     KnownDifference(
         _BOTH,

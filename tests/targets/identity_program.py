@@ -13,7 +13,8 @@ from lyftlearn_runtime.aws import credentials
 
 def main() -> None:
     """One document."""
-    session = boto3.Session()
+    # boto3 reads AWS_DEFAULT_REGION alone, which SageMaker does not set; the shim does, and is not around this program.
+    session = boto3.Session(region_name=os.environ["AWS_REGION"])
     found = session.get_credentials()
     sts = session.client("sts")
     said = sts.get_caller_identity()
