@@ -81,6 +81,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     else:
         terminal.show(result, secrets=secrets)
         click.echo(f"\nreports: {', '.join(str(path) for path in written.values())}")
+    if result.interrupted:
+        raise click.Abort
     return result.exit_code
 
 

@@ -74,7 +74,7 @@ class SuiteRun:
         """The result of every case, in the suite's order.
 
         A case in which the harness itself fails becomes an error of that case, and the others still run; an engine
-        that is not there at all raises UnavailableError.
+        that is not there at all raises UnavailableError. Ctrl-C ends what runs; what had finished is in the result.
         """
         started_at, started = time.time(), time.monotonic()
         run_id = uuid.uuid4().hex[:8]
@@ -87,7 +87,8 @@ class SuiteRun:
                 self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
             runs_directory.mkdir(parents=True)
             with ModelReader(session.containers, image_id, runs_directory) as models:
-                results = self._run_cases(_CaseRunner(session, self, run_id, models), session.containers)
+                runner = _CaseRunner(session, self, run_id, models)
+                results = self._run_cases(runner, session.containers)
         return SuiteResult(
             suite=self.suite.name,
             run_id=run_id,
@@ -98,6 +99,7 @@ class SuiteRun:
             duration_s=time.monotonic() - started,
             cases=results,
             tool_version=lyftlearn_image.__version__,
+            interrupted=runner.interrupted.is_set(),
         )
 
     def _run_cases(self, runner: _CaseRunner, containers: Containers) -> tuple[CaseResult, ...]:
@@ -106,14 +108,31 @@ class SuiteRun:
             futures = [pool.submit(runner.run, case) for case in self.cases]
             try:
                 return tuple(future.result() for future in futures)
-            except BaseException:
+            except BaseException as error:
+                finished = {case.name: future for case, future in zip(self.cases, futures, strict=True) if future.done()}
                 runner.interrupted.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 # A case that was about to start its next container does so, and loses that one too.
                 while not all(future.done() for future in futures):
                     containers.remove_all()
                     time.sleep(_ASK_S)
-                raise
+                if not isinstance(error, KeyboardInterrupt):
+                    raise
+            return tuple(finished[case.name].result() if case.name in finished else _unfinished(case) for case in self.cases)
+
+
+def _unfinished(case: Case) -> CaseResult:
+    return CaseResult(
+        name=case.name,
+        description=case.description,
+        expected=case.expected,
+        outcome=Outcome.ERROR,
+        runs=(),
+        comparisons=(),
+        duration_s=0.0,
+        expected_in=case.different_in,
+        problem="interrupted before it had finished",
+    )
 
 
 class _CaseRunner:

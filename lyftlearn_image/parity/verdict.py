@@ -75,7 +75,10 @@ def judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tupl
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """A whole run of a suite. `started_at` is seconds since the epoch; `image_id` the image's config digest."""
+    """A whole run of a suite. `started_at` is seconds since the epoch; `image_id` the image's config digest.
+
+    `interrupted`: somebody ended it, and the cases that had not finished are errors.
+    """
 
     suite: str
     run_id: str
@@ -86,6 +89,7 @@ class SuiteResult:
     duration_s: float
     cases: tuple[CaseResult, ...]
     tool_version: str
+    interrupted: bool = False
 
     @property
     def exit_code(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -75,7 +76,7 @@ def test_what_a_killed_harness_left_goes_with_the_next(containers: Containers, p
 
 @pytest.mark.parametrize("after", ["at once", "the cases run", "a case has run"])
 def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str, tmp_path: Path, after: str) -> None:
-    """At any moment: exit code 130, no traceback, no container, network or volume."""
+    """At any moment: exit code 130, no traceback, no container, network or volume; and what had finished is reported."""
     quick = {"command": ["true"]}
     slow = {"command": ["sh", "-c", "echo begun; sleep 100"]}
     cases = [{"name": "first", "workload": quick}, {"name": "second", "workload": slow}]
@@ -103,6 +104,9 @@ def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str,
         said, _ = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 130, said
     assert "Traceback" not in said
+    if after == "a case has run":
+        told = {case["name"]: case["outcome"] for case in json.loads((report / "report.json").read_text())["cases"]}
+        assert told == {"first": "parity", "second": "error"}
     owner = re.compile(rf"/{process.pid}/")
     left = [
         one
