@@ -150,13 +150,6 @@ def test_a_training_command_keeps_the_shim_and_drops_train() -> None:
     assert "LYFTLEARN_PROGRAM" not in request["Environment"]
 
 
-def test_an_argument_that_the_api_does_not_take_is_told() -> None:
-    """An argument has at most 256 characters; there is no other way for it, so the user reads which one it is."""
-    compiled = compile_workload(Workload(name="demo", image="team:1", command=("python", "-c", "x" * 257)), LAUNCH)
-    with pytest.raises(InvalidInputError, match=r"ContainerArguments\[2\]: 257 characters, at most 256"):
-        accept(compiled)
-
-
 @pytest.mark.parametrize("name", sorted(contract.COMPILED_VARIABLES))
 @pytest.mark.parametrize("place", ["environment", "secrets"])
 def test_a_variable_that_the_request_needs_is_not_overwritten(name: str, place: str) -> None:
