@@ -54,7 +54,8 @@ def test_every_resource_is_exact(name: str) -> None:
     """No action has a wildcard, and `*` stands only where the service takes no resource."""
     found = of(name)
     policies = [found["sagemaker"]["execution_role"], found["sagemaker"]["submitter"]]
-    policies += [found[target]["pod_role"] for target in found if target == "kubernetes"]
+    for role in ("pod_role", "submitter_policy"):
+        policies += [found[target][role] for target in found if target == "kubernetes"]
     for policy in policies:
         assert len({one["Sid"] for one in policy["Statement"]}) == len(policy["Statement"])
         for action, resources in allowed(policy).items():

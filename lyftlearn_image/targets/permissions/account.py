@@ -88,6 +88,11 @@ def bundles(account: Account, workload: Workload, prefix: str, objects: Iterable
     return [account.s3(prefix, f"/{workload.name}*/bundle.json")] if list(objects) else []
 
 
+def sends(account: Account, workload: Workload, prefix: str, objects: Iterable[str]) -> list[Statement]:
+    """Putting the launch bundle, and removing that of a job that is refused."""
+    return [statement("Bundle", ["s3:PutObject", "s3:DeleteObject"], bundles(account, workload, prefix, objects))]
+
+
 def write_prefixes(account: Account, uris: Iterable[str], *, deletes: bool = False) -> list[Statement]:
     """Writing objects below prefixes, in parts too."""
     actions = ["s3:PutObject", "s3:AbortMultipartUpload", *(["s3:DeleteObject"] if deletes else [])]

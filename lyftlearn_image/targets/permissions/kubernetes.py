@@ -24,8 +24,21 @@ _RESOURCES: Mapping[str, tuple[str, str]] = {
 
 
 def permissions(workload: Workload, account: Account) -> dict[str, Any]:
-    """The pod's policy, and the Role of whoever applies the manifests."""
-    return {"pod_role": accounts.policy(_pod(workload, account)), "submitter": _role(workload)}
+    """The pod's policy; and of whoever submits it the Role in the cluster, and the policy for its S3."""
+    return {
+        "pod_role": accounts.policy(_pod(workload, account)),
+        "submitter": _role(workload),
+        "submitter_policy": accounts.policy(_submitter(workload, account)),
+    }
+
+
+def _submitter(workload: Workload, account: Account) -> Iterator[Statement]:
+    """What `submit` puts, and `collect` reads."""
+    launch = request.launch_of(workload)
+    compiled = request.compile_for("kubernetes", workload, launch)
+    yield from accounts.sends(account, workload, launch.s3_prefix, compiled.objects)
+    if isinstance(workload, Job | Transform):
+        yield from accounts.read_prefixes(account, [f"{launch.s3_prefix}/"])
 
 
 def _pod(workload: Workload, account: Account) -> Iterator[Statement]:

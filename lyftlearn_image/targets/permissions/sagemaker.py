@@ -152,5 +152,5 @@ def _submitter(workload: Workload, account: Account) -> Iterator[Statement]:
         yield statement(action.removeprefix("Create"), does, resources)
     role = workload.role_arn or account.arn("iam", "role/*").replace(f":{account.region}:", "::", 1)
     yield statement("PassRole", ["iam:PassRole"], [role], StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"})
-    yield statement("Bundle", ["s3:PutObject"], accounts.bundles(account, workload, launch.s3_prefix, compiled.objects))
+    yield from accounts.sends(account, workload, launch.s3_prefix, compiled.objects)
     yield from _reads(workload, account, launch.s3_prefix)
