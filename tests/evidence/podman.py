@@ -25,6 +25,8 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
 _TIMEOUT_S = 120
+# Debian only recommends the second, of which podman makes the container that holds a pod.
+_PROGRAMS = ("podman", "catatonit")
 
 
 class Ended(NamedTuple):
@@ -40,8 +42,8 @@ class Podman:
     """An installation of its own below a directory: no image or container of the machine's is seen or changed."""
 
     def __init__(self, directory: Path) -> None:
-        if shutil.which("podman") is None:
-            apt_install(("podman",), wanted_for="the evidence of podman")
+        if any(shutil.which(program) is None for program in _PROGRAMS):
+            apt_install(_PROGRAMS, wanted_for="the evidence of podman")
         configuration = directory / "containers.conf"
         configuration.write_text(_CONFIGURATION, encoding="utf-8")
         self._environment = {**os.environ, "CONTAINERS_CONF": str(configuration)}
