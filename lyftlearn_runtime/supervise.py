@@ -100,9 +100,19 @@ class _Group:
         try:
             os.killpg(self.leader, number)
         except ProcessLookupError:
-            return False
+            return self._send_to_child(number)
         except PermissionError:
             pass  # members that have changed their user
+        return True
+
+    def _send_to_child(self, number: int) -> bool:
+        """To a leader that has not made its group yet: it has the signal when it unblocks them, just before the script."""
+        try:
+            # A child that has been waited for is none any more, and its ID may be another's.
+            os.waitid(os.P_PID, self.leader, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            os.kill(self.leader, number)
+        except (ChildProcessError, ProcessLookupError):
+            return False
         return True
 
     def wait(self) -> None:

@@ -337,6 +337,11 @@ def _catches_term(status: str) -> bool:
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
+def _is_shim_that_catches(status: str) -> bool:
+    """Not the engine's own program, which becomes the container's first and catches signals, too."""
+    return not status.startswith("Name:\trunc") and _catches_term(status)
+
+
 @pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4])
 def test_a_signal_during_the_start_is_never_lost(shim: Shim, docker_cli: Callable[..., str], delay_s: float) -> None:
     """Whenever SIGTERM comes, once the shim catches it: before the script, at its start, or later. It ends the container.
@@ -347,7 +352,7 @@ def test_a_signal_during_the_start_is_never_lost(shim: Shim, docker_cli: Callabl
     name = shim.start("sleep", "60", options=("--cpus", "0.1"), until="")
     pid = docker_cli("inspect", "--format", "{{.State.Pid}}", name).strip()
     deadline = time.monotonic() + 20
-    while not _catches_term(Path(f"/proc/{pid}/status").read_text(encoding="utf-8")):
+    while not _is_shim_that_catches(Path(f"/proc/{pid}/status").read_text(encoding="utf-8")):
         assert time.monotonic() < deadline
     time.sleep(delay_s)  # there is nothing to await: every moment of a start is meant
     os.kill(int(pid), signal.SIGTERM)
