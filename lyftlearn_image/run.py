@@ -1,22 +1,16 @@
-"""What every target does: compile a workload into its platform's own request, and run that very request."""
+"""What came of a run: how it ended and what it left; and how somebody asks for its stop."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from lyftlearn_image.workload import Workload
-
-
-# An emulator needs a role in the request and asks nobody for it.
-DEFAULT_ROLE = "arn:aws:iam::000000000000:role/lyftlearn"
 
 
 class Status(StrEnum):
@@ -25,42 +19,6 @@ class Status(StrEnum):
     COMPLETED = "Completed"
     FAILED = "Failed"
     STOPPED = "Stopped"
-
-
-@dataclass(frozen=True)
-class Launch:
-    """What compiling needs besides the workload: the names and places of one run of it.
-
-    `job_name` is the same on both targets, so that a script that prints it prints the same. `s3_prefix` is
-    `s3://bucket/prefix` without a final slash; model and output archives and the launch bundle go below it.
-    `statsd` is `host:port` of the UDP gateway, or None to drop metrics. `observe_key` is the hex key of the digests
-    that stand in for secrets in an observation; None asks for no observation.
-    """
-
-    job_name: str
-    s3_prefix: str
-    role_arn: str = DEFAULT_ROLE
-    statsd: str | None = None
-    observe_key: str | None = None
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """The platform's own request, ready to be sent or interpreted.
-
-    `action` is `CreateTrainingJob`, `CreateProcessingJob`, another one of the API, or the kind of the main manifest.
-    `documents` is that one request, or the requests or manifests in the order in which they must be sent; `actions` names
-    each of several requests. `objects` maps S3 URIs to bytes that must be there before
-    (the launch bundle, where it does not fit elsewhere). `outputs` maps an artifact's name to where the run leaves it:
-    an archive `s3://…/model.tar.gz`, or a prefix that ends in `/`.
-    """
-
-    target: str
-    action: str
-    documents: tuple[Mapping[str, Any], ...]
-    objects: Mapping[str, bytes] = field(default_factory=dict)
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    actions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,24 +82,11 @@ class StopRequest:
     is_interruption: bool = False
 
 
-class Target(Protocol):
-    """A place where a workload can run. One instance serves many runs, from several threads at once."""
+@dataclass(frozen=True)
+class State:
+    """Where a job is. `status` is None while it is under way; `phase` is the service's own word for it."""
 
-    name: str
-
-    def compile(self, workload: Workload, launch: Launch) -> Compiled:
-        """The request for this workload: pure and deterministic."""
-
-    def run(
-        self,
-        compiled: Compiled,
-        *,
-        workspace: Path,
-        stop: StopRequest | None = None,
-        on_line: Callable[[str], None] | None = None,
-    ) -> Run:
-        """Carries the request out and collects what it left, below `workspace` (an empty directory of its own).
-
-        `on_line` gets every stdout line as it comes. Raises UnsupportedError for a field that is not implemented,
-        InvalidInputError for a request that the service would refuse, UnavailableError when the engine goes away.
-        """
+    status: Status | None
+    phase: str
+    reason: str = ""
+    exit_code: int | None = None

@@ -13,8 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_DOCKERFILE = """
@@ -25,7 +25,7 @@ RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf --mount=typ
     if [ -s /run/secrets/pip-conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip-conf; fi; \\
     pip install -q --root-user-action=ignore jupyterlab
 """
-PROBE_CONTEXT = ROOT / "tests" / "targets" / "kubernetes" / "pods" / "probe"
+PROBE_CONTEXT = ROOT / "tests" / "emulation" / "kubernetes" / "pods" / "probe"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,7 +59,7 @@ def engine() -> None:
 @pytest.fixture(scope="session")
 def containers(engine: None) -> Iterator[Containers]:
     """The engine, with a run id of this test session; it ends with no container left."""
-    from lyftlearn_image.targets.containers import RUN_LABEL, Containers, connect
+    from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers, connect
 
     run_id = f"test-{uuid.uuid4().hex[:8]}"
     client = connect()

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.aws_errors import translated
+from lyftlearn_image.aws.errors import translated
 from lyftlearn_image.errors import InvalidInputError, RunError
 
 if TYPE_CHECKING:

@@ -6,19 +6,19 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.targets.aws_endpoint import AwsEndpoint, aws_endpoint
-from lyftlearn_image.targets.containers import Containers, connect
-from lyftlearn_image.targets.identity import Identity, identity
-from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
-from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
+from lyftlearn_image.emulation.aws.credentials import Identity, identity
+from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, aws_endpoint
+from lyftlearn_image.emulation.docker.containers import Containers, connect
+from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.network import Network
-    from lyftlearn_image.targets.target import Target
+    from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.runs.target import Target
 
 BUCKET = "lyftlearn-local"
 

@@ -18,7 +18,7 @@ from lyftlearn_image.parity.differences import Comparison, Difference
 if TYPE_CHECKING:
     from lyftlearn_image.parity.compare.model_reader import ModelReader
     from lyftlearn_image.parity.suite import Case
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 _TEXT = Rule(compare="text")
 # The shim says once as whom it has fetched something; on one platform it has more to fetch than on the other.

@@ -12,11 +12,9 @@ from lyftlearn_image import yamlfile
 from lyftlearn_image.parity.compare.accept import Acceptance
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.verdict import Outcome
-from lyftlearn_image.targets.target import StopRequest
+from lyftlearn_image.platforms.launch import TargetName
+from lyftlearn_image.run import StopRequest
 from lyftlearn_image.workload import Workload
-
-TargetName = Literal["sagemaker", "kubernetes"]
-TARGETS: tuple[TargetName, TargetName] = ("sagemaker", "kubernetes")
 
 
 def _regex(text: str) -> str:

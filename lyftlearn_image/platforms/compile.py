@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from lyftlearn_image import clear_secrets
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.target import Launch
+from lyftlearn_image.platforms.launch import Launch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from lyftlearn_image.targets.remark import Remark
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.platforms.findings import Remark
+    from lyftlearn_image.platforms.launch import Compiled, TargetName
     from lyftlearn_image.workload import Workload
 
-TargetName = Literal["sagemaker", "kubernetes"]
-TARGETS: tuple[TargetName, TargetName] = ("sagemaker", "kubernetes")
 # Stand-ins: a request that has one of them in it is not ready to be sent.
 UNKNOWN_PREFIX = "s3://output-is-not-said/here"
 UNKNOWN_ROLE = "arn:aws:iam::000000000000:role/role-is-not-said"
@@ -35,10 +33,10 @@ def launch_of(
 def compile_for(target: TargetName, workload: Workload, launch: Launch) -> Compiled:
     """The target's requests or manifests. Raises what the target's own compiler raises."""
     if target == "sagemaker":
-        from lyftlearn_image.targets.sagemaker.compile import compile_workload  # noqa: PLC0415 - one of the two
+        from lyftlearn_image.platforms.sagemaker.compile import compile_workload  # noqa: PLC0415 - one of the two
 
         return compile_workload(workload, launch)
-    from lyftlearn_image.targets.kubernetes.compile import compile_job  # noqa: PLC0415 - as above
+    from lyftlearn_image.platforms.kubernetes.compile import compile_job  # noqa: PLC0415 - as above
 
     return compile_job(workload, launch)
 
@@ -46,10 +44,10 @@ def compile_for(target: TargetName, workload: Workload, launch: Launch) -> Compi
 def remarks(target: TargetName, workload: Workload, compiled: Compiled) -> Iterator[Remark]:
     """What the target would refuse of what was compiled, and what has no effect there."""
     if target == "sagemaker":
-        from lyftlearn_image.targets.sagemaker import lint as of_sagemaker  # noqa: PLC0415 - one of the two
+        from lyftlearn_image.platforms.sagemaker import lint as of_sagemaker  # noqa: PLC0415 - one of the two
 
         return of_sagemaker.remarks(workload, compiled)
-    from lyftlearn_image.targets.kubernetes import lint as of_kubernetes  # noqa: PLC0415 - as above
+    from lyftlearn_image.platforms.kubernetes import lint as of_kubernetes  # noqa: PLC0415 - as above
 
     return of_kubernetes.remarks(workload, compiled)
 

@@ -10,14 +10,15 @@ from pydantic import ValidationError
 
 from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.errors import LyftlearnError
-from lyftlearn_image.targets import request
-from lyftlearn_image.targets.remark import Remark
+from lyftlearn_image.platforms import compile as compiler
+from lyftlearn_image.platforms.findings import Remark
+from lyftlearn_image.platforms.launch import TARGETS
 from lyftlearn_image.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lyftlearn_image.targets.request import TargetName
+    from lyftlearn_image.platforms.launch import TargetName
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Finding:
         return f"{place}\n    try: {self.hint}" if self.hint else place
 
 
-def lint(text: str, name: str, targets: Sequence[TargetName] = request.TARGETS) -> tuple[Finding, ...]:
+def lint(text: str, name: str, targets: Sequence[TargetName] = TARGETS) -> tuple[Finding, ...]:
     """Every finding of the file, in the order of its lines. Raises InvalidInputError for what is no mapping of YAML."""
     document = yamlfile.examine(text, Workload, name=name)
     found = [
@@ -84,10 +85,10 @@ def _clear(data: Any) -> Iterator[Remark]:
 
 def _of_target(target: TargetName, workload: Workload) -> Iterator[Remark]:
     """What the target's own rules say, or the one reason why the workload does not compile for it."""
-    launch = request.launch_of(workload)
+    launch = compiler.launch_of(workload)
     try:
-        compiled = request.compile_for(target, workload, launch)
+        compiled = compiler.compile_for(target, workload, launch)
     except LyftlearnError as error:
         yield Remark(("kind",) if "kind:" in error.where else (), error.what, error.hint)
         return
-    yield from request.remarks(target, workload, compiled)
+    yield from compiler.remarks(target, workload, compiled)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
     from lyftlearn_image.report.contents import Contents
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 _SHOWN_DIFFERENCES = 20
 _SHOWN_CHARACTERS = 300

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
     from lyftlearn_image.report.caps import Caps
     from lyftlearn_image.report.contents import Contents, KeptFile
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 # The subject whose places are paths such as `variables/TZ`, shown by their first step.
 ENVIRONMENT = "environment"

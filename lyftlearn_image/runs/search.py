@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lyftlearn_image.errors import RunError, UnavailableError
-from lyftlearn_image.targets.target import Trial
+from lyftlearn_image.platforms.trials import first_values
+from lyftlearn_image.run import Trial
 from lyftlearn_image.workload import Choice, FloatRange, IntegerRange
 
 if TYPE_CHECKING:
@@ -89,11 +90,6 @@ def best(goal: str, trials: Iterable[Trial]) -> Trial | None:
     return max(told, key=lambda one: (sign * (one.objective or 0.0), -one.number), default=None)
 
 
-def first_values(ranges: Mapping[str, Range]) -> dict[str, Any]:
-    """Where the search begins: the middle of every range, the first of every choice."""
-    return {name: _middle(one) for name, one in sorted(ranges.items())}
-
-
 def _study(wanted: Search) -> Any:
     try:
         import optuna  # noqa: PLC0415 - an optional extra, and half a second
@@ -151,14 +147,3 @@ def _encoded(ranges: Mapping[str, Range], values: Mapping[str, Any]) -> dict[str
 
 def _decoded(ranges: Mapping[str, Range], values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: json.loads(value) if isinstance(ranges[name], Choice) else value for name, value in values.items()}
-
-
-def _middle(one: Range) -> Any:
-    match one:
-        case FloatRange():
-            return math.sqrt(one.low * one.high) if one.log else (one.low + one.high) / 2
-        case IntegerRange():
-            return round(math.sqrt(one.low * one.high)) if one.log else (one.low + one.high) // 2
-        case Choice():
-            return one.values[0]
-    raise TypeError(type(one))  # pragma: no cover - these are all ranges

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from typing import TYPE_CHECKING, Any
-
-from lyftlearn_image.errors import RunError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from lyftlearn_image.targets.target import StopRequest
+    from lyftlearn_image.run import StopRequest
 
 
 class Watch:
@@ -59,25 +55,3 @@ class Watch:
     def _look_at(self, line: str) -> None:
         if self._stop and self._stop.when and self._stop.when.search(line):
             self._asked.set()
-
-
-def read_observation(artifacts: Mapping[str, Path]) -> dict[str, Any] | None:
-    """The realised environment that the shim left among a run's artifacts, None when it left none.
-
-    Raises RunError when the script has made something else of it.
-    """
-    for path in (artifacts.get("output", None), artifacts.get("lyftlearn", None)):
-        for candidate in (path / ".lyftlearn" / "observation.json", path / "observation.json") if path else ():
-            if candidate.is_file():
-                return _observation(candidate)
-    return None
-
-
-def _observation(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except ValueError:
-        document = None
-    if not isinstance(document, dict) or not isinstance(document.get("observed_at"), int | float):
-        raise RunError("the observation of the environment is not the shim's: the script changed it", where=str(path))
-    return document

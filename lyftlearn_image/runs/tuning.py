@@ -7,16 +7,19 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.targets.log_metrics import last_value
-from lyftlearn_image.targets.search import Search, best, first_values, search
-from lyftlearn_image.targets.target import Run, Status, StopRequest, Timings
+from lyftlearn_image.platforms.compile import compile_for
+from lyftlearn_image.run import Run, Status, StopRequest, Timings
+from lyftlearn_image.runs.log_metrics import last_value
+from lyftlearn_image.runs.search import Search, best, search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.target import Compiled, Launch, Target, Trial
-    from lyftlearn_image.workload import Training, Tuning
+    from lyftlearn_image.platforms.launch import Compiled, Launch
+    from lyftlearn_image.run import Trial
+    from lyftlearn_image.runs.target import Target
+    from lyftlearn_image.workload import Tuning
 
 
 def search_of(workload: Tuning) -> Search:
@@ -29,24 +32,6 @@ def search_of(workload: Tuning) -> Search:
         trials=workload.trials,
         parallel=workload.parallel_trials,
     )
-
-
-def search_space(workload: Tuning) -> dict[str, Any]:
-    """What to search, towards what and how often, as data."""
-    return {
-        "objective": {"metric": workload.objective, "regex": workload.metrics[workload.objective], "goal": workload.goal},
-        "ranges": {name: one.model_dump(mode="json") for name, one in sorted(workload.search_space.items())},
-        "strategy": workload.strategy,
-        "early_stopping": workload.early_stopping,
-        "seed": workload.seed,
-        "max_trials": workload.max_trials,
-        "parallel_trials": workload.parallel_trials,
-    }
-
-
-def first_trial(workload: Tuning) -> Training:
-    """The training with which the search begins."""
-    return workload.as_trial(first_values(workload.search_space))
 
 
 def trial_name(job_name: str, number: int) -> str:
@@ -102,7 +87,7 @@ def run_tuning(  # noqa: PLR0913 - what a tuning job is run with
 
     def run_one(number: int, values: Mapping[str, Any], place: Path, stop: StopRequest) -> Run:
         named = dataclasses.replace(launch, job_name=trial_name(launch.job_name, number))
-        compiled = target.compile(workload.as_trial(values), named)
+        compiled = compile_for(target.name, workload.as_trial(values), named)
         prepare(compiled)
         return target.run(compiled, workspace=place, stop=stop)
 

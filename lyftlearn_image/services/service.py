@@ -15,20 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from lyftlearn_image.targets.target import Compiled, Launch, Run, Status, StopRequest
+    from lyftlearn_image.platforms.launch import Compiled, TargetName
+    from lyftlearn_image.run import Run, State, StopRequest
     from lyftlearn_image.workload import Workload
 
 _DIGEST_CHARACTERS = 12
-
-
-@dataclass(frozen=True)
-class State:
-    """Where a job is. `status` is None while it is under way; `phase` is the service's own word for it."""
-
-    status: Status | None
-    phase: str
-    reason: str = ""
-    exit_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,10 +33,7 @@ class Clock:
 class Service(Protocol):
     """A platform's own API. A job is named by its `id`, `<kind>/<name>`, from any client and at any later time."""
 
-    name: str
-
-    def compile(self, workload: Workload, launch: Launch) -> Compiled:
-        """The request for this workload: pure and deterministic."""
+    name: TargetName
 
     def submit(self, compiled: Compiled) -> str:
         """Sends the request and gives the job's id; the same request again gives the same job."""

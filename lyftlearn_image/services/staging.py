@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.aws_errors import translated
+from lyftlearn_image.aws.errors import translated
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, aws_endpoint
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, RunError, UnavailableError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.aws_endpoint import AwsEndpoint, aws_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

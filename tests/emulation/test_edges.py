@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+from lyftlearn_image.emulation.docker.containers import connect
+from lyftlearn_image.emulation.statsd import statsd_sink
 from lyftlearn_image.errors import InvalidInputError, RunError, UnavailableError
-from lyftlearn_image.targets.aws_endpoint import aws_endpoint
-from lyftlearn_image.targets.container_spec import ContainerSpec
-from lyftlearn_image.targets.containers import connect
-from lyftlearn_image.targets.staging import Stager
-from lyftlearn_image.targets.statsd import statsd_sink
+from lyftlearn_image.services.staging import Stager
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
 
 
 def test_the_endpoint_keeps_objects_and_secrets_and_goes_away(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_an_endpoint_that_cannot_start_says_why() -> None:
 def test_the_endpoint_dies_with_its_parent() -> None:
     """A harness that is killed leaves no server behind: the server ends when its standard input closes."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "lyftlearn_image.targets.aws_endpoint", "127.0.0.1"],
+        [sys.executable, "-m", "lyftlearn_image.emulation.aws.endpoint", "127.0.0.1"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

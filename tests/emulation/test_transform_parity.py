@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.targets.embedded import BUCKET, embedded
-from lyftlearn_image.targets.target import Launch, Run, Status
+from lyftlearn_image.emulation.session import BUCKET, embedded
+from lyftlearn_image.platforms.compile import compile_for
+from lyftlearn_image.platforms.launch import Launch
+from lyftlearn_image.run import Run, Status
 from lyftlearn_image.workload import Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lyftlearn_image.targets.embedded import Embedded
+    from lyftlearn_image.emulation.session import Embedded
 
 # Each answer says how the request came, so that a difference in what is sent is one in what comes out.
 HANDLERS = """
@@ -70,7 +72,7 @@ def run_both(here: Embedded, lyftlearn_image_tag: str, tmp_path: Path) -> Any:
         workload = Transform(name="score", image=lyftlearn_image_tag, model=model, input=f"{place}/in/", **fields)
         runs = {}
         for name, target in here.targets.items():
-            compiled = target.compile(workload, Launch("score-1", f"{place}/{name}"))
+            compiled = compile_for(target.name, workload, Launch("score-1", f"{place}/{name}"))
             for uri, content in compiled.objects.items():
                 here.s3.put_object(Bucket=BUCKET, Key=uri.removeprefix(f"s3://{BUCKET}/"), Body=content)
             (tmp_path / name).mkdir()

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lyftlearn_image.targets import limits
-from lyftlearn_image.targets.differences import KNOWN_DIFFERENCES, OPEN_QUESTIONS, PODMAN, KnownDifference
-from lyftlearn_image.targets.kubernetes import fields as kubernetes
-from lyftlearn_image.targets.local_mode import LOCAL_MODE
-from lyftlearn_image.targets.sagemaker import fields as sagemaker
+from lyftlearn_image.emulation.kubernetes import fields as kubernetes
+from lyftlearn_image.emulation.sagemaker import fields as sagemaker
+from lyftlearn_image.platforms.sagemaker import api_model
+from tests.evidence.differences import KNOWN_DIFFERENCES, OPEN_QUESTIONS, PODMAN, KnownDifference
+from tests.evidence.local_mode import LOCAL_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,8 +35,8 @@ _INTRODUCTION = """\
 # Fidelity
 
 What the two emulators do of a request and of a manifest, field by field. This page is rendered from the very tables by
-which they refuse (`lyftlearn_image/targets/*/fields.py`), and a test compares: after a change there, write it anew with
-`pytest tests/targets/test_fidelity.py --update-golden`.
+which they refuse (`lyftlearn_image/emulation/*/fields.py`), and a test compares: after a change there, write it anew with
+`pytest tests/evidence/test_fidelity.py --update-golden`.
 
 | Word | Meaning |
 | --- | --- |
@@ -117,7 +117,7 @@ def render() -> str:
 
 def request_tables(module: Mapping[str, Any]) -> dict[str, Mapping[str, str | None]]:
     """The tables of requests in a `fields` module, by action: TRAINING is that of CreateTrainingJob."""
-    actions = limits.service_actions()
+    actions = api_model.service_actions()
     found: dict[str, Mapping[str, str | None]] = {}
     for name, table in module.items():
         words = "".join(word.capitalize() for word in name.split("_"))
@@ -129,7 +129,7 @@ def request_tables(module: Mapping[str, Any]) -> dict[str, Mapping[str, str | No
 
 def request_rows(action: str, table: Mapping[str, str | None], values: Mapping[str, tuple[object, ...]]) -> list[Row]:
     """A row for every field of an action in botocore's model; what is refused as a whole is one row."""
-    return list(_request_rows(limits.input_shape(action), "", table, values))
+    return list(_request_rows(api_model.input_shape(action), "", table, values))
 
 
 def _request_rows(
@@ -203,7 +203,7 @@ def _words(values: Iterable[object]) -> str:
 def _recorded(told: Recorded) -> str:
     return (
         f"Of a real cluster, {told.pods} pods and {told.jobs} Jobs in {told.cases} cases were recorded, and are replayed "
-        f"(`tests/targets/kubernetes/pods`).\n{told.refused} of them were refused there and are refused here; all others "
+        f"(`tests/emulation/kubernetes/pods`).\n{told.refused} of them were refused there and are refused here; all others "
         "agree, place by place.\n"
     )
 

@@ -6,7 +6,7 @@ does one that is in the table and no longer found. Where the two disagree, the p
 
 from __future__ import annotations
 
-from lyftlearn_image.targets.differences import KnownDifference
+from tests.evidence.differences import KnownDifference
 
 _V2 = "SDK v2, local mode"
 _V3 = "SDK v3, local mode"

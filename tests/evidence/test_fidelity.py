@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from lyftlearn_image.emulation.kubernetes import fields as kubernetes
+from lyftlearn_image.emulation.sagemaker import fields as sagemaker
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets import differences, fidelity, local_mode
-from lyftlearn_image.targets.kubernetes import fields as kubernetes
-from lyftlearn_image.targets.sagemaker import fields as sagemaker
-from tests.targets.kubernetes import test_replay
+from tests.emulation.kubernetes import test_replay
+from tests.evidence import differences, fidelity, local_mode
 
 PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lyftlearn_image.parity.comparison import _compare_trials
-from lyftlearn_image.targets.target import Run, Status, Timings, Trial
+from lyftlearn_image.run import Run, Status, Timings, Trial
 
 if TYPE_CHECKING:
     from pathlib import Path

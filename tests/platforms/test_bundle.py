@@ -7,7 +7,7 @@ import json
 
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.targets import bundle
+from lyftlearn_image.platforms import bundle
 from lyftlearn_image.workload import ConfigFile, Workload
 
 JSON_VALUES = st.recursive(

@@ -18,16 +18,17 @@ from hypothesis import given, settings, strategies as st
 
 from lyftlearn_image import yamlfile
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets import limits, printed, request
-from lyftlearn_image.targets.kubernetes.environment import expand
-from lyftlearn_image.targets.limits import LONGEST_STRING_BYTES
+from lyftlearn_image.platforms import compile as compiler, serialize
+from lyftlearn_image.platforms.kubernetes.expansion import expand
+from lyftlearn_image.platforms.sagemaker import api_model
+from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import Workload
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.platforms.launch import Compiled
 
 FILES = sorted((Path(__file__).parent / "workloads").glob("*.yaml"))
 MODELS = {
@@ -39,7 +40,7 @@ MODELS = {
 def compiled(path: Path, target: str, **changes: Any) -> Compiled:
     """The file's workload, with changes, as the command line compiles it."""
     workload = yamlfile.load(path, Workload).with_(**changes)
-    return request.compile_complete(target, workload, request.launch_of(workload))  # type: ignore[arg-type]
+    return compiler.compile_complete(target, workload, compiler.launch_of(workload))  # type: ignore[arg-type]
 
 
 def pod_of(found: Compiled) -> dict[str, Any]:
@@ -69,15 +70,15 @@ def test_the_requests_are_the_golden_ones_and_the_api_takes_them(path: Path, gol
     """Each request in its order, and none that the service's own model refuses."""
     found = compiled(path, "sagemaker")
     for action, document in zip(found.actions or (found.action,), found.documents, strict=True):
-        limits.validate_request(action, document)
-    golden(f"{path.stem}.sagemaker.json", printed.as_text(found))
+        api_model.validate_request(action, document)
+    golden(f"{path.stem}.sagemaker.json", serialize.as_text(found))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_manifests_are_the_golden_ones_and_have_no_unknown_field(path: Path, golden: Callable[[str, str], None]) -> None:
     """Kubectl reads them as they are, and a field that Kubernetes would drop is in none."""
     found = compiled(path, "kubernetes")
-    text = printed.as_text(found)
+    text = serialize.as_text(found)
     assert list(yaml.safe_load_all(text)) == list(found.documents)
     for one in found.documents:
         model = getattr(importlib.import_module(f"lightkube.models.{MODELS[one['kind']]}"), one["kind"])
@@ -156,7 +157,7 @@ def test_what_does_not_fit_a_request_is_in_its_bundle(name: str, change: dict[st
     """Each API has limits of its own; nothing is refused for them, and nothing is lost."""
     found = compiled(next(path for path in FILES if path.stem == name), "sagemaker", **change)
     for action, document in zip(found.actions or (found.action,), found.documents, strict=True):
-        limits.validate_request(action, document)
+        api_model.validate_request(action, document)
     ((uri, data),) = found.objects.items()
     assert f"{uri}#sha256=" in json.dumps(found.documents)
     carried = json.loads(data)[part]
@@ -181,13 +182,13 @@ def test_any_variables_of_any_kind_reach_both_platforms(path: Path, environment:
     workload = yamlfile.load(path, Workload)
     environment = {name: value for name, value in environment.items() if name not in workload.secrets}
     workload = workload.with_(environment=environment, network={}, kubernetes={}, output="s3://bucket/runs")
-    launch = request.launch_of(workload)
-    found = request.compile_for("sagemaker", workload, launch)
+    launch = compiler.launch_of(workload)
+    found = compiler.compile_for("sagemaker", workload, launch)
     for action, document in zip(found.actions or (found.action,), found.documents, strict=True):
-        limits.validate_request(action, document)
+        api_model.validate_request(action, document)
     carried = json.loads(next(iter(found.objects.values()), b"{}")).get("environment", {})
     assert {**variables_of(found.documents), **carried}.items() >= environment.items()
-    found = request.compile_for("kubernetes", workload, launch)
+    found = compiler.compile_for("kubernetes", workload, launch)
     pod = pod_of(found)
     script = next((one for one in pod.get("initContainers", ()) if one["name"] == "server"), pod["containers"][0])
     clear = {one["name"]: expand(one["value"], {}) for one in script["env"] if "value" in one}
@@ -230,19 +231,19 @@ LONG_COMMANDS = (
 def test_a_command_that_sagemaker_has_no_room_for_is_in_the_bundle(kind: str, command: list[str]) -> None:
     """As every Kubernetes Job may have one; on Kubernetes it stays in the manifest."""
     workload = Workload(kind=kind, name="job", image="team:1", command=command, output="s3://bucket/p")
-    (uri, data), *_ = (found := request.compile_for("sagemaker", workload, request.launch_of(workload))).objects.items()
+    (uri, data), *_ = (found := compiler.compile_for("sagemaker", workload, compiler.launch_of(workload))).objects.items()
     specification = "AlgorithmSpecification" if kind == "training" else "AppSpecification"
     assert found.documents[0][specification]["ContainerArguments"] == [contract.BUNDLED_COMMAND]
     assert json.loads(data)["command"] == command
     assert found.documents[0]["Environment"][contract.BUNDLE].startswith(uri)
-    pod = pod_of(request.compile_for("kubernetes", workload, request.launch_of(workload)))
+    pod = pod_of(compiler.compile_for("kubernetes", workload, compiler.launch_of(workload)))
     assert pod["containers"][0]["args"] == command
 
 
 def test_a_command_that_fits_stays_in_the_request() -> None:
     """256 characters, 100 words."""
     workload = Workload(name="job", image="team:1", command=["x" * 256] * 100, output="s3://bucket/p")
-    found = request.compile_for("sagemaker", workload, request.launch_of(workload))
+    found = compiler.compile_for("sagemaker", workload, compiler.launch_of(workload))
     assert found.documents[0]["AlgorithmSpecification"]["ContainerArguments"] == ["x" * 256] * 100
     assert not found.objects
 
@@ -308,4 +309,4 @@ def test_several_nodes_are_an_indexed_job_with_names() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_same_file_gives_the_same_text(path: Path) -> None:
     """So that a request can be kept and compared."""
-    assert printed.as_json(compiled(path, "sagemaker")) == printed.as_json(compiled(path, "sagemaker"))
+    assert serialize.as_json(compiled(path, "sagemaker")) == serialize.as_json(compiled(path, "sagemaker"))

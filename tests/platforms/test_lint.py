@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, strategies as st
 
 from lyftlearn_image.cli.main import main
-from lyftlearn_image.targets.lint import lint
+from lyftlearn_image.platforms.lint import lint
 
 FILES = sorted((Path(__file__).parent / "workloads").glob("*.yaml"))
 GOOD = {"name": "job", "image": "team:1", "program": "train.py"}

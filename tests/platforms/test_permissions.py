@@ -11,8 +11,8 @@ import pytest
 from lyftlearn_image import yamlfile
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets.permissions import needed
-from lyftlearn_image.targets.request import TARGETS
+from lyftlearn_image.platforms.launch import TARGETS
+from lyftlearn_image.platforms.permissions import needed
 from lyftlearn_image.workload import Workload
 
 if TYPE_CHECKING:

@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyftlearn_image.errors import RunError, UnavailableError
-from lyftlearn_image.targets import request
-from lyftlearn_image.targets.log_metrics import last_value
-from lyftlearn_image.targets.search import best, first_values, search
-from lyftlearn_image.targets.tuning import first_trial, search_of
+from lyftlearn_image.platforms import compile as compiler
+from lyftlearn_image.platforms.trials import first_trial, first_values
+from lyftlearn_image.runs.log_metrics import last_value
+from lyftlearn_image.runs.search import best, search
+from lyftlearn_image.runs.tuning import search_of
 from lyftlearn_image.workload import Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.target import Trial
+    from lyftlearn_image.run import Trial
 
 SEARCH: dict[str, Any] = {
     "name": "search", "image": "team:1", "program": "train.py", "output": "s3://bucket/runs", "max_trials": 12, "seed": 3,
@@ -60,7 +61,7 @@ def test_the_search_begins_with_the_trial_that_is_compiled() -> None:
     """What compile prints is what runs first."""
     first = tried(WORKLOAD.with_(max_trials=1))[0]
     assert WORKLOAD.as_trial(first.values) == first_trial(WORKLOAD)
-    compiled = request.compile_for("kubernetes", WORKLOAD, request.launch_of(WORKLOAD))
+    compiled = compiler.compile_for("kubernetes", WORKLOAD, compiler.launch_of(WORKLOAD))
     assert '"depth":5' in next(one for one in compiled.documents if "bundle.json" in one.get("data", {}))["data"]["bundle.json"]
 
 
@@ -87,7 +88,7 @@ def test_a_grid_tries_every_combination() -> None:
     space = {"a": {"type": "choice", "values": [1, 2]}, "b": {"type": "choice", "values": ["x", "y"]}}
     workload = WORKLOAD.with_(strategy="grid", search_space=space)
     trials = search(search_of(workload), lambda _, __: 1.0)
-    request_ = request.compile_for("sagemaker", workload, request.launch_of(workload)).documents[0]
+    request_ = compiler.compile_for("sagemaker", workload, compiler.launch_of(workload)).documents[0]
     assert request_["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxNumberOfTrainingJobs"] == len(trials) == 4
     assert {(one.values["a"], one.values["b"]) for one in trials} == {(1, "x"), (1, "y"), (2, "x"), (2, "y")}
 

@@ -15,17 +15,17 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lyftlearn_image.targets import orphans
-from lyftlearn_image.targets.aws_endpoint import REGION
-from lyftlearn_image.targets.redirect import redirected
-from lyftlearn_image.targets.target import DEFAULT_ROLE
+from lyftlearn_image.emulation.aws.endpoint import REGION
+from lyftlearn_image.emulation.docker.link_local import redirected
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
+from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
 
 # Those of an ECS task (ECS developer guide, task-iam-roles); neither SageMaker nor Pod Identity documents its own.
 LIFETIME_S = 6 * 3600
@@ -154,7 +154,7 @@ def identity(
 ) -> Iterator[Identity]:
     """The server, and the way to it; both gone at the end."""
     served = Identity(endpoint, lifetime_s)
-    labels: Mapping[str, str] = {orphans.OWNER_LABEL: orphans.owner()}
+    labels: Mapping[str, str] = {OWNER_LABEL: owner()}
     with _Server((network.gateway, 0), served) as server:
         thread = threading.Thread(target=server.serve, name="identity", daemon=True)
         thread.start()

@@ -6,12 +6,13 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.docker import cleanup
+from lyftlearn_image.emulation.docker.container_spec import create_arguments
+from lyftlearn_image.emulation.docker.errors import engine_errors
+from lyftlearn_image.emulation.docker.network import bridge
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
+from lyftlearn_image.emulation.docker.running_container import Reader, RunningContainer
 from lyftlearn_image.errors import UnavailableError
-from lyftlearn_image.targets import orphans
-from lyftlearn_image.targets.container_spec import create_arguments
-from lyftlearn_image.targets.engine_errors import engine_errors
-from lyftlearn_image.targets.network import bridge
-from lyftlearn_image.targets.running import Reader, RunningContainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
-    from lyftlearn_image.targets.container_spec import ContainerSpec
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+    from lyftlearn_image.emulation.docker.network import Network
 
 RUN_LABEL = "dev.lyftlearn.run"
 
@@ -32,7 +33,7 @@ class Containers:
     def __init__(self, client: docker.DockerClient, run_id: str) -> None:
         self._client = client
         self.run_id = run_id
-        self._labels = {RUN_LABEL: run_id, orphans.OWNER_LABEL: orphans.owner()}
+        self._labels = {RUN_LABEL: run_id, OWNER_LABEL: owner()}
 
     @property
     def client(self) -> docker.DockerClient:
@@ -44,7 +45,7 @@ class Containers:
         """A network of its own, removed at the end with every container of the run."""
         with contextlib.ExitStack() as stack:
             with engine_errors("making a network"):
-                orphans.remove(self._client)
+                cleanup.remove(self._client)
                 made = stack.enter_context(bridge(self._client, f"lyftlearn-{self.run_id}", self._labels))
             stack.callback(self.remove_all)
             yield made

@@ -9,7 +9,7 @@ gives them to the server, which listens on the gateway at any port. What else wa
 - A second network with the agents' subnet: the engine has a subnet once, and so one run at a time.
 
 A rule costs 1 ms a run and nothing a container, any number of runs have one each, and what the host itself sends is not
-touched. It is removed with the run; a killed run's rule names its bridge, by which `orphans` finds it.
+touched. It is removed with the run; a killed run's rule names its bridge, by which `cleanup` finds it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import docker
 
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.docker.network import Network
 
 # SageMaker's credentials as on ECS; EKS Pod Identity's agent (EKS user guide, pod-id-how-it-works); and the instance
 # metadata, so that a container here never finds the identity of the instance that this machine may be.
@@ -86,7 +86,7 @@ def _in_container(client: docker.DockerClient, labels: Mapping[str, str], comman
     """The same in the host's network with the right to change it: who may use the engine may do that."""
     import docker.errors  # noqa: PLC0415 - see containers.connect()
 
-    from lyftlearn_image.targets.kubernetes.sandbox import ensure_pause_image  # noqa: PLC0415 - only where nobody is root
+    from lyftlearn_image.emulation.docker.pause_image import ensure_pause_image  # noqa: PLC0415 - only where nobody is root
 
     folders = {one: {"bind": one, "mode": "rw" if one == "/run" else "ro"} for one in _HOST_FOLDERS if Path(one).exists()}
     try:

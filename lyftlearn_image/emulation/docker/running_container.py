@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from lyftlearn_image.emulation.docker.errors import engine_errors
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.targets.engine_errors import engine_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.identity import Identity
-    from lyftlearn_image.targets.kubernetes.cluster import Pod
+    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.kubernetes.cluster import Pod
 
 ROLE = "eks.amazonaws.com/role-arn"
 POD_AUDIENCE = "pods.eks.amazonaws.com"

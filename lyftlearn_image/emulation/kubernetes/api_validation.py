@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.kubernetes.fields import refuse_unknown
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets.kubernetes.compile import CONFIG_MAP_BYTES
-from lyftlearn_image.targets.kubernetes.fields import refuse_unknown
+from lyftlearn_image.platforms.kubernetes.object_limits import CONFIG_MAP_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,18 +15,6 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _NAME_LENGTH = 253
-# etcd's default request limit (etcd.io/docs, "System limits").
-OBJECT_BYTES = 1572864
-
-
-def check_size(manifest: Mapping[str, Any]) -> None:
-    """Raises InvalidInputError for an object that etcd refuses (recorded in pods, case 17: 2 MB is too large)."""
-    size = len(json.dumps(manifest))
-    if size > OBJECT_BYTES:
-        raise InvalidInputError(
-            f"{manifest['kind']} {manifest['metadata']['name']} has {size} bytes: request is too large",
-            hint=f"An object has at most {OBJECT_BYTES} bytes; put what is large into files in S3.",
-        )
 
 
 def check_objects(manifests: list[Mapping[str, Any]]) -> None:

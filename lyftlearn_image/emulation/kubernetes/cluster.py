@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.kubernetes import tokens
+from lyftlearn_image.emulation.kubernetes.service_env import service_variables
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.kubernetes import tokens
-from lyftlearn_image.targets.kubernetes.services import service_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,17 +10,18 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
-from lyftlearn_image.targets.kubernetes.environment import ConfigError, Objects, expand, variables
-from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
+from lyftlearn_image.emulation.kubernetes.environment import ConfigError, Objects, variables
+from lyftlearn_image.platforms.kubernetes.expansion import expand
+from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
-    from lyftlearn_image.targets.kubernetes.volumes import Volumes
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
+    from lyftlearn_image.emulation.kubernetes.volumes import Volumes
 
 TERMINATION_LOG = "/dev/termination-log"
 SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"

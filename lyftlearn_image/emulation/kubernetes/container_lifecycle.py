@@ -12,21 +12,21 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
+from lyftlearn_image.emulation.docker.running_container import ContainerExit
+from lyftlearn_image.emulation.kubernetes.container import TERMINATION_LOG
+from lyftlearn_image.emulation.kubernetes.container_log import Log, text_of
+from lyftlearn_image.emulation.kubernetes.handlers import carry_out
+from lyftlearn_image.emulation.kubernetes.pod_status import START_ERROR, ContainerStatus, Event, Terminated, terminated
+from lyftlearn_image.emulation.kubernetes.probes import Reports, probing
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
-from lyftlearn_image.targets.kubernetes.container import TERMINATION_LOG
-from lyftlearn_image.targets.kubernetes.handlers import carry_out
-from lyftlearn_image.targets.kubernetes.logs import Log, text_of
-from lyftlearn_image.targets.kubernetes.probes import Reports, probing
-from lyftlearn_image.targets.kubernetes.status import START_ERROR, ContainerStatus, Event, Terminated, terminated
-from lyftlearn_image.targets.running import ContainerExit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.running import RunningContainer
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
 # "always give containers a minimal shutdown window" (kuberuntime_container.go; case 09, prestop-over-grace).
 _MINIMUM_GRACE_S = 2

@@ -6,15 +6,16 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.targets.kubernetes.cluster import ENGINE_DNS
-from lyftlearn_image.targets.kubernetes.services import cluster_ip, cluster_names, published_names
+from lyftlearn_image.emulation.kubernetes.cluster import ENGINE_DNS
+from lyftlearn_image.emulation.kubernetes.dns_names import cluster_names, published_names
+from lyftlearn_image.emulation.kubernetes.service_env import cluster_ip
 
 if TYPE_CHECKING:
     import contextlib
 
-    from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
-    from lyftlearn_image.targets.kubernetes.dns import ClusterDns
-    from lyftlearn_image.targets.kubernetes.environment import Objects
+    from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
+    from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
+    from lyftlearn_image.emulation.kubernetes.environment import Objects
 
 
 class Discovery:

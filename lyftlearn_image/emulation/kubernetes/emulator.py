@@ -8,20 +8,21 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.aws import s3 as s3_objects
+from lyftlearn_image.emulation.kubernetes import fields
+from lyftlearn_image.emulation.kubernetes.admission import POD_AUDIENCE
+from lyftlearn_image.emulation.kubernetes.api_validation import check_objects
+from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
+from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
+from lyftlearn_image.emulation.kubernetes.environment import of_manifests
+from lyftlearn_image.emulation.kubernetes.job_controller import JobRun, JobStatus, PodRecord
+from lyftlearn_image.emulation.kubernetes.pod_run import Node, PodRun
+from lyftlearn_image.emulation.kubernetes.pod_status import PodStatus, Terminated
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets import objects as s3_objects
-from lyftlearn_image.targets.kubernetes import fields
-from lyftlearn_image.targets.kubernetes.admission import POD_AUDIENCE
-from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
-from lyftlearn_image.targets.kubernetes.compile import compile_job
-from lyftlearn_image.targets.kubernetes.dns import ClusterDns
-from lyftlearn_image.targets.kubernetes.environment import of_manifests
-from lyftlearn_image.targets.kubernetes.job import JobRun, JobStatus, PodRecord
-from lyftlearn_image.targets.kubernetes.manifest import check_objects, check_size
-from lyftlearn_image.targets.kubernetes.pod import Node, PodRun
-from lyftlearn_image.targets.kubernetes.status import PodStatus, Terminated
-from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
-from lyftlearn_image.targets.watching import Watch, read_observation
+from lyftlearn_image.platforms.kubernetes.object_limits import check_size
+from lyftlearn_image.run import Run, Status, Timings
+from lyftlearn_image.runs.observation import read_observation
+from lyftlearn_image.runs.stop_watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.identity import Identity
-    from lyftlearn_image.targets.network import Network
-    from lyftlearn_image.targets.target import Launch, StopRequest
-    from lyftlearn_image.workload import Workload
+    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.platforms.launch import Compiled, TargetName
+    from lyftlearn_image.run import StopRequest
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ _TICK_S = 0.05
 class KubernetesEmulator:
     """The embedded `kubernetes` target. `identity` is where pods get their AWS identity; None for a cluster off AWS."""
 
-    name = "kubernetes"
+    name: TargetName = "kubernetes"
 
     def __init__(  # noqa: PLR0913, PLR0917 - what an emulator stands on
         self,
@@ -71,10 +72,6 @@ class KubernetesEmulator:
             identity.trust(lambda token: cluster.pod_of(token, POD_AUDIENCE))
         dns = ClusterDns(network.gateway, cluster.domain)
         self._node = Node(containers, network, cluster, dict(platform_environment), dns, identity)
-
-    def compile(self, workload: Workload, launch: Launch) -> Compiled:
-        """The manifests for this workload."""
-        return compile_job(workload, launch)
 
     def run(
         self,

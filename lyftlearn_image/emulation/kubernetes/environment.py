@@ -10,14 +10,15 @@ import base64
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.kubernetes.service_env import namespace_variables
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.kubernetes.quantity import divided
-from lyftlearn_image.targets.kubernetes.services import namespace_variables
+from lyftlearn_image.platforms.kubernetes.expansion import expand
+from lyftlearn_image.platforms.kubernetes.quantity import divided
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
+    from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
 
 
 class ConfigError(InvalidInputError):
@@ -71,28 +72,6 @@ def variables(container: Mapping[str, Any], pod: Pod, objects: Objects, cluster:
             own.pop(name, None)
             own[name] = value
     return {**found, **own}
-
-
-def expand(text: str, known: Mapping[str, str]) -> str:
-    """`$(VAR)` replaced where it is known and left where it is not; `$$` becomes `$` anywhere."""
-    out, position = [], 0
-    while position < len(text):
-        here = text[position]
-        following = text[position + 1 : position + 2]
-        if here != "$" or not following:
-            out.append(here)
-            position += 1
-        elif following == "$":
-            out.append("$")
-            position += 2
-        elif following == "(" and (end := text.find(")", position)) > 0:
-            name = text[position + 2 : end]
-            out.append(known.get(name, f"$({name})"))
-            position = end + 1
-        else:
-            out.append(here)
-            position += 1
-    return "".join(out)
 
 
 def _from_source(source: Mapping[str, Any], objects: Objects) -> Iterator[tuple[str, str]]:

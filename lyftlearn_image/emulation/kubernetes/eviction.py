@@ -9,7 +9,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
+from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

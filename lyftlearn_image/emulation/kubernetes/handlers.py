@@ -19,7 +19,7 @@ from lyftlearn_image.errors import InvalidInputError, RunError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.running import RunningContainer
+    from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
 
 class Outcome(NamedTuple):

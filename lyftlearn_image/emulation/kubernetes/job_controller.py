@@ -13,9 +13,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.kubernetes.cluster import Pod
-from lyftlearn_image.targets.kubernetes.failures import (
+from lyftlearn_image.emulation.kubernetes.cluster import Pod
+from lyftlearn_image.emulation.kubernetes.job_policy import (
     Condition,
     Failure,
     Tally,
@@ -27,14 +26,15 @@ from lyftlearn_image.targets.kubernetes.failures import (
     failure_of,
     verdict,
 )
-from lyftlearn_image.targets.kubernetes.pod import Node, PodRun
+from lyftlearn_image.emulation.kubernetes.pod_run import Node, PodRun
+from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.kubernetes.environment import Objects
-    from lyftlearn_image.targets.kubernetes.status import PodStatus
+    from lyftlearn_image.emulation.kubernetes.environment import Objects
+    from lyftlearn_image.emulation.kubernetes.pod_status import PodStatus
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 _INDEX = "batch.kubernetes.io/job-completion-index"

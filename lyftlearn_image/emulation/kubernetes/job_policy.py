@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lyftlearn_image.targets.kubernetes.status import PodStatus
+    from lyftlearn_image.emulation.kubernetes.pod_status import PodStatus
 
 DEFAULT_BACKOFF_LIMIT = 6
 _UNLIMITED = 2147483647

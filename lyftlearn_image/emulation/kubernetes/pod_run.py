@@ -11,31 +11,31 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.kubernetes.admission import admitted
-from lyftlearn_image.targets.kubernetes.container import (
+from lyftlearn_image.emulation.kubernetes.admission import admitted
+from lyftlearn_image.emulation.kubernetes.container import (
     Surroundings,
     container_spec,
     shown_hostname,
     wants_token,
     write_system_files,
 )
-from lyftlearn_image.targets.kubernetes.discovery import Discovery
-from lyftlearn_image.targets.kubernetes.eviction import EVICTION_GRACE_S, Usage, watching
-from lyftlearn_image.targets.kubernetes.life import Life, Plan
-from lyftlearn_image.targets.kubernetes.sandbox import sandbox
-from lyftlearn_image.targets.kubernetes.status import ContainerStatus, Event, PodStatus, cut_messages, phase_of
-from lyftlearn_image.targets.kubernetes.volumes import Volumes
+from lyftlearn_image.emulation.kubernetes.container_lifecycle import Life, Plan
+from lyftlearn_image.emulation.kubernetes.discovery import Discovery
+from lyftlearn_image.emulation.kubernetes.eviction import EVICTION_GRACE_S, Usage, watching
+from lyftlearn_image.emulation.kubernetes.pod_status import ContainerStatus, Event, PodStatus, cut_messages, phase_of
+from lyftlearn_image.emulation.kubernetes.sandbox import sandbox
+from lyftlearn_image.emulation.kubernetes.volumes import Volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.identity import Identity
-    from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
-    from lyftlearn_image.targets.kubernetes.dns import ClusterDns
-    from lyftlearn_image.targets.kubernetes.environment import Objects
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
+    from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
+    from lyftlearn_image.emulation.kubernetes.environment import Objects
 
 DEFAULT_GRACE_S = 30
 

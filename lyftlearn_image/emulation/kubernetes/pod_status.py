@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.running import ContainerExit
+    from lyftlearn_image.emulation.docker.running_container import ContainerExit
 
 START_ERROR = 128
 _TERMINATION_BYTES = 4096

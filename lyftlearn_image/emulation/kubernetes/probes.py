@@ -11,12 +11,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.kubernetes.handlers import Outcome, carry_out
+from lyftlearn_image.emulation.kubernetes.handlers import Outcome, carry_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from lyftlearn_image.targets.running import RunningContainer
+    from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
 
 @dataclass(frozen=True)

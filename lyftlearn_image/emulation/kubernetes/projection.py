@@ -10,7 +10,7 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lyftlearn_image.targets.kubernetes.environment import ConfigError
+from lyftlearn_image.emulation.kubernetes.environment import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,91 +6,23 @@ Source: kubernetes.io/docs "Pods" (shared namespaces), kubernetes/kubernetes bui
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import io
 import os
-import platform
-import struct
-import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
+from lyftlearn_image.emulation.docker.pause_image import (
+    ensure_pause_image,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import docker
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.running import RunningContainer
-
-# rt_sigaction(SIGCHLD, SIG_IGN), so that the kernel takes orphans away; then pause() for ever.
-_AMD64 = bytes.fromhex(
-    "b80d000000"  # mov eax, 13 (rt_sigaction)
-    "bf11000000"  # mov edi, 17 (SIGCHLD)
-    "488d3517000000"  # lea rsi, [rip + 23] (the struct behind the code)
-    "31d2"  # xor edx, edx
-    "41ba08000000"  # mov r10d, 8
-    "0f05"  # syscall
-    "b822000000"  # again: mov eax, 34 (pause)
-    "0f05"  # syscall
-    "ebf7"  # jmp again
-    "90909090"  # four times nop
-)
-_ARM64 = struct.pack(
-    "<14I",
-    0xD2800220,  # mov x0, 17 (SIGCHLD)
-    0x100001A1,  # adr x1, 52 bytes on (the struct behind the code)
-    0xD2800002,  # mov x2, 0
-    0xD2800103,  # mov x3, 8
-    0xD28010C8,  # mov x8, 134 (rt_sigaction)
-    0xD4000001,  # svc 0
-    0xD2800000,  # again: mov x0, 0
-    0xD2800001,  # mov x1, 0
-    0xD2800002,  # mov x2, 0
-    0xD2800003,  # mov x3, 0
-    0xD2800928,  # mov x8, 73 (ppoll)
-    0xD4000001,  # svc 0
-    0x17FFFFFA,  # b again
-    0xD503201F,  # nop
-)
-_IGNORE = struct.pack("<4Q", 1, 0, 0, 0)  # struct sigaction: SIG_IGN
-_MACHINES = {"x86_64": (62, _AMD64), "amd64": (62, _AMD64), "aarch64": (183, _ARM64), "arm64": (183, _ARM64)}
-_ADDRESS = 0x400000
 # What the runtime sets in every pod (recorded in pods, case 01).
 _SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
-_HEADERS_BYTES = 64 + 56
-
-
-def pause_program(machine: str) -> bytes:
-    """A static program of some 200 bytes that does nothing for ever: no compiler and no image registry is needed."""
-    if machine not in _MACHINES:
-        raise UnsupportedError(f"pods are not emulated on the machine {machine}", hint="Use an engine on x86_64 or arm64.")
-    number, code = _MACHINES[machine]
-    body = code + _IGNORE
-    size = _HEADERS_BYTES + len(body)
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH",
-        b"\x7fELF\x02\x01\x01", 2, number, 1, _ADDRESS + _HEADERS_BYTES, 64, 0, 0, 64, 56, 1, 0, 0, 0,
-    )  # fmt: skip
-    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _ADDRESS, _ADDRESS, size, size, 0x1000)
-    return header + segment + body
-
-
-def ensure_pause_image(client: docker.DockerClient) -> str:
-    """The image of the sandbox, imported where the engine does not have it yet."""
-    import docker.errors  # noqa: PLC0415 - takes 150 ms, and most verbs do not need it
-
-    program = pause_program(str(client.info().get("Architecture") or platform.machine()))
-    tag = f"lyftlearn-pause:{hashlib.sha256(program).hexdigest()[:12]}"
-    with contextlib.suppress(docker.errors.ImageNotFound):
-        client.images.get(tag)
-        return tag
-    repository, _, version = tag.partition(":")
-    client.api.import_image_from_data(_archive(program), repository=repository, tag=version, changes=['ENTRYPOINT ["/pause"]'])
-    return tag
 
 
 @contextlib.contextmanager
@@ -117,13 +49,3 @@ def sandbox(  # noqa: PLR0913 - what a sandbox is made from
     )
     with containers.start(spec, stdout=Path(os.devnull), stderr=Path(os.devnull)) as running:
         yield running
-
-
-def _archive(program: bytes) -> bytes:
-    """A root directory with the program in it."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        entry = tarfile.TarInfo("pause")
-        entry.size, entry.mode = len(program), 0o755
-        archive.addfile(entry, io.BytesIO(program))
-    return packed.getvalue()

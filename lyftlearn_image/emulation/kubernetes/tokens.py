@@ -13,7 +13,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.identity import TokenError
+from lyftlearn_image.emulation.aws.credentials import TokenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,19 +12,20 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.docker.container_spec import Mount
+from lyftlearn_image.emulation.kubernetes.cluster import TOKEN_LIFETIME_S
+from lyftlearn_image.emulation.kubernetes.environment import ConfigError, resource_field
+from lyftlearn_image.emulation.kubernetes.projection import DEFAULT_MODE, File, chosen, write_atomically
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets.container_spec import Mount
-from lyftlearn_image.targets.kubernetes.cluster import TOKEN_LIFETIME_S
-from lyftlearn_image.targets.kubernetes.environment import ConfigError, expand, resource_field
-from lyftlearn_image.targets.kubernetes.projection import DEFAULT_MODE, File, chosen, write_atomically
-from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
+from lyftlearn_image.platforms.kubernetes.expansion import expand
+from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
-    from lyftlearn_image.targets.kubernetes.environment import Objects
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
+    from lyftlearn_image.emulation.kubernetes.environment import Objects
 
 # Nobody answers at the API's address, so nobody can be verified with it.
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nbm8gY2x1c3Rlcg==\n-----END CERTIFICATE-----\n"

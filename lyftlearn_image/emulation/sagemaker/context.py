@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.targets.sagemaker.instances import size_of
-from lyftlearn_image.targets.sagemaker.job import Account
+from lyftlearn_image.emulation.sagemaker.instances import size_of
+from lyftlearn_image.emulation.sagemaker.job_plan import Account
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.identity import Identity
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
 
 DEFAULT_REGION = "us-east-1"
 

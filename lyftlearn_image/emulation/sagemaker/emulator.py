@@ -9,18 +9,22 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
+from lyftlearn_image.emulation.sagemaker import fields, processing, training, tuner
+from lyftlearn_image.emulation.sagemaker.batch import transform
+from lyftlearn_image.emulation.sagemaker.context import DEFAULT_REGION, machine_of
+from lyftlearn_image.emulation.sagemaker.host_group import Ends, HostContainer, run_hosts
 from lyftlearn_image.errors import InvalidInputError, RunError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
-from lyftlearn_image.targets.limits import validate_request
-from lyftlearn_image.targets.log_metrics import final_metrics
-from lyftlearn_image.targets.sagemaker import fields, processing, training, transforming, tuner
-from lyftlearn_image.targets.sagemaker.compile import PROCESSING, TRAINING, TUNING, compile_workload
-from lyftlearn_image.targets.sagemaker.hosts import Ends, HostContainer, run_hosts
-from lyftlearn_image.targets.sagemaker.machine import DEFAULT_REGION, machine_of
-from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
-from lyftlearn_image.targets.tuning import run_trials
-from lyftlearn_image.targets.watching import Watch, read_observation
+from lyftlearn_image.platforms.launch import Compiled, TargetName
+from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.platforms.sagemaker.compile import PROCESSING, TRAINING, TUNING
+from lyftlearn_image.platforms.sagemaker.outputs import outputs as training_outputs
+from lyftlearn_image.run import Run, Status, Timings
+from lyftlearn_image.runs.log_metrics import final_metrics
+from lyftlearn_image.runs.observation import read_observation
+from lyftlearn_image.runs.stop_watch import Watch
+from lyftlearn_image.runs.tuning import run_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,18 +32,16 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.identity import Identity
-    from lyftlearn_image.targets.network import Network
-    from lyftlearn_image.targets.sagemaker.job import Host, Job
-    from lyftlearn_image.targets.target import Launch, StopRequest
-    from lyftlearn_image.workload import Workload
+    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.emulation.sagemaker.job_plan import Host, Job
+    from lyftlearn_image.run import StopRequest
 
 # SecondaryStatus of DescribeTrainingJob, with its words (API reference).
 _TIMED_OUT = "MaxRuntimeExceeded - The job stopped because it exceeded the maximum allowed runtime."
 _WAITED = "MaxWaitTimeExceeded - The job stopped because it exceeded the maximum allowed wait time."
 _NOT_UTF8 = "ClientError: /opt/ml/output/message is not UTF-8"
-
 
 _FIELDS = {TRAINING: fields.TRAINING, PROCESSING: fields.PROCESSING, TUNING: fields.TUNING}
 
@@ -62,7 +64,7 @@ class SageMakerEmulator:
     credentials of its role; without it a job has none.
     """
 
-    name = "sagemaker"
+    name: TargetName = "sagemaker"
 
     def __init__(
         self,
@@ -74,10 +76,6 @@ class SageMakerEmulator:
     ) -> None:
         self.machine = machine_of(containers, network, s3, platform_environment, identity)
 
-    def compile(self, workload: Workload, launch: Launch) -> Compiled:
-        """The request for this workload."""
-        return compile_workload(workload, launch)
-
     def run(
         self,
         compiled: Compiled,
@@ -87,8 +85,8 @@ class SageMakerEmulator:
         on_line: Callable[[str], None] | None = None,
     ) -> Run:
         """Carries the request out; see Target.run."""
-        if compiled.action in transforming.ACTIONS:
-            return transforming.run(self.machine, compiled, workspace, Watch(stop, on_line))
+        if compiled.action in transform.ACTIONS:
+            return transform.run(self.machine, compiled, workspace, Watch(stop, on_line))
         (request,) = compiled.documents
         self._check(compiled.action, request, stop)
         if compiled.action == TUNING:
@@ -140,7 +138,7 @@ class SageMakerEmulator:
 
         def run_one(number: int, values: Mapping[str, Any], place: Path, stop: StopRequest) -> Run:
             trial = tuner.trial_request(request, number, values)
-            outputs = training.outputs(trial)
+            outputs = training_outputs(trial)
             return self.run(Compiled(self.name, TRAINING, (trial,), {}, outputs), workspace=place, stop=stop)
 
         name = request["HyperParameterTuningJobName"]

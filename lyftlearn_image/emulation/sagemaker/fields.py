@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.sagemaker import hosting_fields
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets.sagemaker import hosting_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lyftlearn_image.targets.container_spec import ContainerSpec
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.running import ContainerExit, RunningContainer
-    from lyftlearn_image.targets.watching import Watch
+    from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.running_container import ContainerExit, RunningContainer
+    from lyftlearn_image.runs.stop_watch import Watch
 
 # StopTrainingJob: the signal, then SIGKILL 120 s later; so for MaxRuntimeInSeconds (API reference). The window of a
 # processing job is not documented.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets import objects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.container_spec import Mount
+    from lyftlearn_image.emulation.docker.container_spec import Mount
 
 # StoppingCondition.MaxRuntimeInSeconds: "The default value is 1 day" (API reference; for processing it is not documented).
 DEFAULT_RUNTIME_S = 24 * 3600

@@ -10,10 +10,9 @@ import codecs
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.container_spec import Mount
-from lyftlearn_image.targets.sagemaker import opt_ml
-from lyftlearn_image.targets.sagemaker.job import (
+from lyftlearn_image.emulation.docker.container_spec import Mount
+from lyftlearn_image.emulation.sagemaker import opt_ml
+from lyftlearn_image.emulation.sagemaker.job_plan import (
     REASON_CHARACTERS,
     START_BYTES,
     Account,
@@ -29,6 +28,7 @@ from lyftlearn_image.targets.sagemaker.job import (
     ranks,
     read_start,
 )
+from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,21 +13,21 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
+from lyftlearn_image.emulation.sagemaker import fields, opt_ml
+from lyftlearn_image.emulation.sagemaker.job_plan import argument_list
+from lyftlearn_image.emulation.sagemaker.serving.http_client import Answer, NoAnswerError, Patience, exchange, wait_until
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnsupportedError
-from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
-from lyftlearn_image.targets.limits import validate_request
-from lyftlearn_image.targets.sagemaker import fields, opt_ml
-from lyftlearn_image.targets.sagemaker.exchange import Answer, NoAnswerError, Patience, exchange, wait_until
-from lyftlearn_image.targets.sagemaker.job import argument_list
-from lyftlearn_image.targets.sagemaker.studio import APP_CONFIG, IMAGE, IMAGE_VERSION
+from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.platforms.sagemaker.compile_studio import APP_CONFIG, IMAGE, IMAGE_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.running import RunningContainer
-    from lyftlearn_image.targets.sagemaker.machine import Machine
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.emulation.docker.running_container import RunningContainer
+    from lyftlearn_image.emulation.sagemaker.context import Machine
+    from lyftlearn_image.platforms.launch import Compiled
 
 PORT = 8888
 BASE_URL = "/jupyterlab/default"

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.container_spec import Mount
-from lyftlearn_image.targets.sagemaker import opt_ml
-from lyftlearn_image.targets.sagemaker.job import (
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.docker.container_spec import Mount
+from lyftlearn_image.emulation.sagemaker import opt_ml
+from lyftlearn_image.emulation.sagemaker.job_plan import (
     REASON_CHARACTERS,
     Account,
     Checkpoints,
@@ -29,6 +28,8 @@ from lyftlearn_image.targets.sagemaker.job import (
     ranks,
     read_start,
 )
+from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.platforms.sagemaker.outputs import _ARTIFACTS, outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CHECKPOINTS_DIR = "/opt/ml/checkpoints"
-# Name → what of a host's tree is in it.
-_ARTIFACTS = {"model": "model", "output": "output/data"}
 # It is empty: no host is kept here (developer guide, train-warm-pools).
 _POOL_CACHE = "/opt/ml/sagemaker/warmpoolcache"
 
@@ -70,12 +69,6 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
         uploads=tuple(Upload(_ARTIFACTS[name], uri) for name, uri in outputs(request).items()),
         metrics=_metrics(algorithm),
     )
-
-
-def outputs(request: Mapping[str, Any]) -> dict[str, str]:
-    """Where the job's archives go, by their names (developer guide, your-algorithms-training-algo-output)."""
-    place = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{request['TrainingJobName']}/output"
-    return {name: f"{place}/{name}.tar.gz" for name in _ARTIFACTS}
 
 
 def _metrics(algorithm: Mapping[str, Any]) -> dict[str, str]:

@@ -9,8 +9,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.search import Search
-from lyftlearn_image.targets.tuning import trial_name
+from lyftlearn_image.runs.search import Search
+from lyftlearn_image.runs.tuning import trial_name
 from lyftlearn_image.workload import Choice, FloatRange, IntegerRange
 
 if TYPE_CHECKING:

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets import bundle
-from lyftlearn_image.targets.kubernetes import template
-from lyftlearn_image.targets.kubernetes.deployment import MODEL_DIR, SERVING_PORT, ping, unpack
-from lyftlearn_image.targets.target import Compiled
+from lyftlearn_image.platforms import bundle
+from lyftlearn_image.platforms.kubernetes import pod_template
+from lyftlearn_image.platforms.kubernetes.deployment import MODEL_DIR, SERVING_PORT, ping, unpack
+from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.target import Launch
+    from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import Transform
 
 OPTIONS = "LYFTLEARN_TRANSFORM"
@@ -45,13 +45,13 @@ def compile_transform(workload: Transform, launch: Launch, annotations: Mapping[
         )
     is_packed = workload.model.endswith(".tar.gz")
     downloads = () if is_packed else ((MODEL_DIR, workload.model),)
-    parts = template.parts_of(workload, launch, template.Transfers(downloads=downloads))
+    parts = pod_template.parts_of(workload, launch, pod_template.Transfers(downloads=downloads))
     server_fields: dict[str, Any] = {
         "ports": [{"name": "http", "containerPort": SERVING_PORT, "protocol": "TCP"}],
         "startupProbe": ping(_STARTUP_S),
         "restartPolicy": "Always",
     }
-    pod = template.pod_spec(workload, parts, ("serve",), **server_fields)
+    pod = pod_template.pod_spec(workload, parts, ("serve",), **server_fields)
     server = pod["containers"][0] | {"name": "server"}
     server["env"] = sorted([*server["env"], *_batch_variables(workload)], key=lambda one: str(one["name"]))
     config_maps = list(parts.config_maps)
@@ -68,10 +68,10 @@ def compile_transform(workload: Transform, launch: Launch, annotations: Mapping[
     }
     if workload.nodes > 1:
         spec |= {"completions": workload.nodes, "parallelism": workload.nodes, "completionMode": "Indexed"}
-    spec["template"] = {**template.template_metadata(workload), "spec": pod}
-    named = template.metadata(workload, launch.job_name, **annotations)
+    spec["template"] = {**pod_template.template_metadata(workload), "spec": pod}
+    named = pod_template.metadata(workload, launch.job_name, **annotations)
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": named, "spec": spec}
-    documents = (*template.service_account(workload), *config_maps, client_map, job)
+    documents = (*pod_template.service_account(workload), *config_maps, client_map, job)
     return Compiled("kubernetes", "Job", documents, parts.objects, {"output": output})
 
 
@@ -103,7 +103,7 @@ def _client(
         "securityContext": server["securityContext"],
         "volumeMounts": [*mounts, {"name": "client", "mountPath": contract.BUNDLE_MOUNT, "readOnly": True}],
     }
-    found = template.config_map(workload, name, {"bundle.json": data.decode(), "client.py": program})
+    found = pod_template.config_map(workload, name, {"bundle.json": data.decode(), "client.py": program})
     return container, found
 
 

@@ -9,19 +9,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.kubernetes import deployment, template
-from lyftlearn_image.targets.kubernetes.template import CONFIG_MAP_BYTES
-from lyftlearn_image.targets.kubernetes.transform import compile_transform
-from lyftlearn_image.targets.target import Compiled
-from lyftlearn_image.targets.tuning import first_trial, search_space
+from lyftlearn_image.platforms.kubernetes import deployment, pod_template
+from lyftlearn_image.platforms.kubernetes.batch_transform import compile_transform
+from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.platforms.trials import first_trial, search_space
 from lyftlearn_image.workload import Job, Notebook, Processing, Serving, Trainable, Training, Transform, Tuning
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
-    from lyftlearn_image.targets.target import Launch
+    from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import Workload
 
-__all__ = ["CONFIG_MAP_BYTES", "OTHER_TARGET", "compile_job"]
 OTHER_TARGET = "lyftlearn/sagemaker"
 SURVIVES_DISRUPTION = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}
 # What a workload says to SageMaker alone; `checkpoints` is here because its prefix is more than an upload there.
@@ -52,9 +50,9 @@ def compile_job(workload: Workload, launch: Launch) -> Compiled:
 def _job(workload: Job, launch: Launch) -> Compiled:
     outputs = _outputs(workload, launch)
     is_several = workload.nodes > 1
-    parts = template.parts_of(workload, launch, _transfers(workload, launch, outputs))
+    parts = pod_template.parts_of(workload, launch, _transfers(workload, launch, outputs))
     command = getattr(workload, "command", None) or ("train",)
-    pod: dict[str, Any] = {"restartPolicy": "Never", **template.pod_spec(workload, parts, command)}
+    pod: dict[str, Any] = {"restartPolicy": "Never", **pod_template.pod_spec(workload, parts, command)}
     spec: dict[str, Any] = {
         "backoffLimit": workload.kubernetes.retries,
         "activeDeadlineSeconds": workload.max_runtime_s,
@@ -67,14 +65,14 @@ def _job(workload: Job, launch: Launch) -> Compiled:
         # Indexed: every pod has a number, and a host name made of it (k8s.io/docs/concepts/workloads/controllers/job).
         spec |= {"completions": workload.nodes, "parallelism": workload.nodes, "completionMode": "Indexed"}
         pod["subdomain"] = launch.job_name
-    spec["template"] = {**template.template_metadata(workload), "spec": pod}
+    spec["template"] = {**pod_template.template_metadata(workload), "spec": pod}
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": template.metadata(workload, launch.job_name, **_annotations(workload)),
+        "metadata": pod_template.metadata(workload, launch.job_name, **_annotations(workload)),
         "spec": spec,
     }
-    before = [*template.service_account(workload), *parts.config_maps]
+    before = [*pod_template.service_account(workload), *parts.config_maps]
     if is_several:
         before.append(_headless_service(workload, launch.job_name))
     return Compiled("kubernetes", "Job", (*before, job), parts.objects, outputs)
@@ -86,13 +84,13 @@ def _tuning(workload: Tuning, launch: Launch) -> Compiled:
     space = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": template.metadata(workload, f"{launch.job_name}-search-space"),
+        "metadata": pod_template.metadata(workload, f"{launch.job_name}-search-space"),
         "data": {"search-space.json": json.dumps(search_space(workload), indent=2, sort_keys=True)},
     }
     return Compiled("kubernetes", "Job", (space, *compiled.documents), compiled.objects, compiled.outputs)
 
 
-def _transfers(workload: Job, launch: Launch, outputs: dict[str, str]) -> template.Transfers:
+def _transfers(workload: Job, launch: Launch, outputs: dict[str, str]) -> pod_template.Transfers:
     is_processing = isinstance(workload, Processing)
     below = f"{contract.PROCESSING_DIR}/input" if is_processing else "/opt/ml/input/data"
     paths = (
@@ -101,7 +99,7 @@ def _transfers(workload: Job, launch: Launch, outputs: dict[str, str]) -> templa
     uploads = [(paths[name], uri) for name, uri in sorted(outputs.items())]
     kept = workload.checkpoints if isinstance(workload, Trainable) else None
     several = workload.nodes if workload.nodes > 1 else 0
-    return template.Transfers(
+    return pod_template.Transfers(
         downloads=tuple((f"{below}/{name}", uri) for name, uri in sorted(workload.channels.items())),
         uploads=tuple(uploads),
         checkpoints=("/opt/ml/checkpoints", f"{kept.rstrip('/')}/") if kept else None,
@@ -131,7 +129,7 @@ def _headless_service(workload: Workload, name: str) -> dict[str, Any]:
         "publishNotReadyAddresses": True,
         "selector": {"batch.kubernetes.io/job-name": name},
     }
-    return {"apiVersion": "v1", "kind": "Service", "metadata": template.metadata(workload, name), "spec": spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": pod_template.metadata(workload, name), "spec": spec}
 
 
 def _annotations(workload: Workload) -> dict[str, str]:

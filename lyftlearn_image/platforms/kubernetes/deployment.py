@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets import bundle
-from lyftlearn_image.targets.kubernetes import template
-from lyftlearn_image.targets.target import Compiled
+from lyftlearn_image.platforms import bundle
+from lyftlearn_image.platforms.kubernetes import pod_template
+from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.workload import Notebook, Serving, Transform
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.target import Launch
+    from lyftlearn_image.platforms.launch import Launch
 
 SERVING_PORT = 8080
 NOTEBOOK_PORT = 8888
@@ -46,7 +46,7 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
     is_serving = isinstance(workload, Serving)
     is_packed = isinstance(workload, Serving) and workload.model.endswith(".tar.gz")
     downloads = ((MODEL_DIR, workload.model),) if isinstance(workload, Serving) and not is_packed else ()
-    parts = template.parts_of(workload, launch, template.Transfers(downloads=downloads))
+    parts = pod_template.parts_of(workload, launch, pod_template.Transfers(downloads=downloads))
     name = launch.job_name
     disk = _claim(workload, name) if isinstance(workload, Notebook) and workload.storage_gb else None
     if disk:
@@ -56,7 +56,7 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
     port = SERVING_PORT if is_serving else NOTEBOOK_PORT
     container = _server(workload) if isinstance(workload, Serving) else _notebook()
     arguments = ("serve",) if isinstance(workload, Serving) else ("notebook", *workload.arguments)
-    pod = template.pod_spec(
+    pod = pod_template.pod_spec(
         workload, parts, arguments, ports=[{"name": "http", "containerPort": port, "protocol": "TCP"}], **container
     )
     if isinstance(workload, Serving) and is_packed:
@@ -66,15 +66,15 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
     if disk:
         # The disk is root's otherwise; with it, it is the pod's group's.
         pod["securityContext"] |= {"fsGroup": 0, "fsGroupChangePolicy": "OnRootMismatch"}
-    selector = {template.NAME_LABEL: workload.name, "app.kubernetes.io/instance": name}
-    labels = {**workload.kubernetes.labels, **selector, **template.MANAGED_BY}
+    selector = {pod_template.NAME_LABEL: workload.name, "app.kubernetes.io/instance": name}
+    labels = {**workload.kubernetes.labels, **selector, **pod_template.MANAGED_BY}
     inner: dict[str, Any] = {"labels": labels}
     if workload.kubernetes.annotations:
         inner["annotations"] = dict(workload.kubernetes.annotations)
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": template.metadata(workload, name, **annotations),
+        "metadata": pod_template.metadata(workload, name, **annotations),
         "spec": {
             "replicas": workload.replicas if isinstance(workload, Serving) else 1,
             # Two notebooks cannot have one disk; of servers, the new ones are ready before the old ones go.
@@ -88,10 +88,10 @@ def compile_deployment(workload: Serving | Notebook, launch: Launch, annotations
     service = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": template.metadata(workload, name),
+        "metadata": pod_template.metadata(workload, name),
         "spec": {"selector": selector, "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}]},
     }
-    before = [*template.service_account(workload), *parts.config_maps, *([disk] if disk else []), service]
+    before = [*pod_template.service_account(workload), *parts.config_maps, *([disk] if disk else []), service]
     return Compiled("kubernetes", "Deployment", (*before, deployment), parts.objects)
 
 
@@ -131,7 +131,7 @@ def unpack(workload: Serving | Transform, launch: Launch, pod: dict[str, Any]) -
             "volumeMounts": [*scratch, {"name": "model", "mountPath": contract.BUNDLE_MOUNT, "readOnly": True}],
         }
     ]
-    named = template.metadata(workload, name)
+    named = pod_template.metadata(workload, name)
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": named, "data": {MODEL_KEY: data.decode()}}
 
 
@@ -151,6 +151,6 @@ def _claim(workload: Notebook, name: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": template.metadata(workload, name),
+        "metadata": pod_template.metadata(workload, name),
         "spec": spec,
     }

@@ -7,16 +7,16 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.kubernetes.environment import expand
-from lyftlearn_image.targets.kubernetes.manifest import check_size
-from lyftlearn_image.targets.limits import LONGEST_STRING_BYTES
-from lyftlearn_image.targets.remark import Key, Remark
+from lyftlearn_image.platforms.findings import Key, Remark
+from lyftlearn_image.platforms.kubernetes.expansion import expand
+from lyftlearn_image.platforms.kubernetes.object_limits import check_size
+from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import Job, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.platforms.launch import Compiled
     from lyftlearn_image.workload import Workload
 
 # k8s.io/docs/concepts/overview/working-with-objects/names and …/labels: what the API's validation takes.

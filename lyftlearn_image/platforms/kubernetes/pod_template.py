@@ -11,19 +11,18 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets import bundle
-from lyftlearn_image.targets.limits import LONGEST_STRING_BYTES
+from lyftlearn_image.platforms import bundle
+from lyftlearn_image.platforms.kubernetes.object_limits import CONFIG_MAP_BYTES
+from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import Job, Notebook, Processing
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.target import Launch
+    from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import ConfigFile, Workload
 
-# ConfigMap.Data: "the total bytes of the keys' values ... should not exceed 1 MiB" (k8s.io/docs/concepts/configuration).
-CONFIG_MAP_BYTES = 1 << 20
 _GRACE_S = 30
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _FILE_KEY = re.compile(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.targets.permissions.account import Account, Statement, statement
+from lyftlearn_image.platforms.permissions.account import Account, Statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets import request
-from lyftlearn_image.targets.kubernetes.template import metadata
-from lyftlearn_image.targets.permissions import account as accounts, data
-from lyftlearn_image.targets.permissions.account import statement
+from lyftlearn_image.platforms import compile as compiler
+from lyftlearn_image.platforms.kubernetes.pod_template import metadata
+from lyftlearn_image.platforms.permissions import account as accounts, data
+from lyftlearn_image.platforms.permissions.account import statement
 from lyftlearn_image.workload import Job, Serving, Trainable, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lyftlearn_image.targets.permissions.account import Account, Statement
+    from lyftlearn_image.platforms.permissions.account import Account, Statement
     from lyftlearn_image.workload import Workload
 
 # Kind → its API group and resource.
@@ -34,16 +34,16 @@ def permissions(workload: Workload, account: Account) -> dict[str, Any]:
 
 def _submitter(workload: Workload, account: Account) -> Iterator[Statement]:
     """What `submit` puts, and `collect` reads."""
-    launch = request.launch_of(workload)
-    compiled = request.compile_for("kubernetes", workload, launch)
+    launch = compiler.launch_of(workload)
+    compiled = compiler.compile_for("kubernetes", workload, launch)
     yield from accounts.sends(account, workload, launch.s3_prefix, compiled.objects)
     if isinstance(workload, Job | Transform):
         yield from accounts.read_prefixes(account, [f"{launch.s3_prefix}/"])
 
 
 def _pod(workload: Workload, account: Account) -> Iterator[Statement]:
-    launch = request.launch_of(workload)
-    compiled = request.compile_for("kubernetes", workload, launch)
+    launch = compiler.launch_of(workload)
+    compiled = compiler.compile_for("kubernetes", workload, launch)
     reads: list[str] = []
     writes = [launch.s3_prefix] if isinstance(workload, Job | Transform) else []
     if isinstance(workload, Job):
@@ -65,7 +65,7 @@ def _pod(workload: Workload, account: Account) -> Iterator[Statement]:
 
 def _names(workload: Workload, job_name: str) -> dict[tuple[str, str], list[str]]:
     """API group and resource → the names of such objects, where the job has this one."""
-    compiled = request.compile_for("kubernetes", workload, request.launch_of(workload, job_name=job_name))
+    compiled = compiler.compile_for("kubernetes", workload, compiler.launch_of(workload, job_name=job_name))
     found: dict[tuple[str, str], list[str]] = {}
     for one in compiled.documents:
         found.setdefault(_RESOURCES[one["kind"]], []).append(one["metadata"]["name"])

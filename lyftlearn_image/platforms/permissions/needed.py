@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets.permissions import kubernetes, sagemaker
-from lyftlearn_image.targets.permissions.account import account_of
+from lyftlearn_image.platforms.permissions import kubernetes, sagemaker
+from lyftlearn_image.platforms.permissions.account import account_of
 from lyftlearn_image.workload import Job, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lyftlearn_image.targets.request import TargetName
+    from lyftlearn_image.platforms.launch import TargetName
     from lyftlearn_image.workload import Workload
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets import request
-from lyftlearn_image.targets.permissions import account as accounts, data
-from lyftlearn_image.targets.permissions.account import Account, Statement, statement
+from lyftlearn_image.platforms import compile as compiler
+from lyftlearn_image.platforms.permissions import account as accounts, data
+from lyftlearn_image.platforms.permissions.account import Account, Statement, statement
 from lyftlearn_image.workload import Job, Notebook, Serving, Trainable, Transform
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ def permissions(workload: Workload, account: Account) -> dict[str, Any]:
 
 
 def _execution(workload: Workload, account: Account) -> Iterator[Statement]:
-    launch = request.launch_of(workload)
-    compiled = request.compile_for("sagemaker", workload, launch)
+    launch = compiler.launch_of(workload)
+    compiled = compiler.compile_for("sagemaker", workload, launch)
     reads: list[str] = []
     if isinstance(workload, Job):
         reads += workload.channels.values()
@@ -135,8 +135,8 @@ def _network(workload: Workload, account: Account) -> Iterator[Statement]:
 
 
 def _submitter(workload: Workload, account: Account) -> Iterator[Statement]:
-    launch = request.launch_of(workload)
-    compiled = request.compile_for("sagemaker", workload, launch)
+    launch = compiler.launch_of(workload)
+    compiled = compiler.compile_for("sagemaker", workload, launch)
     for action in compiled.actions or (compiled.action,):
         kind = _RESOURCES[action]
         resources = [account.arn("sagemaker", f"{kind}/{workload.name}*")]

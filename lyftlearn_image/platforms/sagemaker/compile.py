@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets import bundle
-from lyftlearn_image.targets.sagemaker import hosting, said, studio
-from lyftlearn_image.targets.sagemaker.division import Room, divide
-from lyftlearn_image.targets.target import Compiled
+from lyftlearn_image.platforms import bundle
+from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.platforms.sagemaker import compile_hosting, compile_studio, request_parts
+from lyftlearn_image.platforms.sagemaker.overflow import Room, divide
 from lyftlearn_image.workload import (
     Choice,
     FloatRange,
@@ -26,7 +26,7 @@ from lyftlearn_runtime import contract
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.target import Launch
+    from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import Range, Trainable, Workload
 
 TRAINING = "CreateTrainingJob"
@@ -49,11 +49,11 @@ def compile_workload(workload: Workload, launch: Launch) -> Compiled:
         case Tuning():
             return _tuning(workload, launch)
         case Serving():
-            return hosting.compile_endpoint(workload, launch)
+            return compile_hosting.compile_endpoint(workload, launch)
         case Transform():
-            return hosting.compile_transform(workload, launch)
+            return compile_hosting.compile_transform(workload, launch)
         case Notebook():
-            return studio.compile_notebook(workload, launch)
+            return compile_studio.compile_notebook(workload, launch)
     raise InvalidInputError(f"SageMaker has nothing for the kind {workload.kind}")  # pragma: no cover - these are all kinds
 
 
@@ -72,7 +72,7 @@ def _training(workload: Training, launch: Launch) -> Compiled:
         request["HyperParameters"] = hyperparameters
     if environment:
         request["Environment"] = environment
-    request.update(said.tags(workload))
+    request.update(request_parts.tags(workload))
     place = f"{launch.s3_prefix}/{launch.job_name}/output"
     outputs = {"model": f"{place}/model.tar.gz", "output": f"{place}/output.tar.gz"}
     return Compiled("sagemaker", TRAINING, (request,), objects, outputs)
@@ -86,8 +86,8 @@ def _of_training(workload: Trainable, launch: Launch, algorithm: dict[str, Any])
     request: dict[str, Any] = {
         "AlgorithmSpecification": algorithm,
         "RoleArn": launch.role_arn,
-        "OutputDataConfig": said.filled({"S3OutputPath": launch.s3_prefix, "KmsKeyId": keys.output_key}),
-        "ResourceConfig": said.filled(
+        "OutputDataConfig": request_parts.filled({"S3OutputPath": launch.s3_prefix, "KmsKeyId": keys.output_key}),
+        "ResourceConfig": request_parts.filled(
             {
                 "InstanceType": workload.instance_type,
                 "InstanceCount": workload.nodes,
@@ -106,7 +106,7 @@ def _of_training(workload: Trainable, launch: Launch, algorithm: dict[str, Any])
         request["StoppingCondition"]["MaxWaitTimeInSeconds"] = workload.spot.max_wait_s
     network = workload.network
     if network.subnets:
-        request["VpcConfig"] = said.vpc(workload)
+        request["VpcConfig"] = request_parts.vpc(workload)
     if network.isolated:
         request["EnableNetworkIsolation"] = True
     if network.encrypted:
@@ -147,7 +147,7 @@ def _tuning(workload: Tuning, launch: Launch) -> Compiled:
         },
         "TrainingJobDefinition": job,
     }
-    request.update(said.tags(workload))
+    request.update(request_parts.tags(workload))
     return Compiled("sagemaker", TUNING, (request,), objects, {})
 
 
@@ -192,9 +192,9 @@ def _processing(workload: Processing, launch: Launch) -> Compiled:
         "ProcessingJobName": launch.job_name,
         "AppSpecification": {"ImageUri": workload.image, "ContainerArguments": command},
         "RoleArn": launch.role_arn,
-        "ProcessingResources": {"ClusterConfig": said.filled(cluster)},
+        "ProcessingResources": {"ClusterConfig": request_parts.filled(cluster)},
         "StoppingCondition": {"MaxRuntimeInSeconds": workload.max_runtime_s},
-        "ProcessingOutputConfig": said.filled({"Outputs": written, "KmsKeyId": keys.output_key}),
+        "ProcessingOutputConfig": request_parts.filled({"Outputs": written, "KmsKeyId": keys.output_key}),
     }
     if workload.channels:
         request["ProcessingInputs"] = [_input(name, uri) for name, uri in sorted(workload.channels.items())]
@@ -203,11 +203,11 @@ def _processing(workload: Processing, launch: Launch) -> Compiled:
     network = {
         "EnableInterContainerTrafficEncryption": workload.network.encrypted,
         "EnableNetworkIsolation": workload.network.isolated,
-        "VpcConfig": said.vpc(workload) if workload.network.subnets else None,
+        "VpcConfig": request_parts.vpc(workload) if workload.network.subnets else None,
     }
     if any(network.values()):
         request["NetworkConfig"] = {name: value for name, value in network.items() if value}
-    request.update(said.tags(workload))
+    request.update(request_parts.tags(workload))
     return Compiled("sagemaker", PROCESSING, (request,), objects, outputs)
 
 

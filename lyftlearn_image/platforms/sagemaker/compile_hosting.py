@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.sagemaker import said
-from lyftlearn_image.targets.sagemaker.division import Room, divide
-from lyftlearn_image.targets.target import Compiled
+from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.platforms.sagemaker import request_parts
+from lyftlearn_image.platforms.sagemaker.overflow import Room, divide
 
 if TYPE_CHECKING:
-    from lyftlearn_image.targets.target import Launch
+    from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import Serving, Transform
 
 MODEL = "CreateModel"
@@ -34,7 +34,7 @@ def compile_endpoint(workload: Serving, launch: Launch) -> Compiled:
     }
     config: dict[str, Any] = {"EndpointConfigName": launch.job_name, "ProductionVariants": [variant]}
     if workload.data_capture:
-        config["DataCaptureConfig"] = said.filled(
+        config["DataCaptureConfig"] = request_parts.filled(
             {
                 "EnableCapture": True,
                 "InitialSamplingPercentage": 100,
@@ -45,8 +45,8 @@ def compile_endpoint(workload: Serving, launch: Launch) -> Compiled:
         )
     if workload.encryption.volume_key:
         config["KmsKeyId"] = workload.encryption.volume_key
-    config.update(said.tags(workload))
-    endpoint = {"EndpointName": launch.job_name, "EndpointConfigName": launch.job_name, **said.tags(workload)}
+    config.update(request_parts.tags(workload))
+    endpoint = {"EndpointName": launch.job_name, "EndpointConfigName": launch.job_name, **request_parts.tags(workload)}
     return Compiled("sagemaker", ENDPOINT, (model, config, endpoint), objects, actions=(MODEL, ENDPOINT_CONFIG, ENDPOINT))
 
 
@@ -56,7 +56,7 @@ def compile_transform(workload: Transform, launch: Launch) -> Compiled:
     output = f"{launch.s3_prefix}/{launch.job_name}/output/"
     source: dict[str, Any] = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": workload.input}}}
     keys = workload.encryption
-    request = said.filled(
+    request = request_parts.filled(
         {
             "TransformJobName": launch.job_name,
             "ModelName": launch.job_name,
@@ -64,8 +64,10 @@ def compile_transform(workload: Transform, launch: Launch) -> Compiled:
             "MaxPayloadInMB": workload.max_payload_mb,
             "BatchStrategy": workload.batch,
             "ModelClientConfig": {"InvocationsTimeoutInSeconds": workload.timeout_s} if workload.timeout_s else None,
-            "TransformInput": said.filled({**source, "ContentType": workload.content_type, "SplitType": workload.split}),
-            "TransformOutput": said.filled(
+            "TransformInput": request_parts.filled(
+                {**source, "ContentType": workload.content_type, "SplitType": workload.split}
+            ),
+            "TransformOutput": request_parts.filled(
                 {
                     "S3OutputPath": output,
                     "Accept": workload.accept,
@@ -73,14 +75,14 @@ def compile_transform(workload: Transform, launch: Launch) -> Compiled:
                     "KmsKeyId": keys.output_key,
                 }
             ),
-            "TransformResources": said.filled(
+            "TransformResources": request_parts.filled(
                 {
                     "InstanceType": workload.instance_type,
                     "InstanceCount": workload.nodes,
                     "VolumeKmsKeyId": keys.volume_key,
                 }
             ),
-            **said.tags(workload),
+            **request_parts.tags(workload),
         }
     )
     return Compiled("sagemaker", TRANSFORM, (model, request), objects, {"output": output}, (MODEL, TRANSFORM))
@@ -100,7 +102,7 @@ def _model(workload: Serving | Transform, launch: Launch) -> tuple[dict[str, Any
         container["Environment"] = environment
     model: dict[str, Any] = {"ModelName": launch.job_name, "PrimaryContainer": container, "ExecutionRoleArn": launch.role_arn}
     if workload.network.subnets:
-        model["VpcConfig"] = said.vpc(workload)
+        model["VpcConfig"] = request_parts.vpc(workload)
     if workload.network.isolated:
         model["EnableNetworkIsolation"] = True
-    return {**model, **said.tags(workload)}, objects
+    return {**model, **request_parts.tags(workload)}, objects

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.sagemaker import said
-from lyftlearn_image.targets.sagemaker.division import Room, divide
-from lyftlearn_image.targets.target import Compiled
+from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.platforms.sagemaker import request_parts
+from lyftlearn_image.platforms.sagemaker.overflow import Room, divide
 
 if TYPE_CHECKING:
-    from lyftlearn_image.targets.target import Launch
+    from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import Notebook
 
 IMAGE = "CreateImage"
@@ -31,11 +31,11 @@ def compile_notebook(workload: Notebook, launch: Launch) -> Compiled:
     if environment:
         container["ContainerEnvironmentVariables"] = environment
     token = hashlib.sha256(f"{launch.job_name}\n{workload.image}".encode()).hexdigest()[:_TOKEN_CHARACTERS]
-    image = {"ImageName": launch.job_name, "RoleArn": launch.role_arn, **said.tags(workload)}
+    image = {"ImageName": launch.job_name, "RoleArn": launch.role_arn, **request_parts.tags(workload)}
     version = {"BaseImage": workload.image, "ClientToken": token, "ImageName": launch.job_name}
     app = {
         "AppImageConfigName": launch.job_name,
-        **said.tags(workload),
+        **request_parts.tags(workload),
         "JupyterLabAppImageConfig": {
             "FileSystemConfig": {"DefaultUid": workload.studio_uid, "DefaultGid": workload.studio_gid},
             "ContainerConfig": container,

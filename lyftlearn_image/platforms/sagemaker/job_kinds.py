@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.service import State
-from lyftlearn_image.targets.target import Status
+from lyftlearn_image.run import State, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

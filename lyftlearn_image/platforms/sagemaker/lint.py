@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets import limits
-from lyftlearn_image.targets.remark import Key, Remark
+from lyftlearn_image.platforms.findings import Key, Remark
+from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.workload import Job, Notebook, Serving, Trainable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.platforms.launch import Compiled
     from lyftlearn_image.workload import Workload
 
 # CreateTrainingJob, StoppingCondition: "The maximum ... is 28 days" (API reference); the model has no number for it.
@@ -61,7 +61,7 @@ _PREFIXES: tuple[tuple[str, Key], ...] = (
 def remarks(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
     """What the API refuses, and what a variable would lack."""
     for action, document in zip(compiled.actions or (compiled.action,), compiled.documents, strict=True):
-        for breach in limits.find_breaches(action, document):
+        for breach in api_model.find_breaches(action, document):
             why = breach.why if breach.path not in breach.why else breach.why.replace(f" {breach.path}", "", 1)
             yield Remark(_key(breach.path, workload, document), f"{action} refuses {breach.path or 'it'}: {why}")
     if isinstance(workload, Trainable) and workload.max_runtime_s > _LONGEST_TRAINING_S:
@@ -69,8 +69,8 @@ def remarks(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
     yield from _isolated(workload, compiled)
     for place, word in enumerate(getattr(workload, "command", None) or ()):
         # The API's own limit is none: what is longer than that goes by the bundle.
-        if (size := len(word.encode()) + 1) > limits.LONGEST_STRING_BYTES:
-            why = f"{size} bytes, at most {limits.LONGEST_STRING_BYTES} for one argument"
+        if (size := len(word.encode()) + 1) > api_model.LONGEST_STRING_BYTES:
+            why = f"{size} bytes, at most {api_model.LONGEST_STRING_BYTES} for one argument"
             yield Remark(("command", place), why, "Put it into a file.")
     for name in sorted(workload.kubernetes.secrets.keys() - workload.secrets.keys()):
         yield Remark(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lyftlearn_image.targets import bundle, limits
+from lyftlearn_image.platforms import bundle
+from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.workload import Job
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.target import Launch
+    from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import Workload
 
 
@@ -52,7 +53,7 @@ def divide(workload: Workload, launch: Launch, room: Room) -> Shares:
     carries = _carries(encoded, room)
     overflow = {} if carries else dict(values)
     command = list(getattr(workload, "command", None) or ())
-    is_bundled = bool(command and room.command and not limits.fits_list(room.action, room.command, command))
+    is_bundled = bool(command and room.command and not api_model.fits_list(room.action, room.command, command))
     objects: dict[str, bytes] = {}
     if left or overflow or workload.files or is_bundled:
         contents = {"environment": left, "hyperparameters": overflow, "files": workload.files}
@@ -67,7 +68,7 @@ def divide(workload: Workload, launch: Launch, room: Room) -> Shares:
 
 def _kept(wanted: Mapping[str, str], own: Mapping[str, str], room: Room) -> dict[str, str]:
     """The variables that the request has room for, in the order of their names; one place is kept for the bundle."""
-    entries = limits.map_limits(room.action, room.environment).entries - len(own) - 1
+    entries = api_model.map_limits(room.action, room.environment).entries - len(own) - 1
     # The bundle's own reference is at most a longest S3 URI and a digest.
     free = None if room.total_bytes is None else room.total_bytes - _size(own) - 1200
     kept: dict[str, str] = {}
@@ -75,7 +76,7 @@ def _kept(wanted: Mapping[str, str], own: Mapping[str, str], room: Room) -> dict
         if len(kept) == entries:
             break
         size = _size({name: value})
-        if (free is None or size <= free) and limits.fits(room.action, room.environment, {name: value}):
+        if (free is None or size <= free) and api_model.fits(room.action, room.environment, {name: value}):
             kept[name] = value
             free = None if free is None else free - size
     return kept
@@ -84,8 +85,8 @@ def _kept(wanted: Mapping[str, str], own: Mapping[str, str], room: Room) -> dict
 def _carries(encoded: Mapping[str, str], room: Room) -> bool:
     if room.hyperparameters is None:
         return False
-    entries = limits.map_limits(room.action, room.hyperparameters).entries
-    return len(encoded) + room.taken <= entries and limits.fits(room.action, room.hyperparameters, encoded)
+    entries = api_model.map_limits(room.action, room.hyperparameters).entries
+    return len(encoded) + room.taken <= entries and api_model.fits(room.action, room.hyperparameters, encoded)
 
 
 def _size(variables: Mapping[str, str]) -> int:

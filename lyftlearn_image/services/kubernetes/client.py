@@ -12,16 +12,15 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.kubernetes.api_errors import translated
-from lyftlearn_image.targets.kubernetes.compile import compile_job
-from lyftlearn_image.targets.kubernetes.patience import patiently
-from lyftlearn_image.targets.kubernetes.states import deployment_state, state_of
-from lyftlearn_image.targets.kubernetes.watch import watch_until
-from lyftlearn_image.targets.service import Clock, State, poll, run_to_end
-from lyftlearn_image.targets.target import Compiled, Run, Status, Timings
-from lyftlearn_image.targets.watching import read_observation
+from lyftlearn_image.run import Run, State, Status, Timings
+from lyftlearn_image.runs.observation import read_observation
+from lyftlearn_image.services.kubernetes.api_errors import translated
+from lyftlearn_image.services.kubernetes.job_state import deployment_state, state_of
+from lyftlearn_image.services.kubernetes.retry import patiently
+from lyftlearn_image.services.kubernetes.watch import watch_until
+from lyftlearn_image.services.service import Clock, poll, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
     from lightkube import Client
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.target import Launch, StopRequest
-    from lyftlearn_image.workload import Workload
+    from lyftlearn_image.platforms.launch import Compiled, TargetName
+    from lyftlearn_image.run import StopRequest
 
 _T = TypeVar("_T")
 OUTPUTS = "lyftlearn.dev/outputs"
@@ -67,17 +66,13 @@ def connect(context: str | None) -> Client:
 class KubernetesService:
     """The `kubernetes` target where it is a real cluster."""
 
-    name = "kubernetes"
+    name: TargetName = "kubernetes"
 
     def __init__(self, client: Client, s3: S3Client, clock: Clock | None = None) -> None:
         _know_the_types()
         self._client = client
         self._s3 = s3
         self._clock = clock or Clock()
-
-    def compile(self, workload: Workload, launch: Launch) -> Compiled:
-        """The manifests for this workload."""
-        return compile_job(workload, launch)
 
     def submit(self, compiled: Compiled) -> str:
         """Creates what is not there yet: the same manifests again give the same Job.

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.service import State
-from lyftlearn_image.targets.target import Status
+from lyftlearn_image.run import State, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

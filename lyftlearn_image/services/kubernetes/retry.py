@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lyftlearn_image.targets.service import Clock
+    from lyftlearn_image.services.service import Clock
 
 _T = TypeVar("_T")
 # Too Many Requests is API Priority and Fairness; the others come from balancers before a server (kubernetes.io/docs).

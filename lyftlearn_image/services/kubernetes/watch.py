@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from lightkube import Client
 
-    from lyftlearn_image.targets.service import Clock, State
+    from lyftlearn_image.run import State
+    from lyftlearn_image.services.service import Clock
 
 _GONE = 410
 _FIRST_WAIT_S = 1.0
@@ -64,7 +65,7 @@ def _version(client: Client, name: str) -> str:
     """Where a watch is to begin."""
     from lightkube.resources.batch_v1 import Job  # noqa: PLC0415 - an extra
 
-    from lyftlearn_image.targets.kubernetes.api_errors import translated  # noqa: PLC0415 - as above
+    from lyftlearn_image.services.kubernetes.api_errors import translated  # noqa: PLC0415 - as above
 
     with translated(f"asking for {name}"):
         listed = client.list(Job, fields={"metadata.name": name})
@@ -78,7 +79,7 @@ def _events(client: Client, name: str, version: str) -> Any:
     from lightkube.core.exceptions import ApiError  # noqa: PLC0415 - as above
     from lightkube.resources.batch_v1 import Job  # noqa: PLC0415 - as above
 
-    from lyftlearn_image.targets.kubernetes import api_errors  # noqa: PLC0415 - as above
+    from lyftlearn_image.services.kubernetes import api_errors  # noqa: PLC0415 - as above
 
     try:
         yield from client.watch(Job, fields={"metadata.name": name}, resource_version=version, server_timeout=_SERVER_TIMEOUT_S)

@@ -6,15 +6,15 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.aws_errors import translated
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws.errors import translated
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.limits import validate_request
-from lyftlearn_image.targets.sagemaker import kinds, training
-from lyftlearn_image.targets.sagemaker.compile import compile_workload
-from lyftlearn_image.targets.service import Clock, State, poll, run_to_end
-from lyftlearn_image.targets.target import Compiled, Run, Status, Timings, Trial
-from lyftlearn_image.targets.watching import read_observation
+from lyftlearn_image.platforms.sagemaker import job_kinds
+from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.platforms.sagemaker.outputs import outputs as training_outputs
+from lyftlearn_image.run import Run, State, Status, Timings, Trial
+from lyftlearn_image.runs.observation import read_observation
+from lyftlearn_image.services.service import Clock, poll, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from lyftlearn_image.targets.target import Launch, StopRequest
-    from lyftlearn_image.workload import Workload
+    from lyftlearn_image.platforms.launch import Compiled, TargetName
+    from lyftlearn_image.run import StopRequest
 
 # Throttled and failed requests are repeated by botocore, which slows down by itself (its "adaptive" mode).
 _TRIES = 10
@@ -38,7 +38,7 @@ _EXISTS = "already existing"
 class SageMakerService:
     """The `sagemaker` target where it is the real service."""
 
-    name = "sagemaker"
+    name: TargetName = "sagemaker"
 
     def __init__(self, session: boto3.Session, clock: Clock | None = None, log_lag_s: float = _LOG_LAG_S) -> None:
         from botocore.config import Config  # noqa: PLC0415 - 200 ms, for the verbs that run
@@ -51,10 +51,6 @@ class SageMakerService:
         self._clock = clock or Clock()
         self._log_lag_s = log_lag_s
 
-    def compile(self, workload: Workload, launch: Launch) -> Compiled:
-        """The request for this workload."""
-        return compile_workload(workload, launch)
-
     def submit(self, compiled: Compiled) -> str:
         """Sends the request, after the objects that it needs; a job that is there already is the one that was meant.
 
@@ -63,7 +59,7 @@ class SageMakerService:
         requests = list(zip(compiled.actions or (compiled.action,), compiled.documents, strict=True))
         for action, request in requests:
             validate_request(action, request)
-        kind = kinds.of_action(compiled.action)
+        kind = job_kinds.of_action(compiled.action)
         name = str(requests[-1][1][kind.name_field])
         if self._described(kind, name) is not None:
             return f"{kind.name}/{name}"
@@ -77,8 +73,8 @@ class SageMakerService:
 
     def state(self, job: str) -> State:
         """What Describe…Job says."""
-        kind, name = kinds.of_job(job)
-        return kinds.state_of(kind, self._describe(kind, name))
+        kind, name = job_kinds.of_job(job)
+        return job_kinds.state_of(kind, self._describe(kind, name))
 
     def wait(self, job: str, on_state: Callable[[State], None]) -> State:
         """Asks until the end; for many jobs at once, see `events`."""
@@ -89,18 +85,18 @@ class SageMakerService:
 
         A tuning job's log is that of its best trial so far, once it has ended.
         """
-        kind, name = kinds.of_job(job)
-        group, prefix = (f"{kind.log_group}/{name}", "") if kind is kinds.ENDPOINT else (kind.log_group, f"{name}/")
+        kind, name = job_kinds.of_job(job)
+        group, prefix = (f"{kind.log_group}/{name}", "") if kind is job_kinds.ENDPOINT else (kind.log_group, f"{name}/")
         tokens: dict[str, str] = {}
         ended_at: float | None = None
         while True:
             told = self._describe(kind, name)
-            if ended_at is None and kinds.state_of(kind, told).status is not None:
+            if ended_at is None and job_kinds.state_of(kind, told).status is not None:
                 ended_at = self._clock.now()
             if kind.name == "tuning":
                 best = told.get("BestTrainingJob", {}).get("TrainingJobName")
                 prefix = f"{best}/" if best and ended_at is not None else ""
-            if prefix or kind is kinds.ENDPOINT:
+            if prefix or kind is job_kinds.ENDPOINT:
                 yield from self._new_lines(group, prefix, name, tokens)
             if not follow or (ended_at is not None and self._clock.now() - ended_at >= self._log_lag_s):
                 return
@@ -108,8 +104,8 @@ class SageMakerService:
 
     def stop(self, job: str) -> None:
         """Stop…Job; an endpoint is deleted."""
-        kind, name = kinds.of_job(job)
-        if kind is kinds.ENDPOINT:
+        kind, name = job_kinds.of_job(job)
+        if kind is job_kinds.ENDPOINT:
             with translated(f"deleting {job}", "sagemaker:DeleteEndpoint"):
                 self._call("DeleteEndpoint", {kind.name_field: name})
         elif self.state(job).status is None:
@@ -118,9 +114,9 @@ class SageMakerService:
 
     def collect(self, job: str, workspace: Path) -> Run:
         """Artifacts from S3, and the log: the service keeps no difference between stdout and stderr."""
-        kind, name = kinds.of_job(job)
+        kind, name = job_kinds.of_job(job)
         told = self._describe(kind, name)
-        state = kinds.state_of(kind, told)
+        state = job_kinds.state_of(kind, told)
         if state.status is None:
             raise InvalidInputError(f"{job} has not ended: {state.phase}", hint=f"Wait for it: lyftlearn-image wait {job}")
         started = time.monotonic()
@@ -169,13 +165,13 @@ class SageMakerService:
             for number, (one, objective) in enumerate(zip(found, reached, strict=True))
         )
 
-    def _describe(self, kind: kinds.Kind, name: str) -> Mapping[str, Any]:
+    def _describe(self, kind: job_kinds.Kind, name: str) -> Mapping[str, Any]:
         found = self._described(kind, name)
         if found is None:
             raise InvalidInputError(f"there is no {kind.name} job {name}", hint="Check its name, AWS_REGION and AWS_PROFILE.")
         return found
 
-    def _described(self, kind: kinds.Kind, name: str) -> Mapping[str, Any] | None:
+    def _described(self, kind: job_kinds.Kind, name: str) -> Mapping[str, Any] | None:
         from botocore.exceptions import ClientError  # noqa: PLC0415 - see __init__
 
         with translated(f"asking for {name}", f"sagemaker:Describe{kind.stem}"):
@@ -236,16 +232,16 @@ def _is_missing(message: str) -> bool:
     return "not find" in message or "does not exist" in message or "not found" in message
 
 
-def _outputs(kind: kinds.Kind, told: Mapping[str, Any]) -> dict[str, str]:
+def _outputs(kind: job_kinds.Kind, told: Mapping[str, Any]) -> dict[str, str]:
     """Where a job left what it made, by its description: no client needs to remember it."""
     if kind.name == "training":
-        return training.outputs(told)
+        return training_outputs(told)
     if kind.name == "processing":
         outputs = told.get("ProcessingOutputConfig", {}).get("Outputs", [])
         return {one["OutputName"]: one["S3Output"]["S3Uri"].rstrip("/") + "/" for one in outputs if "S3Output" in one}
     if kind.name == "tuning" and "BestTrainingJob" in told:
         of_trial = {**told["TrainingJobDefinition"], "TrainingJobName": told["BestTrainingJob"]["TrainingJobName"]}
-        return training.outputs(of_trial)
+        return training_outputs(of_trial)
     if kind.name == "transform":
         return {"output": told["TransformOutput"]["S3OutputPath"].rstrip("/") + "/"}
     return {}

@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lyftlearn_image.aws_errors import translated
+from lyftlearn_image.aws.errors import translated
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.sagemaker import kinds
-from lyftlearn_image.targets.service import Clock
+from lyftlearn_image.platforms.sagemaker import job_kinds
+from lyftlearn_image.services.service import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     import boto3
 
-    from lyftlearn_image.targets.service import State
+    from lyftlearn_image.run import State
 
 # A message that cannot be read so often goes to the dead-letter queue, where somebody can look at it.
 _MOST_RECEIVES = 5
@@ -70,10 +70,10 @@ def close_mailbox(session: boto3.Session, box: Mailbox) -> None:
 
 def pattern() -> dict[str, Any]:
     """What the rule lets through: ends of jobs of every kind, and nothing of their way there."""
-    ended = [{kind.status_field: list(_TERMINAL)} for kind in kinds.KINDS]
+    ended = [{kind.status_field: list(_TERMINAL)} for kind in job_kinds.KINDS]
     return {
         "source": ["aws.sagemaker"],
-        "detail-type": [kind.detail_type for kind in kinds.KINDS],
+        "detail-type": [kind.detail_type for kind in job_kinds.KINDS],
         "detail": {"$or": ended},
     }
 
@@ -140,8 +140,8 @@ class Consumer:
 
     def _ask(self, pending: set[str], learn: Callable[[str, State], None]) -> None:
         """Learns what has ended already, from the newest job on, until every pending one was seen."""
-        for kind in kinds.KINDS:
-            unseen = {name for found, name in map(kinds.of_job, pending) if found is kind}
+        for kind in job_kinds.KINDS:
+            unseen = {name for found, name in map(job_kinds.of_job, pending) if found is kind}
             request: dict[str, Any] = {"MaxResults": 100, "SortBy": "CreationTime", "SortOrder": "Descending"}
             while unseen:
                 with translated(f"listing {kind.name} jobs", f"sagemaker:List{kind.stem}s"):
@@ -155,10 +155,10 @@ class Consumer:
                     break
                 request["NextToken"] = page["NextToken"]
 
-    def _described(self, kind: kinds.Kind, name: str) -> State:
+    def _described(self, kind: job_kinds.Kind, name: str) -> State:
         """A list has no reason; a description has."""
         with translated(f"asking for {name}", f"sagemaker:Describe{kind.stem}"):
-            return kinds.state_of(kind, getattr(self._sagemaker, _DESCRIBES[kind.name])(**{kind.name_field: name}))
+            return job_kinds.state_of(kind, getattr(self._sagemaker, _DESCRIBES[kind.name])(**{kind.name_field: name}))
 
 
 _LISTS = {
@@ -175,9 +175,9 @@ def _take(message: Mapping[str, Any], learn: Callable[[str, State], None]) -> bo
     """Whether a message could be read: an event of another kind can, and says nothing here."""
     try:
         event = json.loads(message["Body"])
-        kind = kinds.of_detail_type(event["detail-type"])
+        kind = job_kinds.of_detail_type(event["detail-type"])
         if kind is not None:
-            learn(f"{kind.name}/{event['detail'][kind.name_field]}", kinds.state_of(kind, event["detail"]))
+            learn(f"{kind.name}/{event['detail'][kind.name_field]}", job_kinds.state_of(kind, event["detail"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
     return True

@@ -26,24 +26,26 @@ import six
 import urllib3
 
 import lyftlearn_runtime
-from lyftlearn_image.targets import orphans
-from lyftlearn_image.targets.aws_endpoint import aws_endpoint
-from lyftlearn_image.targets.embedded import embedded
-from lyftlearn_image.targets.identity import Identity, identity
-from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
-from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
-from lyftlearn_image.targets.redirect import forget, redirected
-from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
-from lyftlearn_image.targets.target import Compiled, Launch, Run
+from lyftlearn_image.emulation.aws.credentials import Identity, identity
+from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
+from lyftlearn_image.emulation.docker import cleanup
+from lyftlearn_image.emulation.docker.link_local import forget, redirected
+from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
+from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
+from lyftlearn_image.emulation.session import embedded
+from lyftlearn_image.platforms.compile import compile_for
+from lyftlearn_image.platforms.launch import Compiled, Launch
 from lyftlearn_image.workload import Training
 from lyftlearn_image.workload.parts import Kubernetes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.embedded import Embedded
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.emulation.session import Embedded
+    from lyftlearn_image.run import Run
 
 PROGRAM = Path(__file__).with_name("identity_program.py")
 # Of the SDK's hundreds of services, those that the program asks.
@@ -58,7 +60,7 @@ ACCOUNT = {
 }
 HOLD = """
 import sys
-from lyftlearn_image.targets.embedded import embedded
+from lyftlearn_image.emulation.session import embedded
 with embedded(sys.argv[1]) as session:
     print(session.network.interface, flush=True)
     sys.stdin.read()
@@ -333,7 +335,7 @@ def test_a_killed_run_s_rules_go_with_the_next(containers: Containers) -> None:
         assert len(rules(interface)) == 3
         process.kill()
     assert len(rules(interface)) == 3
-    orphans.remove(containers.client)
+    cleanup.remove(containers.client)
     assert not rules(interface)
 
 
@@ -344,7 +346,7 @@ def test_only_rules_of_bridges_that_are_gone_are_removed(containers: Containers,
     command = ["iptables", "-w", "-t", "nat"]
     subprocess.run([*command, "-I", "PREROUTING", *rule], check=True)
     try:
-        orphans.remove(containers.client)
+        cleanup.remove(containers.client)
         assert len(rules(f"-i {bridge} ")) == (0 if bridge == "br-000000000000" else 1)
         assert len(rules(session.network.interface)) == 3
     finally:
@@ -425,7 +427,7 @@ def test_a_compiled_workload_has_the_role_that_it_names(
     launch = Launch("churn-1", f"s3://{bucket}/churn", role_arn=ROLE)
     for name, said in (("sagemaker", "container credentials, access key ASIA"), ("kubernetes", f"web identity, {WEB_ROLE}")):
         target = session.targets[name]
-        compiled = target.compile(workload, launch)
+        compiled = compile_for(target.name, workload, launch)
         for uri, data in compiled.objects.items():
             session.s3.put_object(Bucket=bucket, Key=uri.removeprefix(f"s3://{bucket}/"), Body=data)
         run = target.run(compiled, workspace=workspace())

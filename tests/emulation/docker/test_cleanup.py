@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from lyftlearn_image.targets import orphans
-from lyftlearn_image.targets.containers import RUN_LABEL, Containers
+from lyftlearn_image.emulation.docker import cleanup
+from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 WITHIN_S = 60.0
 HOLD = """
 import sys, pathlib
-from lyftlearn_image.targets.container_spec import ContainerSpec
-from lyftlearn_image.targets.containers import Containers, connect
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+from lyftlearn_image.emulation.docker.containers import Containers, connect
 containers = Containers(connect(), sys.argv[1])
 place = pathlib.Path(sys.argv[2])
 with containers.network() as network, containers.tmpfs_volume(sys.argv[1], size_bytes=None, mode=0o777, gid=None):
@@ -62,7 +63,7 @@ def test_what_a_killed_harness_left_goes_with_the_next(containers: Containers, p
         killed.kill()
         killed.wait()
         assert things(containers, f"{containers.run_id}-killed") == ["container", "network", "volume"]
-        assert orphans.remove(containers.client) == 3
+        assert cleanup.remove(containers.client) == 3
         assert things(containers, f"{containers.run_id}-killed") == []
         assert things(containers, f"{containers.run_id}-living") == ["container", "network", "volume"]
     finally:
@@ -112,9 +113,7 @@ def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str,
         one
         for kind in (containers.client.containers.list(all=True), containers.client.networks.list())
         for one in kind
-        if owner.search(
-            ((one.labels if hasattr(one, "labels") else one.attrs.get("Labels")) or {}).get(orphans.OWNER_LABEL, "")
-        )
+        if owner.search(((one.labels if hasattr(one, "labels") else one.attrs.get("Labels")) or {}).get(OWNER_LABEL, ""))
     ]
     assert not left
 

@@ -9,15 +9,15 @@ import pytest
 import yaml
 
 from lyftlearn_image.cli.main import main
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.targets import orphans
-from lyftlearn_image.targets.container_spec import ContainerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.emulation.docker.containers import Containers
 
 WITHIN_S = 60
 
@@ -55,5 +55,5 @@ def test_a_suite_on_a_full_disk_says_so_and_leaves_nothing(
     said = "".join(capsys.readouterr())
     assert "No space left on device" in said
     assert "Traceback" not in said
-    owned = {"label": f"{orphans.OWNER_LABEL}={orphans.owner()}"}
+    owned = {"label": f"{OWNER_LABEL}={owner()}"}
     assert not [one for one in containers.client.containers.list(all=True, filters=owned) if "full" in str(one.name)]

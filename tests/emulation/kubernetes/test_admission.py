@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from lyftlearn_image.targets.identity import Identity, TokenError
-from lyftlearn_image.targets.kubernetes import tokens
-from lyftlearn_image.targets.kubernetes.admission import admitted
-from lyftlearn_image.targets.kubernetes.cluster import Cluster, Pod
+from lyftlearn_image.emulation.aws.credentials import Identity, TokenError
+from lyftlearn_image.emulation.kubernetes import tokens
+from lyftlearn_image.emulation.kubernetes.admission import admitted
+from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
 
 ROLE = "arn:aws:iam::111122223333:role/etl"
 POD_TOKEN = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token"

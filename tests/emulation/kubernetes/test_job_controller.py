@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.emulation.kubernetes.job_controller import pod_of as pod_of_job
+from lyftlearn_image.emulation.kubernetes.job_policy import Failure, Tally, backoff_s, failed_indexes, failure_of, verdict
+from lyftlearn_image.emulation.kubernetes.pod_status import ContainerStatus, PodStatus, Terminated
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.kubernetes.failures import Failure, Tally, backoff_s, failed_indexes, failure_of, verdict
-from lyftlearn_image.targets.kubernetes.job import pod_of as pod_of_job
-from lyftlearn_image.targets.kubernetes.status import ContainerStatus, PodStatus, Terminated
-from lyftlearn_image.targets.target import Compiled, Status, StopRequest
+from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.run import Status, StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
+    from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 
     Make = Callable[..., dict[str, Any]]
 

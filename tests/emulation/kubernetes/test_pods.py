@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
+    from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 
     Make = Callable[..., dict[str, Any]]
     During = Callable[..., Any]

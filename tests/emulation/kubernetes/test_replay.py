@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from lyftlearn_image.emulation.kubernetes.cluster import Cluster
+from lyftlearn_image.emulation.kubernetes.container_log import rows, text_of
+from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.kubernetes.environment import of_manifests
 from lyftlearn_image.errors import InvalidInputError, RunError
-from lyftlearn_image.targets.kubernetes.cluster import Cluster
-from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
-from lyftlearn_image.targets.kubernetes.environment import of_manifests
-from lyftlearn_image.targets.kubernetes.logs import rows, text_of
-from lyftlearn_image.targets.target import StopRequest
+from lyftlearn_image.run import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.kubernetes.status import PodStatus
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.emulation.kubernetes.pod_status import PodStatus
 
 SERVICE_ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"
 # How the recordings shorten long strings: the beginning, which is one character again and again, and the length.

@@ -1,30 +1,24 @@
-"""The Kubernetes target's pure parts: expansion, quantities, the compiled manifests, refused fields."""
+"""The pure parts of the Kubernetes emulator: refused fields, logs, probes, DNS."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets.kubernetes import fields, logs
-from lyftlearn_image.targets.kubernetes.compile import compile_job
-from lyftlearn_image.targets.kubernetes.dns import ClusterDns
-from lyftlearn_image.targets.kubernetes.environment import expand
-from lyftlearn_image.targets.kubernetes.handlers import Outcome
-from lyftlearn_image.targets.kubernetes.probes import Timing, verdicts
-from lyftlearn_image.targets.kubernetes.quantity import divided, parse_quantity
-from lyftlearn_image.targets.kubernetes.sandbox import pause_program
-from lyftlearn_image.targets.target import Launch
+from lyftlearn_image.emulation.docker.pause_image import pause_program
+from lyftlearn_image.emulation.kubernetes import container_log, fields
+from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
+from lyftlearn_image.emulation.kubernetes.handlers import Outcome
+from lyftlearn_image.emulation.kubernetes.probes import Timing, verdicts
+from lyftlearn_image.errors import UnsupportedError
+from lyftlearn_image.platforms.kubernetes.compile import compile_job
+from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.workload import Workload
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LAUNCH = Launch("demo-job-1", "s3://bucket/runs", statsd="10.0.0.1:9125", observe_key="00ff")
 WORKLOAD: dict[str, Any] = {
@@ -32,89 +26,6 @@ WORKLOAD: dict[str, Any] = {
     "hyperparameters": {"lr": 0.1}, "environment": {"PRICE": "$(COST) $$ 5"}, "secrets": {"PASSWORD": "aws-sm://prod/db#password"},
     "files": {"/etc/app/app.yaml": {"content": "a: 1\n"}, "/etc/keys/key": {"secret": "aws-sm://prod/key", "mode": "0400"}},
 }  # fmt: skip
-
-
-def test_the_manifests_are_the_golden_ones(golden: Callable[[str, str], None]) -> None:
-    """ConfigMaps first, then the Job: restricted, with a read-only root, reviewed as prose."""
-    compiled = compile_job(Workload.model_validate(WORKLOAD), LAUNCH)
-    assert not compiled.objects
-    golden("training.yaml", yaml.safe_dump_all(compiled.documents, sort_keys=False))
-
-
-def test_a_processing_job_compiles_too(golden: Callable[[str, str], None]) -> None:
-    """Its outputs are prefixes and its observation is an output of its own."""
-    workload = Workload(
-        name="prep", kind="processing", image="team:1", command=("python", "prep.py"), channels={"raw": "s3://b/raw/"}
-    )
-    compiled = compile_job(workload, LAUNCH)
-    assert set(compiled.outputs) == {"output", "lyftlearn"}
-    golden("processing.yaml", yaml.safe_dump_all(compiled.documents, sort_keys=False))
-
-
-def test_what_a_config_map_cannot_hold_goes_to_s3() -> None:
-    """Megabytes of hyperparameters: the bundle is an object, and the pod is told where, with its digest."""
-    compiled = compile_job(Workload.model_validate({**WORKLOAD, "hyperparameters": {"big": "x" * (2 << 20)}}), LAUNCH)
-    ((uri, data),) = compiled.objects.items()
-    assert json.loads(data)["hyperparameters"]["big"]
-    variables = {
-        one["name"]: one["value"] for one in compiled.documents[-1]["spec"]["template"]["spec"]["containers"][0]["env"]
-    }
-    assert variables["LYFTLEARN_BUNDLE"].startswith(f"{uri}#sha256=")
-
-
-def test_a_dollar_of_the_workload_is_not_expanded() -> None:
-    """What the user wrote arrives: every dollar is doubled, and the kubelet's rules give it back."""
-    job = compile_job(Workload.model_validate(WORKLOAD), LAUNCH).documents[-1]
-    variables = {one["name"]: one["value"] for one in job["spec"]["template"]["spec"]["containers"][0]["env"]}
-    assert expand(variables["PRICE"], {"COST": "no"}) == "$(COST) $$ 5"
-
-
-@given(st.text(alphabet="$()AB x", max_size=30))
-def test_doubling_dollars_is_the_inverse_of_expansion(text: str) -> None:
-    """No text is changed by being quoted and expanded, whatever is known."""
-    assert expand(text.replace("$", "$$"), {"A": "1", "B": "2", "": "3"}) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "expanded"),
-    [
-        ("$(A)", "1"),
-        ("$(X)", "$(X)"),
-        ("$$(A)", "$(A)"),
-        ("$$$(A)", "$1"),
-        ("$A", "$A"),
-        ("$$A", "$A"),
-        ("$(A", "$(A"),
-        ("$", "$"),
-        ("a$", "a$"),
-    ],
-)
-def test_references_are_expanded_as_a_kubelet_does(text: str, expanded: str) -> None:
-    """As recorded: unknown ones stay, every `$$` becomes `$`."""
-    assert expand(text, {"A": "1"}) == expanded
-
-
-@pytest.mark.parametrize(
-    ("text", "divisor", "expected"),
-    [
-        ("500m", "1", "1"),
-        ("1500m", "1", "2"),
-        ("1500m", "1m", "1500"),
-        ("300Mi", "1Gi", "1"),
-        ("1Gi", "1", "1073741824"),
-        ("1e3", "1", "1000"),
-        ("2k", "1", "2000"),
-    ],
-)
-def test_quantities_are_divided_and_rounded_up(text: str, divisor: str, expected: str) -> None:
-    """As the downward API gives them (recorded case 04)."""
-    assert divided(text, divisor) == expected
-
-
-def test_what_is_no_quantity_is_told() -> None:
-    """A typing mistake in a limit."""
-    with pytest.raises(InvalidInputError, match="12 GB"):
-        parse_quantity("12 GB")
 
 
 def test_every_field_is_in_one_table_alone() -> None:
@@ -141,15 +52,15 @@ def test_a_refused_field_is_told_with_its_reason() -> None:
 def test_a_log_gives_back_what_was_written(pieces: list[tuple[str, bytes]]) -> None:
     """Each stream whole, however it was cut; no row is longer than 16 KiB."""
     with tempfile.TemporaryDirectory() as directory:
-        log = logs.Log(Path(directory) / "0.log")
+        log = container_log.Log(Path(directory) / "0.log")
         for stream, data in pieces:
             log.write(stream, data)
         log.close()
-        found = logs.rows(Path(directory) / "0.log")
+        found = container_log.rows(Path(directory) / "0.log")
     for stream in ("stdout", "stderr"):
         text = b"".join(row.text + (b"\n" if row.tag == "F" else b"") for row in found if row.stream == stream)
         assert text == b"".join(data for name, data in pieces if name == stream)
-    assert all(len(row.text) <= logs.LINE_BYTES for row in found)
+    assert all(len(row.text) <= container_log.LINE_BYTES for row in found)
 
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(1, 4), st.integers(1, 4))

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.targets.aws_endpoint import aws_endpoint
-from lyftlearn_image.targets.containers import RUN_LABEL
-from lyftlearn_image.targets.identity import identity
-from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
-from lyftlearn_image.targets.target import Compiled
+from lyftlearn_image.emulation.aws.credentials import identity
+from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
+from lyftlearn_image.emulation.docker.containers import RUN_LABEL
+from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
+from lyftlearn_image.platforms.launch import Compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.network import Network
-    from lyftlearn_image.targets.target import Run, StopRequest
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.run import Run, StopRequest
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,12 @@ def emulator(containers: Containers, network: Network, endpoint: AwsEndpoint, s3
 
 
 @pytest.fixture(autouse=True)
-def no_leftovers(containers: Containers) -> Iterator[None]:
-    """After every test there is no container of this run, whatever happened in it."""
+def no_leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every test with containers there is none of this run, whatever happened in it."""
+    if "containers" not in request.fixturenames:
+        yield
+        return
+    containers: Containers = request.getfixturevalue("containers")
     yield
     left = containers.client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={containers.run_id}"})
     assert not left, [container.name for container in left]

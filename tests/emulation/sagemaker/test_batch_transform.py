@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.sagemaker.batch import client, transform as batch_transform
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.sagemaker import batch_client, transforming
-from lyftlearn_image.targets.target import Compiled, Run, Status, StopRequest
+from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.run import Run, Status, StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
+    from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 
     Transform = Callable[..., Run]
 
@@ -33,7 +34,7 @@ def transform(
     emulator: SageMakerEmulator, s3: S3Client, model_request: Callable[..., Any], tmp_path: Path, monkeypatch: Any
 ) -> Transform:
     """Runs a transform job over these objects; further arguments are merged into the request one level deep."""
-    monkeypatch.setattr(batch_client, "RETRY_WAITS_S", (0.01,))
+    monkeypatch.setattr(client, "RETRY_WAITS_S", (0.01,))
 
     def run(
         inputs: dict[str, bytes],
@@ -246,7 +247,7 @@ def test_a_container_that_is_never_healthy_fails_the_job(
     code: int,
 ) -> None:
     """In the service's words, when its time is up; at once when it ends before."""
-    monkeypatch.setattr(transforming, "START_TIMEOUT_S", 1.0 if code == 1 else 60.0)
+    monkeypatch.setattr(batch_transform, "START_TIMEOUT_S", 1.0 if code == 1 else 60.0)
     run = transform({"a": b"a"}, model=model_request(Environment=environment))
     assert (run.status, run.exit_code) == (Status.FAILED, code)
     assert run.reason.startswith("AlgorithmError: Model container failed to respond to ping.")

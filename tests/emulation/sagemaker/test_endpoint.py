@@ -11,15 +11,18 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lyftlearn_image.emulation.sagemaker.local_api import runtime
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
+from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs
+from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints
+from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointFailedError
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets.sagemaker import endpoint as endpoints, runtime
-from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, serve
-from lyftlearn_image.targets.sagemaker.endpoint import EndpointFailedError
-from lyftlearn_image.targets.sagemaker.hosted import Hosting
-from lyftlearn_image.targets.sagemaker.local import EmulatedJobs
-from lyftlearn_image.targets.sagemaker.service import SageMakerService
-from lyftlearn_image.targets.service import job_name
-from lyftlearn_image.targets.target import Compiled, Launch, Status
+from lyftlearn_image.platforms.compile import compile_for
+from lyftlearn_image.platforms.launch import Compiled, Launch
+from lyftlearn_image.run import Status
+from lyftlearn_image.services.sagemaker.client import SageMakerService
+from lyftlearn_image.services.service import job_name
 from lyftlearn_image.workload import Serving, Transform
 
 if TYPE_CHECKING:
@@ -29,9 +32,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 
     Hosted = Callable[..., AbstractContextManager[str]]
 
@@ -248,8 +251,8 @@ def test_an_endpoint_goes_through_the_service(hosting: Any, model_image: str, mo
     service = SageMakerService(hosting, log_lag_s=0.0)
     workload = Serving(name="api", image=model_image, model=model_uri, startup_s=60)
     launch = Launch(job_name(workload, "sagemaker", PREFIX), PREFIX)
-    job = service.submit(service.compile(workload, launch))
-    assert service.submit(service.compile(workload, launch)) == job
+    job = service.submit(compile_for(service.name, workload, launch))
+    assert service.submit(compile_for(service.name, workload, launch)) == job
     state = service.wait(job, lambda _: None)
     assert (state.status, state.phase) == (Status.COMPLETED, "InService")
     told = hosting.client("sagemaker-runtime").invoke_endpoint(EndpointName=launch.job_name, Body=b"hello")
@@ -277,7 +280,7 @@ def test_the_images_server_answers_behind_an_endpoint(
         s3.put_object(Bucket="bucket", Key=f"real/{tmp_path.name}/{name}", Body=text.encode())
     model = f"s3://bucket/real/{tmp_path.name}/"
     workload = Serving(name="api", image=lyftlearn_image_tag, model=model, replicas=2, startup_s=120)
-    compiled = emulator.compile(workload, Launch("api-1", PREFIX))
+    compiled = compile_for(emulator.name, workload, Launch("api-1", PREFIX))
     with runtime.hosted(emulator.machine, compiled, tmp_path / "e") as url:
         client = client_of(url)
         for _ in range(4):
@@ -292,7 +295,7 @@ def test_an_endpoint_that_fails_says_why(hosting: Any, model_image: str, model_u
     """Status Failed and the reason; it can be deleted then."""
     service = SageMakerService(hosting, log_lag_s=0.0)
     workload = Serving(name="bad", image=model_image, model=model_uri, startup_s=60, environment={"DIES": "1"})
-    job = service.submit(service.compile(workload, Launch("bad", PREFIX)))
+    job = service.submit(compile_for(service.name, workload, Launch("bad", PREFIX)))
     state = service.wait(job, lambda _: None)
     assert state.status is Status.FAILED
     assert "production variant all did not pass the ping health check" in state.reason
@@ -314,7 +317,7 @@ def test_a_transform_job_goes_through_the_service(
         )  # fmt: skip
         launch = Launch(job_name(workload, "sagemaker", PREFIX), PREFIX)
         (tmp_path / name).mkdir()
-        run = service.run(service.compile(workload, launch), workspace=tmp_path / name)
+        run = service.run(compile_for(service.name, workload, launch), workspace=tmp_path / name)
         if name == "good":
             assert (run.status, run.exit_code) == (Status.COMPLETED, 0)
             assert (run.artifacts["output"] / "x.csv.out").read_bytes() == b"A\nB\n"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets import limits
-from lyftlearn_image.targets.sagemaker import fields
+from lyftlearn_image.platforms.sagemaker import api_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ TABLES = {
 
 def shape_at(action: str, path: str) -> Any:
     """The shape of a table's path in botocore's model; KeyError when the model has no such place."""
-    shape: Any = limits._service().operation_model(action).input_shape
+    shape: Any = api_model._service().operation_model(action).input_shape
     for part in path.replace("[]", ".[]").split("."):
         if part == "[]":
             shape = shape.member
@@ -61,7 +61,7 @@ def test_every_other_field_of_the_api_is_refused_by_name(action: str) -> None:
     """Also a field that a later version of the API brings, and one whose value is empty."""
     table = TABLES[action]
     known = {path.partition(".")[0].partition("[")[0] for path in table}
-    request: Any = limits._service().operation_model(action).input_shape
+    request: Any = api_model._service().operation_model(action).input_shape
     others = sorted(request.members.keys() - known)
     for name in (*others, "FieldOfTomorrow"):
         for value in ({}, [], False, {"Any": 1}, ["x"]):

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from lyftlearn_image.emulation.sagemaker.instances import size_of
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.targets.sagemaker.instances import size_of
 
 
 @pytest.mark.parametrize(

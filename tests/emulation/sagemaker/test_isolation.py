@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.targets.containers import RUN_LABEL
-from lyftlearn_image.targets.target import Status
+from lyftlearn_image.emulation.docker.containers import RUN_LABEL
+from lyftlearn_image.run import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.run import Run
 
 PROGRAM = """
 import json, os, pathlib, socket, sys, urllib.parse

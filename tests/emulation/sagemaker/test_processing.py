@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.sagemaker import host_group
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.sagemaker import hosts
-from lyftlearn_image.targets.target import Status, StopRequest
+from lyftlearn_image.run import Status, StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
     RunRequest = Callable[..., Run]
 
@@ -154,7 +154,7 @@ except KeyboardInterrupt:
 
 def test_a_deaf_job_is_killed_at_the_end_of_its_time(process: RunRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """MaxRuntimeInSeconds, then the window, then SIGKILL, and the reason says which."""
-    monkeypatch.setattr(hosts, "STOP_GRACE_S", 1)
+    monkeypatch.setattr(host_group, "STOP_GRACE_S", 1)
     program = """
 import signal, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)

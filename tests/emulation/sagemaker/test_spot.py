@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.target import Status, StopRequest
+from lyftlearn_image.run import Status, StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
     RunRequest = Callable[..., Run]
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.emulation.sagemaker import studio_app as spaces
+from lyftlearn_image.emulation.sagemaker.studio_app import SpaceFailedError
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets.sagemaker import space as spaces
-from lyftlearn_image.targets.sagemaker.space import SpaceFailedError
-from lyftlearn_image.targets.target import Compiled, Launch
+from lyftlearn_image.platforms.compile import compile_for
+from lyftlearn_image.platforms.launch import Compiled, Launch
 from lyftlearn_image.workload import Notebook
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
-    from lyftlearn_image.targets.sagemaker.space import Space
+    from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
+    from lyftlearn_image.emulation.sagemaker.studio_app import Space
 
     Opened = Callable[..., AbstractContextManager[Space]]
 
@@ -124,7 +125,7 @@ def test_an_app_at_another_address_fails(opened: Opened, app_image: str, monkeyp
 def test_the_images_notebook_comes_up_in_a_space(emulator: SageMakerEmulator, notebook_image: str, tmp_path: Path) -> None:
     """A compiled notebook of the real image: JupyterLab answers below the base URL, and the space's files outlive the app."""
     workload = Notebook(name="lab", image=notebook_image, environment={"TEAM": "growth"})
-    compiled = emulator.compile(workload, Launch("lab", "s3://bucket/lab"))
+    compiled = compile_for(emulator.name, workload, Launch("lab", "s3://bucket/lab"))
     with spaces.opened(emulator.machine, compiled, tmp_path) as space:
         assert json.loads(space.ask("/api/status").body)["kernels"] == 0
         assert space.ask("/lab").status == 200
@@ -138,7 +139,7 @@ def test_an_image_without_jupyterlab_fails_with_its_words(
     emulator: SageMakerEmulator, lyftlearn_image_tag: str, tmp_path: Path
 ) -> None:
     """At once, not after a quarter of an hour: the reason has what the container said."""
-    compiled = emulator.compile(Notebook(name="lab", image=lyftlearn_image_tag), Launch("lab", "s3://bucket/lab"))
+    compiled = compile_for(emulator.name, Notebook(name="lab", image=lyftlearn_image_tag), Launch("lab", "s3://bucket/lab"))
     said = "exit code 64; it said: lyftlearn: notebook is not in this version of the image: add `jupyterlab`"
     with pytest.raises(SpaceFailedError, match=said), spaces.opened(emulator.machine, compiled, tmp_path):
         pass
@@ -173,5 +174,5 @@ def test_what_does_not_end_is_no_run(emulator: SageMakerEmulator, tmp_path: Path
     """An endpoint and a notebook are told apart from a job, with what opens them."""
     workload = Notebook(name="lab", image="image")
     with pytest.raises(UnsupportedError, match="CreateAppImageConfig starts what does not end") as caught:
-        emulator.run(emulator.compile(workload, Launch("lab", "s3://bucket/lab")), workspace=tmp_path)
+        emulator.run(compile_for(emulator.name, workload, Launch("lab", "s3://bucket/lab")), workspace=tmp_path)
     assert "space.opened" in caught.value.hint

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.sagemaker import host_group
 from lyftlearn_image.errors import InvalidInputError, RunError, UnsupportedError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.sagemaker import hosts
-from lyftlearn_image.targets.target import Status, StopRequest
+from lyftlearn_image.run import Status, StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.run import Run
 
     RunRequest = Callable[..., Run]
 
@@ -232,8 +232,8 @@ while True: time.sleep(1)
 
 def test_a_script_that_does_not_stop_is_killed(train: RunRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the window, which is 120 s, comes SIGKILL; what was written is still exported."""
-    assert hosts.STOP_GRACE_S == 120
-    monkeypatch.setattr(hosts, "STOP_GRACE_S", 1)
+    assert host_group.STOP_GRACE_S == 120
+    monkeypatch.setattr(host_group, "STOP_GRACE_S", 1)
     run = train(DEAF, stop=StopRequest(re.compile("ready")))
     assert (run.status, run.exit_code) == (Status.STOPPED, 137)
     assert (run.artifacts["model"] / "m").read_text() == "1"
@@ -241,7 +241,7 @@ def test_a_script_that_does_not_stop_is_killed(train: RunRequest, monkeypatch: p
 
 def test_a_job_that_takes_too_long_is_stopped_for_that_reason(train: RunRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """MaxRuntimeInSeconds is SIGTERM too, with the same window, and its own reason."""
-    monkeypatch.setattr(hosts, "STOP_GRACE_S", 1)
+    monkeypatch.setattr(host_group, "STOP_GRACE_S", 1)
     run = train(DEAF, StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert (run.status, run.exit_code) == (Status.STOPPED, 137)
     assert run.reason.startswith("MaxRuntimeExceeded")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.emulation.sagemaker import tuner
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets.sagemaker import tuner
-from lyftlearn_image.targets.target import Compiled, Status, StopRequest
-from lyftlearn_image.targets.tuning import trial_name
+from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.run import Status, StopRequest
+from lyftlearn_image.runs.tuning import trial_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
+    from lyftlearn_image.run import Run
 
 PROGRAM = """#!/usr/bin/env python3
 import json, sys

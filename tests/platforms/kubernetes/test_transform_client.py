@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import lyftlearn_image
-from lyftlearn_image.targets.kubernetes import transform_client
+from lyftlearn_image.platforms.kubernetes import transform_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PROGRAM = Path(lyftlearn_image.__file__).parent / "targets" / "kubernetes" / "transform_client.py"
+PROGRAM = Path(lyftlearn_image.__file__).parent / "platforms" / "kubernetes" / "transform_client.py"
 
 
 class Server(ThreadingHTTPServer):

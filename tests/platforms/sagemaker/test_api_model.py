@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets import limits
+from lyftlearn_image.platforms.sagemaker import api_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ REQUEST: dict[str, Any] = {
 def is_accepted(**changes: Any) -> bool:
     """Whether the request with these changes passes."""
     try:
-        limits.validate_request("CreateTrainingJob", {**REQUEST, **changes})
+        api_model.validate_request("CreateTrainingJob", {**REQUEST, **changes})
     except InvalidInputError:
         return False
     return True
@@ -36,7 +36,7 @@ def is_accepted(**changes: Any) -> bool:
 def patterns(action: str) -> Iterator[str]:
     """Every pattern that the model has for an action's request."""
     seen: set[str] = set()
-    todo: list[Any] = [limits._service().operation_model(action).input_shape]
+    todo: list[Any] = [api_model._service().operation_model(action).input_shape]
     while todo:
         shape = todo.pop()
         if shape.name in seen:
@@ -57,14 +57,14 @@ PATTERNS = sorted({*patterns("CreateTrainingJob"), *patterns("CreateProcessingJo
 
 def test_limits_come_from_the_model() -> None:
     """The processing API takes half of what the training API takes, as the reference has it."""
-    assert limits.map_limits("CreateTrainingJob", "Environment")[:3] == (100, 512, 512)
-    assert limits.map_limits("CreateProcessingJob", "Environment")[:3] == (100, 256, 256)
-    assert limits.map_limits("CreateTrainingJob", "HyperParameters")[:3] == (100, 256, 2500)
+    assert api_model.map_limits("CreateTrainingJob", "Environment")[:3] == (100, 512, 512)
+    assert api_model.map_limits("CreateProcessingJob", "Environment")[:3] == (100, 256, 256)
+    assert api_model.map_limits("CreateTrainingJob", "HyperParameters")[:3] == (100, 256, 2500)
 
 
 def test_the_request_that_the_others_change_is_accepted() -> None:
     """Without this, every refusal below could have another cause."""
-    limits.validate_request("CreateTrainingJob", REQUEST)
+    api_model.validate_request("CreateTrainingJob", REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_request_that_the_others_change_is_accepted() -> None:
 def test_a_breach_is_told_with_its_path(changes: dict[str, Any], told: str) -> None:
     """Counts, lengths, patterns, required members, types and names are all looked at."""
     with pytest.raises(InvalidInputError) as caught:
-        limits.validate_request("CreateTrainingJob", {**REQUEST, **changes})
+        api_model.validate_request("CreateTrainingJob", {**REQUEST, **changes})
     assert told in str(caught.value)
 
 
@@ -95,13 +95,13 @@ def test_a_wrong_choice_is_told_with_the_nearest_right_ones() -> None:
     """Among two hundred instance types, the one that was meant is shown."""
     resources = {**REQUEST["ResourceConfig"], "InstanceType": "ml.m5.lrage"}
     with pytest.raises(InvalidInputError, match=r"ResourceConfig\.InstanceType: 'ml.m5.lrage' is none of the .* ml\.m5\.large"):
-        limits.validate_request("CreateTrainingJob", {**REQUEST, "ResourceConfig": resources})
+        api_model.validate_request("CreateTrainingJob", {**REQUEST, "ResourceConfig": resources})
 
 
 def test_all_breaches_are_told_at_once() -> None:
     """What botocore's validator finds does not hide what it does not look for."""
     with pytest.raises(InvalidInputError) as caught:
-        limits.validate_request("CreateTrainingJob", {"TrainingJobName": "a_b", "Environment": {"1": "x" * 600}, "Nope": 1})
+        api_model.validate_request("CreateTrainingJob", {"TrainingJobName": "a_b", "Environment": {"1": "x" * 600}, "Nope": 1})
     for told in ("RoleArn", "Nope", "TrainingJobName", "Environment.1: the key '1'", "Environment.1: 600 characters"):
         assert told in str(caught.value)
 
@@ -109,7 +109,7 @@ def test_all_breaches_are_told_at_once() -> None:
 def test_an_error_does_not_repeat_megabytes() -> None:
     """A value of any size is cut in the message."""
     with pytest.raises(InvalidInputError) as caught:
-        limits.validate_request(
+        api_model.validate_request(
             "CreateTrainingJob", {**REQUEST, "HyperParameters": {"k": "x" * 10**6}, "RoleArn": ["y" * 10**6]}
         )
     assert len(str(caught.value)) < 2000
@@ -118,8 +118,8 @@ def test_an_error_does_not_repeat_megabytes() -> None:
 @pytest.mark.parametrize("separator", ["\n", "\r", "\x85", "\u2028", "\u2029"])
 def test_a_hyperparameter_is_one_line(separator: str) -> None:
     """The dot of the model's patterns stops at every line separator, not only at Python's."""
-    assert not limits.fits("CreateTrainingJob", "HyperParameters", {"k": f"a{separator}b"})
-    assert limits.fits("CreateTrainingJob", "Environment", {"K": f"a{separator}b"})
+    assert not api_model.fits("CreateTrainingJob", "HyperParameters", {"k": f"a{separator}b"})
+    assert api_model.fits("CreateTrainingJob", "Environment", {"K": f"a{separator}b"})
 
 
 def test_letters_of_every_script_are_letters() -> None:
@@ -131,7 +131,7 @@ def test_letters_of_every_script_are_letters() -> None:
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_every_pattern_of_the_model_can_be_read(pattern: str) -> None:
     """No pattern of a request goes unchecked because Python spells it otherwise."""
-    limits._translate(pattern)
+    api_model._translate(pattern)
 
 
 @settings(max_examples=200, deadline=None)
@@ -140,7 +140,7 @@ def test_a_pattern_means_the_same_when_it_is_translated(pattern: str, data: st.D
     """For text of one line in ASCII, the model's patterns are Python's, matching and not."""
     line = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
     text = data.draw(st.one_of(line, st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True).filter(one_line)))
-    assert bool(limits._translate(pattern).fullmatch(text)) == bool(re.compile(pattern).fullmatch(text))
+    assert bool(api_model._translate(pattern).fullmatch(text)) == bool(re.compile(pattern).fullmatch(text))
 
 
 def one_line(text: str) -> bool:
@@ -155,4 +155,4 @@ def one_line(text: str) -> bool:
 )
 def test_what_fits_is_what_is_accepted(member: str, values: dict[str, str]) -> None:
     """Compiling and interpreting hold the same opinion of every map."""
-    assert limits.fits("CreateTrainingJob", member, values) == is_accepted(**{member: values})
+    assert api_model.fits("CreateTrainingJob", member, values) == is_accepted(**{member: values})

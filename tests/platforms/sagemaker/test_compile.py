@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
+from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets import limits
-from lyftlearn_image.targets.sagemaker import fields
-from lyftlearn_image.targets.sagemaker.compile import compile_workload
-from lyftlearn_image.targets.target import Launch
+from lyftlearn_image.platforms.launch import Launch
+from lyftlearn_image.platforms.sagemaker import api_model
+from lyftlearn_image.platforms.sagemaker.compile import compile_workload
 from lyftlearn_image.workload import Workload
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.platforms.launch import Compiled
 
 LAUNCH = Launch("demo-job-1", "s3://bucket/runs", statsd="10.0.0.1:9125", observe_key="00ff")
 TRAINING: dict[str, Any] = {
@@ -36,7 +36,7 @@ FILES = {"/etc/key": {"secret": "aws-sm://prod/key", "mode": "0400"}, "/etc/app.
 def accept(compiled: Compiled) -> None:
     """Passes when the API takes the request and the emulator implements all of it."""
     is_training = compiled.action == "CreateTrainingJob"
-    limits.validate_request(compiled.action, compiled.documents[0])
+    api_model.validate_request(compiled.action, compiled.documents[0])
     fields.refuse_unknown(compiled.documents[0], fields.TRAINING if is_training else fields.PROCESSING)
 
 

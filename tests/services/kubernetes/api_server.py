@@ -15,13 +15,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from lyftlearn_image.targets.target import Compiled, StopRequest
+from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.run import StopRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from lyftlearn_image.targets.embedded import Embedded
+    from lyftlearn_image.emulation.session import Embedded
 
 _TICK_S = 0.02
 

@@ -13,22 +13,24 @@ import pytest
 import yaml
 from lightkube.config.kubeconfig import KubeConfig
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.session import BUCKET, Embedded, embedded
 from lyftlearn_image.errors import InvalidInputError, UnavailableError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.embedded import BUCKET, Embedded, embedded
-from lyftlearn_image.targets.kubernetes import service as service_module
-from lyftlearn_image.targets.kubernetes.service import KubernetesService, connect
-from lyftlearn_image.targets.service import Clock, job_name
-from lyftlearn_image.targets.target import Compiled, Launch, Status, StopRequest
-from lyftlearn_image.targets.tuning import run_tuning, trial_name
+from lyftlearn_image.platforms.compile import compile_for
+from lyftlearn_image.platforms.launch import Compiled, Launch
+from lyftlearn_image.run import Status, StopRequest
+from lyftlearn_image.runs.tuning import run_tuning, trial_name
+from lyftlearn_image.services.kubernetes import client as service_module
+from lyftlearn_image.services.kubernetes.client import KubernetesService, connect
+from lyftlearn_image.services.service import Clock, job_name
 from lyftlearn_image.workload import Workload
-from tests.targets.kubernetes.api_server import Kubelet, Store, serve
+from tests.services.kubernetes.api_server import Kubelet, Store, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from lyftlearn_image.targets.target import Trial
+    from lyftlearn_image.run import Trial
 
 PREFIX = f"s3://{BUCKET}/service"
 
@@ -72,7 +74,7 @@ def compiled(lyftlearn_image_tag: str, service: KubernetesService) -> Callable[.
     def compile_(program: str, **fields: Any) -> Compiled:
         limits = {"cpus": 1, "memory_mib": 512}
         workload = Workload(name="svc", image=lyftlearn_image_tag, command=("python", "-c", program), **limits, **fields)
-        return service.compile(workload, Launch(job_name(workload, "kubernetes", PREFIX), PREFIX))
+        return compile_for(service.name, workload, Launch(job_name(workload, "kubernetes", PREFIX), PREFIX))
 
     return compile_
 
@@ -252,7 +254,7 @@ def test_a_pod_that_cannot_start_says_why() -> None:
     from lightkube.resources.batch_v1 import Job
     from lightkube.resources.core_v1 import Pod
 
-    from lyftlearn_image.targets.kubernetes.states import state_of
+    from lyftlearn_image.services.kubernetes.job_state import state_of
 
     waiting = ContainerState(waiting=ContainerStateWaiting(reason="ImagePullBackOff"))
     main = ContainerStatus(name="main", image="x", imageID="", ready=False, restartCount=0, state=waiting)

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.sagemaker.job_plan import Account
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.errors import ServiceError
+from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Publisher
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, ServiceError, serve
-from lyftlearn_image.targets.sagemaker.job import Account
-from lyftlearn_image.targets.sagemaker.local import EmulatedJobs, Publisher
-from lyftlearn_image.targets.sagemaker.service import SageMakerService
-from lyftlearn_image.targets.service import job_name
-from lyftlearn_image.targets.target import Launch, Status, StopRequest
+from lyftlearn_image.platforms.compile import compile_for
+from lyftlearn_image.platforms.launch import Launch
+from lyftlearn_image.run import Status, StopRequest
+from lyftlearn_image.services.sagemaker.client import SageMakerService
+from lyftlearn_image.services.service import job_name
 from lyftlearn_image.workload import Workload
 
 if TYPE_CHECKING:
@@ -25,9 +28,9 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
+    from lyftlearn_image.platforms.launch import Compiled
 
 PREFIX = "s3://bucket/service"
 
@@ -58,7 +61,7 @@ def compiled(lyftlearn_image_tag: str, s3: S3Client, service: SageMakerService) 
 
     def compile_(program: str, **fields: Any) -> Compiled:
         workload = Workload(name="svc", image=lyftlearn_image_tag, command=("python", "-c", program), **fields)
-        return service.compile(workload, Launch(job_name(workload, "sagemaker", PREFIX), PREFIX))
+        return compile_for(service.name, workload, Launch(job_name(workload, "sagemaker", PREFIX), PREFIX))
 
     return compile_
 
@@ -90,7 +93,7 @@ print('loss=%s' % (depth - 3) ** 2)
         channels={"code": "s3://bucket/tuned/code/"}, metrics={"loss": r"loss=(\S+)"}, objective="loss", goal="minimize",
         max_trials=3, search_space={"depth": {"type": "int", "low": 1, "high": 6}},
     )  # fmt: skip
-    run = service.run(service.compile(workload, Launch("svc-tuning-1", PREFIX)), workspace=tmp_path)
+    run = service.run(compile_for(service.name, workload, Launch("svc-tuning-1", PREFIX)), workspace=tmp_path)
     assert (run.status, run.exit_code, len(run.trials)) == (Status.COMPLETED, 0, 3)
     depths = [int(one.values["depth"]) for one in run.trials]
     assert [one.objective for one in run.trials] == [(depth - 3) ** 2 for depth in depths]
@@ -209,7 +212,7 @@ def test_a_job_that_runs_cannot_be_collected(
 def test_an_endpoint_that_is_away_is_told(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one error, without a traceback of boto3's."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", "http://127.0.0.1:9")
-    monkeypatch.setattr("lyftlearn_image.targets.sagemaker.service._TRIES", 1)
+    monkeypatch.setattr("lyftlearn_image.services.sagemaker.client._TRIES", 1)
     with pytest.raises(UnavailableError, match="asking for x: AWS does not answer"):
         SageMakerService(session).state("training/x")
 
@@ -222,18 +225,18 @@ def test_what_is_not_served_is_refused_by_name(session: boto3.Session) -> None:
 
 def test_denied_is_told_with_action_and_resource() -> None:
     """As IAM words it; and where it does not say, with the action that was tried."""
-    from lyftlearn_image import aws_errors
+    from lyftlearn_image.aws import errors
 
     message = (
         "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: sagemaker:CreateTrainingJob on resource: "
         "arn:aws:sagemaker:us-east-1:1:training-job/x because no identity-based policy allows it"
     )
-    told = aws_errors.of({"Code": "AccessDeniedException", "Message": message}, "submitting x")
+    told = errors.of({"Code": "AccessDeniedException", "Message": message}, "submitting x")
     assert told.what == (
         "submitting x: access denied: it needs sagemaker:CreateTrainingJob on arn:aws:sagemaker:us-east-1:1:training-job/x"
     )
-    assert aws_errors.of({"Code": "AccessDenied"}, "writing", "s3:PutObject").what == (
+    assert errors.of({"Code": "AccessDenied"}, "writing", "s3:PutObject").what == (
         "writing: access denied: it needs s3:PutObject"
     )
-    assert "expired" in aws_errors.of({"Code": "ExpiredTokenException"}, "asking").what
-    assert isinstance(aws_errors.of({"Code": "ThrottlingException"}, "asking"), UnavailableError)
+    assert "expired" in errors.of({"Code": "ExpiredTokenException"}, "asking").what
+    assert isinstance(errors.of({"Code": "ThrottlingException"}, "asking"), UnavailableError)

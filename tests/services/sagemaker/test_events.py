@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.targets.sagemaker import events
-from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, serve
-from lyftlearn_image.targets.sagemaker.job import Account
-from lyftlearn_image.targets.service import Clock
-from lyftlearn_image.targets.target import Status
+from lyftlearn_image.emulation.sagemaker.job_plan import Account
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.run import Status
+from lyftlearn_image.services.sagemaker import events
+from lyftlearn_image.services.service import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import boto3
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.sagemaker.control_plane import Record
-    from lyftlearn_image.targets.service import State
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.sagemaker.local_api.record import Record
+    from lyftlearn_image.run import State
 
 JOBS = 300
 

@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.sagemaker.batch.records import RecordError
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.sagemaker.records import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

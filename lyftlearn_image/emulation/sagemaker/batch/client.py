@@ -13,18 +13,18 @@ import http
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.sagemaker import records
-from lyftlearn_image.targets.sagemaker.association import association_of
-from lyftlearn_image.targets.sagemaker.exchange import NoAnswerError
-from lyftlearn_image.targets.sagemaker.records import RecordError
+from lyftlearn_image.emulation.sagemaker.batch import records
+from lyftlearn_image.emulation.sagemaker.batch.association import association_of
+from lyftlearn_image.emulation.sagemaker.batch.records import RecordError
+from lyftlearn_image.emulation.sagemaker.serving.http_client import NoAnswerError
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from lyftlearn_image.targets.sagemaker.association import Association
-    from lyftlearn_image.targets.sagemaker.model_server import ModelServer
+    from lyftlearn_image.emulation.sagemaker.batch.association import Association
+    from lyftlearn_image.emulation.sagemaker.serving.model_server import ModelServer
 
 # ModelClientConfig: "The default value is 3" retries; 600 seconds (API reference).
 _TIMEOUT_S = 600

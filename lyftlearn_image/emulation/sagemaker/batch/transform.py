@@ -13,27 +13,28 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.sagemaker import fields
+from lyftlearn_image.emulation.sagemaker.batch.association import association_of
+from lyftlearn_image.emulation.sagemaker.batch.client import ALGORITHM_ERROR, STRATEGIES, BatchClient, settings_of
+from lyftlearn_image.emulation.sagemaker.job_plan import REASON_CHARACTERS, Rank, download_input
+from lyftlearn_image.emulation.sagemaker.serving import model as models
+from lyftlearn_image.emulation.sagemaker.serving.model_server import STOP_GRACE_S, ModelServer
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.limits import validate_request
-from lyftlearn_image.targets.sagemaker import fields, model as models
-from lyftlearn_image.targets.sagemaker.association import association_of
-from lyftlearn_image.targets.sagemaker.batch_client import ALGORITHM_ERROR, STRATEGIES, BatchClient, settings_of
-from lyftlearn_image.targets.sagemaker.hosting import ENDPOINT, MODEL, TRANSFORM
-from lyftlearn_image.targets.sagemaker.job import REASON_CHARACTERS, Rank, download_input
-from lyftlearn_image.targets.sagemaker.model_server import STOP_GRACE_S, ModelServer
-from lyftlearn_image.targets.sagemaker.studio import APP_CONFIG
-from lyftlearn_image.targets.target import Run, Status, Timings
+from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.platforms.sagemaker.compile_hosting import ENDPOINT, MODEL, TRANSFORM
+from lyftlearn_image.platforms.sagemaker.compile_studio import APP_CONFIG
+from lyftlearn_image.run import Run, Status, Timings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from lyftlearn_image.targets.container_spec import ContainerSpec
-    from lyftlearn_image.targets.running import ContainerExit, RunningContainer
-    from lyftlearn_image.targets.sagemaker.machine import Machine
-    from lyftlearn_image.targets.target import Compiled
-    from lyftlearn_image.targets.watching import Watch
+    from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+    from lyftlearn_image.emulation.docker.running_container import ContainerExit, RunningContainer
+    from lyftlearn_image.emulation.sagemaker.context import Machine
+    from lyftlearn_image.platforms.launch import Compiled
+    from lyftlearn_image.runs.stop_watch import Watch
 
 # Actions of hosting's and Studio's requests, for whom runs them here.
 ACTIONS = frozenset({TRANSFORM, ENDPOINT, APP_CONFIG})

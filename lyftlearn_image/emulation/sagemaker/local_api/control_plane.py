@@ -11,38 +11,25 @@ import contextlib
 import json
 import threading
 import time
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lyftlearn_image.emulation.sagemaker.local_api.errors import ServiceError
+from lyftlearn_image.emulation.sagemaker.local_api.record import Record
 from lyftlearn_image.errors import LyftlearnError
-from lyftlearn_image.targets.limits import validate_request
-from lyftlearn_image.targets.sagemaker import kinds
+from lyftlearn_image.platforms.sagemaker import job_kinds
+from lyftlearn_image.platforms.sagemaker.api_model import validate_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from lyftlearn_image.targets.sagemaker.hosted import Hosting
-    from lyftlearn_image.targets.sagemaker.job import Account
-    from lyftlearn_image.targets.sagemaker.kinds import Kind
+    from lyftlearn_image.emulation.sagemaker.job_plan import Account
+    from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
+    from lyftlearn_image.platforms.sagemaker.job_kinds import Kind
 
 _PAGE = 100
-_KINDS = tuple(kind for kind in kinds.KINDS if kind.name in {"training", "processing", "tuning"})
+_KINDS = tuple(kind for kind in job_kinds.KINDS if kind.name in {"training", "processing", "tuning"})
 _TERMINAL = ("Completed", "Failed", "Stopped")
-
-
-@dataclass
-class Record:
-    """A job as the service knows it: what was asked, and what is told. `stop` is set when somebody asks for a stop.
-
-    `trials` are the summaries of a tuning job's training jobs.
-    """
-
-    kind: Kind
-    request: Mapping[str, Any]
-    told: dict[str, Any]
-    stop: threading.Event = field(default_factory=threading.Event)
-    trials: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Runner(Protocol):
@@ -64,7 +51,7 @@ class ControlPlane:
     ) -> None:
         self._run = run
         self._hosting = hosting
-        self._kinds = (*_KINDS, *(kind for kind in kinds.KINDS if hosting and kind.name == "transform"))
+        self._kinds = (*_KINDS, *(kind for kind in job_kinds.KINDS if hosting and kind.name == "transform"))
         self._account = account
         self._publish = publish
         self._records: dict[str, Record] = {}
@@ -82,7 +69,7 @@ class ControlPlane:
                 return self._list(kind, request)
         if action == "ListTrainingJobsForHyperParameterTuningJob":
             with self._lock:
-                record = self._found(kinds.of_action("CreateHyperParameterTuningJob"), request)
+                record = self._found(job_kinds.of_action("CreateHyperParameterTuningJob"), request)
             return {"TrainingJobSummaries": list(record.trials)}
         raise ServiceError("UnknownOperationException", f"{action} is not in this local control plane")
 
@@ -165,15 +152,6 @@ class ControlPlane:
     @staticmethod
     def _key(kind: Kind, name: str) -> str:
         return f"{kind.name}/{name}"
-
-
-class ServiceError(Exception):
-    """An error as the service tells it: a code and a message."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 @contextlib.contextmanager

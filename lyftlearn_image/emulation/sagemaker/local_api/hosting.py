@@ -12,12 +12,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.sagemaker.local_api.errors import ServiceError
+from lyftlearn_image.emulation.sagemaker.local_api.log import Log
+from lyftlearn_image.emulation.sagemaker.local_api.runtime import Runtime
+from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints, model as models
 from lyftlearn_image.errors import LyftlearnError
-from lyftlearn_image.targets.sagemaker import endpoint as endpoints, kinds, model as models
-from lyftlearn_image.targets.sagemaker.control_plane import ServiceError
-from lyftlearn_image.targets.sagemaker.hosting import ENDPOINT, ENDPOINT_CONFIG, MODEL, TRANSFORM
-from lyftlearn_image.targets.sagemaker.local import Log
-from lyftlearn_image.targets.sagemaker.runtime import Runtime
+from lyftlearn_image.platforms.sagemaker import job_kinds
+from lyftlearn_image.platforms.sagemaker.compile_hosting import ENDPOINT, ENDPOINT_CONFIG, MODEL, TRANSFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from lyftlearn_image.targets.sagemaker.machine import Machine
+    from lyftlearn_image.emulation.sagemaker.context import Machine
 
 _FLUSH_S = 0.2
 _END_S = 60.0
@@ -134,7 +135,7 @@ class Hosting:
     def _serve(self, thing: _Thing, config: Mapping[str, Any], used: Mapping[str, Mapping[str, Any]], place: Path) -> None:
         """One endpoint's life, in its own thread."""
         name = thing.request["EndpointName"]
-        log = Log(self._logs, f"{kinds.ENDPOINT.log_group}/{name}", f"{config['ProductionVariants'][0]['VariantName']}/i-0")
+        log = Log(self._logs, f"{job_kinds.ENDPOINT.log_group}/{name}", f"{config['ProductionVariants'][0]['VariantName']}/i-0")
         try:
             with endpoints.in_service(
                 self._machine, name, config, used, place, on_line=log.add, is_over=thing.over.is_set

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.sagemaker import tuner
-from lyftlearn_image.targets.sagemaker.transforming import end_of
-from lyftlearn_image.targets.search import best
-from lyftlearn_image.targets.target import Compiled, Status, StopRequest
-from lyftlearn_image.targets.tuning import trial_name
+from lyftlearn_image.emulation.sagemaker import tuner
+from lyftlearn_image.emulation.sagemaker.batch.transform import end_of
+from lyftlearn_image.emulation.sagemaker.local_api.log import Log
+from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.run import Status, StopRequest
+from lyftlearn_image.runs.search import best
+from lyftlearn_image.runs.tuning import trial_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from lyftlearn_image.targets.sagemaker.control_plane import Record
-    from lyftlearn_image.targets.sagemaker.emulator import SageMakerEmulator
-    from lyftlearn_image.targets.sagemaker.hosted import Hosting
-    from lyftlearn_image.targets.sagemaker.kinds import Kind
-    from lyftlearn_image.targets.target import Run, Trial
+    from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
+    from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
+    from lyftlearn_image.emulation.sagemaker.local_api.record import Record
+    from lyftlearn_image.platforms.sagemaker.job_kinds import Kind
+    from lyftlearn_image.run import Run, Trial
 
 _HOST = "algo-1"
-_FLUSH_S = 0.2
 _SOURCE = "aws.sagemaker"
 
 
@@ -138,45 +137,3 @@ class Publisher:
         """Sends one event."""
         entry = {"Source": _SOURCE, "DetailType": kind.detail_type, "Detail": json.dumps(told)}
         self._events.put_events(Entries=[entry])
-
-
-class Log:
-    """One stream, filled in batches: a request for each line would be slower than the script."""
-
-    def __init__(self, logs: Any, group: str, stream: str) -> None:
-        self._logs, self._group, self._stream = logs, group, stream
-        self._lines: list[dict[str, Any]] = []
-        self._lock = threading.Lock()
-        self._flushed_at = 0.0
-        self._is_made = False
-
-    def add(self, line: str) -> None:
-        """One line; an empty one is no event (CloudWatch Logs API reference, InputLogEvent)."""
-        if not line:
-            return
-        with self._lock:
-            self._lines.append({"timestamp": int(time.time() * 1000), "message": line})
-        if time.monotonic() - self._flushed_at > _FLUSH_S:
-            self.flush()
-
-    def add_file(self, path: Path) -> None:
-        """Every line of a file."""
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            self.add(line)
-
-    def flush(self) -> None:
-        """What is there goes out."""
-        with self._lock:
-            lines, self._lines = self._lines, []
-            self._flushed_at = time.monotonic()
-            if not lines:
-                return
-            if not self._is_made:
-                self._make()
-            self._logs.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=lines)
-
-    def _make(self) -> None:
-        with contextlib.suppress(self._logs.exceptions.ResourceAlreadyExistsException):
-            self._logs.create_log_group(logGroupName=self._group)
-        self._logs.create_log_stream(logGroupName=self._group, logStreamName=self._stream)
-        self._is_made = True

@@ -16,19 +16,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints
+from lyftlearn_image.emulation.sagemaker.serving.http_client import NoAnswerError
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError
-from lyftlearn_image.targets.sagemaker import endpoint as endpoints
-from lyftlearn_image.targets.sagemaker.exchange import NoAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.sagemaker.endpoint import Endpoint
-    from lyftlearn_image.targets.sagemaker.exchange import Answer
-    from lyftlearn_image.targets.sagemaker.job import Account
-    from lyftlearn_image.targets.sagemaker.machine import Machine
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.emulation.sagemaker.context import Machine
+    from lyftlearn_image.emulation.sagemaker.job_plan import Account
+    from lyftlearn_image.emulation.sagemaker.serving.endpoint import Endpoint
+    from lyftlearn_image.emulation.sagemaker.serving.http_client import Answer
+    from lyftlearn_image.platforms.launch import Compiled
 
 # "A customer's model containers must respond to requests within 60 seconds" (API reference, InvokeEndpoint).
 INVOCATION_TIMEOUT_S = 60.0

@@ -13,18 +13,19 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.sagemaker import fields
+from lyftlearn_image.emulation.sagemaker.serving import model as models
+from lyftlearn_image.emulation.sagemaker.serving.model_server import STOP_GRACE_S, ModelServer
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError
-from lyftlearn_image.targets.limits import validate_request
-from lyftlearn_image.targets.sagemaker import fields, model as models
-from lyftlearn_image.targets.sagemaker.hosting import ENDPOINT, ENDPOINT_CONFIG
-from lyftlearn_image.targets.sagemaker.model_server import STOP_GRACE_S, ModelServer
+from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.platforms.sagemaker.compile_hosting import ENDPOINT, ENDPOINT_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.targets.running import RunningContainer
-    from lyftlearn_image.targets.sagemaker.machine import Machine
+    from lyftlearn_image.emulation.docker.running_container import RunningContainer
+    from lyftlearn_image.emulation.sagemaker.context import Machine
 
 # "SageMaker waits 8 minutes" where ContainerStartupHealthCheckTimeoutInSeconds does not say (your-algorithms-inference-code).
 _START_TIMEOUT_S = 8 * 60

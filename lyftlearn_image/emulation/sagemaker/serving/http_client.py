@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from lyftlearn_image.targets.running import RunningContainer
+    from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
 # How often a condition is asked for; the service's own pace is not documented.
 _PERIOD_S = 0.1

@@ -11,14 +11,14 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lyftlearn_image.aws_errors import translated
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws.errors import translated
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
+from lyftlearn_image.emulation.sagemaker import fields
+from lyftlearn_image.emulation.sagemaker.job_plan import open_to_containers
 from lyftlearn_image.errors import InvalidInputError, RunError, UnsupportedError
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
-from lyftlearn_image.targets.limits import validate_request
-from lyftlearn_image.targets.sagemaker import fields
-from lyftlearn_image.targets.sagemaker.hosting import MODEL
-from lyftlearn_image.targets.sagemaker.job import open_to_containers
+from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.platforms.sagemaker.compile_hosting import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.targets.sagemaker.machine import Machine
+    from lyftlearn_image.emulation.sagemaker.context import Machine
 
 MODEL_DIR = "/opt/ml/model"
 

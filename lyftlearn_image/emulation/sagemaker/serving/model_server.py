@@ -10,12 +10,12 @@ import http
 import json
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.sagemaker.exchange import Answer, NoAnswerError, Patience, exchange, wait_until
+from lyftlearn_image.emulation.sagemaker.serving.http_client import Answer, NoAnswerError, Patience, exchange, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lyftlearn_image.targets.running import RunningContainer
+    from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
 PORT = 8080
 PING_TIMEOUT_S = 2.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
-from lyftlearn_image.targets.kubernetes.template import GPU
+from lyftlearn_image.platforms.kubernetes.pod_template import GPU
+from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 
 if TYPE_CHECKING:
-    from lyftlearn_image.targets.kubernetes.imported.fields import Fields
+    from lyftlearn_image.platforms.kubernetes.importer.fields import Fields
 
 _MIB = 1 << 20
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET
-from lyftlearn_image.targets.kubernetes.deployment import MODEL_KEY
-from lyftlearn_image.targets.kubernetes.transform import OPTIONS
+from lyftlearn_image.platforms.kubernetes.batch_transform import OPTIONS
+from lyftlearn_image.platforms.kubernetes.compile import OTHER_TARGET
+from lyftlearn_image.platforms.kubernetes.deployment import MODEL_KEY
 from lyftlearn_image.workload import Transform
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.kubernetes.imported.documents import Documents
+    from lyftlearn_image.platforms.kubernetes.importer.documents import Documents
 
 _SEARCH = "search-space.json"
 

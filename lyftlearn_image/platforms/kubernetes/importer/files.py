@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.kubernetes.imported.documents import keys_of, texts_of
-from lyftlearn_image.targets.kubernetes.imported.fields import Left
+from lyftlearn_image.platforms.kubernetes.importer.documents import keys_of, texts_of
+from lyftlearn_image.platforms.kubernetes.importer.fields import Left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lyftlearn_image.targets.kubernetes.imported.documents import Documents
-    from lyftlearn_image.targets.kubernetes.imported.fields import Fields
+    from lyftlearn_image.platforms.kubernetes.importer.documents import Documents
+    from lyftlearn_image.platforms.kubernetes.importer.fields import Fields
 
 # ConfigMapVolumeSource and SecretVolumeSource: "Defaults to 0644" (kubernetes/api core/v1).
 _MODE = 0o644

@@ -7,16 +7,16 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.kubernetes.compile import OTHER_TARGET, SURVIVES_DISRUPTION
-from lyftlearn_image.targets.kubernetes.deployment import FORGET_S, NOTEBOOK_PORT, PERIOD_S, SERVING_PORT
-from lyftlearn_image.targets.kubernetes.imported import bounds, compiled, documents, files, variables
-from lyftlearn_image.targets.kubernetes.imported.fields import Fields, Left
-from lyftlearn_image.targets.kubernetes.quantity import parse_quantity
-from lyftlearn_image.targets.kubernetes.template import MANAGED_BY, NAME_LABEL, usual_grace_s
+from lyftlearn_image.platforms.kubernetes.compile import OTHER_TARGET, SURVIVES_DISRUPTION
+from lyftlearn_image.platforms.kubernetes.deployment import FORGET_S, NOTEBOOK_PORT, PERIOD_S, SERVING_PORT
+from lyftlearn_image.platforms.kubernetes.importer import bounds, compiled, documents, files, variables
+from lyftlearn_image.platforms.kubernetes.importer.fields import Fields, Left
+from lyftlearn_image.platforms.kubernetes.pod_template import MANAGED_BY, NAME_LABEL, usual_grace_s
+from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
-    from lyftlearn_image.targets.kubernetes.imported.documents import Documents
+    from lyftlearn_image.platforms.kubernetes.importer.documents import Documents
 
 _LONGEST_NAME = 40
 # JobSpec, backoffLimit: "Defaults to 6" (kubernetes/api batch/v1).

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lyftlearn_image import clear_secrets
-from lyftlearn_image.targets.kubernetes.environment import expand
-from lyftlearn_image.targets.kubernetes.imported.documents import keys_of, texts_of
-from lyftlearn_image.targets.kubernetes.imported.fields import Left
-from lyftlearn_image.targets.kubernetes.template import DOWNWARD
+from lyftlearn_image.platforms.kubernetes.expansion import expand
+from lyftlearn_image.platforms.kubernetes.importer.documents import keys_of, texts_of
+from lyftlearn_image.platforms.kubernetes.importer.fields import Left
+from lyftlearn_image.platforms.kubernetes.pod_template import DOWNWARD
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.kubernetes.imported.documents import Documents
-    from lyftlearn_image.targets.kubernetes.imported.fields import Fields
+    from lyftlearn_image.platforms.kubernetes.importer.documents import Documents
+    from lyftlearn_image.platforms.kubernetes.importer.fields import Fields
 
 _BATCH = (
     "SAGEMAKER_BATCH",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.targets.kubernetes.imported import documents
-from lyftlearn_image.targets.kubernetes.imported.fields import Left
-from lyftlearn_image.targets.kubernetes.imported.reader import Reader
-from lyftlearn_image.targets.printed import as_yaml
+from lyftlearn_image.platforms.kubernetes.importer import documents
+from lyftlearn_image.platforms.kubernetes.importer.fields import Left
+from lyftlearn_image.platforms.kubernetes.importer.reader import Reader
+from lyftlearn_image.platforms.serialize import as_yaml
 from lyftlearn_image.workload import Kubernetes, Workload
 
 if TYPE_CHECKING:
-    from lyftlearn_image.targets.kubernetes.imported.documents import Documents
+    from lyftlearn_image.platforms.kubernetes.importer.documents import Documents
 
 _REMOVED = "removed, because it looked like a secret"
 _SHOWN = ("kind", "cpus", "memory_mib")
