@@ -88,9 +88,13 @@ class Identity:
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_path,
         }
 
-    def trust(self, check: Callable[[str], str]) -> None:
-        """Lets pods of a cluster in: `check` gives the pod's name of a token, or raises TokenError."""
+    def trust(self, check: Callable[[str], str], signing_key: bytes) -> None:
+        """Lets pods of a cluster in: `check` gives the pod's name of a token, or raises TokenError.
+
+        `signing_key` is that of the cluster's tokens, which STS takes for web identities.
+        """
         self._check = check
+        self._endpoint.trust_web_identities(signing_key)
 
     def prepare(self) -> None:
         """Makes the first answer as quick as the others."""

@@ -69,7 +69,7 @@ class KubernetesEmulator:
         self._s3 = s3
         cluster = cluster or Cluster()
         if identity:
-            identity.trust(lambda token: cluster.pod_of(token, POD_AUDIENCE))
+            identity.trust(lambda token: cluster.pod_of(token, POD_AUDIENCE), cluster.signing_key)
         dns = ClusterDns(network.gateway, cluster.domain)
         self._node = Node(containers, network, cluster, dict(platform_environment), dns, identity)
 
