@@ -124,12 +124,3 @@ def tell(error: LyftlearnError) -> None:
         click.echo(f"  at: {error.where}", err=True)
     if error.hint:
         click.echo(f"  try: {error.hint}", err=True)
-
-
-def run() -> None:
-    """The console script."""
-    sys.exit(main())
-
-
-if __name__ == "__main__":
-    run()
