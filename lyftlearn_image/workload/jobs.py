@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from lyftlearn_image.workload.base import Discriminated, Tag, Workload
+from lyftlearn_image.workload.base import Workload
+from lyftlearn_image.workload.one_of import OneOf
 from lyftlearn_image.workload.parts import ContainerPath, MetricRegex, Model, S3Uri
 
 if TYPE_CHECKING:
@@ -88,11 +89,10 @@ class Processing(Job):
     outputs: dict[str, ContainerPath] = Field(default={}, description="Output name → directory below /opt/ml/processing.")
 
 
-class Range(Discriminated):
+class Range(OneOf):
     """Which values of a hyperparameter a tuning job tries."""
 
-    tag: ClassVar[str] = "type"
-    members: ClassVar[dict[Tag, type[Discriminated]]] = {}
+    key: ClassVar[str] = "type"
 
 
 class FloatRange(Range):
@@ -128,6 +128,9 @@ class Choice(Range):
 
     type: Literal["choice"] = "choice"
     values: tuple[str | bool | int | float, ...] = Field(min_length=1)
+
+
+Range.choose_from({"float": FloatRange, "int": IntegerRange, "choice": Choice})
 
 
 class Tuning(Trainable):
