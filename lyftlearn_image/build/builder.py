@@ -167,7 +167,7 @@ def _run_build(order: _Order, engine: Engine, progress: Progress) -> None:
     """Runs the build, telling each step, with its whole output in a log. Raises BuildError."""
     output = BuildOutput()
     log = _log_path(order.tags[0])
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": engine.host, "BUILDX_BUILDER": "default"}
+    environment = {**os.environ, **engine.address.variables, "DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
     with (
         log.open("w", encoding="utf-8") as file,
         subprocess.Popen(
