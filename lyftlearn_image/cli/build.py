@@ -51,10 +51,7 @@ def build(  # noqa: PLR0913 - one parameter an option
         result = builder.build(
             class_name,
             images_dir=spec.find_images_dir(images),
-            tags=tags,
-            ca_bundle=ca_bundle,
-            use_cache=not no_cache,
-            force=force,
+            options=builder.BuildOptions(tags, ca_bundle, use_cache=not no_cache, force=force),
             progress=shown,
         )
     document = json.dumps(_as_json(result), indent=2)

@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except LyftlearnError as error:
-        tell(error)
+        print_error(error)
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output went away, as `head` does; Python would complain once more at exit.
@@ -112,12 +112,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno is None:
             raise
         where = "" if error.filename is None else str(error.filename)
-        tell(RunError(os.strerror(error.errno), where=where, hint="Check the space and the permissions there."))
+        print_error(RunError(os.strerror(error.errno), where=where, hint="Check the space and the permissions there."))
         return RunError.exit_code
     return result if isinstance(result, int) else 0
 
 
-def tell(error: LyftlearnError) -> None:
+def print_error(error: LyftlearnError) -> None:
     """Writes what happened, where, and what to do, to stderr."""
     click.secho(f"Error: {error.what}", fg="red", err=True)
     if error.where:
