@@ -94,7 +94,7 @@ def completion(shell: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     try:
-        result: Any = cli.main(args=arguments, prog_name="lyftlearn-image", standalone_mode=False)
+        result: Any = cli.main(args=arguments, prog_name="lyftlearn-image", standalone_mode=False, terminal_width=_help_width())
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED
@@ -115,6 +115,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(RunError(os.strerror(error.errno), where=where, hint="Check the space and the permissions there."))
         return RunError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _help_width() -> int:
+    """The width that click gives its help. It would ask shutil, whose three compression libraries take 5 % of `--help`."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or 0)
+    except ValueError:
+        columns = 0
+    if columns <= 0:
+        try:
+            columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
+        except (AttributeError, ValueError, OSError):
+            columns = 0
+    return max(min(columns or 80, 80) - 2, 50)
 
 
 def print_error(error: LyftlearnError) -> None:
