@@ -164,9 +164,9 @@ class Spark(Workload):
 @pytest.fixture
 def spark() -> Iterator[None]:
     """The registry with that kind in it."""
-    Workload.choose_from({**KINDS, "spark": Spark})
+    Workload.set_members({**KINDS, "spark": Spark})
     yield
-    Workload.choose_from(KINDS)
+    Workload.set_members(KINDS)
 
 
 def test_a_further_kind_is_a_class_and_a_line_in_the_registry(spark: None) -> None:

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from lyftlearn_image.workload.one_of import OneOf
 from lyftlearn_image.workload.parts import (
     ConfigFile,
     ContainerPath,
@@ -18,10 +17,11 @@ from lyftlearn_image.workload.parts import (
     S3Uri,
     VariableName,
 )
+from lyftlearn_image.workload.tagged_union import TaggedUnion
 from lyftlearn_runtime import contract
 
 
-class Workload(OneOf):
+class Workload(TaggedUnion):
     """One job, endpoint or notebook, described once: the only description from which both platforms' requests are compiled.
 
     Channels, models and outputs are S3 URIs by the time a workload is compiled; a suite or the CLI may accept local paths

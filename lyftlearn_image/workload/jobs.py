@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from lyftlearn_image.workload.base import Workload
-from lyftlearn_image.workload.one_of import OneOf
 from lyftlearn_image.workload.parts import ContainerPath, MetricRegex, Model, S3Uri
+from lyftlearn_image.workload.tagged_union import TaggedUnion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,10 +89,10 @@ class Processing(Job):
     outputs: dict[str, ContainerPath] = Field(default={}, description="Output name → directory below /opt/ml/processing.")
 
 
-class Range(OneOf):
+class Range(TaggedUnion):
     """Which values of a hyperparameter a tuning job tries."""
 
-    key: ClassVar[str] = "type"
+    discriminator: ClassVar[str] = "type"
 
 
 class FloatRange(Range):
@@ -130,7 +130,7 @@ class Choice(Range):
     values: tuple[str | bool | int | float, ...] = Field(min_length=1)
 
 
-Range.choose_from({"float": FloatRange, "int": IntegerRange, "choice": Choice})
+Range.set_members({"float": FloatRange, "int": IntegerRange, "choice": Choice})
 
 
 class Tuning(Trainable):

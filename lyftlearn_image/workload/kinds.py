@@ -19,7 +19,7 @@ KINDS: Mapping[str, type[Workload]] = {
     "transform": Transform,
     "notebook": Notebook,
 }
-Workload.choose_from(KINDS)
+Workload.set_members(KINDS)
 
 
 def json_schema() -> dict[str, Any]:
