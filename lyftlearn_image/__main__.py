@@ -10,7 +10,7 @@ def run() -> None:
     """Runs the command line and ends the process with its exit code.
 
     What a start imports lives until the process ends. Looking through it for garbage, now and again while it is imported
-    and twice at exit, would take a quarter of the time of `--help`.
+    and twice at exit, would take a sixth of the time of `--help`.
     """
     gc.disable()
     from lyftlearn_image.cli.main import main  # noqa: PLC0415 - imported while nobody looks for garbage
