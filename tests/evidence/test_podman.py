@@ -21,7 +21,7 @@ from lyftlearn_image.parity.compare.environment import _compare
 from lyftlearn_image.platforms.kubernetes.compile import compile_job
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.runs.observation import read_observation
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import Training
 from tests.evidence.differences import PODMAN
 from tests.evidence.podman import Podman
 
@@ -84,7 +84,7 @@ def podman(lyftlearn_image_tag: str, tmp_path_factory: pytest.TempPathFactory) -
 
 def compiled_for(image: str, prefix: str, code: int) -> Compiled:
     """A job that ends with a code, as the compiler has it."""
-    workload = Workload(
+    workload = Training(
         name="probe", image=image, program="/opt/ml/input/data/code/probe.py", arguments="key=value",
         hyperparameters={"depth": 3, "layers": [1, 2], "note": "two words"},
         environment={"CODE": str(code), "TEXT": "a 'b' $HOME"},

@@ -84,7 +84,7 @@ def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str,
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump({"name": "stopped", "image": lyftlearn_image_tag, "cases": cases}))
     report = tmp_path / "report"
     # These tests may themselves run where a shell has Ctrl-C ignored, as it does for what it starts in the background.
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "lyftlearn_image.cli.main"]
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "lyftlearn_image"]
     command += ["parity", "run", str(tmp_path / "suite.yaml")]
     with subprocess.Popen(
         [*command, "--report", str(report), "--jobs", "1"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
