@@ -1,20 +1,13 @@
-"""The pure parts of the Kubernetes emulator: refused fields, logs, probes, DNS."""
+"""Which fields of a manifest are implemented, and what becomes of the others."""
 
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 
-from lyftlearn_image.emulation.docker.pause_image import pause_program
-from lyftlearn_image.emulation.kubernetes import container_log, fields
-from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
-from lyftlearn_image.emulation.kubernetes.handlers import Outcome
-from lyftlearn_image.emulation.kubernetes.probes import Timing, verdicts
+from lyftlearn_image.emulation.kubernetes import fields
 from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.platforms.kubernetes.compile import compile_job
 from lyftlearn_image.platforms.launch import Launch
@@ -46,55 +39,6 @@ def test_a_refused_field_is_told_with_its_reason() -> None:
     pod = {"kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": [], "volumes": [{"name": "v", "hostPath": {}}]}}
     with pytest.raises(UnsupportedError, match="never sees this machine's own files"):
         fields.refuse_unknown(pod)
-
-
-@given(st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(max_size=40000)), max_size=6))
-def test_a_log_gives_back_what_was_written(pieces: list[tuple[str, bytes]]) -> None:
-    """Each stream whole, however it was cut; no row is longer than 16 KiB."""
-    with tempfile.TemporaryDirectory() as directory:
-        log = container_log.Log(Path(directory) / "0.log")
-        for stream, data in pieces:
-            log.write(stream, data)
-        log.close()
-        found = container_log.rows(Path(directory) / "0.log")
-    for stream in ("stdout", "stderr"):
-        text = b"".join(row.text + (b"\n" if row.tag == "F" else b"") for row in found if row.stream == stream)
-        assert text == b"".join(data for name, data in pieces if name == stream)
-    assert all(len(row.text) <= container_log.LINE_BYTES for row in found)
-
-
-@given(st.lists(st.booleans(), max_size=30), st.integers(1, 4), st.integers(1, 4))
-def test_a_probe_believes_what_it_hears_often_enough(heard: list[bool], successes: int, failures: int) -> None:
-    """A verdict needs as many of the same outcomes in a row as its threshold says."""
-    timing = Timing(success_threshold=successes, failure_threshold=failures)
-    for position, (outcome, says) in enumerate(verdicts((Outcome(one) for one in heard), timing)):
-        needed = successes if outcome.succeeded else failures
-        is_enough = position + 1 >= needed and set(heard[position + 1 - needed : position + 1]) == {outcome.succeeded}
-        assert says == (outcome.succeeded if is_enough else None)
-
-
-def test_the_sandbox_program_is_a_small_executable() -> None:
-    """For both machines that images are built for; another one is refused."""
-    for machine in ("x86_64", "aarch64"):
-        assert pause_program(machine).startswith(b"\x7fELF")
-        assert len(pause_program(machine)) < 300
-    with pytest.raises(UnsupportedError, match="riscv64"):
-        pause_program("riscv64")
-
-
-def test_the_dns_answers_for_the_cluster_alone() -> None:
-    """An address for a published name, in any case of letters and to pods of the same run; no such name otherwise."""
-    dns = ClusterDns("127.0.0.1", "cluster.local")
-    dns.publish(1, ("a.svc.cluster.local",), "10.0.0.7")
-    query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01A\x03svc\x07cluster\x05local\x00\x00%c\x00\x01"
-    with dns.client("10.0.0.8", 1), dns.client("10.0.0.9", 2):
-        found = dns.answer(query % 1, "10.0.0.8")
-        assert found.startswith(b"\x12\x34\x85\x80\x00\x01\x00\x01")
-        assert found.endswith(bytes([10, 0, 0, 7]))
-        assert dns.answer(query % 28, "10.0.0.8")[3:8] == b"\x80\x00\x01\x00\x00"
-        assert dns.answer(query % 1, "10.0.0.9")[3] == 0x83
-        dns.withdraw(1, ("a.svc.cluster.local",), "10.0.0.7")
-        assert dns.answer(query % 1, "10.0.0.8")[3] == 0x83
 
 
 @pytest.mark.parametrize(
