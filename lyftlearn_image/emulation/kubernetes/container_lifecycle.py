@@ -86,7 +86,7 @@ class Life:
         """What the running container has written to its own layer, and its logs."""
         with self._lock:
             running = self._running
-        layer = 0 if running is None else running.written_bytes()
+        layer = 0 if running is None else running.writable_layer_bytes()
         return layer + sum(path.stat().st_size for path in self.plan.directory.glob("*.log"))
 
     def terminate(self, grace_s: float, my_turn: Callable[[float], None] | None = None) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from lyftlearn_image.emulation.docker import cleanup
+from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers
 from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL
 
@@ -63,7 +63,7 @@ def test_what_a_killed_harness_left_goes_with_the_next(containers: Containers, p
         killed.kill()
         killed.wait()
         assert things(containers, f"{containers.run_id}-killed") == ["container", "network", "volume"]
-        assert cleanup.remove(containers.client) == 3
+        assert remove_orphans(containers.client) == 3
         assert things(containers, f"{containers.run_id}-killed") == []
         assert things(containers, f"{containers.run_id}-living") == ["container", "network", "volume"]
     finally:
