@@ -30,6 +30,7 @@ from lyftlearn_image.emulation.aws.credentials import Identity, identity
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.link_local import redirect_agents, remove_rules
+from lyftlearn_image.emulation.host import Host
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
@@ -258,7 +259,7 @@ def test_pod_identity_takes_no_other_token(session: Embedded, sdk_image: str, wo
     """None, no token at all, one of another cluster, another audience, one that has expired: each is refused."""
     url = "http://169.254.170.23/v1/credentials"
     foreign, audience = Cluster(), "pods.eks.amazonaws.com"
-    stranger = Pod({"name": "demo"}, {}, "10.0.0.1").token(foreign, audience, 3600).decode()
+    stranger = Pod({"name": "demo"}, {}, "10.0.0.1").service_account_token(foreign, audience, 3600).decode()
     assert asked(session, sdk_image, workspace(), url, "", "no token", stranger) == [400, 400, 400]
     own = (
         "import os, sys, urllib.error, urllib.request\n"
@@ -304,7 +305,7 @@ def test_credentials_are_renewed_before_they_expire(
         s3.create_bucket(Bucket="bucket")
         platform = endpoint.place()
         job_target = SageMakerEmulator(containers, network, s3, platform, served)
-        pod_target = KubernetesEmulator(containers, network, s3, platform, identity=served)
+        pod_target = KubernetesEmulator(Host(containers, network, s3, platform, served))
         request = {
             "TrainingJobName": "long",
             "AlgorithmSpecification": {
@@ -379,7 +380,7 @@ def test_where_no_rule_can_be_set_keys_are_variables(
         assert served.note == "there is no iptables on this machine"
         assert served.environment() == {"AWS_EC2_METADATA_DISABLED": "true"}
         s3 = endpoint.s3()
-        pod_target = KubernetesEmulator(containers, network, s3, {**endpoint.place(), **served.environment()}, identity=served)
+        pod_target = KubernetesEmulator(Host(containers, network, s3, {**endpoint.place(), **served.environment()}, served))
         run = pod_target.run(Compiled("kubernetes", "Pod", (pod(sdk_image, "/program.py"),)), workspace=workspace())
         said = told(run)
         assert said["method"] == "env"

@@ -38,7 +38,7 @@ def test_a_refused_field_is_told_with_its_reason() -> None:
     """So that the reader knows whether to wait for it or to do without."""
     pod = {"kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": [], "volumes": [{"name": "v", "hostPath": {}}]}}
     with pytest.raises(UnsupportedError, match="never sees this machine's own files"):
-        fields.refuse_unknown(pod)
+        fields.refuse_unsupported(pod)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_a_refused_field_is_told_with_its_reason() -> None:
 def test_a_field_that_is_not_implemented_is_named_with_its_path(path: tuple[Any, ...], value: object, named: str) -> None:
     """It is never ignored."""
     job = json.loads(json.dumps(compile_job(Workload.model_validate(WORKLOAD), LAUNCH).documents[-1]))
-    fields.refuse_unknown(job)
+    fields.refuse_unsupported(job)
     at = job
     for part in path[:-1]:
         at = at[part]
     at[path[-1]] = value
     with pytest.raises(UnsupportedError) as refused:
-        fields.refuse_unknown(job)
+        fields.refuse_unsupported(job)
     assert named in str(refused.value)
