@@ -27,7 +27,7 @@ _FORWARD_TIMEOUT_S = 5.0
 
 
 class ClusterDns:
-    """A DNS server on one address of this machine, which listens as long as somebody is in `serving`.
+    """A DNS server on one address of this machine, which listens while any pod is in `serving`.
 
     Each run has a scope of its own, for two runs may have pods of the same name in the same namespace. `upstream` are the name
     servers for all other names, those of this machine by default.

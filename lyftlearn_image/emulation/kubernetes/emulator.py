@@ -64,7 +64,7 @@ class PodResult:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What a Job or a pod has come to, as the target tells it."""
+    """The end of a Job or a pod."""
 
     pod: PodResult
     stdout: Path
