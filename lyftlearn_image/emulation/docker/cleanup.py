@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     import docker
 
 
-def remove_orphans(client: docker.DockerClient) -> int:
-    """Removes containers, volumes and networks whose owner has ended, and the networks' DNAT rules; gives their number."""
+def remove_orphans(client: docker.DockerClient) -> None:
+    """Removes the containers, volumes and networks whose owner has ended, and the DNAT rules of these networks."""
     labelled: Any = {"label": OWNER_LABEL}
-    containers = [one for one in client.containers.list(all=True, filters=labelled) if _is_orphan(one.labels)]
+    # Containers of other runs come and go meanwhile.
+    listed = client.containers.list(all=True, filters=labelled, ignore_removed=True)
+    containers = [one for one in listed if _is_orphan(one.labels)]
     volumes = [one for one in client.volumes.list(filters=labelled) if _is_orphan(one.attrs.get("Labels"))]
     networks = [one for one in client.networks.list(filters=labelled) if _is_orphan(one.attrs.get("Labels"))]
     remove_rules(client, {bridge_interface(str(network.id)) for network in networks})
@@ -27,7 +29,6 @@ def remove_orphans(client: docker.DockerClient) -> int:
     for resource in resources:
         with _another_process_may_remove_it():
             resource.remove()
-    return len(containers) + len(volumes) + len(networks)
 
 
 def _is_orphan(labels: Any) -> bool:

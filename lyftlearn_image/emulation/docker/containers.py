@@ -136,7 +136,8 @@ class Containers:
         """Removes every container of this run, running or not. Where the engine does not answer, the next run removes them."""
         containers: list[Container] = []
         with contextlib.suppress(Exception):
-            containers = self._client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self.run_id}"})
+            label = f"{RUN_LABEL}={self.run_id}"
+            containers = self._client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
         for container in containers:
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
