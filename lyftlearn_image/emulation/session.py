@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from lyftlearn_image.emulation.aws.credentials import Identity, identity
 from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, aws_endpoint
 from lyftlearn_image.emulation.docker.containers import Containers, connect
-from lyftlearn_image.emulation.host import Host
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 
 if TYPE_CHECKING:
@@ -51,6 +51,6 @@ def embedded(run_id: str) -> Iterator[Embedded]:
         everywhere = {"AWS_ENDPOINT_URL": endpoint.url, **served.environment()}
         emulators = (
             SageMakerEmulator(containers, network, s3, {**endpoint.place(), **everywhere}, served),
-            KubernetesEmulator(Host(containers, network, s3, everywhere, served)),
+            KubernetesEmulator(Machine(containers, network, s3, everywhere, served)),
         )
         yield Embedded(containers, network, endpoint, served, s3, {emulator.name: emulator for emulator in emulators})

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lyftlearn_image.aws import s3 as objects
-from lyftlearn_image.emulation.host import Host
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.kubernetes.job_pods import pod_from_template
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.parity.compare.environment import _compare
 from lyftlearn_image.platforms.kubernetes.compile import compile_job
@@ -115,7 +115,7 @@ def test_a_pod_of_ours_is_under_podman_what_it_is_in_the_emulator(
     here = compiled_for(lyftlearn_image_tag, f"podman-{code}/here", code)
     there = compiled_for(lyftlearn_image_tag, f"podman-{code}/there", code)
     # Without a webhook of AWS, which podman has not either: both pods get the same keys.
-    emulator = KubernetesEmulator(Host(session.containers, session.network, session.s3, session.endpoint.environment()))
+    emulator = KubernetesEmulator(Machine(session.containers, session.network, session.s3, session.endpoint.environment()))
     ours = emulator.run(here, workspace=tmp_path / "here")
     theirs = played(podman, session, there)
     assert (theirs.exit_code, ours.exit_code) == (code, code), theirs.stderr

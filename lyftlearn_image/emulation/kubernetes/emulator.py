@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from lyftlearn_image.emulation.host import Host
+    from lyftlearn_image.emulation.machine import Machine
     from lyftlearn_image.platforms.launch import Compiled, TargetName
     from lyftlearn_image.run import StopRequest
 
@@ -74,16 +74,16 @@ class _Outcome:
 
 
 class KubernetesEmulator:
-    """A cluster of one node on this machine. A host without credentials makes it a cluster off AWS."""
+    """A cluster of one node on this machine. Without credentials for its pods it is a cluster off AWS."""
 
     name: TargetName = "kubernetes"
 
-    def __init__(self, host: Host, cluster: Cluster | None = None) -> None:
-        self._host = host
+    def __init__(self, machine: Machine, cluster: Cluster | None = None) -> None:
+        self._machine = machine
         cluster = cluster or Cluster()
-        if host.credentials:
-            host.credentials.trust(lambda token: cluster.review_token(token, POD_IDENTITY_AUDIENCE))
-        self._kubelet = Kubelet(host, cluster, ClusterDns(host.network.gateway, cluster.domain))
+        if machine.credentials:
+            machine.credentials.trust(lambda token: cluster.review_token(token, POD_IDENTITY_AUDIENCE))
+        self._kubelet = Kubelet(machine, cluster, ClusterDns(machine.network.gateway, cluster.domain))
 
     def run(
         self,
@@ -100,7 +100,7 @@ class KubernetesEmulator:
         outcome = (self._job_outcome if manifest["kind"] == "Job" else self._pod_outcome)(objects, manifest, workspace, watch)
         watch.timed_out = outcome.is_past_deadline
         finished = time.monotonic()
-        artifacts = s3_objects.collect(self._host.s3, compiled.outputs, workspace / "artifacts")
+        artifacts = s3_objects.collect(self._machine.s3, compiled.outputs, workspace / "artifacts")
         observation = read_observation(artifacts)
         end = outcome.pod.terminated
         startup_s = None if observation is None else observation["observed_at"] - end.started_at
@@ -142,7 +142,7 @@ class KubernetesEmulator:
     ) -> PodRun:
         """A pod that is ready to run, for a caller that changes or deletes it meanwhile."""
         _validate(objects, manifest)
-        pod = Pod(manifest["metadata"], manifest["spec"], self._host.network.allocate_ip())
+        pod = Pod(manifest["metadata"], manifest["spec"], self._machine.network.allocate_ip())
         listeners = PodListeners(on_line)
         return PodRun(pod, NamespaceObjects.from_manifests(objects), self._kubelet, workspace, listeners)
 

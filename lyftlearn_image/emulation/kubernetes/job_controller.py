@@ -240,7 +240,7 @@ class JobRun:
         state = self._state
         number, state.created = state.created, state.created + 1
         manifest = pod_from_template(self._manifest, self._uid, index, number)
-        pod = Pod(manifest["metadata"], manifest["spec"], self._kubelet.host.network.allocate_ip())
+        pod = Pod(manifest["metadata"], manifest["spec"], self._kubelet.machine.network.allocate_ip())
         # The first pod's files are directly in the Job's workspace: most Jobs have no other pod.
         workspace = self._workspace if number == 0 else self._workspace / "pods" / pod.name
         run = PodRun(pod, self._objects, self._kubelet, workspace, self._listeners)

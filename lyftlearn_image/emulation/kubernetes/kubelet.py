@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lyftlearn_image.emulation.host import Host
     from lyftlearn_image.emulation.kubernetes.cluster import Cluster
     from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
+    from lyftlearn_image.emulation.machine import Machine
 
 
 @dataclass(frozen=True)
 class Kubelet:
     """The machine with its engine, the cluster that the node belongs to, and the cluster's DNS server."""
 
-    host: Host
+    machine: Machine
     cluster: Cluster
     dns: ClusterDns

@@ -52,7 +52,7 @@ class PodRun:
     """
 
     def __init__(self, pod: Pod, objects: NamespaceObjects, kubelet: Kubelet, workspace: Path, listeners: PodListeners) -> None:
-        self.pod = pod = admit(pod, objects.service_accounts, kubelet.host.credentials)
+        self.pod = pod = admit(pod, objects.service_accounts, kubelet.machine.credentials)
         self.prepared_at: float | None = None
         self._objects = objects
         self._kubelet = kubelet
@@ -131,28 +131,28 @@ class PodRun:
 
     def _start_sandbox(self, stack: contextlib.ExitStack) -> RunningContainer:
         """Writes the pod's files, sets its volumes up, and starts its sandbox; all is gone when the stack is closed."""
-        host, cluster = self._kubelet.host, self._kubelet.cluster
+        machine, cluster = self._kubelet.machine, self._kubelet.cluster
         self._workspace.mkdir(parents=True, exist_ok=True)
         write_etc_files(self.pod, self._discovery.serve(stack), self._workspace)
-        volumes = stack.enter_context(self._volumes.set_up(host.containers, with_token=automounts_token(self.pod)))
+        volumes = stack.enter_context(self._volumes.set_up(machine.containers, with_token=automounts_token(self.pod)))
         sysctls = (self.pod.spec.get("securityContext") or {}).get("sysctls") or ()
         config = SandboxConfig(
-            name=f"{host.containers.run_id}-{self.pod.name}",
-            network=host.network.name,
+            name=f"{machine.containers.run_id}-{self.pod.name}",
+            network=machine.network.name,
             ip=self.pod.ip,
             hostname=kernel_hostname(self.pod, cluster),
             sysctls={str(sysctl["name"]): str(sysctl["value"]) for sysctl in sysctls},
             volumes=volumes,
         )
-        return stack.enter_context(run_sandbox(host.containers, config))
+        return stack.enter_context(run_sandbox(machine.containers, config))
 
     def _plan(self, sandbox: RunningContainer) -> PodContainers:
-        host, cluster = self._kubelet.host, self._kubelet.cluster
+        machine, cluster = self._kubelet.machine, self._kubelet.cluster
         context = PodContext(
-            self.pod, cluster, self._objects, self._volumes, host.platform_environment, self._workspace, sandbox.id
+            self.pod, cluster, self._objects, self._volumes, machine.platform_environment, self._workspace, sandbox.id
         )
         listeners = replace(self._listeners, on_change=self._notify)
-        return plan_containers(context, host.containers, listeners, self._events, cluster.restart_backoff_s)
+        return plan_containers(context, machine.containers, listeners, self._events, cluster.restart_backoff_s)
 
     def _run_init_containers(self) -> bool:
         """Runs init containers one after the other; a sidecar only has to start. False where one fails or the pod ends."""

@@ -30,9 +30,9 @@ from lyftlearn_image.emulation.aws.credentials import Identity, identity
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.link_local import redirect_agents, remove_rules
-from lyftlearn_image.emulation.host import Host
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.emulation.session import embedded
 from lyftlearn_image.platforms.compile import compile_for
@@ -305,7 +305,7 @@ def test_credentials_are_renewed_before_they_expire(
         s3.create_bucket(Bucket="bucket")
         platform = endpoint.place()
         job_target = SageMakerEmulator(containers, network, s3, platform, served)
-        pod_target = KubernetesEmulator(Host(containers, network, s3, platform, served))
+        pod_target = KubernetesEmulator(Machine(containers, network, s3, platform, served))
         request = {
             "TrainingJobName": "long",
             "AlgorithmSpecification": {
@@ -380,7 +380,7 @@ def test_where_no_rule_can_be_set_keys_are_variables(
         assert served.note == "there is no iptables on this machine"
         assert served.environment() == {"AWS_EC2_METADATA_DISABLED": "true"}
         s3 = endpoint.s3()
-        pod_target = KubernetesEmulator(Host(containers, network, s3, {**endpoint.place(), **served.environment()}, served))
+        pod_target = KubernetesEmulator(Machine(containers, network, s3, {**endpoint.place(), **served.environment()}, served))
         run = pod_target.run(Compiled("kubernetes", "Pod", (pod(sdk_image, "/program.py"),)), workspace=workspace())
         said = told(run)
         assert said["method"] == "env"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL
-from lyftlearn_image.emulation.host import Host
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
+from lyftlearn_image.emulation.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def emulator(containers: Containers, network: Network) -> KubernetesEmulator:
     """An emulator whose restarts do not wait long."""
     cluster = Cluster(restart_backoff_s=0.1, job_backoff_s=0.1)
-    return KubernetesEmulator(Host(containers, network, None, {}), cluster)  # type: ignore[arg-type] - nothing is collected
+    return KubernetesEmulator(Machine(containers, network, None, {}), cluster)  # type: ignore[arg-type] - nothing is collected
 
 
 @pytest.fixture

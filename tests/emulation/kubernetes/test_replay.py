@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from lyftlearn_image.emulation.host import Host
 from lyftlearn_image.emulation.kubernetes.api_validation import validate_objects
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster
 from lyftlearn_image.emulation.kubernetes.container_log import read_entries, read_log
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
 from lyftlearn_image.emulation.kubernetes.node import Node
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.run import StopRequest
 
@@ -123,7 +123,7 @@ def test_a_recorded_pod_is_seen_again(  # noqa: PLR0913, PLR0917 - fixtures
     """What the probe saw in a real pod it sees here, and every container ends in the same way."""
     others, pod = objects_of(case), localized(restored(pod), images)
     name = pod["metadata"]["name"]
-    emulator = KubernetesEmulator(Host(containers, network, None, {}), cluster_of(case))  # type: ignore[arg-type]
+    emulator = KubernetesEmulator(Machine(containers, network, None, {}), cluster_of(case))  # type: ignore[arg-type]
     if name in WRONG:
         with pytest.raises(InvalidInputError, match=WRONG[name]):
             emulator.run_pod(others, pod, tmp_path)
@@ -364,7 +364,7 @@ def test_a_container_restarts_with_a_new_termination_message(
     """With OnFailure: at once the first time, and with an empty file each time (case 08)."""
     case = PODS / "08-termination"
     (manifest,) = [localized(one, images) for one in all_of(case) if one["metadata"]["name"] == "restart-onfailure"]
-    emulator = KubernetesEmulator(Host(containers, network, None, {}), cluster_of(case, backoff_s=60.0))  # type: ignore[arg-type]
+    emulator = KubernetesEmulator(Machine(containers, network, None, {}), cluster_of(case, backoff_s=60.0))  # type: ignore[arg-type]
     run = emulator.create_pod([], manifest, tmp_path)
     with in_background(run.run):
         until(lambda: run.status().containers and run.status().containers[0].restart_count == 1)
@@ -381,7 +381,7 @@ def test_a_changed_config_map_is_seen_in_a_volume_alone(
     case = PODS / "18-configmap-update"
     config_map, manifest = all_of(case)
     patched = {**config_map, "data": {**config_map["data"], "v": "two", "extra": "new"}}
-    emulator = KubernetesEmulator(Host(containers, network, None, {}), cluster_of(case))  # type: ignore[arg-type]
+    emulator = KubernetesEmulator(Machine(containers, network, None, {}), cluster_of(case))  # type: ignore[arg-type]
     lines: list[str] = []
     run = emulator.create_pod([config_map], localized(manifest, images), tmp_path, lines.append)
     with in_background(run.run) as ended:
@@ -444,7 +444,7 @@ def test_a_recorded_job_ends_in_the_same_way(
     case, name = PODS / "10-jobs", manifest["metadata"]["name"]
     services = [one for one in all_of(case) if one["kind"] == "Service"]
     cluster = cluster_of(case, dns_ip="127.0.0.11")
-    emulator = KubernetesEmulator(Host(containers, network, None, {}), cluster)  # type: ignore[arg-type]
+    emulator = KubernetesEmulator(Machine(containers, network, None, {}), cluster)  # type: ignore[arg-type]
     # A name that never resolves was asked for until twelve seconds or one had passed; asking twice is enough to see it.
     manifest = json.loads(re.sub(r"(res\([^ ]+?),(12|1)\)", r"\1,.1)", json.dumps(manifest)))
     here = emulator.create_job(services, localized(manifest, images), tmp_path).run()

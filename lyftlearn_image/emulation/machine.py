@@ -1,4 +1,4 @@
-"""What of this machine both emulators run their containers with."""
+"""What both emulators use of this machine to run containers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Host:
-    """The engine and the network of one run, its S3, and what its containers know of AWS.
+class Machine:
+    """The engine and the network of one run, its S3, and the AWS credentials of its containers.
 
-    `platform_environment` are the variables that the platform gives to every container: endpoints, the region.
-    `credentials` serves those of a container's role; without it no container has any.
+    `platform_environment` are the variables that the platform gives to every container: endpoints, the region. Without
+    `credentials` no container has any.
     """
 
     containers: Containers
