@@ -63,20 +63,16 @@ class Containers:
     @contextlib.contextmanager
     def tmpfs_volume(self, name: str, *, size_bytes: int | None, mode: int, gid: int | None) -> Iterator[str]:
         """A named volume on a tmpfs, removed at the end. Its content lives as long as a container has it mounted."""
-        options = ",".join(
-            text
-            for text in (
-                f"mode={mode:o}",
-                "" if size_bytes is None else f"size={size_bytes}",
-                "" if gid is None else f"gid={gid}",
-            )
-            if text
-        )
+        options = [f"mode={mode:o}"]
+        if size_bytes is not None:
+            options.append(f"size={size_bytes}")
+        if gid is not None:
+            options.append(f"gid={gid}")
         with engine_errors("making a volume"):
             volume = self._client.volumes.create(
                 name=name,
                 driver="local",
-                driver_opts={"type": "tmpfs", "device": "tmpfs", "o": options},
+                driver_opts={"type": "tmpfs", "device": "tmpfs", "o": ",".join(options)},
                 labels=self._labels,
             )
         try:
