@@ -36,8 +36,8 @@ with containers.network() as network, containers.tmpfs_volume(sys.argv[1], size_
 """
 
 
-def things(containers: Containers, run_id: str) -> list[str]:
-    """The kinds of what the engine has of a run."""
+def resources(containers: Containers, run_id: str) -> list[str]:
+    """What the engine has of a run: `container`, `network` or `volume` for each."""
     wanted = {"label": f"{RUN_LABEL}={run_id}"}
     client = containers.client
     return (
@@ -60,20 +60,20 @@ def test_what_a_killed_harness_left_goes_with_the_next(containers: Containers, p
         assert process.stdout.readline() == b"ready\n"
     killed, living = started
     try:
-        assert things(containers, f"{containers.run_id}-killed") == ["container", "network", "volume"]
+        assert resources(containers, f"{containers.run_id}-killed") == ["container", "network", "volume"]
         killed.kill()
         killed.wait()
         # Any harness on this engine may be first; when this one has looked, they are gone.
         remove_orphans(containers.client)
-        assert things(containers, f"{containers.run_id}-killed") == []
-        assert things(containers, f"{containers.run_id}-living") == ["container", "network", "volume"]
+        assert resources(containers, f"{containers.run_id}-killed") == []
+        assert resources(containers, f"{containers.run_id}-living") == ["container", "network", "volume"]
     finally:
         living.communicate(b"")
         for process in started:
             for pipe in (process.stdin, process.stdout):
                 if pipe:
                     pipe.close()
-    assert things(containers, f"{containers.run_id}-living") == []
+    assert resources(containers, f"{containers.run_id}-living") == []
 
 
 @pytest.mark.parametrize("after", ["at once", "the cases run", "a case has run"])
@@ -103,12 +103,12 @@ def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str,
         if after == "at once":
             time.sleep(1.0)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=WITHIN_S)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+        output, _ = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
     if after == "a case has run":
-        told = {case["name"]: case["outcome"] for case in json.loads((report / "report.json").read_text())["cases"]}
-        assert told == {"first": "parity", "second": "error"}
+        outcomes = {case["name"]: case["outcome"] for case in json.loads((report / "report.json").read_text())["cases"]}
+        assert outcomes == {"first": "parity", "second": "error"}
     owner = re.compile(rf"/{process.pid}/")
     left = [
         one

@@ -58,7 +58,7 @@ def until_stopped(container_of: Callable[..., dict[str, Any]]) -> Callable[..., 
 
 @pytest.fixture
 def pod_of() -> Callable[..., dict[str, Any]]:
-    """A pod of some containers: never restarted, without a token and with little grace, unless it is said."""
+    """A pod of some containers: never restarted, without a token and with little grace, by default."""
 
     def make(*containers: dict[str, Any], **fields: Any) -> dict[str, Any]:
         spec = {

@@ -99,8 +99,8 @@ def test_a_pod_may_leave_containers_out() -> None:
 def test_the_pod_decides_about_its_token_before_its_account(of_pod: bool | None, wanted: bool) -> None:  # noqa: FBT001
     """AutomountServiceAccountToken of the pod, else of its ServiceAccount (kubernetes.io, configure-service-account)."""
     accounts = {"etl": {"metadata": {"name": "etl"}, "automountServiceAccountToken": False}}
-    said = {} if of_pod is None else {"automountServiceAccountToken": of_pod}
-    assert after(accounts, **said)["automountServiceAccountToken"] is wanted
+    setting = {} if of_pod is None else {"automountServiceAccountToken": of_pod}
+    assert after(accounts, **setting)["automountServiceAccountToken"] is wanted
 
 
 def test_a_cluster_off_aws_has_no_webhook() -> None:

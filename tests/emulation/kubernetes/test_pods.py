@@ -24,7 +24,7 @@ SERVE = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.
 HTTP = "import http.server as h; h.HTTPServer(('{}', 8080), h.SimpleHTTPRequestHandler).serve_forever()"
 
 
-def said(workspace: Path, container: str | None = None) -> list[str]:
+def stdout_lines(workspace: Path, container: str | None = None) -> list[str]:
     """The lines of a container's stdout; the first container's unless another is named."""
     place = workspace / "containers" / container if container else workspace
     return (place / "stdout").read_text().splitlines()
@@ -48,7 +48,7 @@ def test_a_startup_probe_holds_back_what_comes_after_a_sidecar(
     main = container_of("import os; print(os.path.exists('/dev/shm/up'))")
     end = emulator.run_pod([], pod_of(main, initContainers=[sidecar]), tmp_path)
     assert end.status.phase == "Succeeded"
-    assert said(tmp_path) == ["True"]
+    assert stdout_lines(tmp_path) == ["True"]
 
 
 def test_sidecars_are_stopped_from_the_last_to_the_first(
@@ -75,7 +75,7 @@ def test_sidecars_are_stopped_from_the_last_to_the_first(
     pod = pod_of(main, initContainers=[last, first, second], terminationGracePeriodSeconds=60)
     end = emulator.run_pod([], pod, tmp_path)
     assert end.status.phase == "Succeeded"
-    assert said(tmp_path, "last") == ["second first "]
+    assert stdout_lines(tmp_path, "last") == ["second first "]
 
 
 def test_a_sidecar_that_ends_is_started_again(
@@ -105,7 +105,7 @@ def test_an_init_container_is_tried_again(
     end = emulator.run_pod([], pod, tmp_path)
     assert end.status.phase == "Succeeded"
     assert end.status.container("first").restart_count == 1
-    assert said(tmp_path) == ["ran"]
+    assert stdout_lines(tmp_path) == ["ran"]
 
 
 def test_a_liveness_probe_restarts_a_container(
@@ -190,7 +190,7 @@ def test_a_hook_may_be_a_request(  # noqa: PLR0913, PLR0917 - fixtures
     with during(run) as ended:
         until(lambda: lines)
         run.delete()
-    assert said(tmp_path) == ["up", "/bye stop", "TERM"]
+    assert stdout_lines(tmp_path) == ["up", "/bye stop", "TERM"]
     assert ended[0].phase == "Succeeded"
 
 
@@ -203,7 +203,7 @@ def test_a_hook_that_fails_after_the_start_ends_the_container(
     assert end.status.phase == "Failed"
     assert (end.exit_code, end.reason) == (137, "Error")
     assert "FailedPostStartHook" in events_of(end.status)
-    assert said(tmp_path, "second") == ["second"]
+    assert stdout_lines(tmp_path, "second") == ["second"]
 
 
 def test_containers_of_a_pod_share_its_network_hostname_and_volumes(
@@ -225,7 +225,7 @@ def test_containers_of_a_pod_share_its_network_hostname_and_volumes(
     pod = pod_of(main, other, volumes=[{"name": "both", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}])
     end = emulator.run_pod([], pod, tmp_path)
     assert end.status.phase == "Succeeded"
-    assert said(tmp_path) == ["demo shared"]
+    assert stdout_lines(tmp_path) == ["demo shared"]
 
 
 def test_a_pod_over_its_deadline_fails(emulator: KubernetesEmulator, until_stopped: Make, pod_of: Make, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_sub_path_may_name_a_variable(emulator: KubernetesEmulator, container_
     )
     end = emulator.run_pod([], pod_of(main, volumes=[{"name": "all", "emptyDir": {}}]), tmp_path)
     assert end.exit_code == 0
-    assert said(tmp_path) == ["['demo'] ['file']"]
+    assert stdout_lines(tmp_path) == ["['demo'] ['file']"]
 
 
 def test_a_pod_may_set_what_the_kernel_keeps_for_its_network(
@@ -281,7 +281,7 @@ def test_a_pod_may_set_what_the_kernel_keeps_for_its_network(
     main = container_of("print(open('/proc/sys/net/ipv4/ip_local_port_range').read().split())")
     security = {"sysctls": [{"name": "net.ipv4.ip_local_port_range", "value": "2000 3000"}]}
     emulator.run_pod([], pod_of(main, securityContext=security), tmp_path)
-    assert said(tmp_path) == ["['2000', '3000']"]
+    assert stdout_lines(tmp_path) == ["['2000', '3000']"]
 
 
 def test_pods_are_stopped_while_they_initialize(  # noqa: PLR0913, PLR0917 - fixtures

@@ -140,12 +140,12 @@ def test_a_recorded_pod_is_seen_again(  # noqa: PLR0913, PLR0917 - fixtures
     end = emulator.run_pod(others, pod, tmp_path, stop=stop)
     expected = json.loads((case / "observation.json").read_text())
     for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())):
-        told = expected.get(f"{name}/{container['name']}") or {}
-        if "probe" in told:
-            assert differences(told["probe"], stdout_of(tmp_path, pod, container["name"]), name) == []
-        if "log" in told and name not in UNLIKE_LOGS:
+        original = expected.get(f"{name}/{container['name']}") or {}
+        if "probe" in original:
+            assert differences(original["probe"], stdout_of(tmp_path, pod, container["name"]), name) == []
+        if "log" in original and name not in UNLIKE_LOGS:
             log = read_log(newest_log(tmp_path, container["name"])).decode("utf-8", "replace")
-            assert in_words(log) == in_words(restored(told["log"]))
+            assert in_words(log) == in_words(restored(original["log"]))
     if name in expected:
         check_special(expected[name], newest_log(tmp_path, "main"))
     check_end(case, name, end.status)
@@ -162,19 +162,19 @@ def in_words(log: str) -> list[str]:
     return sorted(re.sub(r"'from-(main|first)'", "'from-x'", line) for line in text.strip().splitlines())
 
 
-def check_special(told: dict[str, Any], log: Path) -> None:
+def check_special(original: dict[str, Any], log: Path) -> None:
     """The layouts of cases 09 and 19: the order of a log's lines, the lengths of its rows."""
-    if "log_times_relative_to_delete_call" in told:
+    if "log_times_relative_to_delete_call" in original:
         lines = read_log(log).decode().splitlines()
         kept = [event_of(line) for line in lines if not line.startswith("ALIVE")]
-        expected = [event_of(line) for line in told["log_times_relative_to_delete_call"]]
+        expected = [event_of(line) for line in original["log_times_relative_to_delete_call"]]
         assert kept == [line for line in expected if not line.startswith("last")]
-    if "node_file_rows" in told:
+    if "node_file_rows" in original:
         here = [(row.stream, row.tag, len(row.content.decode("utf-8", "ignore"))) for row in read_entries(log)]
         for stream in ("stdout", "stderr"):
-            there = [(one["stream"], one["tag"], one["text_length"]) for one in told["node_file_rows"]]
+            there = [(one["stream"], one["tag"], one["text_length"]) for one in original["node_file_rows"]]
             assert [row for row in here if row[0] == stream] == [row for row in there if row[0] == stream]
-        assert sorted(map(len, read_log(log).decode().split("\n"))) == sorted(told["kubectl_logs_line_lengths"])
+        assert sorted(map(len, read_log(log).decode().split("\n"))) == sorted(original["kubectl_logs_line_lengths"])
 
 
 def event_of(line: str) -> str:
@@ -228,9 +228,9 @@ def stdout_of(workspace: Path, pod: dict[str, Any], container: str) -> Path:
     return workspace / "stdout" if is_first else workspace / "containers" / container / "stdout"
 
 
-def differences(told: dict[str, Any], stdout: Path, name: str) -> list[str]:
+def differences(original: dict[str, Any], stdout: Path, name: str) -> list[str]:
     """Every place at which the recorded observation and the one here differ, but for those that are known."""
-    there, here = plain(restored(told)), seen(stdout)
+    there, here = plain(restored(original)), seen(stdout)
     here = {key: value for key, value in here.items() if key in there}  # not every case has every key (README.md)
     if SERVICE_ACCOUNT not in there["volumes"]:
         here["volumes"].pop(SERVICE_ACCOUNT, None)  # its listing was kept in three cases only (README.md)
@@ -327,8 +327,8 @@ def check_end(case: Path, name: str, status: PodStatus) -> None:
     """Phase of the pod; exit code, reason and message of every recorded container's end, and its restarts."""
     recorded_case = json.loads((case / "status.json").read_text())
     (there,) = [one["status"] for one in recorded_case["pods"] if one["metadata"]["name"] == name]
-    told = {one["reason"] for one in recorded_case["events"] if one["object"] == f"Pod/{name}"}
-    assert {event.reason for event in status.events} & HOOK_EVENTS == told & HOOK_EVENTS
+    original = {one["reason"] for one in recorded_case["events"] if one["object"] == f"Pod/{name}"}
+    assert {event.reason for event in status.events} & HOOK_EVENTS == original & HOOK_EVENTS
     if there["phase"] != "Pending":
         assert status.phase == there["phase"]
     for recorded_status in (*there.get("initContainerStatuses", ()), *there["containerStatuses"]):
@@ -394,8 +394,8 @@ def test_a_changed_config_map_is_seen_in_a_volume_alone(
         until(lambda: lines)
         run.update(NamespaceObjects.from_manifests([patched]))
     assert ended[0].phase == "Succeeded"
-    told = json.loads((case / "observation.json").read_text())["watch/main"]["times_relative_to_configmap_patch"]
-    assert [facts(line) for line in lines] == [facts(line) for line in told]
+    original = json.loads((case / "observation.json").read_text())["watch/main"]["times_relative_to_configmap_patch"]
+    assert [facts(line) for line in lines] == [facts(line) for line in original]
 
 
 def facts(line: str) -> dict[str, Any]:
@@ -471,10 +471,10 @@ def test_a_recorded_job_ends_in_the_same_way(
         end = record.status.containers[0].terminated
         assert end is not None
         assert (end.exit_code, end.reason, end.message) == (ended["exitCode"], ended["reason"], ended.get("message", ""))
-        told = observed.get(recorded_pod["metadata"]["name"], {}).get("log", [])
-        if told and isinstance(told[0], dict):
+        original = observed.get(recorded_pod["metadata"]["name"], {}).get("log", [])
+        if original and isinstance(original[0], dict):
             line = json.loads((record.workspace / "stdout").read_text())
-            assert different(of_index(line), of_index(told[0])) == []
+            assert different(of_index(line), of_index(original[0])) == []
 
 
 def of_index(line: dict[str, Any]) -> dict[str, Any]:
