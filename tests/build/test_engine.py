@@ -16,7 +16,7 @@ import pytest
 
 from lyftlearn_image.build import engine as engine_module
 from lyftlearn_image.build.engine import Daemon, build_client, ensure_engine
-from lyftlearn_image.emulation.docker import cleanup
+from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.pause_image import ensure_pause_image
 from lyftlearn_image.errors import UnavailableError
 
@@ -145,7 +145,7 @@ def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, tmp_path:
     assert "Traceback" not in said
     with ensure_engine(print, other_daemon).connect() as client:
         assert [one.name for one in client.containers.list(all=True)] == ["restarted-waiting"]
-        cleanup.remove(client)
+        remove_orphans(client)
         assert client.containers.list(all=True) == []
         assert {one.name for one in client.networks.list()} == {"bridge", "host", "none"}
         assert client.volumes.list() == []

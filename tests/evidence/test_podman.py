@@ -15,7 +15,8 @@ import pytest
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
-from lyftlearn_image.emulation.kubernetes.job_controller import pod_of
+from lyftlearn_image.emulation.kubernetes.job_pods import pod_from_template
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.parity.compare.environment import _compare
 from lyftlearn_image.platforms.kubernetes.compile import compile_job
@@ -97,7 +98,7 @@ def compiled_for(image: str, prefix: str, code: int) -> Compiled:
 def played(podman: Podman, session: Embedded, compiled: Compiled) -> Ended:
     """The pod of the Job under podman. A cluster's own variables and identity are given to it, for podman has neither."""
     *others, job = compiled.documents
-    pod = pod_of(job, "0" * 8, None, 0)
+    pod = pod_from_template(job, "0" * 8, None, 0)
     container = pod["spec"]["containers"][0]
     given = {**CLUSTER, **session.endpoint.environment()}
     container["env"] = [*container["env"], *({"name": name, "value": value} for name, value in given.items())]
@@ -114,7 +115,7 @@ def test_a_pod_of_ours_is_under_podman_what_it_is_in_the_emulator(
     here = compiled_for(lyftlearn_image_tag, f"podman-{code}/here", code)
     there = compiled_for(lyftlearn_image_tag, f"podman-{code}/there", code)
     # Without a webhook of AWS, which podman has not either: both pods get the same keys.
-    emulator = KubernetesEmulator(session.containers, session.network, session.s3, session.endpoint.environment())
+    emulator = KubernetesEmulator(Machine(session.containers, session.network, session.s3, session.endpoint.environment()))
     ours = emulator.run(here, workspace=tmp_path / "here")
     theirs = played(podman, session, there)
     assert (theirs.exit_code, ours.exit_code) == (code, code), theirs.stderr
