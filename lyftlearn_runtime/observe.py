@@ -15,9 +15,9 @@ import socket
 import stat
 import time
 
-from lyftlearn_runtime import compute, contract, files
+from lyftlearn_runtime import cgroup, contract, files
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.identity import row_of
+from lyftlearn_runtime.posix_user import row_of
 from lyftlearn_runtime.redact import SHORTEST
 
 TYPE_CHECKING = False
@@ -78,7 +78,7 @@ def write(  # noqa: PLR0913, PLR0917 - its parts, each said once
         "hostname": socket.gethostname(),
         "limits": _limits(),
         "cpu": _cpu(),
-        "memory": {"limit_bytes": compute.memory_limit()},
+        "memory": {"limit_bytes": cgroup.memory_limit()},
         "shm_bytes": _shm_bytes(),
         "python": _python(variables),
         "packages": _packages(),
@@ -145,7 +145,7 @@ def _limits() -> dict[str, list[int]]:
 
 
 def _cpu() -> dict[str, Any]:
-    found: dict[str, Any] = {"count": len(os.sched_getaffinity(0)), "quota": compute.cpu_quota(), "model": "", "flags": []}
+    found: dict[str, Any] = {"count": len(os.sched_getaffinity(0)), "quota": cgroup.cpu_quota(), "model": "", "flags": []}
     with open("/proc/cpuinfo") as file:
         for line in file:
             name, _, value = line.partition(":")

@@ -191,9 +191,9 @@ def _settled(  # noqa: PLR0913 - one reference, and what is known of it
         value = _pick(one, found, is_set=is_set)
     except ShimError as error:
         if one.keeps and error.exit_code == contract.EXIT_UNAVAILABLE:
-            from lyftlearn_runtime import known_good  # noqa: PLC0415 - only where a workload asks for it
+            from lyftlearn_runtime import last_known_good  # noqa: PLC0415 - only where a workload asks for it
 
-            kept = known_good.recall(text, environ)
+            kept = last_known_good.recall(text, environ)
             if kept is not None:
                 say(f"{text}: the last known value is used: {error.message}")
                 return json.loads(kept) if is_set else kept
@@ -204,9 +204,9 @@ def _settled(  # noqa: PLR0913 - one reference, and what is known of it
         errors[text] = error
         return None
     if one.keeps:
-        from lyftlearn_runtime import known_good  # noqa: PLC0415 - as above
+        from lyftlearn_runtime import last_known_good  # noqa: PLC0415 - as above
 
-        known_good.keep(text, json.dumps(value) if is_set else value, environ)
+        last_known_good.keep(text, json.dumps(value) if is_set else value, environ)
     return value
 
 

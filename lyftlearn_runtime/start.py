@@ -6,15 +6,15 @@ import os
 
 from lyftlearn_runtime import (
     bundle,
+    cgroup,
     cluster,
-    compute,
     contract,
     deadline,
     environment,
     execve,
     hyperparameters,
-    identity,
     metrics,
+    posix_user,
     program,
     references,
     refresh,
@@ -73,8 +73,8 @@ class Start:
         self._place()
         self._download()
         self._say_identity()
-        self._update(identity.variables(self.environ, os.getuid()), "identity")
-        identity.enrol(os.getuid(), os.getgid(), self.environ.get("HOME", "/"))
+        self._update(posix_user.variables(self.environ, os.getuid()), "identity")
+        posix_user.enrol(os.getuid(), os.getgid(), self.environ.get("HOME", "/"))
         self._update(spark.place(self.environ), "spark")
         values = self._hyperparameters()
         self.describe(values)
@@ -147,9 +147,9 @@ class Start:
         """What the script left goes where the platform would take it, checkpoints also when the rest cannot."""
         try:
             if self.bundle.uploads:
-                from lyftlearn_runtime import job_files, transfer  # noqa: PLC0415 - only on Kubernetes
+                from lyftlearn_runtime import sagemaker_files, transfer  # noqa: PLC0415 - only on Kubernetes
 
-                transfer.upload(job_files.uploads(self.bundle, self.environ), self.environ)
+                transfer.upload(sagemaker_files.uploads(self.bundle, self.environ), self.environ)
         finally:
             if self._keeper:
                 self._keeper.send()
@@ -205,15 +205,15 @@ class Start:
         self._placed.update(dict.fromkeys(self.bundle.mounted, False))
         if not self.bundle.files:
             return
-        from lyftlearn_runtime import projected  # noqa: PLC0415 - only where there are files
+        from lyftlearn_runtime import atomic_writer  # noqa: PLC0415 - only where there are files
 
         contents = [one for one in (self._content(file, self.resolved) for file in self.bundle.files) if one]
-        projected.place(contents, self.environ)
+        atomic_writer.place(contents, self.environ)
         self._placed.update({one.path: one.is_secret for one in contents})
 
     def _content(self, file: File, resolved: references.Resolved) -> Any:
         """What a file is to hold, None for one whose optional secret is not to be had."""
-        from lyftlearn_runtime.projected import Content  # noqa: PLC0415 - as above
+        from lyftlearn_runtime.atomic_writer import Content  # noqa: PLC0415 - as above
 
         text = resolved.values[file.secret] if file.secret else file.content
         if text is None:
@@ -225,7 +225,7 @@ class Start:
         secret = [one for one in self.bundle.files if one.secret]
         if not secret:
             return []
-        from lyftlearn_runtime import projected  # noqa: PLC0415 - as above
+        from lyftlearn_runtime import atomic_writer  # noqa: PLC0415 - as above
 
         resolved = references.resolve([one.secret for one in secret], self._given)
         tail.learn(self._learn(resolved))
@@ -233,14 +233,14 @@ class Start:
         places = {os.path.dirname(one.path) for one in secret}
         together = [one for one in self.bundle.files if os.path.dirname(one.path) in places]
         contents = [one for one in (self._content(file, resolved) for file in together) if one]
-        return projected.place(contents, self.environ)
+        return atomic_writer.place(contents, self.environ)
 
     def _say_identity(self) -> None:
         """Which AWS identity is in use, and from where: said once, where anything was fetched as it."""
         if self.resolved.seconds or self.bundle.downloads:
-            from lyftlearn_runtime.aws import identity as aws_identity  # noqa: PLC0415 - only after a fetch
+            from lyftlearn_runtime.aws import credential_cache  # noqa: PLC0415 - only after a fetch
 
-            who = aws_identity.described(self.environ)
+            who = credential_cache.described(self.environ)
             if who:
                 say(f"AWS identity: {who}")
 
@@ -259,9 +259,9 @@ class Start:
             self._keeper = Keeper(self.bundle.checkpoints, self.environ)
             self._keeper.bring()
         if self.bundle.job and self.context.name == "kubernetes":
-            from lyftlearn_runtime import job_files  # noqa: PLC0415 - as above
+            from lyftlearn_runtime import sagemaker_files  # noqa: PLC0415 - as above
 
-            job_files.place(self.bundle, self.environ)
+            sagemaker_files.place(self.bundle, self.environ)
 
     def _hyperparameters(self) -> dict[str, Any]:
         """The typed values, which are in the files then."""
@@ -279,8 +279,8 @@ class Start:
 
     def _derive(self, values: dict[str, Any]) -> None:
         """The variables that the contract adds, for as far as the workload has not set them."""
-        cpus = compute.cpu_count(compute.cpu_quota())
-        found = {**compute.threads(cpus), **metrics.variables()}
+        cpus = cgroup.cpu_count(cgroup.cpu_quota())
+        found = {**cgroup.threads(cpus), **metrics.variables()}
         job = self.bundle.job
         name = job.name if job else self.environ.get("TRAINING_JOB_NAME", "")
         if job and self.context.name == "kubernetes":
@@ -292,7 +292,7 @@ class Start:
             resources = cluster.read_config("resourceconfig.json")
             inputs = cluster.read_config("inputdataconfig.json")
             self.cluster = cluster.of(resources)
-            available = {"num_cpus": cpus, "num_gpus": compute.gpus()}
+            available = {"num_cpus": cpus, "num_gpus": cgroup.gpus()}
             found.update(environment.training(values, self.cluster, resources, inputs, available, self.program, name))
         self._derived = {key: value for key, value in found.items() if key not in self.environ}
         self.origins.update(dict.fromkeys(self._derived, "derived"))

@@ -6,10 +6,10 @@ import os
 import threading
 from collections import namedtuple
 
-from lyftlearn_runtime import contract, integrity
+from lyftlearn_runtime import contract, s3_checksums
 from lyftlearn_runtime.aws.s3 import S3, split
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.pool import Pool
+from lyftlearn_runtime.transfer_pool import Pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,9 +132,9 @@ class _Download:
             self._left -= 1
             if self._left:
                 return
-        if not integrity.says_anything(headers):  # it came in pieces, or a part of it again
+        if not s3_checksums.says_anything(headers):  # it came in pieces, or a part of it again
             headers = s3.head(self._bucket, self.found)
-        if not integrity.is_whole(self._part, self.found.tag, headers):
+        if not s3_checksums.is_whole(self._part, self.found.tag, headers):
             what = f"s3://{self._bucket}/{self.found.key}"
             raise ShimError(f"{what}: what came has another checksum than S3 has; start again", contract.EXIT_UNAVAILABLE)
         os.rename(self._part, self._path)

@@ -10,7 +10,7 @@ import ssl
 import time
 
 from lyftlearn_runtime import contract
-from lyftlearn_runtime.aws import endpoints, identity, sigv4
+from lyftlearn_runtime.aws import credential_cache, endpoints, sigv4
 from lyftlearn_runtime.aws.connection import STALL_S, Again, Answer, Connection, origin, split
 from lyftlearn_runtime.errors import ShimError
 
@@ -48,14 +48,14 @@ class Signer:
         self._service = service
         self._offset_s = 0.0
         self._has_renewed = False
-        identity.credentials(environ, deadline)  # an early word where there is none
+        credential_cache.credentials(environ, deadline)  # an early word where there is none
 
     def headers(self, method: str, url: str, given: Mapping[str, str], digest: str) -> dict[str, str]:
         """The headers to send. `digest` is the sha256 of the body, in hex; the URL's path and query are encoded."""
         _, host, target = split(url)
         path, _, query = target.partition("?")
         timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + self._offset_s))
-        who = identity.credentials(self.environ, time.monotonic() + STALL_S)
+        who = credential_cache.credentials(self.environ, time.monotonic() + STALL_S)
         return sigv4.sign(
             method, path, query, {**given, "Host": host}, digest, who,
             endpoints.region(self.environ), self._service.name, timestamp,
@@ -71,7 +71,7 @@ class Signer:
         if self._has_renewed or not any(word in answer.body for word in _EXPIRED):
             return False
         self._has_renewed = True
-        return identity.renew(self.environ)
+        return credential_cache.renew(self.environ)
 
 
 def _clock_offset(date: str | None) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lyftlearn_runtime.compute import cpu_count, cpu_quota
+from lyftlearn_runtime.cgroup import cpu_count, cpu_quota
 from lyftlearn_runtime.serving.errors import StartError
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ MODULES = {
     "aws-ssm-path": "ssm_path",
     "confidant": "confidant",
     "s3": "s3_object",
-    "downward": "downward",
+    "downward": "downward_api",
     "file": "local_file",
 }
 _GROUP = "lyftlearn.sources"

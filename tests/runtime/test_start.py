@@ -558,12 +558,12 @@ def test_the_start_is_the_same_twice(shim: Shim, files: Files) -> None:
 
 def test_a_fault_of_the_shim_itself_shows_no_value(shim: Shim, tmp_path: Path) -> None:
     """Its kind and its line, for a report; never its text."""
-    broken = tmp_path / "identity.py"
+    broken = tmp_path / "posix_user.py"
     broken.write_text(f"def variables(*_):\n    raise RuntimeError('{PLANTED}')\n")
-    done = shim.run("true", options=("-v", f"{broken}:/opt/lyftlearn/lyftlearn_runtime/identity.py:ro"))
+    done = shim.run("true", options=("-v", f"{broken}:/opt/lyftlearn/lyftlearn_runtime/posix_user.py:ro"))
     assert done.returncode == 78
     assert PLANTED not in done.stderr
-    assert done.stderr == "lyftlearn: a fault of the start itself: RuntimeError at identity.py:2; please report it\n"
+    assert done.stderr == "lyftlearn: a fault of the start itself: RuntimeError at posix_user.py:2; please report it\n"
 
 
 def test_the_tree_of_a_training_job_is_whole(shim: Shim, files: Files) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from lyftlearn_runtime import integrity, transfer
+from lyftlearn_runtime import s3_checksums, transfer
 from lyftlearn_runtime.aws.s3 import S3, split
 from lyftlearn_runtime.bundle import Transfer
 from lyftlearn_runtime.errors import ShimError
@@ -355,4 +355,4 @@ def test_a_flipped_byte_is_noticed(
 def test_a_file_is_whole_by_what_s3_says_of_it(tmp_path: Path, tag: str, headers: dict[str, str], whole: bool) -> None:  # noqa: FBT001 - a case
     """The published checksums of `hello`."""
     (tmp_path / "file").write_bytes(b"hello")
-    assert integrity.is_whole(str(tmp_path / "file"), tag, headers) == whole
+    assert s3_checksums.is_whole(str(tmp_path / "file"), tag, headers) == whole

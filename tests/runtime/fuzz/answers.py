@@ -13,7 +13,7 @@ from documents import json_of
 from parsers import PLACE
 
 from lyftlearn_runtime import references
-from lyftlearn_runtime.aws import client, connection, credentials, endpoints, identity, s3, sigv4
+from lyftlearn_runtime.aws import client, connection, credential_cache, credentials, endpoints, s3, sigv4
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.sources import confidant, s3_object, secretsmanager, ssm, ssm_path
 
@@ -33,7 +33,7 @@ _XML_WORDS = (
     b"2026-11-23T00:00:00Z", b"&amp;", b"\xc3\xbc", b'<?xml version="1.0" encoding="UTF-16"?>', b"<!DOCTYPE a [",
     b'<?xml version="1.0" encoding="big5"?>', b'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"',
 )  # fmt: skip
-INSTRUMENTED = (confidant, connection, endpoints, identity, s3_object, secretsmanager, sigv4, ssm, ssm_path)
+INSTRUMENTED = (confidant, connection, endpoints, credential_cache, s3_object, secretsmanager, sigv4, ssm, ssm_path)
 
 
 class Service:

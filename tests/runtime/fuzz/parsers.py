@@ -16,15 +16,15 @@ from documents import json_of, text_of, variable_of
 
 from lyftlearn_runtime import (
     bundle,
+    cgroup,
     cluster,
-    compute,
     context,
     contract,
     deadline,
     environment,
     execve,
     hyperparameters,
-    known_good,
+    last_known_good,
     metrics,
     parallel,
     program,
@@ -56,7 +56,7 @@ _VALUE_WORDS = (
     "epochs", "sagemaker_program", "sagemaker_job_name", "_tuning_objective_metric", "a-b", "x", "[1, 2]", '{"a": {"b": 1}}',
     "true", "text", "train.py", "1e5",
 )  # fmt: skip
-LOCAL_FILE, KEEPER, SEVERAL = local_file, known_good, parallel  # imported here so that they are instrumented
+LOCAL_FILE, KEEPER, SEVERAL = local_file, last_known_good, parallel  # imported here so that they are instrumented
 
 
 def _write(data: bytes) -> None:
@@ -148,7 +148,7 @@ def law_of_clusters(data: bytes) -> None:
         document = cluster.read_config("input.json", PLACE)
         here = cluster.of(document)
         assert all(isinstance(host, str) for host in (*here.hosts, here.host))
-        cpus = {"num_cpus": compute.cpu_count(None), "num_gpus": 0}
+        cpus = {"num_cpus": cgroup.cpu_count(None), "num_gpus": 0}
         script = program.Program(["true"], "", [], [], None)
         found = environment.training({}, here, document, document, cpus, script, "")
     except ShimError:

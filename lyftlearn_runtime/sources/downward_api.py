@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from lyftlearn_runtime import cluster, compute, contract
+from lyftlearn_runtime import cgroup, cluster, contract
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
@@ -63,10 +63,10 @@ def _resource(field: str) -> str | None:
     if kind not in {"limits", "requests"}:
         return None
     if name == "cpu":
-        quota = compute.cpu_quota()
-        return str(-int(-quota // 1) if quota else compute.cpu_count(None))
+        quota = cgroup.cpu_quota()
+        return str(-int(-quota // 1) if quota else cgroup.cpu_count(None))
     if name == "memory":
-        return str(compute.memory_limit() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        return str(cgroup.memory_limit() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return None
 
 

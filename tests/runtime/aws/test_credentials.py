@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lyftlearn_runtime import references
-from lyftlearn_runtime.aws import credentials, identity
+from lyftlearn_runtime.aws import credential_cache, credentials
 from lyftlearn_runtime.errors import ShimError
 from tests.runtime.aws.server import GOOD, KEYS, PLANTED, Server, credentials_until, send
 
@@ -137,17 +137,17 @@ def test_an_identity_is_asked_for_once_and_renewed_before_it_expires(
     server = serve(lambda handler, _: send(handler, 200, credentials_until(seconds)))
     environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.port}/"}
     for _ in range(2):
-        assert identity.credentials(environ, time.monotonic() + 5).access_key == "AKID"
+        assert credential_cache.credentials(environ, time.monotonic() + 5).access_key == "AKID"
     assert len(server.requests) == asked
-    assert identity.described(environ) == "container credentials, access key AKID"
+    assert credential_cache.described(environ) == "container credentials, access key AKID"
 
 
 def test_an_identity_that_cannot_be_renewed_is_used_while_it_is_good(serve: Callable[..., Server]) -> None:
     """An endpoint that is away for a moment stops nothing that still works."""
     server = serve(lambda handler, number: send(handler, 200, credentials_until(60) if number == 1 else b"gone"))
     environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.port}/"}
-    first = identity.credentials(environ, time.monotonic() + 5)
-    assert identity.credentials(environ, time.monotonic() + 5) == first
+    first = credential_cache.credentials(environ, time.monotonic() + 5)
+    assert credential_cache.credentials(environ, time.monotonic() + 5) == first
     assert len(server.requests) == 2
 
 
