@@ -163,9 +163,9 @@ def _checkpoints(one: Any) -> Checkpoints | None:
 
 def _fetch(where: str, environ: Mapping[str, str]) -> bytes:
     if where.startswith("s3://"):
-        from lyftlearn_runtime.aws.s3 import S3, split  # noqa: PLC0415 - network modules only where something is fetched
+        from lyftlearn_runtime.aws.s3 import S3, split_uri  # noqa: PLC0415 - network modules only where something is fetched
 
-        return S3(environ).get(*split(where))
+        return S3(environ).get(*split_uri(where))
     try:
         with open(where, "rb") as file:
             return file.read()

@@ -240,7 +240,7 @@ class Start:
         if self.resolved.seconds or self.bundle.downloads:
             from lyftlearn_runtime.aws import credential_cache  # noqa: PLC0415 - only after a fetch
 
-            who = credential_cache.described(self.environ)
+            who = credential_cache.describe_identity(self.environ)
             if who:
                 say(f"AWS identity: {who}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from lyftlearn_runtime import contract, parallel
-from lyftlearn_runtime.aws.s3 import S3, split
+from lyftlearn_runtime.aws.s3 import S3, split_uri
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) ->
 
 def _get(s3: S3, item: Item, deadline: float) -> str:
     options = dict(item.options)
-    data = s3.get(*split("s3://" + item.name), version=options.get("version", ""), deadline=deadline)
+    data = s3.get(*split_uri("s3://" + item.name), version=options.get("version", ""), deadline=deadline)
     wanted = options.get("sha256")
     found = hashlib.sha256(data).hexdigest()
     if wanted and wanted.lower() != found:

@@ -41,7 +41,7 @@ def _batch(signer: client.Signer, items: Sequence[Item], deadline: float) -> dic
     document = {"SecretIdList": [item.name for item in items]}
     # A role may have GetSecretValue alone, an old endpoint not the action: then its error is no reason to stop.
     answer = client.call_json(signer, SERVICE, "secretsmanager.BatchGetSecretValue", document, deadline)
-    values = client.objects(answer, "SecretValues")
+    values = client.object_list(answer, "SecretValues")
     found = {}
     for item in items:
         match = next((one for one in values if _is(item.name, one)), None)

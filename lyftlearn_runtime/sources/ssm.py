@@ -36,7 +36,7 @@ def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) ->
 def _batch(signer: client.Signer, items: Sequence[Item], deadline: float) -> dict[Item, str | ShimError]:
     document = {"Names": [item.name for item in items], "WithDecryption": True}
     answer = client.call_json(signer, SERVICE, "AmazonSSM.GetParameters", document, deadline)
-    parameters = client.objects(answer, "Parameters")
+    parameters = client.object_list(answer, "Parameters")
     return {item: _value(item.name, parameters) for item in items}
 
 

@@ -28,7 +28,7 @@ def _below(signer: client.Signer, path: str, deadline: float) -> dict[str, str]:
     while True:
         document = {"Path": path, "Recursive": True, "WithDecryption": True, **({"NextToken": token} if token else {})}
         answer = client.call_json(signer, SERVICE, "AmazonSSM.GetParametersByPath", document, deadline)
-        for one in client.objects(answer, "Parameters"):
+        for one in client.object_list(answer, "Parameters"):
             found[str(one.get("Name", ""))[len(path) :].lstrip("/")] = str(one.get("Value", ""))
         before, token = token, answer.get("NextToken")
         if not token:

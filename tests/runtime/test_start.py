@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_runtime.aws.s3 import split
+from lyftlearn_runtime.aws.s3 import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -408,7 +408,7 @@ def test_a_pod_gets_what_sagemaker_gives_and_takes(  # noqa: PLR0913, PLR0917 - 
     shim: Shim, files: Files, aws: AwsEndpoint, network: Network, variables_of: Options, bucket_prefix: str
 ) -> None:
     """Channels come down, the config files are there, model and output go up, the job has its name."""
-    bucket, prefix = split(bucket_prefix)
+    bucket, prefix = split_uri(bucket_prefix)
     aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/in/a/b.csv", Body=b"1,2\n")
     script = (
         "import json, os, pathlib\n"
@@ -501,7 +501,7 @@ def test_a_full_disk_is_told_as_such(  # noqa: PLR0913, PLR0917 - fixtures
     shim: Shim, files: Files, aws: AwsEndpoint, network: Network, variables_of: Options, bucket_prefix: str
 ) -> None:
     """It is no fault of the network, and not tried again."""
-    bucket, prefix = split(bucket_prefix)
+    bucket, prefix = split_uri(bucket_prefix)
     aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/big", Body=b"x" * 300_000)
     bundle = files.bundle(job=JOB, downloads=[{"path": "/opt/ml/input/data/train", "uri": f"{bucket_prefix}/"}])
     options = (*bundle, *POD, *variables_of(aws.environment()), "--network", network.name)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_runtime.aws.credentials import Credentials
+    from lyftlearn_runtime.aws.keys import Credentials
 
 DOCUMENT = json.dumps(
     {"AccessKeyId": "AKID", "SecretAccessKey": "s", "Token": "t", "Expiration": "2030-01-01T00:00:00Z"}
@@ -28,7 +28,7 @@ DOCUMENT = json.dumps(
 
 def find(environ: dict[str, str]) -> Credentials:
     """The credentials, with a few seconds of time."""
-    return credentials.find(environ, time.monotonic() + 5)
+    return credentials.find_credentials(environ, time.monotonic() + 5)
 
 
 def test_variables_come_first() -> None:
@@ -139,7 +139,7 @@ def test_an_identity_is_asked_for_once_and_renewed_before_it_expires(
     for _ in range(2):
         assert credential_cache.credentials(environ, time.monotonic() + 5).access_key == "AKID"
     assert len(server.requests) == asked
-    assert credential_cache.described(environ) == "container credentials, access key AKID"
+    assert credential_cache.describe_identity(environ) == "container credentials, access key AKID"
 
 
 def test_an_identity_that_cannot_be_renewed_is_used_while_it_is_good(serve: Callable[..., Server]) -> None:

@@ -34,7 +34,7 @@ def test_a_listing_that_is_none_is_told(serve: Callable[..., Server], body: byte
     """XML that is broken, in an encoding that there is not, without sizes, or without an end."""
     server = serve(lambda handler, _: send(handler, 200, body))
     with pytest.raises(ShimError, match=f"s3://bucket/prefix: {told}") as caught:
-        list(s3.S3(environ_of(server)).list("bucket", "prefix"))
+        list(s3.S3(environ_of(server)).list_objects("bucket", "prefix"))
     assert caught.value.exit_code == 69
 
 
@@ -89,7 +89,7 @@ def test_credentials_of_sts_that_are_none_are_told(
         "AWS_ENDPOINT_URL_STS": f"http://127.0.0.1:{server.port}",
     }  # fmt: skip
     with pytest.raises(ShimError, match=told) as caught:
-        credentials.find(environ, float("inf"))
+        credentials.find_credentials(environ, float("inf"))
     assert caught.value.exit_code == 77
     assert PLANTED not in caught.value.message
 
@@ -98,7 +98,7 @@ def test_credentials_of_sts_that_are_none_are_told(
 def test_a_key_that_is_none_is_told(key: str) -> None:
     """A line break behind a key is a mistake that is made often; nothing else would tell it from a wrong key."""
     with pytest.raises(ShimError, match="the AWS keys of the environment variables have a character") as caught:
-        credentials.find({**KEYS, "AWS_SECRET_ACCESS_KEY": key}, float("inf"))
+        credentials.find_credentials({**KEYS, "AWS_SECRET_ACCESS_KEY": key}, float("inf"))
     assert PLANTED not in caught.value.message
 
 
@@ -107,7 +107,7 @@ def test_an_instance_without_a_role_is_no_identity(serve: Callable[..., Server],
     """Blanks are blanks to bytes and to texts, not the same ones; neither is a name."""
     server = serve(lambda handler, number: send(handler, 200, b"token" if number == 1 else roles))
     with pytest.raises(ShimError, match="there are no AWS credentials here"):
-        credentials.find({"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{server.port}"}, float("inf"))
+        credentials.find_credentials({"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{server.port}"}, float("inf"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given, strategies as st
 
 from lyftlearn_runtime.aws import sigv4
-from lyftlearn_runtime.aws.credentials import Credentials
+from lyftlearn_runtime.aws.keys import Credentials
+from lyftlearn_runtime.aws.request import Request
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -33,8 +34,9 @@ def test_our_signature_is_botocores(  # noqa: PLR0913, PLR0917 - the parts of a 
     digest = hashlib.sha256(body).hexdigest()
     timestamp = "20261123T000000Z"
     own = Credentials("AKID", "SECRET", token, "", None)
-    ours = sigv4.sign(method, path, text, {"Host": "example.test"}, digest, own, "eu-west-1", service, timestamp)
-    request = AWSRequest(method, f"https://example.test{path}" + (f"?{text}" if text else ""), data=body)
+    url = f"https://example.test{path}" + (f"?{text}" if text else "")
+    ours = sigv4.sign(Request(method, url, {}, body), digest, own, sigv4.Scope(timestamp, "eu-west-1", service)).headers
+    request = AWSRequest(method, url, data=body)
     request.context["timestamp"] = timestamp
     request.headers["X-Amz-Date"] = timestamp
     signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(BotocoreCredentials("AKID", "SECRET", token), service, "eu-west-1")
@@ -68,10 +70,11 @@ def test_the_published_vectors_of_the_signature_are_met(  # noqa: PLR0913, PLR09
 ) -> None:
     """Amazon S3 API reference, "Signature calculations for the Authorization header", its four examples."""
     own = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, "", None)
-    given_headers = {"Host": "examplebucket.s3.amazonaws.com", **headers}
+    url = f"https://examplebucket.s3.amazonaws.com{path}" + (f"?{query}" if query else "")
     digest = hashlib.sha256(payload).hexdigest()
-    signed = sigv4.sign(method, path, query, given_headers, digest, own, "us-east-1", "s3", "20130524T000000Z")
-    assert signed["Authorization"].endswith(signature)
+    scope = sigv4.Scope("20130524T000000Z", "us-east-1", "s3")
+    signed = sigv4.sign(Request(method, url, headers, payload), digest, own, scope)
+    assert signed.headers["Authorization"].endswith(signature)
 
 
 @pytest.mark.parametrize(
@@ -99,5 +102,6 @@ def test_the_vectors_of_the_test_suite_are_met(  # noqa: PLR0913, PLR0917 - a re
     """AWS' Signature Version 4 test suite (get-vanilla, post-vanilla, query order) and the IAM user guide's example."""
     own = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, "", None)
     digest = hashlib.sha256().hexdigest()
-    signed = sigv4.sign(method, "/", query, {"Host": host, **headers}, digest, own, "us-east-1", service, "20150830T123600Z")
-    assert signed["Authorization"].endswith(signature)
+    url = f"https://{host}/" + (f"?{query}" if query else "")
+    signed = sigv4.sign(Request(method, url, headers, b""), digest, own, sigv4.Scope("20150830T123600Z", "us-east-1", service))
+    assert signed.headers["Authorization"].endswith(signature)
