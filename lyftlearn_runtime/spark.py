@@ -21,7 +21,7 @@ _LOCAL = "127.0.0.1"
 _SMALLEST_HEAP_MIB = 512
 
 
-def place(environ: Mapping[str, str]) -> dict[str, str]:
+def write_defaults(environ: Mapping[str, str]) -> dict[str, str]:
     """Writes a file of settings, and gives what names it; nothing without a Spark, or where somebody has set it."""
     home = environ.get("SPARK_HOME") or _pyspark()
     if not home or environ.get("SPARK_CONF_DIR"):

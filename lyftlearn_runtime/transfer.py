@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import namedtuple
 
 from lyftlearn_runtime import contract, s3_checksums
 from lyftlearn_runtime.aws.s3 import S3, ByteRange, split_uri
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.frozen import namedtuple
 from lyftlearn_runtime.transfer_pool import Pool
 
 TYPE_CHECKING = False

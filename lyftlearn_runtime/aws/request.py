@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from lyftlearn_runtime.frozen import namedtuple
 
 # Path and query of `url` are encoded; `body` is bytes, or a file whose length is the header Content-Length.
 Request = namedtuple("Request", ["method", "url", "headers", "body"])

@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import io
 import time
-from collections import namedtuple
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.aws import client, endpoints, sigv4
@@ -15,6 +14,7 @@ from lyftlearn_runtime.aws.http import retry
 from lyftlearn_runtime.aws.request import Request, Response, origin
 from lyftlearn_runtime.deadline import fetch_timeout
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.frozen import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections import namedtuple
 
 from lyftlearn_runtime.aws.request import Request, split_url
+from lyftlearn_runtime.frozen import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ whose name is the scheme and whose value is such a module.
 from __future__ import annotations
 
 import importlib
-from collections import namedtuple
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
@@ -19,8 +18,6 @@ from lyftlearn_runtime.errors import ShimError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-Item = namedtuple("Item", ["name", "options"])
 
 MODULES = {
     "aws-sm": "secretsmanager",

@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lyftlearn_runtime.sources import Item
+    from lyftlearn_runtime.references import Item
 
 OPTIONS = ()
 _KMS = endpoints.Service("kms", "KMS", "KMS")
@@ -37,7 +37,7 @@ def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) ->
         if not environ.get(name):
             raise ShimError(f"{name} is not set, and a reference to Confidant needs it", contract.EXIT_CONFIG)
     signer = client.Signer(_KMS, environ, deadline)
-    return parallel.each(items, lambda item: _of(signer, item.name, environ, deadline), deadline)
+    return parallel.map_items(items, lambda item: _of(signer, item.name, environ, deadline), deadline)
 
 
 def _of(signer: client.Signer, service: str, environ: Mapping[str, str], deadline: float) -> dict[str, str]:

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lyftlearn_runtime.sources import Item
+    from lyftlearn_runtime.references import Item
 
 OPTIONS = ()
 _JOBS = ("TRAINING_JOB_NAME", "PROCESSING_JOB_NAME", "TRANSFORM_JOB_NAME")
@@ -33,7 +33,7 @@ def _value(field: str, environ: Mapping[str, str]) -> str | ShimError:
     resource = _resource(field)
     if resource is not None:
         return resource
-    here = cluster.of(cluster.read_config("resourceconfig.json"))
+    here = cluster.parse_resource_config(cluster.read_config("resourceconfig.json"))
     job = next((environ[name] for name in _JOBS if environ.get(name)), "")
     hostname = os.uname().nodename
     labels = dict.fromkeys(_JOB_LABELS, job)

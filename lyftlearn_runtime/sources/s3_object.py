@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lyftlearn_runtime.sources import Item
+    from lyftlearn_runtime.references import Item
 
 OPTIONS = ("sha256", "version")
 
@@ -20,7 +20,7 @@ OPTIONS = ("sha256", "version")
 def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) -> dict[Item, str | ShimError]:
     """The objects' contents."""
     s3 = S3(environ)
-    return parallel.each(items, lambda item: _get(s3, item, deadline), deadline)
+    return parallel.map_items(items, lambda item: _get(s3, item, deadline), deadline)
 
 
 def _get(s3: S3, item: Item, deadline: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from lyftlearn_runtime import references
+from lyftlearn_runtime import references, resolver
 from lyftlearn_runtime.deadline import fetch_timeout
 from lyftlearn_runtime.errors import ShimError
 
@@ -29,14 +29,12 @@ def environ(aws: AwsEndpoint) -> dict[str, str]:
 def test_references_are_resolved_together(environ: dict[str, str]) -> None:
     """A whole secret, a key of one, a number as its JSON, a key that is no path."""
     wanted = ["aws-sm://plain", "aws-sm://prod/db#password", "aws-sm://prod/db#port", "aws-sm://prod/db#a.b"]
-    assert references.resolve(wanted, environ).values == dict(
-        zip(wanted, ["text\nand more", PLANTED, "5432", "c"], strict=True)
-    )
+    assert resolver.resolve(wanted, environ).values == dict(zip(wanted, ["text\nand more", PLANTED, "5432", "c"], strict=True))
 
 
 def test_nothing_to_resolve_asks_nobody() -> None:
     """No network module, no identity is needed."""
-    assert references.resolve([], {}) == references.NOTHING
+    assert resolver.resolve([], {}) == references.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -55,7 +53,7 @@ def test_a_reference_that_fails_names_itself_and_shows_no_value(
 ) -> None:
     """Which reference, why, and never what the secret holds."""
     with pytest.raises(ShimError) as caught:
-        references.resolve([reference], environ)
+        resolver.resolve([reference], environ)
     assert caught.value.exit_code == code
     assert reference in caught.value.message
     assert told in caught.value.message
@@ -65,7 +63,7 @@ def test_a_reference_that_fails_names_itself_and_shows_no_value(
 def test_every_failure_has_a_line(environ: dict[str, str]) -> None:
     """Who mends a job wants to hear of all of them at once."""
     with pytest.raises(ShimError) as caught:
-        references.resolve(["aws-sm://b", "aws-sm://plain", "aws-sm://a"], environ)
+        resolver.resolve(["aws-sm://b", "aws-sm://plain", "aws-sm://a"], environ)
     assert [line.split(": ")[0] for line in caught.value.message.splitlines()] == ["aws-sm://a", "aws-sm://b"]
 
 
@@ -77,7 +75,7 @@ def test_an_optional_reference_may_be_missing(environ: dict[str, str], capfd: py
         "aws-sm://prod/db?optional#password",
         "aws-sm://none?default=",
     ]
-    assert references.resolve(wanted, environ).values == dict(zip(wanted, [None, "a=b", PLANTED, ""], strict=True))
+    assert resolver.resolve(wanted, environ).values == dict(zip(wanted, [None, "a=b", PLANTED, ""], strict=True))
     said = capfd.readouterr().err.splitlines()
     assert len(said) == 3
     assert said[0].startswith("lyftlearn: aws-sm://none?optional: left out: ")
@@ -101,6 +99,6 @@ def test_many_references_take_as_long_as_one(environ: dict[str, str], aws: AwsEn
     """They are fetched at the same time; with twenty of them one after the other this would take twenty times as long."""
     aws.put_secrets({f"many/{number}": str(number) for number in range(20)})
     begun = time.monotonic()
-    found = references.resolve([f"aws-sm://many/{number}" for number in range(20)], environ).values
+    found = resolver.resolve([f"aws-sm://many/{number}" for number in range(20)], environ).values
     assert found == {f"aws-sm://many/{number}": str(number) for number in range(20)}
     assert time.monotonic() - begun < 5

@@ -29,7 +29,7 @@ import os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from lyftlearn_runtime import supervise
 heard = bytearray()
-code = supervise.run(sys.argv[2:], os.environ, float(sys.argv[1]), heard.extend, lambda _: None)
+code = supervise.start(supervise.Command(sys.argv[2:], os.environ, None), float(sys.argv[1])).watch(heard.extend)
 if os.environ.get("HEARD"):
     open(os.environ["HEARD"], "wb").write(heard)
 os._exit(code)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lyftlearn_runtime import references
+from lyftlearn_runtime import resolver
 from lyftlearn_runtime.aws import credential_cache, credentials
 from lyftlearn_runtime.errors import ShimError
 from tests.runtime.aws.server import GOOD, KEYS, PLANTED, Server, credentials_until, send
@@ -161,8 +161,8 @@ def test_an_expired_token_is_replaced_once(serve: Callable[..., Server]) -> None
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.port}",
         "LYFTLEARN_FETCH_TIMEOUT": "5",
     }
-    assert references.resolve(["aws-sm://name"], environ).values == {"aws-sm://name": "value"}
+    assert resolver.resolve(["aws-sm://name"], environ).values == {"aws-sm://name": "value"}
     assert len(keys.requests) == 2
     with pytest.raises(ShimError, match="ExpiredTokenException; the job's role"):
-        references.resolve(["aws-sm://name"], environ)
+        resolver.resolve(["aws-sm://name"], environ)
     assert len(server.requests) == 4

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from documents import json_of
 from parsers import PLACE
 
-from lyftlearn_runtime import references
+from lyftlearn_runtime import resolver
 from lyftlearn_runtime.aws import client, connection, credential_cache, credentials, endpoints, http, s3, sigv4
 from lyftlearn_runtime.aws.request import Request
 from lyftlearn_runtime.errors import ShimError
@@ -120,12 +120,12 @@ def law_of_json(data: bytes) -> None:
     if len(data) < 2:
         return
     asks = (
-        lambda: references.resolve(["aws-sm://one"], _ENVIRON),
-        lambda: references.resolve(["aws-sm://one", "aws-sm://two?stage=A#key"], _ENVIRON),
-        lambda: references.resolve(["aws-sm://one", "aws-sm://two"], _ENVIRON),
-        lambda: references.resolve(["aws-ssm://one", "aws-ssm:///path/one"], _ENVIRON),
-        lambda: references.resolve([], _ENVIRON, ["aws-ssm-path://path"]),
-        lambda: references.resolve(["confidant://one#key"], _ENVIRON, ["confidant://one"]),
+        lambda: resolver.resolve(["aws-sm://one"], _ENVIRON),
+        lambda: resolver.resolve(["aws-sm://one", "aws-sm://two?stage=A#key"], _ENVIRON),
+        lambda: resolver.resolve(["aws-sm://one", "aws-sm://two"], _ENVIRON),
+        lambda: resolver.resolve(["aws-ssm://one", "aws-ssm:///path/one"], _ENVIRON),
+        lambda: resolver.resolve([], _ENVIRON, ["aws-ssm-path://path"]),
+        lambda: resolver.resolve(["confidant://one#key"], _ENVIRON, ["confidant://one"]),
         lambda: _identity(_CONTAINER),
         lambda: _identity(_INSTANCE),
     )
