@@ -81,7 +81,7 @@ def to_bytes(text: str) -> bytes:
 
 def mask(text: str, secrets: Iterable[str]) -> str:
     """The text with every form of every secret masked."""
-    return Finder(secrets).mask(to_bytes(text)).decode("utf-8", "surrogateescape")
+    return Finder(secrets).mask_text(text)
 
 
 class Finder:
@@ -133,6 +133,25 @@ class Finder:
             done += [data[position : found[0]], MASK.encode()]
             position = found[1]
 
+    def mask_text(self, text: str) -> str:
+        """The text with every form masked; nothing else of it changes."""
+        for errors in ("surrogateescape", "surrogatepass"):
+            try:
+                data = text.encode("utf-8", errors)
+            except UnicodeEncodeError:
+                continue  # half of a pair of surrogates, which JSON can say
+            masked = self.mask(data)
+            return text if masked == data else masked.decode("utf-8", errors)
+        raise AssertionError("the second way encodes every text")
+
+    def unfinished(self, data: bytes) -> int:
+        """How many bytes at the end of the data are the beginning of a form that is cut there; 0 for none."""
+        for position in range(max(0, len(data) - self.longest + 1), len(data) - SHORTEST + 1):
+            end = data[position:]
+            if any(len(form) > len(end) and form.startswith(end) for form in self._by_start.get(end[:SHORTEST], ())):
+                return len(end)
+        return 0
+
 
 def _any_of(starts: Iterable[bytes]) -> bytes:
     """A pattern for any of these texts, by their first byte: it is looked at once, not once for each of them."""
@@ -147,10 +166,11 @@ def _printed(text: str) -> Iterator[bytes]:
     import html  # noqa: PLC0415 - its tables take milliseconds, and a start that only fetches has no text to search
 
     in_json = (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
-    yield to_bytes(text)
-    for form in (*in_json, *(one.replace("/", r"\/") for one in in_json), repr(text)[1:-1], html.escape(text)):
+    for form in (text, *in_json, *(one.replace("/", r"\/") for one in in_json), repr(text)[1:-1], html.escape(text)):
         yield to_bytes(form)
-        yield form.encode("utf-8", "backslashreplace")  # as stderr writes half of a pair of surrogates
+        # Half of a pair of surrogates, as stderr writes it and as a text has it beside others.
+        yield form.encode("utf-8", "backslashreplace")
+        yield form.encode("utf-8", "surrogatepass")
 
 
 def _hexadecimal(raw: bytes) -> tuple[bytes, ...]:
