@@ -25,10 +25,10 @@ _DATA = "..data"
 FileProjection = namedtuple("FileProjection", ["path", "data", "mode", "owner", "is_secret"])
 
 
-def write(wanted: Sequence[FileProjection], environ: Mapping[str, str]) -> list[str]:
+def write(projections: Sequence[FileProjection], environ: Mapping[str, str]) -> list[str]:
     """Makes the files be there, directory by directory; the paths of all whose content or mode was another."""
     by_directory: dict[str, list[FileProjection]] = {}
-    for one in wanted:
+    for one in projections:
         by_directory.setdefault(os.path.dirname(one.path), []).append(one)
     return [path for directory, inside in by_directory.items() for path in _write(directory, inside, environ)]
 

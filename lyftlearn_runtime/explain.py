@@ -42,24 +42,24 @@ def main(argv: list[str]) -> int:
 def explain(argv: Sequence[str]) -> dict[str, Any]:
     """What a start with `argv` would do. `problem` is None where it would reach the script."""
     begun = time.monotonic()
-    environ = start.given_environment()
+    environ = start.process_environment()
     document: dict[str, Any] = {"problem": None, "program": None, "sources": {}, "context": None}
     document["signals"] = [
         {"context": name, "signal": because, "found": found} for name, because, found in signals(environ, argv)
     ]
     # As far as it gets.
-    given = inputs = resolved = launch = None
+    invocation = inputs = resolved = launch = None
     try:
-        given = start.detect(argv, environ)
-        inputs = start.read(given)
+        invocation = start.detect(argv, environ)
+        inputs = start.read(invocation)
         resolved = start.resolve(inputs)
         values = inputs.bundle.hyperparameters or hyperparameters.read()
-        launch = start.describe(start.unplaced(resolved, values))
+        launch = start.describe(start.without_files(resolved, values))
     except ShimError as error:
         document["problem"] = {"message": error.message, "exit_code": error.exit_code}
-    if given:
-        document["context"] = {"name": given.context.name, "because": given.context.because}
-        document.update(_settings(given, inputs or start.unread(given), resolved, launch))
+    if invocation:
+        document["context"] = {"name": invocation.context.name, "because": invocation.context.because}
+        document.update(_settings(invocation, inputs or start.without_bundle(invocation), resolved, launch))
     if launch:
         words = [mask(word, launch.secrets) for word in launch.command.argv]
         document["program"] = {"argv": words, "cwd": launch.command.cwd}
@@ -68,7 +68,7 @@ def explain(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def _settings(
-    given: start.Given, inputs: start.Inputs, resolved: start.Resolved | None, launch: start.Launch | None
+    invocation: start.Invocation, inputs: start.Inputs, resolved: start.Resolved | None, launch: start.Launch | None
 ) -> dict[str, Any]:
     reached = launch or resolved or inputs
     names = {*(launch.command.variables if launch else ()), *reached.origins}.difference(contract.HIDDEN_VARIABLES)
@@ -76,13 +76,13 @@ def _settings(
     return {
         "user": {"uid": os.getuid(), "gid": os.getgid()},
         "variables": {name: reached.origins.get(name, "given") for name in sorted(names)},
-        "hidden": [name for name in contract.HIDDEN_VARIABLES if name in given.environ],
+        "hidden": [name for name in contract.HIDDEN_VARIABLES if name in invocation.environ],
         "files": {file.path: file.secret or "bundle" for file in inputs.bundle.files},
         "downloads": {one.path: one.uri for one in inputs.bundle.downloads},
         "uploads": {one.path: one.uri for one in inputs.bundle.uploads},
         "sources": {scheme: round(duration, 3) for scheme, duration in seconds.items()},
         "metrics": reached.environ.get(contract.STATSD) or _usual_metrics(inputs.context.name),
-        "refresh": given.environ.get(contract.REFRESH),
+        "refresh": invocation.environ.get(contract.REFRESH),
         "supervised": execution.needs_supervision(inputs, reached.environ),
     }
 

@@ -142,13 +142,13 @@ def _argument(value: Any) -> str:
         raise _too_deep() from None
 
 
-def write(values: Mapping[str, Any], strings_too: bool) -> str:  # noqa: FBT001 - the one question here
+def write(values: Mapping[str, Any], *, with_strings: bool) -> str:
     """Writes the typed file, and SageMaker's own where that did not bring the values; the typed file's path."""
     typed = TYPED
     if not files.is_writable(os.path.dirname(TYPED)):
         directory = next((one for one in _ELSEWHERE if files.is_writable(one)), _ELSEWHERE[0])
         typed = f"{directory}/lyftlearn/hyperparameters.json"
     files.replace(typed, dumps(values).encode())
-    if strings_too:
+    if with_strings:
         files.replace(PATH, dumps(encode(values)).encode())
     return typed

@@ -17,7 +17,7 @@ else:
     import _signal as signal  # see supervise.py
 
 # What is known before the first step.
-_NOTHING = start.Given((), {}, None, frozenset(), is_processing=False)
+_NOTHING = start.Invocation((), {}, None, frozenset(), is_processing=False)
 
 
 class Stopped(BaseException):
@@ -30,8 +30,8 @@ def main(argv: list[str]) -> int:
     known: Any = _NOTHING
     try:
         _catch_stop_signals()
-        known = given = start.detect(argv, start.given_environment())
-        known = inputs = start.read(given)
+        known = invocation = start.detect(argv, start.process_environment())
+        known = inputs = start.read(invocation)
         known = resolved = start.resolve(inputs)
         known = placed = placement.place(resolved)
         known = launch = start.describe(placed)

@@ -44,7 +44,7 @@ class Sink:
     def __init__(self, received: _socket.socket) -> None:
         self._received = received
 
-    def start(self, leader: int) -> None:
+    def start(self, pid: int) -> None:
         """Nothing to do: the kernel drops what nobody reads."""
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class Relay(Sink):
         self._closing = False
         self._thread: threading.Thread | None = None
 
-    def start(self, leader: int) -> None:  # noqa: ARG002 - as above
+    def start(self, pid: int) -> None:  # noqa: ARG002 - as above
         """Begins to carry. What came before is in the socket's buffer."""
         import threading  # noqa: PLC0415 - only where there is a gateway
 

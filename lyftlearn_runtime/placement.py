@@ -52,8 +52,8 @@ def write_hyperparameters(resolved: Resolved) -> tuple[dict[str, Any], str | Non
     if resolved.is_processing and not values:
         return {}, None
     is_kubernetes_job = bundle.job is not None and context == "kubernetes"
-    strings_too = bool(bundle.hyperparameters) or (is_kubernetes_job and not os.path.exists(hyperparameters.PATH))
-    return dict(values), hyperparameters.write(values, strings_too)
+    with_strings = bool(bundle.hyperparameters) or (is_kubernetes_job and not os.path.exists(hyperparameters.PATH))
+    return dict(values), hyperparameters.write(values, with_strings=with_strings)
 
 
 def projections(files: Iterable[File], references: Resolution) -> list[FileProjection]:

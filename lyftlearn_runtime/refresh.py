@@ -44,11 +44,11 @@ class Refresher:
         self._renew = renew
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._leader = 0
+        self._pid = 0
 
-    def start(self, leader: int) -> None:
+    def start(self, pid: int) -> None:
         """Begins, for the script with this process ID."""
-        self._leader = leader
+        self._pid = pid
         self._thread.start()
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class Refresher:
         told = ""
         if self._policy.signal is not None:
             try:
-                os.kill(self._leader, self._policy.signal)
+                os.kill(self._pid, self._policy.signal)
                 told = f"; the script was sent {self._policy.signal.name}"
             except ProcessLookupError:
                 return

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_runtime.refresh import RefreshPolicy
 
-Given = namedtuple("Given", ["argv", "environ", "context", "secrets", "is_processing"])
+Invocation = namedtuple("Invocation", ["argv", "environ", "context", "secrets", "is_processing"])
 # `refresh` is a RefreshPolicy or None; `grace_s` is between SIGTERM and SIGKILL.
 Inputs = namedtuple(
     "Inputs", ["argv", "environ", "origins", "context", "bundle", "refresh", "grace_s", "secrets", "is_processing"]
@@ -57,7 +57,7 @@ _GRACE_S = {"sagemaker-training": 120.0, "docker": 10.0}
 _OTHER_GRACE_S = 30.0
 
 
-def given_environment() -> dict[str, str]:
+def process_environment() -> dict[str, str]:
     """The variables that this process was started with: without a locale, CPython adds LC_CTYPE to its own (PEP 538)."""
     environ = dict(os.environ)
     if environ.get("LC_CTYPE") == "C.UTF-8":
@@ -67,26 +67,26 @@ def given_environment() -> dict[str, str]:
     return environ
 
 
-def detect(argv: Sequence[str], environ: Mapping[str, str]) -> Given:
+def detect(argv: Sequence[str], environ: Mapping[str, str]) -> Invocation:
     """What the container was started with, and by which service."""
     context = detect_context(environ, argv, os.path.exists)
     secrets = frozenset(environ[name] for name in contract.SECRET_VARIABLES if environ.get(name))
-    return Given(tuple(argv), environ, context, secrets, context.name == "sagemaker-processing")
+    return Invocation(tuple(argv), environ, context, secrets, context.name == "sagemaker-processing")
 
 
-def read(given: Given) -> Inputs:
+def read(invocation: Invocation) -> Inputs:
     """What the workload asks for: its launch bundle and its settings."""
-    policy = _refresh_policy(given.environ.get(contract.REFRESH))
-    grace_s = deadline.grace_period(given.environ, _GRACE_S.get(given.context.name, _OTHER_GRACE_S))
-    launch = bundle.read(given.environ)
-    argv = given.argv
+    policy = _refresh_policy(invocation.environ.get(contract.REFRESH))
+    grace_s = deadline.grace_period(invocation.environ, _GRACE_S.get(invocation.context.name, _OTHER_GRACE_S))
+    launch = bundle.read(invocation.environ)
+    argv = invocation.argv
     if argv[:1] == (contract.BUNDLED_COMMAND,) and launch.command:
         argv = launch.command
     # What came by the bundle is the workload's own word, and wins over the image's.
-    environ = {**given.environ, **launch.environment}
+    environ = {**invocation.environ, **launch.environment}
     origins = dict.fromkeys(launch.environment, "bundle")
-    is_processing = launch.job.kind == "processing" if launch.job else given.is_processing
-    return Inputs(argv, environ, origins, given.context, launch, policy, grace_s, given.secrets, is_processing)
+    is_processing = launch.job.kind == "processing" if launch.job else invocation.is_processing
+    return Inputs(argv, environ, origins, invocation.context, launch, policy, grace_s, invocation.secrets, is_processing)
 
 
 def _refresh_policy(value: str | None) -> RefreshPolicy | None:
@@ -124,13 +124,13 @@ def resolve(inputs: Inputs) -> Resolved:
     return Resolved(inputs, resolved, origins, found, secrets, inputs.is_processing)
 
 
-def unread(given: Given) -> Inputs:
+def without_bundle(invocation: Invocation) -> Inputs:
     """What `read` would give where the workload asks for nothing."""
-    argv, environ, context, secrets, is_processing = given
+    argv, environ, context, secrets, is_processing = invocation
     return Inputs(argv, environ, {}, context, bundle.EMPTY, None, _OTHER_GRACE_S, secrets, is_processing)
 
 
-def unplaced(resolved: Resolved, values: Mapping[str, Any]) -> Placed:
+def without_files(resolved: Resolved, values: Mapping[str, Any]) -> Placed:
     """What `place` would give for these hyperparameters, with nothing written."""
     inputs, environ, origins, _, secrets, is_processing = resolved
     return Placed(inputs, environ, origins, dict(values), {}, None, secrets, is_processing)

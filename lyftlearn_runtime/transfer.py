@@ -28,7 +28,7 @@ _MOST_PARTS = 10_000
 _Sent = namedtuple("_Sent", ["bucket", "key", "path", "temporary"])
 
 
-def download(wanted: Sequence[Transfer], environ: Mapping[str, str], *, may_be_empty: bool = False) -> None:
+def download(transfers: Sequence[Transfer], environ: Mapping[str, str], *, may_be_empty: bool = False) -> None:
     """Puts every object below each prefix under its path: several at a time, and large ones in pieces.
 
     A file appears under its name when it is whole and its checksum is right. A prefix without any object is an error, as
@@ -37,7 +37,7 @@ def download(wanted: Sequence[Transfer], environ: Mapping[str, str], *, may_be_e
     s3 = S3(environ)
     pool = Pool(environ, stop_at_errors=True)
     files: list[_Download] = []
-    for one in wanted:
+    for one in transfers:
         bucket, prefix = split_uri(one.uri)
         objects = list(s3.list_objects(bucket, prefix))
         if not objects and not may_be_empty:
@@ -57,13 +57,13 @@ def download(wanted: Sequence[Transfer], environ: Mapping[str, str], *, may_be_e
             file.discard()
 
 
-def upload(wanted: Sequence[Transfer], environ: Mapping[str, str]) -> None:
+def upload(transfers: Sequence[Transfer], environ: Mapping[str, str]) -> None:
     """Puts each path at its URI: as a tar.gz, or every file of it where the URI ends in `/`.
 
     Every one is tried, also when another one failed; the error names all that did.
     """
     pool = Pool(environ, stop_at_errors=False)
-    for one in wanted:
+    for one in transfers:
         bucket, key = split_uri(one.uri)
         if key.endswith("/"):
             for path in regular_files(one.path):
@@ -126,9 +126,9 @@ class _Download:
         _make(os.path.dirname(self._path))
         with self._lock, open(self._part, "ab"):
             pass  # it exists now, whichever piece is first
-        wanted = ByteRange(start, min(PIECE_BYTES, self.listed.size - start))
+        byte_range = ByteRange(start, min(PIECE_BYTES, self.listed.size - start))
         with open(self._part, "r+b") as file:
-            headers = s3.get_range(self._bucket, self.listed, file, wanted)
+            headers = s3.get_range(self._bucket, self.listed, file, byte_range)
         with self._lock:
             self._left -= 1
             if self._left:
@@ -158,12 +158,12 @@ class _Upload:
         self._left = parts
         self._lock = threading.Lock()
 
-    def put(self, s3: S3, index: int, wanted: ByteRange) -> None:
+    def put(self, s3: S3, index: int, byte_range: ByteRange) -> None:
         """Sends one part; the last one that is there makes the object, or takes it back when one has failed."""
         sent = self._sent
         try:
             with open(sent.path, "rb") as file:
-                self._etags[index] = s3.upload_part(self._upload, index + 1, file, wanted)
+                self._etags[index] = s3.upload_part(self._upload, index + 1, file, byte_range)
         finally:
             with self._lock:
                 self._left -= 1

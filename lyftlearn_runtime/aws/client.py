@@ -41,12 +41,12 @@ class Signer:
         self._service = service
         self._offset_s = 0.0
         self._has_renewed = False
-        credential_cache.credentials(environ, deadline)  # where there are none, that is said early
+        credential_cache.get_credentials(environ, deadline)  # where there are none, that is said early
 
     def sign(self, request: Request, digest: str) -> Request:
         """The request with a signature among its headers. `digest` is the sha256 of the body, in hex."""
         timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + self._offset_s))
-        keys = credential_cache.credentials(self.environ, time.monotonic() + STALL_S)
+        keys = credential_cache.get_credentials(self.environ, time.monotonic() + STALL_S)
         scope = sigv4.Scope(timestamp, endpoints.region(self.environ), self._service.name)
         return sigv4.sign(request, digest, keys, scope)
 

@@ -26,7 +26,7 @@ _lock = threading.Lock()
 _known: dict[tuple[str | None, ...], Credentials] = {}
 
 
-def credentials(environ: Mapping[str, str], deadline: float) -> Credentials:
+def get_credentials(environ: Mapping[str, str], deadline: float) -> Credentials:
     """The credentials to sign with now, asked for by one thread while the others wait."""
     key = tuple(environ.get(name) for name in _VARIABLES)
     with _lock:

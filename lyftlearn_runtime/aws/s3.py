@@ -64,20 +64,20 @@ class S3:
         response = client.call(self._signer, Request("GET", url, {}, b""), until)
         return _body(response, f"s3://{bucket}/{key}", "GetObject")
 
-    def get_range(self, bucket: str, listed: ListedObject, file: IO[bytes], wanted: ByteRange) -> dict[str, str]:
+    def get_range(self, bucket: str, listed: ListedObject, file: IO[bytes], byte_range: ByteRange) -> dict[str, str]:
         """Writes a range of an object to the same place of a file; the response's headers, lower case.
 
         A connection that breaks off costs what it did not bring and no more. ShimError where the object is no longer the
         one that was listed, so that ranges of two versions never come together.
         """
         url = self._url(bucket, listed.key)
-        file.seek(wanted.start)
-        end = wanted.start + wanted.size
+        file.seek(byte_range.start)
+        end = byte_range.start + byte_range.size
 
         def attempt(_: float) -> Response:
             headers = {"If-Match": listed.etag, "x-amz-checksum-mode": "ENABLED"}
             here = file.tell()
-            if here == end and wanted.size:
+            if here == end and byte_range.size:
                 return Response(200, b"", {})  # it broke off after the last byte
             if (here, end) != (0, listed.size):
                 headers["Range"] = f"bytes={here}-{end - 1}"
@@ -90,8 +90,8 @@ class S3:
         place = f"s3://{bucket}/{listed.key}"
         _body(response, place, "GetObject")
         if file.tell() != end:
-            came = file.tell() - wanted.start
-            message = f"{place}: {came} of {wanted.size} bytes came from byte {wanted.start} on"
+            came = file.tell() - byte_range.start
+            message = f"{place}: {came} of {byte_range.size} bytes came from byte {byte_range.start} on"
             raise ShimError(message, contract.EXIT_UNAVAILABLE)
         return _lower(response.headers)
 
@@ -117,10 +117,10 @@ class S3:
         root = self._xml(request, f"s3://{bucket}/{key}", "PutObject")
         return MultipartUpload(bucket, key, _text(root, "UploadId"))
 
-    def upload_part(self, upload: MultipartUpload, number: int, file: IO[bytes], wanted: ByteRange) -> str:
+    def upload_part(self, upload: MultipartUpload, number: int, file: IO[bytes], byte_range: ByteRange) -> str:
         """Sends part `number` (from 1), a range of a file; the ETag that S3 gives it."""
         url = self._url(upload.bucket, upload.key, [("partNumber", str(number)), ("uploadId", upload.id)])
-        return self._put(url, file, wanted, f"s3://{upload.bucket}/{upload.key}")
+        return self._put(url, file, byte_range, f"s3://{upload.bucket}/{upload.key}")
 
     def complete_multipart_upload(self, upload: MultipartUpload, etags: Sequence[str]) -> None:
         """Makes the object of its parts, whose ETags are in their order."""
@@ -152,13 +152,13 @@ class S3:
             if token == before:
                 raise ShimError(f"s3://{bucket}/{prefix}: S3 gives the same page again and again", contract.EXIT_UNAVAILABLE)
 
-    def _put(self, url: str, file: IO[bytes], wanted: ByteRange, place: str) -> str:
+    def _put(self, url: str, file: IO[bytes], byte_range: ByteRange, place: str) -> str:
         """Sends a range of a file, and gives the ETag that S3 gives it."""
-        digest = _digest(file, wanted)
-        headers = {"Content-Length": str(wanted.size)}
+        digest = _digest(file, byte_range)
+        headers = {"Content-Length": str(byte_range.size)}
 
         def attempt(_: float) -> Response:
-            return self._send(Request("PUT", url, headers, _Part(file, wanted)), digest)
+            return self._send(Request("PUT", url, headers, _Part(file, byte_range)), digest)
 
         response = retry(attempt, url, _FOREVER, _ATTEMPTS)
         _body(response, place, "PutObject")
@@ -208,11 +208,11 @@ class S3:
 class _Part(io.RawIOBase):
     """A range of a file, as a file of its own."""
 
-    def __init__(self, file: IO[bytes], wanted: ByteRange) -> None:
+    def __init__(self, file: IO[bytes], byte_range: ByteRange) -> None:
         super().__init__()
         self._file = file
-        self._left = wanted.size
-        file.seek(wanted.start)
+        self._left = byte_range.size
+        file.seek(byte_range.start)
 
     def readable(self) -> bool:
         """It is."""
@@ -236,9 +236,9 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _digest(file: IO[bytes], wanted: ByteRange) -> str:
+def _digest(file: IO[bytes], byte_range: ByteRange) -> str:
     total = hashlib.sha256()
-    part, size = _Part(file, wanted), wanted.size
+    part, size = _Part(file, byte_range), byte_range.size
     for piece in iter(lambda: part.read(_CHUNK_BYTES), b""):
         total.update(piece or b"")
         size -= len(piece or b"")

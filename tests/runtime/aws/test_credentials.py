@@ -137,7 +137,7 @@ def test_an_identity_is_asked_for_once_and_renewed_before_it_expires(
     server = serve(lambda handler, _: send(handler, 200, credentials_until(seconds)))
     environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.port}/"}
     for _ in range(2):
-        assert credential_cache.credentials(environ, time.monotonic() + 5).access_key == "AKID"
+        assert credential_cache.get_credentials(environ, time.monotonic() + 5).access_key == "AKID"
     assert len(server.requests) == asked
     assert credential_cache.describe_identity(environ) == "container credentials, access key AKID"
 
@@ -146,8 +146,8 @@ def test_an_identity_that_cannot_be_renewed_is_used_while_it_is_good(serve: Call
     """An endpoint that is away for a moment stops nothing that still works."""
     server = serve(lambda handler, number: send(handler, 200, credentials_until(60) if number == 1 else b"gone"))
     environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.port}/"}
-    first = credential_cache.credentials(environ, time.monotonic() + 5)
-    assert credential_cache.credentials(environ, time.monotonic() + 5) == first
+    first = credential_cache.get_credentials(environ, time.monotonic() + 5)
+    assert credential_cache.get_credentials(environ, time.monotonic() + 5) == first
     assert len(server.requests) == 2
 
 
