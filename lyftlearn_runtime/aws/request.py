@@ -13,8 +13,9 @@ Response = namedtuple("Response", ["status", "body", "headers"])
 def split_url(url: str) -> tuple[str, str, str]:
     """Scheme, host with port, and path with query of a URL."""
     scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return scheme, host, slash + path or "/"
+    host = rest.partition("/")[0].partition("?")[0]
+    path = rest[len(host) :]
+    return scheme, host, path if path.startswith("/") else "/" + path
 
 
 def origin(url: str) -> str:
