@@ -573,3 +573,16 @@ def test_the_tree_of_a_training_job_is_whole(shim: Shim, files: Files) -> None:
     )
     done = shim.python(script, *files.bundle(job=JOB), *POD, "--tmpfs", "/opt/ml/output:mode=1777", "--user", "4242:0")
     assert done.stdout == "['input/data', 'model', 'output/data', 'checkpoints']\n", done.stderr
+
+
+def test_a_start_with_nothing_to_fetch_imports_nothing_slow(shim: Shim, files: Files) -> None:
+    """Each of these takes a tenth of such a start or more; they are for secrets, bundles' archives, networks, failures."""
+    options = (*files.put("/opt/ml/code/t.py", "print('ran')"), "-e", "LYFTLEARN_PROGRAM=t.py", "-e", "TRAINING_JOB_NAME=j")
+    values = files.put("/opt/ml/input/config/hyperparameters.json", json.dumps({"lr": "0.1", "text": "no JSON"}))
+    command = ("-I", "-S", "-X", "importtime", "/opt/lyftlearn/bin/entrypoint", "train")
+    done = shim.run(*command, options=(*options, *values, "--entrypoint", "/usr/bin/python3"))
+    assert (done.returncode, done.stdout) == (0, "ran\n"), done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "lyftlearn_runtime.execution" in imported
+    slow = {"collections", "enum", "functools", "json", "re", "signal", "socket", "ssl", "subprocess", "threading", "typing"}
+    assert imported & slow == set()
