@@ -104,9 +104,16 @@ def test_the_variables_that_are_references() -> None:
     """By a scheme that no value has by accident, or because they are named; what tells the shim what to do is none."""
     environ = {
         "A": "aws-sm://a", "B": "s3://bucket/key", "C": "s3://bucket/other", "D": "no reference", "E": "aws-sm:/a",
-        "URL": "https://host/", contract.REFERENCES: " B ,D", contract.BUNDLE: "aws-sm://a", contract.ENV_FROM: "confidant://a",
+        "URL": "https://host/", contract.REFERENCES: "D,B , X", contract.BUNDLE: "aws-sm://a", contract.ENV_FROM: "confidant://a",
     }  # fmt: skip
     assert references.reference_variables(environ) == ["A", "B"]
+    del environ[contract.REFERENCES]
+    assert references.reference_variables(environ) == ["A"]
+
+
+def test_the_first_mark_ends_the_scheme() -> None:
+    """A name may hold what looks like one more."""
+    assert references.parse("file:///a://b").item.name == "/a://b"
 
 
 @given(st.sampled_from(contract.CLEAR_SCHEMES), st.text())

@@ -204,8 +204,18 @@ def test_the_beginning_of_a_secret_at_a_cut_is_found(secret: str, size: int) -> 
     raw = secret.encode()
     kept = raw[: min(size, len(raw) - 1)]
     finder = Finder([secret])
-    assert finder.unfinished(b"text: " + kept) == len(kept)
+    assert finder.unfinished(b"text: " + kept) == finder.unfinished(kept) == len(kept)
     assert finder.unfinished(b"text: " + kept[: SHORTEST - 1]) == 0
+    longest = max(forms_of(secret), key=len)[:-1]
+    assert finder.unfinished(b"text: " + longest) == len(longest)
+
+
+def test_what_only_begins_like_a_secret_at_a_cut_stays() -> None:
+    """It goes on otherwise, or it is there as a whole, or there is no secret."""
+    finder = Finder(["planted-secret"])
+    assert finder.unfinished(b"text: planted-se") == len(b"planted-se")
+    assert finder.unfinished(b"text: planted text") == 0
+    assert finder.unfinished(b"text: planted-secret") == 0
     assert Finder().unfinished(b"text") == 0
 
 
