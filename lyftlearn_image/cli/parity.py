@@ -58,14 +58,14 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed.
     """
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
-    from lyftlearn_image.parity import places  # noqa: PLC0415
+    from lyftlearn_image.parity import backends  # noqa: PLC0415
     from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.parity.secrets import secret_values  # noqa: PLC0415
     from lyftlearn_image.parity.suite import load_suite  # noqa: PLC0415
     from lyftlearn_image.report import terminal  # noqa: PLC0415
     from lyftlearn_image.report.write import write_reports  # noqa: PLC0415
 
-    where = places.parse(targets, s3_prefix=s3_prefix, role_arn=role_arn, image=image)
+    where = backends.parse(targets, s3_prefix=s3_prefix, role_arn=role_arn, image=image)
     suite = load_suite(suite_file)
     cases = select_cases(suite, names)
     _build_image(suite, quiet=quiet)

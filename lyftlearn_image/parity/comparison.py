@@ -7,12 +7,12 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.parity.compare.accept import accept
-from lyftlearn_image.parity.compare.directories import comparator, compare_artifacts
+from lyftlearn_image.parity.compare.acceptance import accept
+from lyftlearn_image.parity.compare.artifacts import comparator, compare_artifacts
+from lyftlearn_image.parity.compare.comparator import Tools
 from lyftlearn_image.parity.compare.environment import compare_environment
 from lyftlearn_image.parity.compare.metrics import compare_metrics
 from lyftlearn_image.parity.compare.rule import Replacement, Rule
-from lyftlearn_image.parity.compare.tools import Tools
 from lyftlearn_image.parity.differences import Comparison, Difference
 
 if TYPE_CHECKING:

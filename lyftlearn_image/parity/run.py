@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import lyftlearn_image
 from lyftlearn_image.errors import LyftlearnError, RunError
+from lyftlearn_image.parity.backends import HERE, places, with_one_stream
 from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.comparison import compare_runs
-from lyftlearn_image.parity.places import HERE, places, with_one_stream
 from lyftlearn_image.parity.secrets import redact_file, secret_values
 from lyftlearn_image.parity.suite import TARGETS
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from lyftlearn_image.parity.places import Where
+    from lyftlearn_image.parity.backends import Where
     from lyftlearn_image.parity.suite import Case, Suite, TargetName
     from lyftlearn_image.targets.containers import Containers
     from lyftlearn_image.targets.target import Run

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lyftlearn_image import yamlfile
-from lyftlearn_image.parity.compare.accept import Acceptance
+from lyftlearn_image.parity.compare.acceptance import Acceptance
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.targets.target import StopRequest

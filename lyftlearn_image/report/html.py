@@ -16,25 +16,25 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from lyftlearn_image.report import standing, timeline
-from lyftlearn_image.report.caps import cut, within
-from lyftlearn_image.report.page import ENVIRONMENT, case_views, details
-from lyftlearn_image.report.visible import visible
+from lyftlearn_image.report import summary, timeline
+from lyftlearn_image.report.html_view import ENVIRONMENT, case_views, details
+from lyftlearn_image.report.sanitize import visible
+from lyftlearn_image.report.size_budget import cut, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lyftlearn_image.report.caps import Caps
-    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.report.report_data import Contents
+    from lyftlearn_image.report.size_budget import Caps
 
 LIMIT_BYTES = 1_000_000
 _TEMPLATES = Path(__file__).parent / "templates"
 _SYMBOLS = {
-    standing.Standing.PARITY: "=",
-    standing.Standing.CONTROL: "≠",
-    standing.Standing.DIFFERENT: "✗",
-    standing.Standing.UNEXPECTED: "✗",
-    standing.Standing.ERROR: "!",
+    summary.Standing.PARITY: "=",
+    summary.Standing.CONTROL: "≠",
+    summary.Standing.DIFFERENT: "✗",
+    summary.Standing.UNEXPECTED: "✗",
+    summary.Standing.ERROR: "!",
 }
 
 
@@ -69,9 +69,9 @@ def _environment() -> jinja2.Environment:
         finalize=_finalized,
     )
     environment.globals.update(
-        standing=standing,
+        standing=summary,
         timeline=timeline,
-        words=standing.WORDS,
+        words=summary.WORDS,
         symbols=_SYMBOLS,
         environment_subject=ENVIRONMENT,
         phases=timeline.PHASES,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.report.standing import counts, headline, standing
+from lyftlearn_image.report.summary import counts, headline, standing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_image.parity.differences import Comparison, Difference
     from lyftlearn_image.parity.verdict import CaseResult
-    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.report.report_data import Contents
     from lyftlearn_image.targets.target import Run
 
 # Goes up when a program that reads the report would have to change; new keys alone do not count.

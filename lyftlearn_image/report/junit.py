@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.parity.verdict import Outcome
-from lyftlearn_image.report.caps import cut
-from lyftlearn_image.report.standing import WORDS, counts, differs_in, rule, run_on, standing
-from lyftlearn_image.report.visible import one_line, visible
+from lyftlearn_image.report.sanitize import one_line, visible
+from lyftlearn_image.report.size_budget import cut
+from lyftlearn_image.report.summary import WORDS, counts, differs_in, rule, run_on, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.report.report_data import Contents
     from lyftlearn_image.targets.target import Run
 
 _SHOWN_DIFFERENCES = 20

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.report.caps import cut, within
-from lyftlearn_image.report.standing import (
+from lyftlearn_image.report.sanitize import one_line
+from lyftlearn_image.report.size_budget import cut, within
+from lyftlearn_image.report.summary import (
     WORDS,
     Standing,
     counted,
@@ -21,15 +22,14 @@ from lyftlearn_image.report.standing import (
     standing,
     tally,
 )
-from lyftlearn_image.report.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lyftlearn_image.parity.differences import Comparison, Difference
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.report.caps import Caps
-    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.report.report_data import Contents
+    from lyftlearn_image.report.size_budget import Caps
 
 LIMIT_BYTES = 1024 * 1024
 _SHOWN_REASONS = 50

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lyftlearn_image.parity.secrets import MASK, redact
-from lyftlearn_image.report.visible import without_colours
+from lyftlearn_image.report.sanitize import without_colours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

@@ -10,10 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lyftlearn_image.report.caps import cut
 from lyftlearn_image.report.intraline import parts
 from lyftlearn_image.report.redaction import without_secrets
-from lyftlearn_image.report.standing import (
+from lyftlearn_image.report.sanitize import one_line, visible
+from lyftlearn_image.report.size_budget import cut
+from lyftlearn_image.report.summary import (
     WORDS,
     Standing,
     accepted,
@@ -26,7 +27,6 @@ from lyftlearn_image.report.standing import (
     standing,
     tally,
 )
-from lyftlearn_image.report.visible import one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.report.standing import total_s
+from lyftlearn_image.report.summary import total_s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

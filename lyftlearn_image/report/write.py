@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.report import html, json_report, junit, markdown
-from lyftlearn_image.report.contents import gather
+from lyftlearn_image.report.report_data import gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from lyftlearn_image.parity.verdict import SuiteResult
-    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.report.report_data import Contents
 
 # Each format: its file's name, and the function that renders it.
 FORMATS: Mapping[str, tuple[str, Callable[[Contents], str]]] = {

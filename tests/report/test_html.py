@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.report import html
-from lyftlearn_image.report.contents import gather
-from lyftlearn_image.report.visible import visible
+from lyftlearn_image.report.report_data import gather
+from lyftlearn_image.report.sanitize import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

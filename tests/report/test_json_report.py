@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.report import json_report
-from lyftlearn_image.report.contents import gather
+from lyftlearn_image.report.report_data import gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.report import junit
-from lyftlearn_image.report.contents import gather
+from lyftlearn_image.report.report_data import gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

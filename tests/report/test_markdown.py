@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.report import markdown
-from lyftlearn_image.report.contents import gather
+from lyftlearn_image.report.report_data import gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,7 +16,7 @@ from lyftlearn_image.errors import RunError
 from lyftlearn_image.parity.differences import Comparison, Difference, shown
 from lyftlearn_image.parity.secrets import MASK
 from lyftlearn_image.report import terminal
-from lyftlearn_image.report.contents import TAIL_BYTES, gather
+from lyftlearn_image.report.report_data import TAIL_BYTES, gather
 from lyftlearn_image.report.write import FORMATS, write_reports
 
 if TYPE_CHECKING:

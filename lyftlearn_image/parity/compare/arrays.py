@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from lyftlearn_image.parity.compare.comparator import Tools
     from lyftlearn_image.parity.compare.rule import Rule
-    from lyftlearn_image.parity.compare.tools import Tools
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

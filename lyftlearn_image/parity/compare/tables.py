@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lyftlearn_image.parity.compare.comparator import Tools
     from lyftlearn_image.parity.compare.rule import Rule
-    from lyftlearn_image.parity.compare.tools import Tools
 
 _SHOWN_ROWS = 3
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lyftlearn_image.parity.compare.comparator import Tools
     from lyftlearn_image.parity.compare.rule import Rule
-    from lyftlearn_image.parity.compare.tools import Tools
 
 NORMALISERS = {
     "timestamps": (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?|\b\d\d:\d\d:\d\d([.,]\d+)?\b", "<time>"),

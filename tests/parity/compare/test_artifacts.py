@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
-from lyftlearn_image.parity.compare.directories import BY_SUFFIX, COMPARATORS, comparator, compare_artifacts
+from lyftlearn_image.parity.compare.artifacts import BY_SUFFIX, COMPARATORS, comparator, compare_artifacts
+from lyftlearn_image.parity.compare.comparator import Tools
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.compare.structured import compare_values
 from lyftlearn_image.parity.compare.text import NORMALISERS, compare_texts, normalise
 from lyftlearn_image.parity.compare.tolerance import MOST_DIFFERENCES
-from lyftlearn_image.parity.compare.tools import Tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ import yaml
 
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.parity import places
+from lyftlearn_image.parity import backends
 from lyftlearn_image.targets.embedded import BUCKET, embedded
 from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, serve
 from lyftlearn_image.targets.sagemaker.job import Account
@@ -112,10 +112,10 @@ def test_a_suite_runs_on_any_mix(
 def test_a_place_that_is_none_is_told(said: tuple[str, ...], told: str) -> None:
     """Before anything runs, with what was expected."""
     with pytest.raises(InvalidInputError, match=told):
-        places.parse(said)
+        backends.parse(said)
 
 
 def test_sagemaker_needs_a_role() -> None:
     """No default stands for it."""
     with pytest.raises(InvalidInputError, match="needs an execution role"):
-        places.parse(("sagemaker=service",), s3_prefix="s3://b/p", image="r/i@d")
+        backends.parse(("sagemaker=service",), s3_prefix="s3://b/p", image="r/i@d")

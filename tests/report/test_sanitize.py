@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.report.visible import last_states, one_line, visible, without_colours
+from lyftlearn_image.report.sanitize import last_states, one_line, visible, without_colours
 
 
 @given(st.text(st.characters(codec=None)))

@@ -9,8 +9,8 @@ from lyftlearn_image.parity.differences import Difference
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from lyftlearn_image.parity.compare.comparator import Tools
     from lyftlearn_image.parity.compare.rule import Rule
-    from lyftlearn_image.parity.compare.tools import Tools
 
 _CHUNK_BYTES = 1 << 20
 _SHOWN_BYTES = 16

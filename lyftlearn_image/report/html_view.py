@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.report import timeline
-from lyftlearn_image.report.caps import cut
 from lyftlearn_image.report.intraline import Part, parts
-from lyftlearn_image.report.standing import run_on
+from lyftlearn_image.report.size_budget import cut
+from lyftlearn_image.report.summary import run_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lyftlearn_image.parity.differences import Comparison, Difference
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.report.caps import Caps
-    from lyftlearn_image.report.contents import Contents, KeptFile
+    from lyftlearn_image.report.report_data import Contents, KeptFile
+    from lyftlearn_image.report.size_budget import Caps
     from lyftlearn_image.targets.target import Run
 
 # The subject whose places are paths such as `variables/TZ`, shown by their first step.

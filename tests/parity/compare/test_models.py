@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.parity.compare.accept import Acceptance, accept
+from lyftlearn_image.parity.compare.acceptance import Acceptance, accept
+from lyftlearn_image.parity.compare.comparator import Tools
 from lyftlearn_image.parity.compare.environment import EXPECTED, compare_environment
 from lyftlearn_image.parity.compare.metrics import compare_metrics
 from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.compare.models import compare
 from lyftlearn_image.parity.compare.rule import Rule
-from lyftlearn_image.parity.compare.tools import Tools
 from lyftlearn_image.parity.differences import Comparison, Difference
 
 if TYPE_CHECKING:

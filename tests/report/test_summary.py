@@ -8,7 +8,7 @@ import pytest
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import Outcome
-from lyftlearn_image.report.standing import Standing, duration, headline, moment, standing
+from lyftlearn_image.report.summary import Standing, duration, headline, moment, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

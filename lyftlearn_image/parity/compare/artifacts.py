@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from lyftlearn_image.parity.compare.comparator import Tools
     from lyftlearn_image.parity.compare.rule import Comparator
-    from lyftlearn_image.parity.compare.tools import Tools
 
     Compare = Callable[[Path, Path, Rule, Tools], tuple[Difference, ...]]
 
 # Comparator → its module; imported when a file of its kind is compared.
 COMPARATORS: Mapping[Comparator, str] = {
     "text": "lyftlearn_image.parity.compare.text",
-    "bytes": "lyftlearn_image.parity.compare.data_bytes",
+    "bytes": "lyftlearn_image.parity.compare.binary",
     "json": "lyftlearn_image.parity.compare.structured",
     "table": "lyftlearn_image.parity.compare.tables",
     "array": "lyftlearn_image.parity.compare.arrays",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.report.redaction import longest_form, without_secrets
-from lyftlearn_image.report.visible import last_states, without_colours
+from lyftlearn_image.report.sanitize import last_states, without_colours
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
