@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.report import timeline
-from lyftlearn_image.report.intraline import Part, parts
-from lyftlearn_image.report.size_budget import cut
-from lyftlearn_image.report.summary import run_on
+from lyftlearn_image.report.intraline import Segment, diff_segments
+from lyftlearn_image.report.size_budget import truncate
+from lyftlearn_image.report.summary import find_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lyftlearn_image.parity.differences import Comparison, Difference
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.report.report_data import Contents, KeptFile
-    from lyftlearn_image.report.size_budget import Caps
+    from lyftlearn_image.report.report_data import KeptFile, ReportData
+    from lyftlearn_image.report.size_budget import SizeBudget
     from lyftlearn_image.targets.target import Run
 
 # The subject whose places are paths such as `variables/TZ`, shown by their first step.
@@ -25,34 +25,34 @@ ENVIRONMENT = "environment"
 
 
 @dataclass(frozen=True)
-class Row:
+class DifferenceRow:
     """One difference: each side as parts, None where there is no value."""
 
     place: str
     detail: str
-    left: tuple[Part, ...] | None
-    right: tuple[Part, ...] | None
+    left: tuple[Segment, ...] | None
+    right: tuple[Segment, ...] | None
 
 
 @dataclass(frozen=True)
-class Group:
+class RowGroup:
     """Rows under one heading, which may be empty."""
 
     heading: str
-    rows: tuple[Row, ...]
+    rows: tuple[DifferenceRow, ...]
 
 
 @dataclass(frozen=True)
-class Section:
+class SubjectSection:
     """What differs in one subject, and how many differences are not shown."""
 
     comparison: Comparison
-    groups: tuple[Group, ...]
+    groups: tuple[RowGroup, ...]
     more: int
 
 
 @dataclass(frozen=True)
-class StreamEnd:
+class StreamTailView:
     """The shown end of one run's stream; `is_whole` unless something comes before it."""
 
     text: str
@@ -61,11 +61,11 @@ class StreamEnd:
 
 
 @dataclass(frozen=True)
-class Stream:
+class StreamView:
     """One stream of both runs, in the order of the targets; None for a target that did not run."""
 
     name: str
-    ends: tuple[StreamEnd | None, ...]
+    ends: tuple[StreamTailView | None, ...]
 
     @property
     def is_same(self) -> bool:
@@ -74,7 +74,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Artifact:
+class ArtifactView:
     """An artifact directory that was kept."""
 
     target: str
@@ -84,14 +84,14 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Details:
+class CaseDetails:
     """What the page shows of a case once it is open."""
 
-    sections: tuple[Section, ...]
-    accepted: tuple[Group, ...]
+    sections: tuple[SubjectSection, ...]
+    accepted: tuple[RowGroup, ...]
     accepted_more: int
-    streams: tuple[Stream, ...]
-    artifacts: tuple[Artifact, ...]
+    streams: tuple[StreamView, ...]
+    artifacts: tuple[ArtifactView, ...]
     scale: timeline.Scale
 
 
@@ -105,31 +105,31 @@ class CaseView:
     is_detailed: bool
 
 
-def case_views(result: SuiteResult, caps: Caps) -> tuple[CaseView, ...]:
+def case_views(result: SuiteResult, budget: SizeBudget) -> tuple[CaseView, ...]:
     """Every case of the suite, in its order."""
     views = []
-    left = {True: caps.expected, False: caps.failing}
-    for case, anchor in zip(result.cases, anchors(result), strict=True):
+    left = {True: budget.expected_cases, False: budget.failing_cases}
+    for case, anchor in zip(result.cases, case_anchors(result), strict=True):
         left[case.is_as_expected] -= 1
-        runs = tuple(run_on(case, target) for target in result.targets)
+        runs = tuple(find_run(case, target) for target in result.targets)
         views.append(CaseView(case, anchor, runs, is_detailed=left[case.is_as_expected] >= 0))
     return tuple(views)
 
 
-def details(view: CaseView, contents: Contents, caps: Caps) -> Details:
+def case_details(view: CaseView, data: ReportData, budget: SizeBudget) -> CaseDetails:
     """All that is shown of one case; made when the page gets to it, because most of the work is here."""
-    accepted, accepted_more = _accepted(view.case, caps)
-    return Details(
-        sections=tuple(_section(comparison, caps) for comparison in view.case.counting),
+    accepted, accepted_more = _accepted(view.case, budget)
+    return CaseDetails(
+        sections=tuple(_section(comparison, budget) for comparison in view.case.counting),
         accepted=accepted,
         accepted_more=accepted_more,
-        streams=_streams(view.runs, contents, caps),
-        artifacts=tuple(_artifacts(view.runs, contents)),
-        scale=timeline.scale_of([run for run in view.runs if run]),
+        streams=_streams(view.runs, data, budget),
+        artifacts=tuple(_artifacts(view.runs, data)),
+        scale=timeline.fit_scale([run for run in view.runs if run]),
     )
 
 
-def anchors(result: SuiteResult) -> tuple[str, ...]:
+def case_anchors(result: SuiteResult) -> tuple[str, ...]:
     """An id of the page for every case, made of its name, so that a link to it stays valid in the next report."""
     found: dict[str, None] = {}
     for case in result.cases:
@@ -138,72 +138,74 @@ def anchors(result: SuiteResult) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _section(comparison: Comparison, caps: Caps) -> Section:
-    shown = comparison.counting[: caps.differences]
+def _section(comparison: Comparison, budget: SizeBudget) -> SubjectSection:
+    shown = comparison.counting[: budget.differences]
     if comparison.subject == ENVIRONMENT:
-        groups = _by_first_step(shown, caps)
+        groups = _by_first_step(shown, budget)
     else:
-        groups = (Group("", tuple(_row(difference, caps) for difference in shown)),)
-    return Section(comparison, groups, len(comparison.counting) - len(shown))
+        groups = (RowGroup("", tuple(_row(difference, budget) for difference in shown)),)
+    return SubjectSection(comparison, groups, len(comparison.counting) - len(shown))
 
 
-def _by_first_step(differences: Iterable[Difference], caps: Caps) -> tuple[Group, ...]:
+def _by_first_step(differences: Iterable[Difference], budget: SizeBudget) -> tuple[RowGroup, ...]:
     """Differences whose places are paths, gathered by the first step of the path."""
-    gathered: dict[str, list[Row]] = {}
+    gathered: dict[str, list[DifferenceRow]] = {}
     for difference in differences:
         step, slash, rest = difference.place.removeprefix("/").partition("/")
         heading, place = (step, rest) if slash else ("", difference.place)
-        gathered.setdefault(heading, []).append(_row(difference, caps, place))
-    return tuple(Group(heading, tuple(rows)) for heading, rows in gathered.items())
+        gathered.setdefault(heading, []).append(_row(difference, budget, place))
+    return tuple(RowGroup(heading, tuple(rows)) for heading, rows in gathered.items())
 
 
-def _row(difference: Difference, caps: Caps, place: str | None = None) -> Row:
-    place = cut(difference.place if place is None else place, caps.characters)
-    left = None if difference.left is None else cut(difference.left, caps.characters)
-    right = None if difference.right is None else cut(difference.right, caps.characters)
-    left_parts, right_parts = parts(left or "", right or "")
-    return Row(
+def _row(difference: Difference, budget: SizeBudget, place: str | None = None) -> DifferenceRow:
+    place = truncate(difference.place if place is None else place, budget.value_chars)
+    left = None if difference.left is None else truncate(difference.left, budget.value_chars)
+    right = None if difference.right is None else truncate(difference.right, budget.value_chars)
+    left_parts, right_parts = diff_segments(left or "", right or "")
+    return DifferenceRow(
         place,
-        cut(difference.detail, caps.characters),
+        truncate(difference.detail, budget.value_chars),
         None if left is None else left_parts,
         None if right is None else right_parts,
     )
 
 
-def _accepted(case: CaseResult, caps: Caps) -> tuple[tuple[Group, ...], int]:
+def _accepted(case: CaseResult, budget: SizeBudget) -> tuple[tuple[RowGroup, ...], int]:
     """The accepted differences of all subjects by their reason, and how many are not shown."""
-    gathered: dict[str, list[Row]] = {}
+    gathered: dict[str, list[DifferenceRow]] = {}
     number = 0
     for comparison in case.comparisons:
         for difference in comparison.differences:
             if difference.accepted is None:
                 continue
             number += 1
-            if number <= caps.accepted:
+            if number <= budget.accepted:
                 place = f"{comparison.subject}: {difference.place}" if difference.place else comparison.subject
-                gathered.setdefault(cut(difference.accepted, caps.characters), []).append(_row(difference, caps, place))
-    groups = tuple(Group(reason, tuple(rows)) for reason, rows in gathered.items())
-    return groups, max(0, number - caps.accepted)
+                gathered.setdefault(truncate(difference.accepted, budget.value_chars), []).append(
+                    _row(difference, budget, place)
+                )
+    groups = tuple(RowGroup(reason, tuple(rows)) for reason, rows in gathered.items())
+    return groups, max(0, number - budget.accepted)
 
 
-def _streams(runs: Sequence[Run | None], contents: Contents, caps: Caps) -> tuple[Stream, ...]:
-    if not caps.stream or not any(runs):
+def _streams(runs: Sequence[Run | None], data: ReportData, budget: SizeBudget) -> tuple[StreamView, ...]:
+    if not budget.stream_chars or not any(runs):
         return ()
     return tuple(
-        Stream(name, tuple(_stream_end(run, name, contents, caps) if run else None for run in runs))
+        StreamView(name, tuple(_stream_end(run, name, data, budget) if run else None for run in runs))
         for name in ("stdout", "stderr")
     )
 
 
-def _stream_end(run: Run, name: str, contents: Contents, caps: Caps) -> StreamEnd:
+def _stream_end(run: Run, name: str, data: ReportData, budget: SizeBudget) -> StreamTailView:
     path = run.stdout if name == "stdout" else run.stderr
-    tail = contents.tail(path)
-    text = tail.text[-caps.stream :]
-    return StreamEnd(text, tail.is_whole and len(text) == len(tail.text), contents.relative(path))
+    tail = data.tail(path)
+    text = tail.text[-budget.stream_chars :]
+    return StreamTailView(text, tail.is_whole and len(text) == len(tail.text), data.relative_path(path))
 
 
-def _artifacts(runs: Iterable[Run | None], contents: Contents) -> Iterable[Artifact]:
+def _artifacts(runs: Iterable[Run | None], data: ReportData) -> Iterable[ArtifactView]:
     for run in filter(None, runs):
         for name, path in run.artifacts.items():
-            if path in contents.kept:
-                yield Artifact(run.target, name, contents.relative(path), contents.kept[path])
+            if path in data.kept_files:
+                yield ArtifactView(run.target, name, data.relative_path(path), data.kept_files[path])

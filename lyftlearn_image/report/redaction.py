@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lyftlearn_image.parity.secrets import MASK, redact
-from lyftlearn_image.report.sanitize import without_colours
+from lyftlearn_image.report.sanitize import strip_ansi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -25,7 +25,7 @@ _SHORTEST_LINE = 8
 _LONGEST_FORM = 12
 # Between the texts that are searched together: not part of any encoding in which a secret is looked for.
 _BETWEEN = "\x00\x1e\x00"
-# How parity.differences.shown() ends a value that it cut.
+# How parity.differences.format_value() ends a value that it cut.
 _CUT = re.compile(r"… \(\d+ characters\)\Z")
 
 
@@ -74,7 +74,7 @@ def _forms_of(secret: str) -> Iterator[str]:
 
 def _thoroughly(text: str, secrets: frozenset[str]) -> str:
     """A masked text without what was hidden from the search by colour codes within it, or by a cut."""
-    plain = without_colours(text)
+    plain = strip_ansi(text)
     if plain != text and (masked := redact(plain, secrets)) != plain:
         text = masked
     return _without_cut_secret(text, secrets)

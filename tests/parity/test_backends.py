@@ -1,121 +1,96 @@
-"""Suites on any mix of places: the services' APIs are served here, with an S3 of their own."""
+"""Which backend each target has, as a user asks for it; and streams as a service keeps them."""
 
 from __future__ import annotations
 
-import gc
-import json
-import uuid
-import warnings
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
+from hypothesis import given, strategies as st
 
-from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.parity import backends
-from lyftlearn_image.targets.embedded import BUCKET, embedded
-from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, serve
-from lyftlearn_image.targets.sagemaker.job import Account
-from lyftlearn_image.targets.sagemaker.local import EmulatedJobs
-from tests.targets.kubernetes import api_server
+from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS, Backend, BackendSelection, merge_streams, parse_targets
+from lyftlearn_image.targets.target import Run, Status, Timings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-# lightkube leaves the connection of a watch or a log that is not read to its end to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-ROLE = "arn:aws:iam::000000000000:role/lyftlearn"
-PROGRAM = """
-import json, os, sys
-rows = open(os.environ["SM_CHANNEL_TRAIN"] + "/a.csv").read().split()
-print("rows", len(rows)); print("noted", file=sys.stderr)
-json.dump({"sum": sum(map(int, rows))}, open(os.environ["SM_OUTPUT_DATA_DIR"] + "/sum.json", "w"))
-"""
-
-
-@pytest.fixture(scope="module")
-def cloud(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Both services, as a user's variables name them."""
-    directory = tmp_path_factory.mktemp("cloud")
-    with embedded(f"cloud-{uuid.uuid4().hex[:8]}") as session:
-        aws = session.endpoint.environment()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ENDPOINT_URL", session.endpoint.url)  # for the clients of the jobs' log
-            jobs = EmulatedJobs(session.targets["sagemaker"], session.endpoint.session(), directory / "jobs")  # type: ignore[arg-type]
-        store = api_server.Store(api_server.Kubelet(session, directory / "kubelet"))
-        with serve(ControlPlane(jobs, Account("us-east-1"))) as sagemaker, api_server.serve(store) as kubernetes:
-            config = {
-                "contexts": [{"name": "blue", "context": {"cluster": "c", "user": "u", "namespace": "default"}}],
-                "clusters": [{"name": "c", "cluster": {"server": kubernetes}}],
-                "users": [{"name": "u", "user": {"token": "x"}}],
-            }
-            (directory / "config").write_text(yaml.safe_dump(config))
-            yield {**aws, "AWS_ENDPOINT_URL_SAGEMAKER": sagemaker, "KUBECONFIG": str(directory / "config")}
-
-
-@pytest.fixture
-def suite(tmp_path: Path, lyftlearn_image_tag: str) -> Path:
-    """One case with data, an output and a file, and a control that differs."""
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "a.csv").write_text("1\n2\n3\n")
-    workload = {"channels": {"train": "data"}, "files": {"/etc/team/code.py": {"content": PROGRAM}}}
-    run = {"command": ["python", "/etc/team/code.py"]}
-    differs = {"command": ["sh", "-c", "id -u"]}
-    document = {
-        "name": "mix", "image": lyftlearn_image_tag,
-        "cases": [
-            {"name": "same", "workload": {**workload, **run}, "outputs": {"output/sum.json": {"compare": "json"}}},
-            {"name": "differs", "workload": differs, "expect": "different", "different_in": ["stdout"]},
-        ],
-    }  # fmt: skip
-    (tmp_path / "suite.yaml").write_text(yaml.safe_dump(document))
-    return tmp_path / "suite.yaml"
+SERVICE: dict[str, Any] = {"s3_prefix": "s3://b/p", "image": "r/i@d", "role_arn": "arn"}
+EXPECTED = "Expected sagemaker=embedded, sagemaker=service, kubernetes=embedded or kubernetes=context:NAME."
 
 
 @pytest.mark.parametrize(
-    "targets",
-    [("sagemaker=service",), ("kubernetes=context:blue",), ("sagemaker=service", "kubernetes=context:blue")],
-    ids="+".join,
-)
-def test_a_suite_runs_on_any_mix(
-    targets: tuple[str, ...], cloud: dict[str, str], suite: Path, lyftlearn_image_tag: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same verdicts as on the embedded targets: data staged to each side's own S3, outputs and logs collected."""
-    for name, value in cloud.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("lyftlearn_image.targets.sagemaker.service._LOG_LAG_S", 0.0)
-    report = suite.parent / "report"
-    said = [word for target in targets for word in ("--target", target)]
-    code = main([
-        "parity", "run", str(suite), "--report", str(report), "--quiet", *said, "--role-arn", ROLE,
-        "--s3-prefix", f"s3://{BUCKET}/{len(said)}/{targets[0].partition('=')[0]}", "--image", lyftlearn_image_tag,
-    ])  # fmt: skip
-    document = json.loads((report / "report.json").read_text())
-    assert code == 0, json.dumps(document, indent=1)[:4000]
-    logs = {one: (report / "runs" / "same" / one / "stdout").read_text() for one in ("sagemaker", "kubernetes")}
-    assert set(logs.values()) == {"noted\nrows 3\n"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
-@pytest.mark.parametrize(
-    ("said", "told"),
+    ("options", "kinds"),
     [
-        (("moon=service",), "--target moon=service: there is no such target"),
-        (("kubernetes=service",), "--target kubernetes=service: there is no such target"),
-        (("sagemaker=service",), "needs an image that it can pull and a place in S3"),
+        ((), ("embedded", "embedded")),
+        (("kubernetes=embedded",), ("embedded", "embedded")),
+        (("sagemaker=service",), ("service", "embedded")),
+        (("kubernetes=context:blue",), ("embedded", "context:blue")),
+        (("sagemaker=service", "kubernetes=context:a=b"), ("service", "context:a=b")),
+        (("sagemaker=service", "sagemaker=embedded"), ("embedded", "embedded")),
     ],
 )
-def test_a_place_that_is_none_is_told(said: tuple[str, ...], told: str) -> None:
+def test_a_target_that_nobody_names_is_embedded(options: tuple[str, ...], kinds: tuple[str, str]) -> None:
+    """The last option of a target counts."""
+    selection = parse_targets(options, **SERVICE)
+    assert selection == BackendSelection(dict(zip(("sagemaker", "kubernetes"), kinds, strict=True)), "s3://b/p", "arn", "r/i@d")  # type: ignore[arg-type]
+    assert selection.has_services == (kinds != ("embedded", "embedded"))
+
+
+def test_the_embedded_backends_need_nothing() -> None:
+    """No role, no image, no place in S3."""
+    assert parse_targets(()) == EMBEDDED_BACKENDS == BackendSelection({"sagemaker": "embedded", "kubernetes": "embedded"})
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["moon=service", "kubernetes=service", "sagemaker=context:a", "sagemaker", "=service", "kubernetes=", "sagemaker=embeded"],
+)
+def test_a_target_that_is_none_is_refused(option: str) -> None:
     """Before anything runs, with what was expected."""
-    with pytest.raises(InvalidInputError, match=told):
-        backends.parse(said)
+    with pytest.raises(InvalidInputError) as caught:
+        parse_targets(("sagemaker=service", option), **SERVICE)
+    assert caught.value.what == f"--target {option}: there is no such target"
+    assert caught.value.hint == EXPECTED
+
+
+@pytest.mark.parametrize("missing", ["s3_prefix", "image"])
+@pytest.mark.parametrize("option", ["sagemaker=service", "kubernetes=context:a"])
+def test_a_service_needs_an_image_and_a_place_in_s3(missing: str, option: str) -> None:
+    """It cannot see this machine's."""
+    with pytest.raises(InvalidInputError, match="needs an image that it can pull and a place in S3") as caught:
+        parse_targets((option,), **{**SERVICE, missing: None})
+    assert "lyftlearn-image push" in caught.value.hint
 
 
 def test_sagemaker_needs_a_role() -> None:
-    """No default stands for it."""
-    with pytest.raises(InvalidInputError, match="needs an execution role"):
-        backends.parse(("sagemaker=service",), s3_prefix="s3://b/p", image="r/i@d")
+    """No default stands for it; a cluster needs none."""
+    with pytest.raises(InvalidInputError, match="needs an execution role") as caught:
+        parse_targets(("sagemaker=service",), **{**SERVICE, "role_arn": None})
+    assert caught.value.hint == "Give --role-arn."
+    assert parse_targets(("kubernetes=context:a",), **{**SERVICE, "role_arn": None}).role_arn is None
+
+
+def test_a_service_gets_its_objects_when_it_submits() -> None:
+    """Nothing is put for it before."""
+    Backend(None, None, "b", "", "arn", is_service=True).put_objects(None)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        Backend(None, None, "b", "", "arn").put_objects(None)  # type: ignore[arg-type]
+
+
+LINES = st.lists(st.binary(max_size=3).filter(lambda line: b"\n" not in line), max_size=5)
+
+
+@given(LINES, LINES, st.randoms(use_true_random=False))
+def test_two_streams_become_one_log_in_any_order(stdout: list[bytes], stderr: list[bytes], random: Any) -> None:
+    """Lines that are not empty, from whichever stream; whom the shim fetched as is left out, and so are metrics."""
+    lines = [line for line in (*stdout, *stderr) if line]
+    random.shuffle(lines)
+    with tempfile.TemporaryDirectory() as directory:
+        paths = Path(directory, "stdout"), Path(directory, "stderr")
+        paths[0].write_bytes(b"\n".join(stdout))
+        paths[1].write_bytes(b"\n".join([*stderr, b"lyftlearn: AWS identity: role", b""]))
+        run = Run("sagemaker", "job", Status.COMPLETED, 0, "", *paths, {}, None, Timings(0, None, 0, 0), metrics=("a:1|c",))
+        merged = merge_streams(run)
+        assert paths[0].read_bytes() == b"".join(line + b"\n" for line in sorted(lines))
+        assert paths[1].read_bytes() == b""
+    assert merged.metrics == ()
+    assert (merged.stdout, merged.stderr) == paths

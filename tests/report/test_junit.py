@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.report import junit
-from lyftlearn_image.report.report_data import gather
+from lyftlearn_image.report.report_data import collect_report_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -134,7 +134,7 @@ def test_any_text_gives_a_well_formed_document(
 
 
 def _parsed(result: SuiteResult, directory: Path) -> ET.Element:
-    return ET.fromstring(junit.render(gather(result, directory)).encode("utf-8"))  # noqa: S314 - our own document
+    return ET.fromstring(junit.render(collect_report_data(result, directory)).encode("utf-8"))  # noqa: S314 - our own document
 
 
 def _check(element: ET.Element) -> None:

@@ -13,11 +13,12 @@ import pytest
 from rich.console import Console
 
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.parity.differences import Comparison, Difference, shown
+from lyftlearn_image.parity.differences import Comparison, Difference, format_value
 from lyftlearn_image.parity.secrets import MASK
 from lyftlearn_image.report import terminal
-from lyftlearn_image.report.report_data import TAIL_BYTES, gather
-from lyftlearn_image.report.write import FORMATS, write_reports
+from lyftlearn_image.report.formats import FORMATS
+from lyftlearn_image.report.report_data import TAIL_BYTES, collect_report_data
+from lyftlearn_image.report.write import write_reports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,9 +136,9 @@ def test_a_secret_at_the_cut_of_a_stream_is_masked(
         log = "a" * 40_000 + SECRET + "b" * (distance - len(SECRET.encode()) + left_of_the_cut)
         run = make_run("long", "sagemaker", stdout=log)
 
-        contents = gather(make_suite([make_case("long", [], [run])]), tmp_path / "report", [SECRET])
+        data = collect_report_data(make_suite([make_case("long", [], [run])]), tmp_path / "report", [SECRET])
 
-        tail = contents.tail(run.stdout)
+        tail = data.tail(run.stdout)
         assert not tail.is_whole
         assert not any(SECRET[start : start + 4] in tail.text for start in range(len(SECRET) - 4))
 
@@ -153,9 +154,9 @@ def test_the_end_of_a_stream_is_kept_in_full(
     """As much of a long stream is read whether or not there are secrets to look for."""
     run = make_run("long", "sagemaker", stdout="a" * 100_000)
 
-    contents = gather(make_suite([make_case("long", [], [run])]), tmp_path / "report", secrets)
+    data = collect_report_data(make_suite([make_case("long", [], [run])]), tmp_path / "report", secrets)
 
-    assert contents.tail(run.stdout).text == "a" * TAIL_BYTES
+    assert data.tail(run.stdout).text == "a" * TAIL_BYTES
 
 
 @pytest.mark.parametrize("kept", range(4, len(SECRET)))
@@ -166,16 +167,16 @@ def test_a_secret_at_the_cut_of_a_value_is_masked(
     kept: int,
 ) -> None:
     """A comparison cuts long values, perhaps within a secret; its beginning is masked too."""
-    value = shown("a" * (2000 - kept) + SECRET + "b" * 500)
+    value = format_value("a" * (2000 - kept) + SECRET + "b" * 500)
     assert SECRET[:kept] in value
 
-    contents = gather(
+    data = collect_report_data(
         make_suite([make_case("long", [Comparison("stdout", "text", (Difference("", value, None),))])]),
         tmp_path / "report",
         [SECRET],
     )
 
-    left = contents.result.cases[0].comparisons[0].differences[0].left
+    left = data.result.cases[0].comparisons[0].differences[0].left
     assert left is not None
     assert left.endswith(f"a{MASK}… ({2500 - kept + len(SECRET)} characters)")
 

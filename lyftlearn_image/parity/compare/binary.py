@@ -9,27 +9,34 @@ from lyftlearn_image.parity.differences import Difference
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lyftlearn_image.parity.compare.comparator import Tools
-    from lyftlearn_image.parity.compare.rule import Rule
+    from lyftlearn_image.parity.compare.comparator import ComparatorContext
+    from lyftlearn_image.parity.compare.options import Options
 
+OPTIONS: frozenset[str] = frozenset()
+SUFFIXES: tuple[str, ...] = ()
 _CHUNK_BYTES = 1 << 20
 _SHOWN_BYTES = 16
 
 
-def compare(left: Path, right: Path, rule: Rule, tools: Tools) -> tuple[Difference, ...]:  # noqa: ARG001 - the comparators' signature
+def compare(left: Path, right: Path, _options: Options, _context: ComparatorContext) -> tuple[Difference, ...]:
     """The first differing byte of two files, if there is one."""
     sizes = left.stat().st_size, right.stat().st_size
-    at = 0
-    with left.open("rb") as mine, right.open("rb") as theirs:
+    position = 0
+    with left.open("rb") as left_file, right.open("rb") as right_file:
         while True:
-            one, other = mine.read(_CHUNK_BYTES), theirs.read(_CHUNK_BYTES)
-            if one != other:
-                offset = next(
-                    (i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), min(len(one), len(other))
-                )
+            left_chunk, right_chunk = left_file.read(_CHUNK_BYTES), right_file.read(_CHUNK_BYTES)
+            if left_chunk != right_chunk:
+                offset = _first_difference(left_chunk, right_chunk)
                 end = offset + _SHOWN_BYTES
                 detail = f"sizes {sizes[0]} and {sizes[1]} bytes" if sizes[0] != sizes[1] else "first differing byte"
-                return (Difference(f"byte {at + offset}", one[offset:end].hex(" "), other[offset:end].hex(" "), detail),)
-            if not one:
+                shown = left_chunk[offset:end].hex(" "), right_chunk[offset:end].hex(" ")
+                return (Difference(f"byte {position + offset}", *shown, detail),)
+            if not left_chunk:
                 return ()
-            at += len(one)
+            position += len(left_chunk)
+
+
+def _first_difference(left: bytes, right: bytes) -> int:
+    """The offset of the first byte that differs; the end of the shorter one where it begins the longer one."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((offset for offset, (a, b) in pairs if a != b), min(len(left), len(right)))
