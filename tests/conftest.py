@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf --mount=typ
     if [ -s /run/secrets/pip-conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip-conf; fi; \\
     pip install -q --root-user-action=ignore jupyterlab
 """
+# For `make mutants`, which runs the same tests thousands of times.
+settings.register_profile("mutants", derandomize=True, max_examples=30, deadline=None, database=None, print_blob=False)
 PROBE_CONTEXT = ROOT / "tests" / "targets" / "kubernetes" / "pods" / "probe"
 
 
