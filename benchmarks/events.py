@@ -7,19 +7,19 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.report import Measurement, show
-from lyftlearn_image.targets.aws_endpoint import aws_endpoint
-from lyftlearn_image.targets.sagemaker import events
-from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, serve
-from lyftlearn_image.targets.sagemaker.job import Account
-from lyftlearn_image.targets.sagemaker.local import Publisher
-from lyftlearn_image.targets.service import Clock
+from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
+from lyftlearn_image.emulation.sagemaker.job_plan import Account
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.jobs import Publisher
+from lyftlearn_image.services.sagemaker import events
+from lyftlearn_image.services.service import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import boto3
 
-    from lyftlearn_image.targets.sagemaker.control_plane import Record
+    from lyftlearn_image.emulation.sagemaker.local_api.record import Record
 
 JOBS = 1000
 # An hour's jobs, each asked for twice a minute: what a loop around DescribeTrainingJob costs.

@@ -14,7 +14,7 @@ from benchmarks.report import Measurement, show
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult
 from lyftlearn_image.report.write import write_reports
-from lyftlearn_image.targets.target import Run, Status, Timings
+from lyftlearn_image.run import Run, Status, Timings
 
 LONGEST_S = 5.0
 SUMMARY_BYTES = 1024 * 1024

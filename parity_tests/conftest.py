@@ -28,7 +28,7 @@ def lyftlearn_image_tag() -> str:
 @pytest.fixture(scope="session")
 def engine_client(lyftlearn_image_tag: str) -> Iterator[docker.DockerClient]:
     """The docker SDK's client of the engine that has the image."""
-    from lyftlearn_image.targets.containers import connect
+    from lyftlearn_image.emulation.docker.containers import connect
 
     client = connect()
     yield client

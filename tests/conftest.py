@@ -14,8 +14,8 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK_DOCKERFILE = """
@@ -62,7 +62,7 @@ def engine() -> None:
 @pytest.fixture(scope="session")
 def containers(engine: None) -> Iterator[Containers]:
     """The engine, with a run id of this test session; it ends with no container left."""
-    from lyftlearn_image.targets.containers import RUN_LABEL, Containers, connect
+    from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers, connect
 
     run_id = f"test-{uuid.uuid4().hex[:8]}"
     client = connect()

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.aws_errors import translated
+from lyftlearn_image.aws.errors import translated
 from lyftlearn_image.errors import InvalidInputError, UnavailableError
 
 if TYPE_CHECKING:

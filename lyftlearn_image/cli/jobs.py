@@ -11,8 +11,9 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lyftlearn_image.targets.service import Service, State
-    from lyftlearn_image.targets.target import Compiled, Launch, Run, Trial
+    from lyftlearn_image.platforms.launch import Compiled, Launch
+    from lyftlearn_image.run import Run, State, Trial
+    from lyftlearn_image.services.service import Service
     from lyftlearn_image.workload import Workload
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -137,7 +138,7 @@ def run(workload_file: Path, target: Any, context: str | None, output: Path | No
 
 def _tune(service: Service, workload: Any, launch: Launch, output: Path | None, *, as_json: bool) -> int:
     """Runs a search whose trials are jobs of their own. Begun again, it finds those that it has begun or ended."""
-    from lyftlearn_image.targets.tuning import run_tuning  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.runs.tuning import run_tuning  # noqa: PLC0415 - every import here waits for its verb
 
     _complete("kubernetes", workload, launch)
     directory = _empty_directory(output, launch.job_name)
@@ -163,34 +164,34 @@ def _read(
     workload_file: Path, target: Any, *, s3_prefix: str | None, role_arn: str | None, again: str
 ) -> tuple[Workload, Launch]:
     from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
-    from lyftlearn_image.targets import request  # noqa: PLC0415
-    from lyftlearn_image.targets.service import job_name  # noqa: PLC0415
+    from lyftlearn_image.platforms import compile as compiler  # noqa: PLC0415
+    from lyftlearn_image.services.service import job_name  # noqa: PLC0415
     from lyftlearn_image.workload import Workload  # noqa: PLC0415
 
     workload = yamlfile.load(workload_file, Workload)
     prefix = s3_prefix or workload.output or ""
     name = job_name(workload, target, prefix, again)
-    return workload, request.launch_of(workload, job_name=name, s3_prefix=s3_prefix, role_arn=role_arn)
+    return workload, compiler.launch_of(workload, job_name=name, s3_prefix=s3_prefix, role_arn=role_arn)
 
 
 def _complete(target: Any, workload: Workload, launch: Launch) -> Compiled:
-    from lyftlearn_image.targets import request  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.platforms import compile as compiler  # noqa: PLC0415 - every import here waits for its verb
 
-    return request.compile_complete(target, workload, launch)
+    return compiler.compile_complete(target, workload, launch)
 
 
 def _service(target: str, context: str | None) -> Service:
     import boto3  # noqa: PLC0415 - every import here waits for its verb
 
-    from lyftlearn_image.aws_errors import translated  # noqa: PLC0415
+    from lyftlearn_image.aws.errors import translated  # noqa: PLC0415
 
     with translated("connecting to AWS"):
         session = boto3.Session()
     if target == "sagemaker":
-        from lyftlearn_image.targets.sagemaker.service import SageMakerService  # noqa: PLC0415
+        from lyftlearn_image.services.sagemaker.client import SageMakerService  # noqa: PLC0415
 
         return SageMakerService(session)
-    from lyftlearn_image.targets.kubernetes.service import KubernetesService, connect  # noqa: PLC0415
+    from lyftlearn_image.services.kubernetes.client import KubernetesService, connect  # noqa: PLC0415
 
     client = connect(context)
     # A watch or a log that is not read to its end keeps its connection.
@@ -225,7 +226,7 @@ def _by_events(jobs: tuple[str, ...]) -> dict[str, State]:
 
     import boto3  # noqa: PLC0415
 
-    from lyftlearn_image.targets.sagemaker import events  # noqa: PLC0415
+    from lyftlearn_image.services.sagemaker import events  # noqa: PLC0415
 
     session = boto3.Session()
     box = events.open_mailbox(session, f"lyftlearn-{uuid.uuid4().hex[:12]}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.platforms.launch import Compiled
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _TARGET = click.Choice(["sagemaker", "kubernetes"])
@@ -42,13 +42,13 @@ def compile_(  # noqa: PLR0913, PLR0917 - one parameter an option
     ready for `kubectl apply -f -`. The same file gives the same text. Nothing is sent.
     """
     from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
-    from lyftlearn_image.targets import printed, request  # noqa: PLC0415
+    from lyftlearn_image.platforms import compile as compiler, serialize  # noqa: PLC0415
     from lyftlearn_image.workload import Workload  # noqa: PLC0415
 
     workload = yamlfile.load(workload_file, Workload)
-    launch = request.launch_of(workload, job_name=job_name, s3_prefix=s3_prefix, role_arn=role_arn)
-    compiled = request.compile_complete(target, workload, launch)
-    click.echo(printed.as_json(compiled) if as_json else printed.as_text(compiled), nl=False)
+    launch = compiler.launch_of(workload, job_name=job_name, s3_prefix=s3_prefix, role_arn=role_arn)
+    compiled = compiler.compile_complete(target, workload, launch)
+    click.echo(serialize.as_json(compiled) if as_json else serialize.as_text(compiled), nl=False)
     _put_objects(compiled, objects)
 
 
@@ -79,8 +79,8 @@ def lint(workload_file: Path, only: Any, *, as_json: bool) -> int:
     from dataclasses import asdict  # noqa: PLC0415
 
     from lyftlearn_image import yamlfile  # noqa: PLC0415
-    from lyftlearn_image.targets.lint import lint as find  # noqa: PLC0415
-    from lyftlearn_image.targets.request import TARGETS  # noqa: PLC0415
+    from lyftlearn_image.platforms.launch import TARGETS  # noqa: PLC0415
+    from lyftlearn_image.platforms.lint import lint as find  # noqa: PLC0415
 
     findings = find(yamlfile.read_text(workload_file), str(workload_file), (only,) if only else TARGETS)
     breaches = [one for one in findings if one.level == "error"]
@@ -111,7 +111,7 @@ def import_(manifest_file: Path, output: Path | None, wanted: str | None, kind: 
     from dataclasses import asdict  # noqa: PLC0415
 
     from lyftlearn_image import yamlfile  # noqa: PLC0415
-    from lyftlearn_image.targets.kubernetes.imported import workload_file  # noqa: PLC0415
+    from lyftlearn_image.platforms.kubernetes.importer import workload_file  # noqa: PLC0415
 
     imported = workload_file.read(yamlfile.read_text(manifest_file), str(manifest_file), wanted=wanted, kind=kind)
     if output:
@@ -143,8 +143,8 @@ def permissions(workload_file: Path, only: Any, region: str | None, account: str
     import json  # noqa: PLC0415 - every import here waits for its verb
 
     from lyftlearn_image import yamlfile  # noqa: PLC0415
-    from lyftlearn_image.targets.permissions import needed  # noqa: PLC0415
-    from lyftlearn_image.targets.request import TARGETS  # noqa: PLC0415
+    from lyftlearn_image.platforms.launch import TARGETS  # noqa: PLC0415
+    from lyftlearn_image.platforms.permissions import needed  # noqa: PLC0415
     from lyftlearn_image.workload import Workload  # noqa: PLC0415
 
     workload = yamlfile.load(workload_file, Workload)

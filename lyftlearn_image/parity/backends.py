@@ -6,13 +6,12 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.session import BUCKET
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE
-from lyftlearn_image.parity.suite import TARGETS
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.embedded import BUCKET
-from lyftlearn_image.targets.service import Clock
-from lyftlearn_image.targets.target import DEFAULT_ROLE
+from lyftlearn_image.platforms.launch import DEFAULT_ROLE, TARGETS, TargetName
+from lyftlearn_image.services.service import Clock
 
 if TYPE_CHECKING:
     import threading
@@ -20,9 +19,10 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.parity.suite import TargetName
-    from lyftlearn_image.targets.embedded import Embedded
-    from lyftlearn_image.targets.target import Compiled, Run, Target
+    from lyftlearn_image.emulation.session import Embedded
+    from lyftlearn_image.platforms.launch import Compiled
+    from lyftlearn_image.run import Run
+    from lyftlearn_image.runs.target import Target
 
 EMBEDDED = "embedded"
 SERVICE = "service"
@@ -113,12 +113,12 @@ def _connect_backend(target: TargetName, kind: str, selection: BackendSelection,
     aws = boto3.Session()
     service: Target
     if target == "sagemaker":
-        from lyftlearn_image.targets.sagemaker.service import SageMakerService  # noqa: PLC0415 - as above
+        from lyftlearn_image.services.sagemaker.client import SageMakerService  # noqa: PLC0415 - as above
 
         service = sagemaker = SageMakerService(aws, clock)
         s3 = sagemaker.s3
     else:
-        from lyftlearn_image.targets.kubernetes.service import KubernetesService, connect  # noqa: PLC0415 - as above
+        from lyftlearn_image.services.kubernetes.client import KubernetesService, connect  # noqa: PLC0415 - as above
 
         s3 = aws.client("s3")
         service = KubernetesService(connect(kind.removeprefix(_CONTEXT)), s3, clock)

@@ -19,7 +19,7 @@ from lyftlearn_image.parity.differences import Comparison, Difference
 if TYPE_CHECKING:
     from lyftlearn_image.parity.compare.model_reader import ModelReader
     from lyftlearn_image.parity.suite import Case
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 _TEXT = Rule(compare="text")
 _WITHOUT_IDENTITY = Replacement(pattern=rf"(?m)^{AWS_IDENTITY_LINE}.*\n", replace="")

@@ -13,28 +13,29 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import lyftlearn_image
+from lyftlearn_image.emulation.session import Embedded, embedded
+from lyftlearn_image.emulation.statsd import statsd_sink
 from lyftlearn_image.errors import LyftlearnError, RunError
 from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS, connect_backends, merge_streams
 from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.comparison import compare_runs
 from lyftlearn_image.parity.secrets import redact_file, secret_values
-from lyftlearn_image.parity.suite import TARGETS
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
-from lyftlearn_image.targets.embedded import Embedded, embedded
-from lyftlearn_image.targets.staging import Stager
-from lyftlearn_image.targets.statsd import statsd_sink
-from lyftlearn_image.targets.target import Launch
-from lyftlearn_image.targets.tuning import run_tuning
+from lyftlearn_image.platforms.compile import compile_for
+from lyftlearn_image.platforms.launch import TARGETS, Launch
+from lyftlearn_image.runs.tuning import run_tuning
+from lyftlearn_image.services.staging import Stager
 from lyftlearn_image.workload import Job, Trainable, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.parity.backends import BackendSelection
-    from lyftlearn_image.parity.suite import Case, Suite, TargetName
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.parity.suite import Case, Suite
+    from lyftlearn_image.platforms.launch import TargetName
+    from lyftlearn_image.run import Run
 
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
@@ -199,7 +200,7 @@ class _CaseRunner:
         backend, stop = self._backends[target], case.stop_request()
         with statsd_sink(self._session.network.gateway) as sink:
             workload, launch = self._prepared(case, target, None if backend.is_service else sink.address)
-            compiled = backend.target.compile(workload, launch)
+            compiled = compile_for(target, workload, launch)
             backend.put_objects(compiled)
             documents = list(compiled.documents)
             (workspace / "request.json").write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")

@@ -13,11 +13,9 @@ from lyftlearn_image.parity.compare.acceptance import Acceptance
 from lyftlearn_image.parity.compare.normalisers import RegularExpression
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.verdict import Outcome
-from lyftlearn_image.targets.target import StopRequest
+from lyftlearn_image.platforms.launch import TargetName
+from lyftlearn_image.run import StopRequest
 from lyftlearn_image.workload import Workload
-
-TargetName = Literal["sagemaker", "kubernetes"]
-TARGETS: tuple[TargetName, TargetName] = ("sagemaker", "kubernetes")
 
 
 class _Model(BaseModel):

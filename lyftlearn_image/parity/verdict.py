@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lyftlearn_image.parity.differences import Comparison
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 EXIT_PARITY = 0
 EXIT_DIFFERENT = 1

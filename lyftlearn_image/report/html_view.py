@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
     from lyftlearn_image.report.report_data import KeptFile, ReportData
     from lyftlearn_image.report.size_budget import SizeBudget
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 # The subject whose places are paths such as `variables/TZ`, shown by their first step.
 ENVIRONMENT = "environment"

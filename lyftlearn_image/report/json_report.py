@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.differences import Comparison, Difference
     from lyftlearn_image.parity.verdict import CaseResult
     from lyftlearn_image.report.report_data import ReportData
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 FILE_NAME = "report.json"
 # Goes up when a program that reads the report would have to change; new keys alone do not count.

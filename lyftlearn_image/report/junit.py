@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
     from lyftlearn_image.report.report_data import ReportData
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 FILE_NAME = "junit.xml"
 _SHOWN_DIFFERENCES = 20

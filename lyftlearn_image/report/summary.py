@@ -11,7 +11,7 @@ from lyftlearn_image.parity.verdict import EXIT_HARNESS_FAILED, EXIT_PARITY, Out
 if TYPE_CHECKING:
     from lyftlearn_image.parity.differences import Comparison
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 _A_MINUTE = 60
 # Below this many seconds a tenth is too coarse to tell two runs apart.

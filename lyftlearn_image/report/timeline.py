@@ -11,7 +11,7 @@ from lyftlearn_image.report.summary import total_duration_s
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 PHASES = ("prepare", "startup", "script", "collect")
 _MOST_TICKS = 6

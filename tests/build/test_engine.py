@@ -16,9 +16,9 @@ import pytest
 
 from lyftlearn_image.build import engine as engine_module
 from lyftlearn_image.build.engine import Daemon, build_client, ensure_engine
+from lyftlearn_image.emulation.docker import cleanup
+from lyftlearn_image.emulation.docker.pause_image import ensure_pause_image
 from lyftlearn_image.errors import UnavailableError
-from lyftlearn_image.targets import orphans
-from lyftlearn_image.targets.kubernetes.sandbox import ensure_pause_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,8 +109,8 @@ import sys
 from pathlib import Path
 from lyftlearn_image.cli.main import tell
 from lyftlearn_image.errors import LyftlearnError
-from lyftlearn_image.targets.container_spec import ContainerSpec
-from lyftlearn_image.targets.containers import Containers, connect
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+from lyftlearn_image.emulation.docker.containers import Containers, connect
 run_id, image, place = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 containers = Containers(connect(), run_id)
 try:
@@ -145,7 +145,7 @@ def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, tmp_path:
     assert "Traceback" not in said
     with ensure_engine(print, other_daemon).connect() as client:
         assert [one.name for one in client.containers.list(all=True)] == ["restarted-waiting"]
-        orphans.remove(client)
+        cleanup.remove(client)
         assert client.containers.list(all=True) == []
         assert {one.name for one in client.networks.list()} == {"bridge", "host", "none"}
         assert client.volumes.list() == []

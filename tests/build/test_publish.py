@@ -162,7 +162,7 @@ def test_a_missing_image_is_told(client: docker.DockerClient) -> None:
 
 def test_ecr_is_logged_in_to_and_has_its_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     """The repository is made once; user and password come from the token, and are not shown."""
-    from lyftlearn_image.targets.aws_endpoint import aws_endpoint
+    from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 
     with aws_endpoint("127.0.0.1") as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lyftlearn_image.cli.main import main
-from lyftlearn_image.targets.embedded import BUCKET, embedded
-from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, serve
-from lyftlearn_image.targets.sagemaker.job import Account
-from lyftlearn_image.targets.sagemaker.local import EmulatedJobs, Publisher
-from tests.targets.kubernetes.api_server import Kubelet, Store, serve as serve_kubernetes
+from lyftlearn_image.emulation.sagemaker.job_plan import Account
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Publisher
+from lyftlearn_image.emulation.session import BUCKET, embedded
+from tests.services.kubernetes.api_server import Kubelet, Store, serve as serve_kubernetes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lyftlearn_image.targets.embedded import Embedded
+    from lyftlearn_image.emulation.session import Embedded
 
 PROGRAM = "open('/opt/ml/model/m','w').write('x'); print('trained')"
 
@@ -36,7 +36,7 @@ def service(session: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The variables by which boto3 finds the endpoint, whose SageMaker runs jobs here."""
     for name, value in session.endpoint.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("lyftlearn_image.targets.sagemaker.service._LOG_LAG_S", 0.0)
+    monkeypatch.setattr("lyftlearn_image.services.sagemaker.client._LOG_LAG_S", 0.0)
     monkeypatch.chdir(tmp_path)
     aws = session.endpoint.session()
     # Its clients are made for the endpoint by the variables, too.

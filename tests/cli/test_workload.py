@@ -10,7 +10,7 @@ import yaml
 
 from lyftlearn_image.cli.main import main
 
-WORKLOADS = Path(__file__).parent.parent / "targets" / "workloads"
+WORKLOADS = Path(__file__).parent.parent / "platforms" / "workloads"
 
 
 def test_compile_prints_requests_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.targets.local_mode import LOCAL_MODE
+from tests.evidence.local_mode import LOCAL_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

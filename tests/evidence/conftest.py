@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lyftlearn_image.targets.embedded import Embedded, embedded
+from lyftlearn_image.emulation.session import Embedded, embedded
 from tests.evidence.sdk import BUCKET, HERE, PREFIX, Sdk, outside, remove
 
 if TYPE_CHECKING:

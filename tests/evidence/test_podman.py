@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.kubernetes.job_controller import pod_of
+from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.parity.compare.environment import _compare
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.differences import PODMAN
-from lyftlearn_image.targets.embedded import BUCKET, embedded
-from lyftlearn_image.targets.kubernetes.compile import compile_job
-from lyftlearn_image.targets.kubernetes.emulator import KubernetesEmulator
-from lyftlearn_image.targets.kubernetes.job import pod_of
-from lyftlearn_image.targets.target import Launch
-from lyftlearn_image.targets.watching import read_observation
+from lyftlearn_image.platforms.kubernetes.compile import compile_job
+from lyftlearn_image.platforms.launch import Launch
+from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.workload import Workload
+from tests.evidence.differences import PODMAN
 from tests.evidence.podman import Podman
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lyftlearn_image.targets.embedded import Embedded
-    from lyftlearn_image.targets.target import Compiled
+    from lyftlearn_image.emulation.session import Embedded
+    from lyftlearn_image.platforms.launch import Compiled
     from tests.evidence.podman import Ended
 
 # What every pod of a cluster has from the service `kubernetes`, and podman has no cluster.

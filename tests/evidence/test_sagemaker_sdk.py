@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.targets import objects
-from lyftlearn_image.targets.limits import validate_request
-from lyftlearn_image.targets.target import Compiled, Status
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.run import Status
 from tests.evidence.comparing import Outcome, check, differences, listed, unpacked
 from tests.evidence.sdk import BUCKET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.targets.embedded import Embedded
+    from lyftlearn_image.emulation.session import Embedded
     from tests.evidence.sdk import Sdk
 
 pytestmark = pytest.mark.timeout(900)

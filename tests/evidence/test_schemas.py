@@ -18,17 +18,18 @@ import yaml
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.parity.suite import load_suite
-from lyftlearn_image.targets import limits, request
-from lyftlearn_image.targets.target import Launch
-from tests.targets.test_requests import MODELS, unknown_fields
+from lyftlearn_image.platforms import compile as compiler
+from lyftlearn_image.platforms.launch import Launch
+from lyftlearn_image.platforms.sagemaker import api_model
+from tests.platforms.test_compile import MODELS, unknown_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ROOT / "tests" / "targets"
-MANIFESTS = sorted((*TARGETS.glob("golden/*.kubernetes.yaml"), *(TARGETS / "kubernetes" / "golden").glob("*ing.yaml")))
-REQUESTS = sorted((*TARGETS.glob("golden/*.sagemaker.json"), *(TARGETS / "sagemaker" / "golden").glob("*.json")))
+PLATFORMS = ROOT / "tests" / "platforms"
+MANIFESTS = sorted((*PLATFORMS.glob("golden/*.kubernetes.yaml"), *(PLATFORMS / "kubernetes" / "golden").glob("*ing.yaml")))
+REQUESTS = sorted((*PLATFORMS.glob("golden/*.sagemaker.json"), *(PLATFORMS / "sagemaker" / "golden").glob("*.json")))
 SUITES = (ROOT / "parity_tests" / "suite.yaml", ROOT / "examples" / "team-image" / "suite.yaml")
 # Objects of a manifest, and maps of a request, whose keys are the user's own.
 ANY_KEY = {"data", "binaryData", "stringData", "labels", "annotations", "matchLabels", "limits", "requests", "nodeSelector"}
@@ -96,7 +97,7 @@ def with_another_type(document: Any, path: tuple[str | int, ...]) -> Any:
 def refuses(action: str, document: dict[str, Any]) -> bool:
     """Whether the API's model has something against a request."""
     try:
-        limits.validate_request(action, document)
+        api_model.validate_request(action, document)
     except InvalidInputError:
         return True
     return False
@@ -142,7 +143,7 @@ def test_a_fault_anywhere_in_a_manifest_is_found(path: Path) -> None:
 def test_every_golden_request_is_what_the_api_takes(path: Path) -> None:
     """Names, types, lengths, patterns and what is required."""
     for action, document in requests(path):
-        limits.validate_request(action, document)
+        api_model.validate_request(action, document)
 
 
 @pytest.mark.parametrize("path", REQUESTS, ids=lambda path: path.name)
@@ -170,9 +171,9 @@ def test_every_case_of_a_suite_is_what_both_platforms_take(suite: Path) -> None:
         for target in ("sagemaker", "kubernetes"):
             workload = case.workload_for(target)  # type: ignore[arg-type] # the two names
             staged = workload.with_(channels=dict.fromkeys(workload.channels, "s3://bucket/staged/"))
-            compiled = request.compile_for(target, staged, LAUNCH)  # type: ignore[arg-type] # as above
+            compiled = compiler.compile_for(target, staged, LAUNCH)  # type: ignore[arg-type] # as above
             for action, document in zip(compiled.actions or (compiled.action,) * 9, compiled.documents, strict=False):
                 if target == "sagemaker":
-                    limits.validate_request(action, document)
+                    api_model.validate_request(action, document)
                 else:
                     assert faults_of_manifest(document) == []

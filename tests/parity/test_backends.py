@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS, Backend, BackendSelection, merge_streams, parse_targets
-from lyftlearn_image.targets.target import Run, Status, Timings
+from lyftlearn_image.run import Run, Status, Timings
 
 SERVICE: dict[str, Any] = {"s3_prefix": "s3://b/p", "image": "r/i@d", "role_arn": "arn"}
 EXPECTED = "Expected sagemaker=embedded, sagemaker=service, kubernetes=embedded or kubernetes=context:NAME."

@@ -10,7 +10,7 @@ import pytest
 from lyftlearn_image.parity.comparison import _compare_trials, compare_runs
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.suite import Case
-from lyftlearn_image.targets.target import Run, Status, Timings, Trial
+from lyftlearn_image.run import Run, Status, Timings, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable

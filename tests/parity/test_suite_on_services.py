@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from lyftlearn_image.cli.main import main
-from lyftlearn_image.targets.embedded import BUCKET, embedded
-from lyftlearn_image.targets.sagemaker.control_plane import ControlPlane, serve
-from lyftlearn_image.targets.sagemaker.job import Account
-from lyftlearn_image.targets.sagemaker.local import EmulatedJobs
-from tests.targets.kubernetes import api_server
+from lyftlearn_image.emulation.sagemaker.job_plan import Account
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs
+from lyftlearn_image.emulation.session import BUCKET, embedded
+from tests.services.kubernetes import api_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def test_a_suite_runs_on_any_mix(
     """The same verdicts as on the embedded targets: data staged to each side's own S3, outputs and logs collected."""
     for name, value in cloud.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("lyftlearn_image.targets.sagemaker.service._LOG_LAG_S", 0.0)
+    monkeypatch.setattr("lyftlearn_image.services.sagemaker.client._LOG_LAG_S", 0.0)
     report = suite.parent / "report"
     said = [word for target in targets for word in ("--target", target)]
     code = main([

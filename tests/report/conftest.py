@@ -9,7 +9,7 @@ import pytest
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult
-from lyftlearn_image.targets.target import Run, Status, Timings
+from lyftlearn_image.run import Run, Status, Timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

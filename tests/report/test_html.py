@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 VOID = {"meta", "br", "input"}
 HOSTILE = "</script></pre><script>alert(1)</script><img src=x onerror=alert(2)>\"'><a href=javascript:alert(3)>{{ 7 * 7 }}"

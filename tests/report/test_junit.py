@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 # What Jenkins' schema (junit-10.xsd of its xunit plugin) and pytest's own tests of the xunit2 family permit:
 # element → attributes that it must have, attributes that it may have, children.

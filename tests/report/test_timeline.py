@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lyftlearn_image.report.timeline import fit_scale, phase_bars
-from lyftlearn_image.targets.target import Timings
+from lyftlearn_image.run import Timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 SECONDS = st.floats(0, 1e6)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.targets.target import Run
+    from lyftlearn_image.run import Run
 
 SECRET = 'planted-"q<u>o&te\\d/ü+key'
 KEY = "-----BEGIN KEY-----\nplanted0line0one0of0the0key\nplanted0line0two0of0the0key\n-----END KEY-----\n"

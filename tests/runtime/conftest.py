@@ -16,8 +16,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.docker.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 READY_WITHIN_S = 30.0
@@ -122,7 +122,7 @@ def shim_in(engine: None) -> Iterator[Callable[[str], Shim]]:
 @pytest.fixture(scope="session")
 def aws(network: Network) -> Iterator[AwsEndpoint]:
     """A real endpoint of S3 and Secrets Manager, reached from this machine and from the containers of `network`."""
-    from lyftlearn_image.targets.aws_endpoint import aws_endpoint
+    from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 
     with aws_endpoint(network.gateway) as endpoint:
         endpoint.s3().create_bucket(Bucket="bucket")

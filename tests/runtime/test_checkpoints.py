@@ -12,8 +12,8 @@ from lyftlearn_runtime.aws.s3 import split
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.docker.network import Network
     from tests.runtime.conftest import Files, Shim
 
 WITHIN_S = 30.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.targets import bundle as toolkit_bundle
+from lyftlearn_image.platforms import bundle as toolkit_bundle
 from lyftlearn_runtime import bundle, execve, hyperparameters
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.start import Start

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     import docker
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.docker.network import Network
     from tests.runtime.conftest import Files, Shim
 
     Options = Callable[[dict[str, str]], tuple[str, ...]]

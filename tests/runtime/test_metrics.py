@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.docker.network import Network
     from tests.runtime.conftest import Shim
 
 SEND = (

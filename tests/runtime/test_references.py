@@ -14,7 +14,7 @@ from lyftlearn_runtime.deadline import fetch_timeout
 from lyftlearn_runtime.errors import ShimError
 
 if TYPE_CHECKING:
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
 
 PLANTED = "planted-9c1f77-secret"
 

@@ -23,8 +23,8 @@ from tests.runtime.secret_search import BYTES, Docker, forms_of, grep
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
-    from lyftlearn_image.targets.network import Network
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.docker.network import Network
 
     Options = Callable[[dict[str, str]], tuple[str, ...]]
     Search = Callable[[bytes], list[bytes]]

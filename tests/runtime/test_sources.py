@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
 
 PLANTED = "planted-9c1f77-secret"
 

@@ -12,12 +12,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.targets.container_spec import ContainerSpec, Mount
 
 if TYPE_CHECKING:
-    from lyftlearn_image.targets.containers import Containers
-    from lyftlearn_image.targets.running import RunningContainer
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
 _PROGRAM = "describe_model.py"
 _PROGRAM_MOUNT, _SOCKET_MOUNT = "/describe/program.py", "/describe/socket"

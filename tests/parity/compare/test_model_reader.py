@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from lyftlearn_image.targets.containers import Containers
+    from lyftlearn_image.emulation.docker.containers import Containers
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
     from pathlib import Path
 
-    from lyftlearn_image.targets.aws_endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
     from lyftlearn_runtime.aws.credentials import Credentials
 
 DOCUMENT = json.dumps(

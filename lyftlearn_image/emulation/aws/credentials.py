@@ -1,0 +1,223 @@
+"""Container credentials as the platforms serve them: one server a run, behind the addresses of the platforms' agents.
+
+On SageMaker a job asks 169.254.170.2 with a path of its own, as on ECS; with EKS Pod Identity a pod shows its token to
+169.254.170.23. Both are given short-lived keys of their role, by AssumeRole at the run's AWS endpoint: so
+GetCallerIdentity says the role of the job. How packets come here: `redirect`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import uuid
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lyftlearn_image.emulation.aws.endpoint import REGION
+from lyftlearn_image.emulation.docker.link_local import redirected
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
+from lyftlearn_image.platforms.launch import DEFAULT_ROLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
+
+# Those of an ECS task (ECS developer guide, task-iam-roles); neither SageMaker nor Pod Identity documents its own.
+LIFETIME_S = 6 * 3600
+POD_AGENT = "169.254.170.23"
+POD_PATH = "/v1/credentials"
+_JOB_PATH = "/v2/credentials/"
+# What `aws sts get-caller-identity` says in every SageMaker job: assumed-role/<role>/SageMaker.
+_JOB_SESSION = "SageMaker"
+_CLUSTER = "lyftlearn"
+# Of a session: eks-<cluster>-<pod>-<UUID> (EKS Auth API reference, AssumedRoleUser), within the 64 characters that it has.
+_POD_CHARACTERS = 13
+_POLL_S = 0.05
+
+
+class TokenError(Exception):
+    """A service account's token that is none, or no good. Its text is the agent's answer."""
+
+
+class Answer(NamedTuple):
+    """What the server says. A body that is no JSON is the agent's plain text."""
+
+    status: HTTPStatus
+    body: str
+    content_type: str = "application/json"
+
+
+class Identity:
+    """The roles of one run's containers. `note` says why nothing can be served here, "" where it is.
+
+    Then containers get the same short-lived keys as variables, which nobody renews.
+    """
+
+    region = REGION
+
+    def __init__(self, endpoint: AwsEndpoint, lifetime_s: int) -> None:
+        self.note = ""
+        self._endpoint = endpoint
+        self._lifetime_s = lifetime_s
+        self._jobs: dict[str, str] = {}
+        self._check: Callable[[str], str] | None = None
+
+    def environment(self) -> dict[str, str]:
+        """What every container needs besides: only where instance metadata is not answered for, the word that there is none."""
+        return {"AWS_EC2_METADATA_DISABLED": "true"} if self.note else {}
+
+    def of_job(self, role_arn: str) -> dict[str, str]:
+        """The variables of a SageMaker job with this role."""
+        if self.note:
+            return self._as_variables(role_arn, _JOB_SESSION)
+        path = f"{_JOB_PATH}{uuid.uuid4()}"
+        self._jobs[path] = role_arn
+        return {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": path}
+
+    def of_pod(self, name: str, token_path: str) -> dict[str, str]:
+        """The variables of a pod whose ServiceAccount has an association (EKS Pod Identity): here every one has it."""
+        if self.note:
+            return self._as_variables(DEFAULT_ROLE, _pod_session(name))
+        return {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{POD_AGENT}{POD_PATH}",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_path,
+        }
+
+    def trust(self, check: Callable[[str], str]) -> None:
+        """Lets pods of a cluster in: `check` gives the pod's name of a token, or raises TokenError."""
+        self._check = check
+
+    def prepare(self) -> None:
+        """Makes the first answer as quick as the others."""
+        with contextlib.suppress(Exception):  # an endpoint that does not answer is told to who asks
+            self._keys(DEFAULT_ROLE, _JOB_SESSION)
+
+    def answer(self, host: str, path: str, token: str) -> Answer:
+        """What the agents say to a GET with this Host and Authorization header."""
+        if path == POD_PATH:
+            return self._answer_pod(host, token)
+        if path.startswith(_JOB_PATH):
+            return self._answer_job(path)
+        return Answer(HTTPStatus.NOT_FOUND, "")
+
+    def _answer_job(self, path: str) -> Answer:
+        """As the ECS agent does (aws/amazon-ecs-agent, handlers/v1/credentials_handler.go)."""
+        role_arn = self._jobs.get(path)
+        if role_arn is None:
+            message = "CredentialsV2Request: Credentials not found"
+            document = {"code": "InvalidIdInRequest", "message": message, "HTTPErrorCode": int(HTTPStatus.BAD_REQUEST)}
+            return Answer(HTTPStatus.BAD_REQUEST, json.dumps(document))
+        return Answer(HTTPStatus.OK, json.dumps({"RoleArn": role_arn, **self._keys(role_arn, _JOB_SESSION)}))
+
+    def _answer_pod(self, host: str, token: str) -> Answer:
+        """As the agent of Pod Identity does (aws/eks-pod-identity-agent, internal/validation/request.go, pkg/errors)."""
+        if host.partition(":")[0] != POD_AGENT:
+            return _refused(HTTPStatus.FORBIDDEN, f"Access Denied. Called agent through invalid address {host}")
+        if not token:
+            return _refused(HTTPStatus.BAD_REQUEST, "Service account token cannot be empty")
+        if self._check is None:
+            return _refused(HTTPStatus.NOT_FOUND, "(ResourceNotFoundException): no such cluster, fault: client")
+        try:
+            pod = self._check(token)
+        except TokenError as error:
+            return _refused(HTTPStatus.BAD_REQUEST, str(error))
+        keys = self._keys(DEFAULT_ROLE, _pod_session(pod))
+        return Answer(HTTPStatus.OK, json.dumps({**keys, "AccountId": DEFAULT_ROLE.split(":")[4]}))
+
+    def _keys(self, role_arn: str, session: str) -> dict[str, str]:
+        """New keys at each request."""
+        keys = self._endpoint.assume_role(role_arn, session, self._lifetime_s)
+        return {
+            "AccessKeyId": keys["AccessKeyId"],
+            "SecretAccessKey": keys["SecretAccessKey"],
+            "Token": keys["SessionToken"],
+            "Expiration": keys["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+    def _as_variables(self, role_arn: str, session: str) -> dict[str, str]:
+        keys = self._keys(role_arn, session)
+        return {
+            "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": keys["Token"],
+        }
+
+
+@contextlib.contextmanager
+def identity(
+    containers: Containers, network: Network, endpoint: AwsEndpoint, *, lifetime_s: int = LIFETIME_S
+) -> Iterator[Identity]:
+    """The server, and the way to it; both gone at the end."""
+    served = Identity(endpoint, lifetime_s)
+    labels: Mapping[str, str] = {OWNER_LABEL: owner()}
+    with _Server((network.gateway, 0), served) as server:
+        thread = threading.Thread(target=server.serve, name="identity", daemon=True)
+        thread.start()
+        try:
+            with redirected(containers.client, network, server.server_port, labels) as why:
+                served.note = why
+                yield served
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    """Many containers may start at once."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], served: Identity) -> None:
+        self.served = served
+        super().__init__(address, _Handler)
+
+    def serve(self) -> None:
+        """Answers until it is shut down. The SDK is imported first (0.3 s), so that no container waits for that."""
+        self.served.prepare()
+        self.serve_forever(poll_interval=_POLL_S)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request. Nothing of it is logged."""
+
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Credentials."""
+        try:
+            answer = self.server.served.answer(
+                self.headers.get("Host", ""), self.path.partition("?")[0], self.headers.get("Authorization", "")
+            )
+        except Exception as error:  # noqa: BLE001 - an endpoint that is going away; the client asks again
+            answer = _refused(HTTPStatus.INTERNAL_SERVER_ERROR, type(error).__name__)
+        self._say(answer)
+
+    def do_PUT(self) -> None:
+        """The first step to instance metadata, which is not there."""
+        self._say(Answer(HTTPStatus.NOT_FOUND, ""))
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server
+        """Nothing: a path is a key to credentials."""
+
+    def _say(self, answer: Answer) -> None:
+        body = answer.body.encode()
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _refused(status: HTTPStatus, text: str) -> Answer:
+    return Answer(status, f"{text}\n", "text/plain; charset=utf-8")
+
+
+def _pod_session(pod: str) -> str:
+    return f"eks-{_CLUSTER}-{pod[:_POD_CHARACTERS]}-{uuid.uuid4()}"

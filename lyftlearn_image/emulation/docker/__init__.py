@@ -1,0 +1,1 @@
+"""The engine: containers, networks, what a killed run has left."""

@@ -1,0 +1,1 @@
+"""Kubernetes on Docker: pods, Jobs, what a kubelet and a controller do."""

@@ -1,0 +1,1 @@
+"""Batch transform: records, requests, the joined answers."""

@@ -1,0 +1,290 @@
+"""Interprets a CreateTrainingJob or CreateProcessingJob request on this machine, as the service's documentation has it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
+from lyftlearn_image.emulation.sagemaker import fields, processing, training, tuner
+from lyftlearn_image.emulation.sagemaker.batch import transform
+from lyftlearn_image.emulation.sagemaker.context import DEFAULT_REGION, machine_of
+from lyftlearn_image.emulation.sagemaker.host_group import Ends, HostContainer, run_hosts
+from lyftlearn_image.errors import InvalidInputError, RunError
+from lyftlearn_image.platforms.launch import Compiled, TargetName
+from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.platforms.sagemaker.compile import PROCESSING, TRAINING, TUNING
+from lyftlearn_image.platforms.sagemaker.outputs import outputs as training_outputs
+from lyftlearn_image.run import Run, Status, Timings
+from lyftlearn_image.runs.log_metrics import final_metrics
+from lyftlearn_image.runs.observation import read_observation
+from lyftlearn_image.runs.stop_watch import Watch
+from lyftlearn_image.runs.tuning import run_trials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
+    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.docker.containers import Containers
+    from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.emulation.sagemaker.job_plan import Host, Job
+    from lyftlearn_image.run import StopRequest
+
+# SecondaryStatus of DescribeTrainingJob, with its words (API reference).
+_TIMED_OUT = "MaxRuntimeExceeded - The job stopped because it exceeded the maximum allowed runtime."
+_WAITED = "MaxWaitTimeExceeded - The job stopped because it exceeded the maximum allowed wait time."
+_NOT_UTF8 = "ClientError: /opt/ml/output/message is not UTF-8"
+
+_FIELDS = {TRAINING: fields.TRAINING, PROCESSING: fields.PROCESSING, TUNING: fields.TUNING}
+
+
+@dataclass(frozen=True)
+class _Carried:
+    """What became of a job: of its last attempt, where spot capacity was taken away in between."""
+
+    job: Job
+    ends: Ends
+    prepared: float
+    finished: float
+    waited_too_long: bool = False
+
+
+class SageMakerEmulator:
+    """The embedded `sagemaker` target.
+
+    `platform_environment` is what the service itself puts into a container: region and endpoint. `identity` gives a job the
+    credentials of its role; without it a job has none.
+    """
+
+    name: TargetName = "sagemaker"
+
+    def __init__(
+        self,
+        containers: Containers,
+        network: Network,
+        s3: S3Client,
+        platform_environment: Mapping[str, str],
+        identity: Identity | None = None,
+    ) -> None:
+        self.machine = machine_of(containers, network, s3, platform_environment, identity)
+
+    def run(
+        self,
+        compiled: Compiled,
+        *,
+        workspace: Path,
+        stop: StopRequest | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Run:
+        """Carries the request out; see Target.run."""
+        if compiled.action in transform.ACTIONS:
+            return transform.run(self.machine, compiled, workspace, Watch(stop, on_line))
+        (request,) = compiled.documents
+        self._check(compiled.action, request, stop)
+        if compiled.action == TUNING:
+            return self._tune(request, workspace, stop)
+        started = time.monotonic()
+        watch = Watch(stop, on_line)
+        carried = self._carry_out(compiled.action, request, workspace, watch)
+        job, ends = carried.job, carried.ends
+        self._upload(job)
+        artifacts = objects.collect(self.machine.s3, compiled.outputs, workspace / "artifacts")
+        observation = read_observation(artifacts)
+        first = ends.exits[0]
+        startup = None if observation is None else observation["observed_at"] - first.started_at
+        end = _training_end if compiled.action == TRAINING else _processing_end
+        status, reason = (Status.STOPPED, _WAITED) if carried.waited_too_long else end(job, ends, watch)
+        streams = [_streams(workspace, job, index) for index in range(len(job.hosts))]
+        stdout, stderr = streams[ends.deciding]
+        return Run(
+            target=self.name,
+            job_name=job.name,
+            status=status,
+            exit_code=ends.exit.exit_code,
+            reason=reason,
+            stdout=stdout,
+            stderr=stderr,
+            artifacts=artifacts,
+            observation=observation,
+            timings=Timings(
+                carried.prepared - started,
+                startup,
+                first.finished_at - first.started_at - (startup or 0.0),
+                time.monotonic() - carried.finished,
+            ),
+            final_metrics=final_metrics(job.metrics, _lines(streams)) if job.metrics else {},
+        )
+
+    @staticmethod
+    def _check(action: str, request: Mapping[str, Any], stop: StopRequest | None) -> None:
+        """What is refused before anything is made."""
+        validate_request(action, request)
+        fields.refuse_unknown(request, _FIELDS[action])
+        if stop and stop.is_interruption and not request.get("EnableManagedSpotTraining"):
+            raise InvalidInputError(
+                "the job has no spot capacity that could be taken away", hint="Give the workload `spot` and `checkpoints`."
+            )
+
+    def _tune(self, request: Mapping[str, Any], workspace: Path, stop: StopRequest | None) -> Run:
+        """Runs the trials of a tuning job, each as the training job that it is."""
+
+        def run_one(number: int, values: Mapping[str, Any], place: Path, stop: StopRequest) -> Run:
+            trial = tuner.trial_request(request, number, values)
+            outputs = training_outputs(trial)
+            return self.run(Compiled(self.name, TRAINING, (trial,), {}, outputs), workspace=place, stop=stop)
+
+        name = request["HyperParameterTuningJobName"]
+        wanted = tuner.search_of(request)
+        return run_trials(wanted, name, tuner.regex_of(request), run_one, workspace=workspace, stop=stop)
+
+    def _carry_out(self, action: str, request: Mapping[str, Any], workspace: Path, watch: Watch) -> _Carried:
+        """Runs the job, again after every interruption: on new hosts, which have nothing but the checkpoints."""
+        started, ran, attempt = time.monotonic(), 0.0, 1
+        while True:
+            directory = workspace / ("opt-ml" if attempt == 1 else f"opt-ml-{attempt}")
+            prepare = training.prepare if action == TRAINING else processing.prepare
+            job = prepare(request, directory, self.machine.s3, self.machine.account)
+            prepared = time.monotonic()
+            ends = self._run_hosts(job, watch, workspace, directory, max_runtime_s=job.max_runtime_s - ran)
+            finished = time.monotonic()
+            self._keep_checkpoints(job)
+            if not watch.interrupted:
+                return _Carried(job, ends, prepared, finished)
+            # MaxRuntimeInSeconds is for all attempts together, MaxWaitTimeInSeconds also for what is between them.
+            ran, attempt, watch.interrupted = ran + finished - prepared, attempt + 1, False
+            if finished - started >= training.max_wait_s(request):
+                return _Carried(job, ends, prepared, finished, waited_too_long=True)
+
+    def _run_hosts(self, job: Job, watch: Watch, workspace: Path, directory: Path, *, max_runtime_s: float) -> Ends:
+        try:
+            with self._network_of(job) as network:
+                addresses = {host.name: network.allocate_ip() for host in job.hosts}
+                hosts = [
+                    HostContainer(self._spec(job, host, network, addresses), *_streams(workspace, job, index))
+                    for index, host in enumerate(job.hosts)
+                ]
+                return run_hosts(
+                    self.machine.containers, hosts, watch, stop_signal=job.stop_signal, max_runtime_s=max_runtime_s
+                )
+        finally:
+            if os.geteuid() != 0:
+                self._take_over(job, directory)
+
+    @contextlib.contextmanager
+    def _network_of(self, job: Job) -> Iterator[Network]:
+        """The run's network, or for an isolated job one of its own, from which no call gets out; its hosts may talk.
+
+        It has no credentials either; the service itself still moves its data (developer guide, mkt-algo-model-internet-free).
+        """
+        if not job.is_isolated:
+            yield self.machine.network
+            return
+        with self.machine.containers.isolated_network(job.name) as network:
+            yield network
+
+    def _spec(self, job: Job, host: Host, network: Network, addresses: Mapping[str, str]) -> ContainerSpec:
+        """The container as `docker run` is documented to start it: the image's own user, no TTY, no capabilities added."""
+        cpus, memory_bytes = self.machine.share(job.instance_type)
+        ip = addresses[host.name]
+        # HOSTNAME is the instance's name and not algo-1 (developer guide, your-algorithms-training-algo-running-container).
+        region = self.machine.account.region
+        domain = "ec2.internal" if region == DEFAULT_REGION else f"{region}.compute.internal"
+        return ContainerSpec(
+            image=job.image,
+            name=f"{self.machine.containers.run_id}-sagemaker-{job.name}-{host.name}",
+            environment=tuple(self._environment(job).items()),
+            entrypoint=job.entrypoint,
+            command=job.arguments,
+            mounts=host.mounts,
+            network=network.name,
+            ip=ip,
+            hostname=f"ip-{ip.replace('.', '-')}.{domain}",
+            extra_hosts=addresses,
+            cpus=cpus,
+            memory_bytes=memory_bytes,
+        )
+
+    def _environment(self, job: Job) -> dict[str, str]:
+        given = self.machine.environment(None if job.is_isolated else job.role_arn)
+        return {**given, "AWS_EXECUTION_ENV": "AWS_ECS_EC2", **job.environment}
+
+    def _take_over(self, job: Job, directory: Path) -> None:
+        """Gives what root wrote into the job's directories to this process's user, who could not read or remove it."""
+        script = 'chown -R "$0" /taken && chmod -R u+rwX /taken'
+        spec = ContainerSpec(
+            image=job.image,
+            name=f"{self.machine.containers.run_id}-sagemaker-{job.name}-owner",
+            entrypoint=("/bin/sh", "-c", script, f"{os.geteuid()}:{os.getegid()}"),
+            command=(),
+            user="0",
+            mounts=(Mount("/taken", directory),),
+        )
+        said = directory.parent / "owner.err"
+        with self.machine.containers.start(spec, stdout=directory.parent / "owner.out", stderr=said) as running:
+            ended = running.wait()
+        if ended is None or ended.exit_code != 0:
+            raise RunError(
+                "the files that the job wrote could not be taken over from root",
+                where=said.read_text(encoding="utf-8", errors="replace")[:200],
+            )
+
+    def _upload(self, job: Job) -> None:
+        for upload in job.uploads:
+            directories = [host.directory / upload.below for host in job.hosts]
+            if upload.uri.endswith("/"):
+                # Of files with one name the first host's stays: whose does is not documented.
+                for directory in reversed(directories):
+                    objects.upload_directory(self.machine.s3, directory, upload.uri)
+                continue
+            # "Amazon SageMaker AI aggregates" the hosts' files into one archive (your-algorithms-training-algo-output).
+            if len(directories) > 1:
+                merged = job.hosts[0].directory.parent / "merged" / upload.below
+                objects.merge(directories, merged)
+                directories = [merged]
+            objects.upload_archive(self.machine.s3, directories[0], upload.uri)
+
+    def _keep_checkpoints(self, job: Job) -> None:
+        for host in job.hosts:
+            if kept := host.checkpoints:
+                objects.sync_directory(self.machine.s3, kept.directory, kept.uri, kept.known)
+
+
+def _streams(workspace: Path, job: Job, index: int) -> tuple[Path, Path]:
+    """The files of a host's output: the first host's are the job's own."""
+    place = workspace if index == 0 else workspace / "hosts" / job.hosts[index].name
+    place.mkdir(parents=True, exist_ok=True)
+    return place / "stdout", place / "stderr"
+
+
+def _lines(streams: Sequence[tuple[Path, Path]]) -> Iterator[str]:
+    """Both streams of every host. The last host's value counts (automatic-model-tuning-considerations)."""
+    for path in itertools.chain.from_iterable(streams):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            yield from file
+
+
+def _training_end(job: Job, ends: Ends, watch: Watch) -> tuple[Status, str]:
+    """Status and reason. Stopped after a stop or at the end of its time, whatever the exit code (StopTrainingJob)."""
+    if watch.stopped or watch.timed_out:
+        return Status.STOPPED, _TIMED_OUT if watch.timed_out else ""
+    if ends.exit.exit_code == 0:
+        return Status.COMPLETED, ""
+    return Status.FAILED, training.failure_reason(job.hosts[ends.deciding].directory, ends.exit.exit_code)
+
+
+def _processing_end(job: Job, ends: Ends, watch: Watch) -> tuple[Status, str]:
+    """Status and ExitMessage, which is there for Completed, Failed and Stopped (DescribeProcessingJob)."""
+    message = processing.exit_message([host.directory for host in job.hosts])
+    if message is None:
+        return Status.FAILED, _NOT_UTF8
+    if watch.stopped or watch.timed_out:
+        return Status.STOPPED, message or (_TIMED_OUT if watch.timed_out else "")
+    return Status.COMPLETED if ends.exit.exit_code == 0 else Status.FAILED, message

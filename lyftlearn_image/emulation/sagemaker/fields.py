@@ -1,0 +1,193 @@
+"""Which fields of a request the emulator implements, which have no effect in a container, and which it refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.emulation.sagemaker import hosting_fields
+from lyftlearn_image.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# Maps in which every key stands for itself.
+_MAPS = ("HyperParameters", "StaticHyperParameters", "Environment", "ContainerEnvironmentVariables")
+# Path → None where it is implemented, or the reason why it has no effect in the container. `[]` is any item, `*` any key.
+# A reason holds for everything below its path. A field in neither table is refused.
+_NO_TRACKING = "experiments are tracked by the service"
+_LOCAL_DISK = "the volume is this machine's disk, and the local endpoint does not encrypt"
+_ONE_NETWORK = "the traffic between the hosts does not leave this machine"
+_ONE_VPC = "the run's own network stands for it"
+_COMMON = {
+    "RoleArn": None,
+    "Tags": "tags are for the account, not for the container",
+    "ExperimentConfig": _NO_TRACKING,
+}
+TRAINING: Mapping[str, str | None] = {
+    **_COMMON,
+    "TrainingJobName": None,
+    "HyperParameters.*": None,
+    "Environment.*": None,
+    "AlgorithmSpecification.TrainingImage": None,
+    "AlgorithmSpecification.TrainingInputMode": None,
+    "AlgorithmSpecification.ContainerEntrypoint[]": None,
+    "AlgorithmSpecification.ContainerArguments[]": None,
+    "AlgorithmSpecification.MetricDefinitions[].Name": None,
+    "AlgorithmSpecification.MetricDefinitions[].Regex": None,
+    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "no time series is kept: the last values are told",
+    "InputDataConfig[].ChannelName": None,
+    "InputDataConfig[].ContentType": None,
+    "InputDataConfig[].CompressionType": None,
+    "InputDataConfig[].RecordWrapperType": None,
+    "InputDataConfig[].InputMode": None,
+    "InputDataConfig[].DataSource.S3DataSource.S3DataType": None,
+    "InputDataConfig[].DataSource.S3DataSource.S3Uri": None,
+    "InputDataConfig[].DataSource.S3DataSource.S3DataDistributionType": None,
+    "OutputDataConfig.S3OutputPath": None,
+    "OutputDataConfig.CompressionType": None,
+    "OutputDataConfig.KmsKeyId": _LOCAL_DISK,
+    "ResourceConfig.InstanceType": None,
+    "ResourceConfig.InstanceCount": None,
+    "ResourceConfig.VolumeSizeInGB": _LOCAL_DISK,
+    "ResourceConfig.VolumeKmsKeyId": _LOCAL_DISK,
+    "ResourceConfig.KeepAlivePeriodInSeconds": None,
+    "VpcConfig": _ONE_VPC,
+    "StoppingCondition.MaxRuntimeInSeconds": None,
+    "StoppingCondition.MaxWaitTimeInSeconds": None,
+    "StoppingCondition.MaxPendingTimeInSeconds": "no job waits for capacity here",
+    "RetryStrategy": "only errors of the service are retried",
+    "CheckpointConfig.S3Uri": None,
+    "CheckpointConfig.LocalPath": None,
+    "EnableNetworkIsolation": None,
+    "ProfilerConfig.DisableProfiler": None,
+    "EnableManagedSpotTraining": None,
+    "EnableInterContainerTrafficEncryption": _ONE_NETWORK,
+}
+_CONFIG = "HyperParameterTuningJobConfig"
+_RANGES = f"{_CONFIG}.ParameterRanges"
+# A trial is a training job: what its definition may say is what such a job may, but for what the API has no room for.
+_ALGORITHM = "AlgorithmSpecification"
+_NOT_OF_A_TRIAL = (
+    "TrainingJobName", "HyperParameters.*", "Tags", "ExperimentConfig", f"{_ALGORITHM}.ContainerEntrypoint[]",
+    "ProfilerConfig.DisableProfiler", f"{_ALGORITHM}.ContainerArguments[]", f"{_ALGORITHM}.EnableSageMakerMetricsTimeSeries",
+)  # fmt: skip
+TUNING: Mapping[str, str | None] = {
+    "Tags": _COMMON["Tags"],
+    "HyperParameterTuningJobName": None,
+    f"{_CONFIG}.Strategy": None,
+    f"{_CONFIG}.RandomSeed": None,
+    f"{_CONFIG}.HyperParameterTuningJobObjective.Type": None,
+    f"{_CONFIG}.HyperParameterTuningJobObjective.MetricName": None,
+    f"{_CONFIG}.ResourceLimits.MaxNumberOfTrainingJobs": None,
+    f"{_CONFIG}.ResourceLimits.MaxParallelTrainingJobs": None,
+    f"{_CONFIG}.TrainingJobEarlyStoppingType": "the service may stop a trial early, and need not",
+    **{
+        f"{_RANGES}.{kind}ParameterRanges[].{name}": None
+        for kind in ("Continuous", "Integer")
+        for name in ("Name", "MinValue", "MaxValue", "ScalingType")
+    },
+    f"{_RANGES}.CategoricalParameterRanges[].Name": None,
+    f"{_RANGES}.CategoricalParameterRanges[].Values[]": None,
+    "TrainingJobDefinition.StaticHyperParameters.*": None,
+    **{f"TrainingJobDefinition.{path}": why for path, why in TRAINING.items() if path not in _NOT_OF_A_TRIAL},
+}
+PROCESSING: Mapping[str, str | None] = {
+    **_COMMON,
+    "ProcessingJobName": None,
+    "Environment.*": None,
+    "AppSpecification.ImageUri": None,
+    "AppSpecification.ContainerEntrypoint[]": None,
+    "AppSpecification.ContainerArguments[]": None,
+    "ProcessingInputs[].InputName": None,
+    "ProcessingInputs[].AppManaged": None,
+    "ProcessingInputs[].S3Input.S3Uri": None,
+    "ProcessingInputs[].S3Input.LocalPath": None,
+    "ProcessingInputs[].S3Input.S3DataType": None,
+    "ProcessingInputs[].S3Input.S3InputMode": None,
+    "ProcessingInputs[].S3Input.S3DataDistributionType": None,
+    "ProcessingInputs[].S3Input.S3CompressionType": None,
+    "ProcessingOutputConfig.Outputs[].OutputName": None,
+    "ProcessingOutputConfig.Outputs[].AppManaged": None,
+    "ProcessingOutputConfig.Outputs[].S3Output.S3Uri": None,
+    "ProcessingOutputConfig.Outputs[].S3Output.LocalPath": None,
+    "ProcessingOutputConfig.Outputs[].S3Output.S3UploadMode": None,
+    "ProcessingOutputConfig.KmsKeyId": _LOCAL_DISK,
+    "ProcessingResources.ClusterConfig.InstanceCount": None,
+    "ProcessingResources.ClusterConfig.InstanceType": None,
+    "ProcessingResources.ClusterConfig.VolumeSizeInGB": _LOCAL_DISK,
+    "ProcessingResources.ClusterConfig.VolumeKmsKeyId": _LOCAL_DISK,
+    "StoppingCondition.MaxRuntimeInSeconds": None,
+    "NetworkConfig.EnableNetworkIsolation": None,
+    "NetworkConfig.EnableInterContainerTrafficEncryption": _ONE_NETWORK,
+    "NetworkConfig.VpcConfig": _ONE_VPC,
+}
+# One module has the tables of all requests.
+MODEL = hosting_fields.MODEL
+TRANSFORM = hosting_fields.TRANSFORM
+ENDPOINT_CONFIG = hosting_fields.ENDPOINT_CONFIG
+ENDPOINT = hosting_fields.ENDPOINT
+IMAGE = hosting_fields.IMAGE
+IMAGE_VERSION = hosting_fields.IMAGE_VERSION
+APP_IMAGE_CONFIG = hosting_fields.APP_IMAGE_CONFIG
+_VALUES: Mapping[str, tuple[object, ...]] = {
+    "AlgorithmSpecification.TrainingInputMode": ("File", "FastFile"),
+    "InputDataConfig[].InputMode": ("File", "FastFile"),
+    "InputDataConfig[].CompressionType": ("None",),
+    "InputDataConfig[].RecordWrapperType": ("None",),
+    "InputDataConfig[].DataSource.S3DataSource.S3DataType": ("S3Prefix",),
+    "OutputDataConfig.CompressionType": ("GZIP",),
+    f"{_CONFIG}.Strategy": ("Bayesian", "Random", "Grid"),
+    f"{_RANGES}.ContinuousParameterRanges[].ScalingType": ("Auto", "Linear", "Logarithmic"),
+    f"{_RANGES}.IntegerParameterRanges[].ScalingType": ("Auto", "Linear", "Logarithmic"),
+    "ProfilerConfig.DisableProfiler": (True,),
+    "ProcessingInputs[].AppManaged": (False,),
+    "ProcessingInputs[].S3Input.S3DataType": ("S3Prefix",),
+    "ProcessingInputs[].S3Input.S3InputMode": ("File",),
+    "ProcessingInputs[].S3Input.S3CompressionType": ("None",),
+    "ProcessingOutputConfig.Outputs[].AppManaged": (False,),
+    "ProcessingOutputConfig.Outputs[].S3Output.S3UploadMode": ("EndOfJob",),
+    **hosting_fields.VALUES,
+}
+# Of the implemented fields, the values that are implemented.
+VALUES: Mapping[str, tuple[object, ...]] = {
+    **_VALUES,
+    **{f"TrainingJobDefinition.{path}": of for path, of in _VALUES.items() if f"TrainingJobDefinition.{path}" in TUNING},
+}
+
+
+def refuse_unknown(request: Mapping[str, Any], known: Mapping[str, str | None]) -> None:
+    """UnsupportedError that names every field, and every value, which the emulator does not implement."""
+    refused = []
+    for path, place, value in _leaves(request, "", ""):
+        if not _is_known(place, value, known):
+            refused.append(path)
+        elif place in VALUES and value not in VALUES[place]:
+            refused.append(f"{path} = {value}")
+    if refused:
+        raise UnsupportedError(
+            f"the embedded target does not implement {', '.join(refused)}",
+            hint="Leave it out, or run the request on the service.",
+        )
+
+
+def _is_known(place: str, value: Any, known: Mapping[str, str | None]) -> bool:
+    if place in known:
+        return True
+    if value in ({}, []):
+        # Nothing is in it: known when something that could be in it is.
+        return any(path.startswith((f"{place}.", f"{place}[")) for path in known)
+    return any(why is not None and place.startswith((f"{path}.", f"{path}[")) for path, why in known.items())
+
+
+def _leaves(value: Any, path: str, place: str) -> Iterator[tuple[str, str, Any]]:
+    """Every leaf, empty containers too, with its exact path and with its place in the tables."""
+    if isinstance(value, dict) and value:
+        any_key = place.rpartition(".")[2] in _MAPS
+        for key, inner in value.items():
+            below = f"{path}.{key}" if path else key
+            yield from _leaves(inner, below, f"{place}.*" if any_key else f"{place}.{key}" if place else key)
+    elif isinstance(value, list) and value:
+        for position, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{position}]", f"{place}[]")
+    else:
+        yield path, place, value

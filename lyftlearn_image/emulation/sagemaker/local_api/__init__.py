@@ -1,0 +1,1 @@
+"""SageMaker's API on this machine, for any AWS SDK."""

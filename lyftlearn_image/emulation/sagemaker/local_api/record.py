@@ -1,0 +1,26 @@
+"""What the local API remembers of a job."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lyftlearn_image.platforms.sagemaker.job_kinds import Kind
+
+
+@dataclass
+class Record:
+    """A job as the service knows it: what was asked, and what is told. `stop` is set when somebody asks for a stop.
+
+    `trials` are the summaries of a tuning job's training jobs.
+    """
+
+    kind: Kind
+    request: Mapping[str, Any]
+    told: dict[str, Any]
+    stop: threading.Event = field(default_factory=threading.Event)
+    trials: list[dict[str, Any]] = field(default_factory=list)

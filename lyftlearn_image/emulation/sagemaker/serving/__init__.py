@@ -1,0 +1,1 @@
+"""A model in its container, and what invokes it."""

@@ -1,0 +1,89 @@
+"""One HTTP exchange with a container of this machine's, and the wait for one that goes well."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from lyftlearn_image.emulation.docker.running_container import RunningContainer
+
+# How often a condition is asked for; the service's own pace is not documented.
+_PERIOD_S = 0.1
+_PIECE_BYTES = 1 << 16
+
+
+class NoAnswerError(Exception):
+    """The server did not take the connection, did not answer in time, or not in HTTP."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds until a connection must be accepted, and until the answer must be there as a whole."""
+
+    accept_s: float
+    answer_s: float
+
+
+def exchange(
+    address: tuple[str, int],
+    request: tuple[str, str],
+    patience: Patience,
+    *,
+    body: bytes | Iterator[bytes] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """The answer of the server at host and port to a method and path. NoAnswerError when it does not come as a whole."""
+    deadline = time.monotonic() + patience.answer_s
+    # No proxy and no pool: the address is the engine's own, and a kept connection would hide a server's end.
+    connection = http.client.HTTPConnection(*address, timeout=patience.accept_s)
+    try:
+        connection.connect()
+        sock = connection.sock
+        sock.settimeout(patience.answer_s)
+        connection.request(*request, body, dict(headers or {}))
+        response = connection.getresponse()
+        pieces = []
+        while not response.closed:
+            # Of the whole answer: one that trickles is late too.
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+            piece = response.read1(_PIECE_BYTES)
+            if not piece:
+                break
+            pieces.append(piece)
+        _check_whole(response)
+    except (OSError, http.client.HTTPException) as error:
+        raise NoAnswerError(str(error) or type(error).__name__) from None
+    finally:
+        connection.close()
+    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, b"".join(pieces))
+
+
+def wait_until(is_ready: Callable[[], bool], running: RunningContainer, timeout_s: float, is_over: Callable[[], bool]) -> bool:
+    """Whether `is_ready` came true in time, while the container ran and nobody said that it is over."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline and not is_over():
+        if is_ready():
+            return True
+        if running.wait(_PERIOD_S) is not None:
+            return False
+    return False
+
+
+def _check_whole(response: http.client.HTTPResponse) -> None:
+    """http.client's read1 takes the end of a connection for the end of the body."""
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)

@@ -1,0 +1,1 @@
+"""What a platform accepts, and what it would refuse. Pure: no network, no Docker, no clock."""

@@ -1,0 +1,131 @@
+"""What Kubernetes would refuse of a workload's manifests, told in the workload's own words."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.platforms.findings import Key, Remark
+from lyftlearn_image.platforms.kubernetes.expansion import expand
+from lyftlearn_image.platforms.kubernetes.object_limits import check_size
+from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
+from lyftlearn_image.workload import Job, Tuning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lyftlearn_image.platforms.launch import Compiled
+    from lyftlearn_image.workload import Workload
+
+# k8s.io/docs/concepts/overview/working-with-objects/names and …/labels: what the API's validation takes.
+_LABEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_KEY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+# TotalAnnotationSizeLimitB (kubernetes/apimachinery, api/validation/objectmeta.go).
+_ANNOTATIONS_BYTES = 256 << 10
+# A UID is an int32 to the API's validation (kubernetes/apimachinery, util/validation, IsValidUserID).
+_LARGEST_UID = (1 << 31) - 1
+# A quarter of the usual stack limit of 8 MiB holds all arguments and variables (execve(2)).
+_ALL_STRINGS_BYTES = 2 << 20
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
+_WORDLESS: Mapping[str, str] = {
+    "spot": "nodes of a pool of spot instances are chosen by `kubernetes.node_selector` and `tolerations`",
+    "warm_pool_s": "nodes are kept or not by the cluster's autoscaler",
+    "network": "the cluster's network policies say it",
+    "encryption": "the bucket's and the storage class's own keys apply",
+    "tags": "pods have `kubernetes.labels`",
+    "metrics": "nobody reads metrics from a pod's log; StatsD on localhost:8125 works on both",
+    "data_capture": "nobody keeps requests and answers",
+}
+
+
+def remarks(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
+    """What the API or execve refuses, and what has no effect."""
+    name = str(compiled.documents[-1]["metadata"]["name"])
+    if not _LABEL_NAME.fullmatch(name):
+        yield Remark(("name",), f"{name!r:.80} is no name of a Job with hosts, nor of a Service", _hint(63))
+    yield from _names(workload)
+    yield from _labels(workload)
+    annotations = compiled.documents[-1]["metadata"].get("annotations", {})
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > _ANNOTATIONS_BYTES:
+        yield Remark(("kubernetes", "annotations"), f"more than {_ANNOTATIONS_BYTES} bytes, with the options for SageMaker")
+    yield from _strings(workload, compiled)
+    for one in compiled.documents:
+        try:
+            check_size(one)
+        except InvalidInputError as error:
+            yield Remark((), error.what, error.hint)
+    if re.search(r"\s", workload.image):
+        yield Remark(("image",), "no image has a blank in its name")
+    if workload.run_as_user > _LARGEST_UID:
+        yield Remark(("run_as_user",), f"{workload.run_as_user}, at most {_LARGEST_UID}")
+    yield from _notes(workload)
+
+
+def _names(workload: Workload) -> Iterator[Remark]:
+    mine = workload.kubernetes
+    if mine.namespace is not None and not _LABEL_NAME.fullmatch(mine.namespace):
+        yield Remark(("kubernetes", "namespace"), f"{mine.namespace!r:.80} is no name of a namespace", _hint(63))
+    if mine.service_account is not None and not _SUBDOMAIN.fullmatch(mine.service_account):
+        yield Remark(("kubernetes", "service_account"), f"{mine.service_account!r:.80} is no name of an object", _hint(253))
+    if mine.role_arn is not None and not _ROLE.fullmatch(mine.role_arn):
+        yield Remark(("kubernetes", "role_arn"), "is no role's ARN", "Write it as arn:aws:iam::<account>:role/<name>.")
+    for place, name in enumerate(mine.image_pull_secrets):
+        if not _SUBDOMAIN.fullmatch(name):
+            yield Remark(("kubernetes", "image_pull_secrets", place), "is no name of a Secret", _hint(253))
+
+
+def _labels(workload: Workload) -> Iterator[Remark]:
+    mine = workload.kubernetes
+    for field, values in (("labels", mine.labels), ("node_selector", mine.node_selector), ("annotations", mine.annotations)):
+        for key, value in values.items():
+            place: Key = ("kubernetes", field, key)
+            if not _is_key(key):
+                yield Remark(
+                    place, f"{key!r:.80} is no key of {field}", "Write it as name or domain/name, the name of up to 63."
+                )
+            if field != "annotations" and not _VALUE.fullmatch(value):
+                yield Remark(place, f"{value!r:.80} is no value of a label", "Use up to 63 of A-Z a-z 0-9 - _ .")
+
+
+def _strings(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
+    """Arguments and variables as execve counts them; a variable that is too long is in the bundle already."""
+    container = compiled.documents[-1]["spec"]["template"]["spec"]["containers"][0]
+    field = "command" if getattr(workload, "command", None) else "arguments"
+    total = 0
+    for place, word in enumerate(container["args"]):
+        size = len(expand(word, {}).encode()) + 1
+        total += size
+        if size > LONGEST_STRING_BYTES:
+            yield Remark(
+                (field, place), f"{size} bytes, at most {LONGEST_STRING_BYTES} for one argument", "Put it into a file."
+            )
+    total += sum(len(one["name"]) + len(str(one.get("value", "")).encode()) + 2 for one in container["env"])
+    if total > _ALL_STRINGS_BYTES:
+        yield Remark(
+            ("environment",), f"arguments and variables have {total} bytes together, at most {_ALL_STRINGS_BYTES}",
+            "Put what is large into `files`.",
+        )  # fmt: skip
+
+
+def _notes(workload: Workload) -> Iterator[Remark]:
+    said: dict[str, Any] = json.loads(workload.model_dump_json(exclude_defaults=True))
+    for name, instead in _WORDLESS.items():
+        if name in said and not (name == "metrics" and isinstance(workload, Tuning)):
+            yield Remark((name,), f"has no effect on Kubernetes: {instead}", level="note")
+    if isinstance(workload, Job) and workload.nodes > 1 and workload.kubernetes.retries:
+        yield Remark(
+            ("kubernetes", "retries"), "a host that is started again joins a job that has begun without it", level="note"
+        )
+
+
+def _is_key(key: str) -> bool:
+    prefix, mark, name = key.rpartition("/")
+    return bool(_KEY_NAME.fullmatch(name)) and (not mark or bool(_SUBDOMAIN.fullmatch(prefix)))
+
+
+def _hint(characters: int) -> str:
+    return f"Use up to {characters} of a-z 0-9 -{' .' if characters > 63 else ''}, beginning and ending with a letter or digit."  # noqa: PLR2004 - of a label

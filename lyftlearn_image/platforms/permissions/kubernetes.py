@@ -1,0 +1,97 @@
+"""The pod's IAM role and the submitter's Role of a workload on Kubernetes. The pod asks the API for nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.platforms import compile as compiler
+from lyftlearn_image.platforms.kubernetes.pod_template import metadata
+from lyftlearn_image.platforms.permissions import account as accounts, data
+from lyftlearn_image.platforms.permissions.account import statement
+from lyftlearn_image.workload import Job, Serving, Trainable, Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lyftlearn_image.platforms.permissions.account import Account, Statement
+    from lyftlearn_image.workload import Workload
+
+# Kind → its API group and resource.
+_RESOURCES: Mapping[str, tuple[str, str]] = {
+    "ConfigMap": ("", "configmaps"), "Service": ("", "services"), "ServiceAccount": ("", "serviceaccounts"),
+    "PersistentVolumeClaim": ("", "persistentvolumeclaims"), "Job": ("batch", "jobs"), "Deployment": ("apps", "deployments"),
+}  # fmt: skip
+
+
+def permissions(workload: Workload, account: Account) -> dict[str, Any]:
+    """The pod's policy; and of whoever submits it the Role in the cluster, and the policy for its S3."""
+    return {
+        "pod_role": accounts.policy(_pod(workload, account)),
+        "submitter": _role(workload),
+        "submitter_policy": accounts.policy(_submitter(workload, account)),
+    }
+
+
+def _submitter(workload: Workload, account: Account) -> Iterator[Statement]:
+    """What `submit` puts, and `collect` reads."""
+    launch = compiler.launch_of(workload)
+    compiled = compiler.compile_for("kubernetes", workload, launch)
+    yield from accounts.sends(account, workload, launch.s3_prefix, compiled.objects)
+    if isinstance(workload, Job | Transform):
+        yield from accounts.read_prefixes(account, [f"{launch.s3_prefix}/"])
+
+
+def _pod(workload: Workload, account: Account) -> Iterator[Statement]:
+    launch = compiler.launch_of(workload)
+    compiled = compiler.compile_for("kubernetes", workload, launch)
+    reads: list[str] = []
+    writes = [launch.s3_prefix] if isinstance(workload, Job | Transform) else []
+    if isinstance(workload, Job):
+        reads += workload.channels.values()
+    checkpoints = [workload.checkpoints] if isinstance(workload, Trainable) and workload.checkpoints else []
+    reads += [f"{one.rstrip('/')}/" for one in checkpoints]
+    if isinstance(workload, Serving | Transform):
+        reads.append(workload.model)
+    if isinstance(workload, Transform):
+        reads.append(workload.input)
+    yield from accounts.read_prefixes(account, reads)
+    yield statement("Bundle", ["s3:GetObject"], accounts.bundles(account, workload, launch.s3_prefix, compiled.objects))
+    yield from accounts.write_prefixes(account, writes)
+    yield from accounts.write_prefixes(account, checkpoints, deletes=True)
+    # What a Kubernetes Secret brings is not asked for.
+    mine = {name: text for name, text in workload.secrets.items() if name not in workload.kubernetes.secrets}
+    yield from data.statements(workload.with_(secrets=mine), account)
+
+
+def _names(workload: Workload, job_name: str) -> dict[tuple[str, str], list[str]]:
+    """API group and resource → the names of such objects, where the job has this one."""
+    compiled = compiler.compile_for("kubernetes", workload, compiler.launch_of(workload, job_name=job_name))
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in compiled.documents:
+        found.setdefault(_RESOURCES[one["kind"]], []).append(one["metadata"]["name"])
+    return found
+
+
+def _role(workload: Workload) -> dict[str, Any]:
+    """What `submit` and its siblings do with each resource, in the Role's namespace.
+
+    Creating cannot be limited to names, and names have no wildcards (k8s.io/docs/reference/access-authn-authz/rbac). A job's
+    name is made of its content, so only what is not named after it can be limited.
+    """
+    names, others = _names(workload, workload.name), _names(workload, f"{workload.name}-other")
+    rules: list[dict[str, Any]] = []
+    for (group, resource), called in sorted(names.items()):
+        verbs = ["get", "patch", "delete"] + (["list", "watch"] if resource in ("jobs", "deployments") else [])
+        if called != others[group, resource]:
+            rules.append({"apiGroups": [group], "resources": [resource], "verbs": ["create", *verbs]})
+            continue
+        rules.append({"apiGroups": [group], "resources": [resource], "verbs": ["create"]})
+        rules.append({"apiGroups": [group], "resources": [resource], "resourceNames": sorted(called), "verbs": verbs})
+    rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]})
+    rules.append({"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]})
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": metadata(workload, f"{workload.name}-submitter"),
+        "rules": rules,
+    }

@@ -1,0 +1,1 @@
+"""SageMaker's requests and their limits."""

@@ -1,0 +1,63 @@
+"""Requests and manifests as text: the same text for the same workload."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from lyftlearn_image.platforms.launch import Compiled
+
+_BREAKS = re.compile(r"[\r\x85\u2028\u2029\ufeff]")
+
+
+def as_text(compiled: Compiled) -> str:
+    """YAML documents for Kubernetes; for SageMaker a JSON object of the actions with their requests, in order."""
+    if compiled.target == "kubernetes":
+        return as_yaml(*compiled.documents)
+    actions = compiled.actions or (compiled.action,)
+    return _json(dict(zip(actions, compiled.documents, strict=True)))
+
+
+def as_json(compiled: Compiled) -> str:
+    """Everything that was compiled, for programs."""
+    actions = compiled.actions or (compiled.action,)
+    if compiled.target == "kubernetes":
+        said: dict[str, Any] = {"manifests": list(compiled.documents)}
+    else:
+        said = {"requests": [{"action": one, "request": two} for one, two in zip(actions, compiled.documents, strict=True)]}
+    objects = [
+        {"uri": uri, "size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "content": data.decode()}
+        for uri, data in compiled.objects.items()
+    ]
+    return _json({"target": compiled.target, **said, "objects": objects, "outputs": dict(compiled.outputs)})
+
+
+def as_yaml(*documents: Any) -> str:
+    """YAML documents in the order of their keys."""
+    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as they are read, and no anchors: kubectl takes both, people only one."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+        """Every value is written where it stands."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # PyYAML folds lines at these outside of double quotes, and reads them back as blanks.
+    style = '"' if _BREAKS.search(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)

@@ -1,0 +1,92 @@
+"""What came of a run: how it ended and what it left; and how somebody asks for its stop."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class Status(StrEnum):
+    """How a job ended, in SageMaker's words; Kubernetes' Complete and Failed are mapped onto them."""
+
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds of each phase of one run. `startup_s` is from the container's start to the script's exec.
+
+    `startup_s` is None where the shim wrote no observation; `script_s` then counts from the container's start.
+    """
+
+    prepare_s: float
+    startup_s: float | None
+    script_s: float
+    collect_s: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial: its number from 0, what it tried, and the objective it reached, None where it failed or told none."""
+
+    number: int
+    values: Mapping[str, Any]
+    objective: float | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one execution left behind.
+
+    `exit_code` is the container's own status (128 + signal for a killed one). `reason` is SageMaker's FailureReason or
+    the pod's termination message, empty when there is none. `stdout` and `stderr` are files with the exact bytes.
+    `artifacts` maps names (`model`, `output`; a processing job's output names) to unpacked directories. `metrics` are
+    StatsD lines in the order of arrival. `observation` is the realised environment that the shim wrote. `final_metrics` are
+    the last values that the metrics' regular expressions found in the log; `trials` are those of a tuning job.
+    """
+
+    target: str
+    job_name: str
+    status: Status
+    exit_code: int
+    reason: str
+    stdout: Path
+    stderr: Path
+    artifacts: Mapping[str, Path]
+    observation: Mapping[str, Any] | None
+    timings: Timings
+    metrics: tuple[str, ...] = ()
+    final_metrics: Mapping[str, float] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
+
+
+@dataclass(frozen=True)
+class StopRequest:
+    """Ask for the job to be stopped, as a user would: as soon as a line of its stdout matches, or when `asked` is set.
+
+    An interruption takes the host away instead: spot capacity on SageMaker, a node that is drained on Kubernetes. It comes
+    once, and the job starts again where its platform says so.
+    """
+
+    when: re.Pattern[str] | None = None
+    asked: threading.Event = field(default_factory=threading.Event)
+    is_interruption: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a job is. `status` is None while it is under way; `phase` is the service's own word for it."""
+
+    status: Status | None
+    phase: str
+    reason: str = ""
+    exit_code: int | None = None

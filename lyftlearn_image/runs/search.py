@@ -1,0 +1,149 @@
+"""The search of a tuning job: Optuna says what to try next, any target runs the trials.
+
+Optuna is the optional extra `tuning`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import queue
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lyftlearn_image.errors import RunError, UnavailableError
+from lyftlearn_image.platforms.trials import first_values
+from lyftlearn_image.run import Trial
+from lyftlearn_image.workload import Choice, FloatRange, IntegerRange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from lyftlearn_image.workload import Range
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to try. `strategy` is `bayesian`, `random` or `grid` (of choices alone), `goal` `minimize` or `maximize`."""
+
+    ranges: Mapping[str, Range]
+    strategy: Literal["bayesian", "random", "grid"]
+    goal: Literal["minimize", "maximize"]
+    seed: int
+    trials: int
+    parallel: int
+
+
+def search(
+    wanted: Search,
+    reach: Callable[[int, Mapping[str, Any]], float | None],
+    on_trial: Callable[[Trial], None] = lambda _: None,
+) -> tuple[Trial, ...]:
+    """Runs every trial and gives them all, in the order of their numbers.
+
+    `reach` gets a trial's number and values, and gives the objective, None for none; a RunError from it is a failed trial,
+    and the search goes on. `parallel` of them run at once; `on_trial` gets each at its end. The same seed tries the same
+    values as long as the trials end in the same order. Raises UnavailableError without Optuna.
+    """
+    study = _study(wanted)
+    distributions = _distributions(wanted.ranges)
+    done: list[Trial] = []
+    running: dict[int, tuple[Any, Mapping[str, Any]]] = {}
+    ended: queue.SimpleQueue[tuple[int, float | BaseException | None]] = queue.SimpleQueue()
+    while len(done) < wanted.trials:
+        while len(done) + len(running) < wanted.trials and len(running) < wanted.parallel:
+            trial = study.ask(distributions)
+            values = _decoded(wanted.ranges, trial.params)
+            running[trial.number] = (trial, values)
+            # Nobody who interrupts a search waits for its trials.
+            threading.Thread(target=_run, args=(reach, trial.number, values, ended), daemon=True).start()
+        number, reached = ended.get()
+        if isinstance(reached, BaseException):
+            raise reached
+        trial, tried = running.pop(number)
+        _tell(study, trial, reached)
+        done.append(Trial(number, tried, reached))
+        on_trial(done[-1])
+    return tuple(sorted(done, key=lambda one: one.number))
+
+
+def _run(
+    reach: Callable[[int, Mapping[str, Any]], float | None],
+    number: int,
+    values: Mapping[str, Any],
+    ended: queue.SimpleQueue[tuple[int, float | BaseException | None]],
+) -> None:
+    try:
+        ended.put((number, reach(number, values)))
+    except RunError:
+        ended.put((number, None))
+    except BaseException as error:  # noqa: BLE001 - raised again by the search's own thread
+        ended.put((number, error))
+
+
+def best(goal: str, trials: Iterable[Trial]) -> Trial | None:
+    """The trial that reached most, or least, the first of equals; None where none reached anything."""
+    told = [one for one in trials if one.objective is not None and not math.isnan(one.objective)]
+    sign = 1 if goal == "maximize" else -1
+    return max(told, key=lambda one: (sign * (one.objective or 0.0), -one.number), default=None)
+
+
+def _study(wanted: Search) -> Any:
+    try:
+        import optuna  # noqa: PLC0415 - an optional extra, and half a second
+    except ImportError:
+        raise UnavailableError(
+            "tuning needs Optuna, which is not installed", hint="pip install 'lyftlearn-image[tuning]'"
+        ) from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    samplers: dict[str, Callable[[], Any]] = {
+        "bayesian": lambda: optuna.samplers.TPESampler(seed=wanted.seed),
+        "random": lambda: optuna.samplers.RandomSampler(seed=wanted.seed),
+        "grid": lambda: optuna.samplers.RandomSampler(seed=wanted.seed),
+    }
+    study = optuna.create_study(direction=wanted.goal, sampler=samplers[wanted.strategy]())
+    # Optuna's own sampler of a grid ends its loop itself, and here there is none.
+    for values in _grid(wanted.ranges) if wanted.strategy == "grid" else [first_values(wanted.ranges)]:
+        study.enqueue_trial(_encoded(wanted.ranges, values))
+    return study
+
+
+def _tell(study: Any, trial: Any, reached: float | None) -> None:
+    from optuna.trial import TrialState  # noqa: PLC0415 - see `_study`
+
+    if reached is None or math.isnan(reached):
+        study.tell(trial, state=TrialState.FAIL)
+    else:
+        study.tell(trial, reached)
+
+
+def _distributions(ranges: Mapping[str, Range]) -> dict[str, Any]:
+    from optuna import distributions  # noqa: PLC0415 - see `_study`
+
+    found: dict[str, Any] = {}
+    for name, one in sorted(ranges.items()):
+        match one:
+            case FloatRange():
+                found[name] = distributions.FloatDistribution(one.low, one.high, log=one.log)
+            case IntegerRange():
+                found[name] = distributions.IntDistribution(one.low, one.high, log=one.log)
+            case Choice():
+                found[name] = distributions.CategoricalDistribution([json.dumps(value) for value in one.values])
+    return found
+
+
+def _grid(ranges: Mapping[str, Range]) -> list[dict[str, Any]]:
+    """Every combination, beginning with the first of every choice."""
+    space = {name: one.values for name, one in sorted(ranges.items()) if isinstance(one, Choice)}
+    return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+
+
+def _encoded(ranges: Mapping[str, Range], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Choices as JSON: 1, 1.0 and true are one value to Optuna, and three to a script."""
+    return {name: json.dumps(value) if isinstance(ranges[name], Choice) else value for name, value in values.items()}
+
+
+def _decoded(ranges: Mapping[str, Range], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: json.loads(value) if isinstance(ranges[name], Choice) else value for name, value in values.items()}

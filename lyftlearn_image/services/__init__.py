@@ -1,0 +1,1 @@
+"""The platforms' own services: jobs sent to them, watched and collected."""

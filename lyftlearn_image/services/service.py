@@ -1,0 +1,118 @@
+"""What a real service does beside what every target does: jobs that outlive the client, and are found again by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from lyftlearn_image.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from lyftlearn_image.platforms.launch import Compiled, TargetName
+    from lyftlearn_image.run import Run, State, StopRequest
+    from lyftlearn_image.workload import Workload
+
+_DIGEST_CHARACTERS = 12
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time, for what waits: tests bring their own."""
+
+    now: Callable[[], float] = field(default=time.monotonic)
+    sleep: Callable[[float], None] = field(default=time.sleep)
+
+
+class Service(Protocol):
+    """A platform's own API. A job is named by its `id`, `<kind>/<name>`, from any client and at any later time."""
+
+    name: TargetName
+
+    def submit(self, compiled: Compiled) -> str:
+        """Sends the request and gives the job's id; the same request again gives the same job."""
+
+    def state(self, job: str) -> State:
+        """Where a job is."""
+
+    def wait(self, job: str, on_state: Callable[[State], None]) -> State:
+        """The state at the job's end; `on_state` gets every change."""
+
+    def logs(self, job: str, *, follow: bool) -> Iterator[str]:
+        """The lines that the job has written; with `follow` until its end."""
+
+    def stop(self, job: str) -> None:
+        """Asks for the job to be stopped; one that has ended is left as it is."""
+
+    def collect(self, job: str, workspace: Path) -> Run:
+        """What an ended job has left, below `workspace`."""
+
+    def run(
+        self,
+        compiled: Compiled,
+        *,
+        workspace: Path,
+        stop: StopRequest | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Run:
+        """All of it; see Target.run."""
+
+
+def job_name(workload: Workload, target: str, s3_prefix: str, again: str = "") -> str:
+    """A name from the content: who submits the same workload twice, or after a crash, meets the same job.
+
+    `again` is any word that makes it another job.
+    """
+    said = [workload.model_dump(mode="json"), target, s3_prefix, again]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return f"{workload.name}-{digest[:_DIGEST_CHARACTERS]}"
+
+
+def poll(ask: Callable[[], State], on_state: Callable[[State], None], clock: Clock, first_s: float = 2.0) -> State:
+    """Asks until the end. The waits grow to half a minute, with jitter, so that many clients do not ask at once."""
+    wait, last = first_s, None
+    while True:
+        state = ask()
+        if state != last:
+            on_state(state)
+            last, wait = state, first_s
+        if state.status is not None:
+            return state
+        clock.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - jitter, no secret
+        wait = min(_LONGEST_WAIT_S, wait * 1.5)
+
+
+_LONGEST_WAIT_S = 30.0
+
+
+def run_to_end(
+    service: Service,
+    compiled: Compiled,
+    workspace: Path,
+    stop: StopRequest | None,
+    on_line: Callable[[str], None] | None,
+) -> Run:
+    """Submits, follows the log, stops when asked to, waits and collects."""
+    if stop and stop.is_interruption:
+        raise UnsupportedError(
+            "the hosts of a real service cannot be taken away from here", hint="Run the case on the embedded targets."
+        )
+    job = service.submit(compiled)
+    if (stop and stop.when) or on_line:
+        is_stopped = False
+        for line in service.logs(job, follow=True):
+            if on_line:
+                on_line(line)
+            matches = stop and stop.when and stop.when.search(line)
+            if stop and matches and not is_stopped:
+                service.stop(job)
+                is_stopped = True
+                stop.asked.set()
+    service.wait(job, lambda _: None)
+    return service.collect(job, workspace)

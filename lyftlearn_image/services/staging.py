@@ -1,0 +1,64 @@
+"""Puts local data into S3, where both targets take it from."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.aws.errors import translated
+from lyftlearn_image.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_PACKAGE = "package:"
+
+
+class Stager:
+    """Uploads each local file or directory once, however many channels name it. For one thread."""
+
+    def __init__(self, s3: S3Client, bucket: str, prefix: str = "") -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._prefix = prefix
+        self._staged: dict[Path, str] = {}
+
+    def stage(self, source: str, *, relative_to: Path) -> str:
+        """The S3 prefix of a channel's data.
+
+        `source` is `s3://…` (returned as it is), `package:<package>/<file>` (a file that an installed package ships)
+        or a path, relative to the directory `relative_to`. Raises InvalidInputError when there is no such thing.
+        """
+        if source.startswith("s3://"):
+            return source
+        path = _package_file(source) if source.startswith(_PACKAGE) else (relative_to / source).resolve()
+        if not path.exists():
+            raise InvalidInputError(f"there is no data at {source}", where=str(path), hint="Check the channel's path.")
+        if path not in self._staged:
+            self._staged[path] = self._upload(path)
+        return self._staged[path]
+
+    def _upload(self, path: Path) -> str:
+        top = path if path.is_dir() else path.parent
+        files = [file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
+        # Of the content: a bucket that stays must not mix today's files with those of yesterday.
+        digest = hashlib.sha256()
+        for file in files:
+            digest.update(file.relative_to(top).as_posix().encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+        prefix = f"{self._prefix}data/{digest.hexdigest()[:16]}"
+        for file in files:
+            key = f"{prefix}/{file.relative_to(top).as_posix()}"
+            with translated(f"writing s3://{self._bucket}/{key}", "s3:PutObject"):
+                self._s3.put_object(Bucket=self._bucket, Key=key, Body=file.read_bytes())
+        return f"s3://{self._bucket}/{prefix}/"
+
+
+def _package_file(source: str) -> Path:
+    """The path of `package:name/rest`, found without importing the package."""
+    package, _, rest = source.removeprefix(_PACKAGE).partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise InvalidInputError(f"there is no package {package} for {source}", hint=f"Install it: pip install {package}")
+    return Path(spec.submodule_search_locations[0]) / rest

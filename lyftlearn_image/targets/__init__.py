@@ -1,1 +1,0 @@
-"""Where a workload runs: compiled into the platform's own request, and that request carried out."""

@@ -1,1 +1,0 @@
-"""Kubernetes: manifests for the API, and the same manifests interpreted on this machine."""

@@ -1,1 +1,0 @@
-"""SageMaker: requests for the service, and the same requests interpreted on this machine."""

@@ -1,0 +1,258 @@
+"""S3 as the emulators use it, against a real endpoint: nothing is lost, and nothing leads out."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, aws_endpoint
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError, RunError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Client]:
+    """A client of a local endpoint with one bucket."""
+    with aws_endpoint("127.0.0.1") as endpoint:
+        client = endpoint.s3()
+        client.create_bucket(Bucket="bucket")
+        yield client
+        client.close()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix that no other test uses."""
+    return f"s3://bucket/{uuid.uuid4().hex}/"
+
+
+def put(s3: S3Client, uri: str, data: bytes) -> None:
+    """An object at a URI."""
+    bucket, key = objects.split(uri)
+    s3.put_object(Bucket=bucket, Key=key, Body=data)
+
+
+def files_of(directory: Path) -> dict[str, bytes]:
+    """Every regular file below a directory."""
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def archive_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    """A tar.gz of exactly these members."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for member, data in members:
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    """A member of an archive."""
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname = kind, target
+    return made
+
+
+NAMES = st.from_regex(r"[a-z][a-z0-9 é._-]{0,8}", fullmatch=True)
+# Directories end in `.d` and files do not, so that no name is wanted for both.
+TREES = st.dictionaries(
+    st.tuples(st.lists(NAMES.map(lambda name: f"{name}.d"), max_size=2), NAMES.map(lambda name: f"{name}.f")).map(
+        lambda parts: "/".join([*parts[0], parts[1]])
+    ),
+    st.binary(max_size=50),
+    max_size=4,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(TREES)
+def test_a_directory_survives_its_archive_and_its_prefix(
+    s3: S3Client, tmp_path_factory: pytest.TempPathFactory, tree: dict[str, bytes]
+) -> None:
+    """Up and down again, packed or as single objects, every file has its name and its bytes."""
+    top, uri = tmp_path_factory.mktemp("tree"), f"s3://bucket/{uuid.uuid4().hex}"
+    source = top / "source"
+    source.mkdir()
+    for name, data in tree.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(data)
+    objects.upload_archive(s3, source, f"{uri}/model.tar.gz")
+    objects.upload_directory(s3, source, f"{uri}/files/")
+    found = objects.collect(s3, {"packed": f"{uri}/model.tar.gz", "single": f"{uri}/files/"}, top / "found")
+    assert files_of(found["packed"]) == files_of(found["single"]) == tree
+
+
+def test_no_archive_is_an_empty_directory(s3: S3Client, prefix: str, tmp_path: Path) -> None:
+    """A job without a model leaves no archive, and whoever collects it finds an empty directory."""
+    (tmp_path / "empty").mkdir()
+    objects.upload_archive(s3, tmp_path / "empty", f"{prefix}model.tar.gz")
+    objects.upload_archive(s3, tmp_path / "removed", f"{prefix}output.tar.gz")
+    assert objects.keys_below(s3, prefix) == []
+    found = objects.collect(s3, {"model": f"{prefix}model.tar.gz"}, tmp_path)
+    assert list(found["model"].iterdir()) == []
+
+
+def test_a_directory_that_became_a_link_is_not_followed(s3: S3Client, prefix: str, tmp_path: Path) -> None:
+    """A script that puts a link in place of its output directory does not get this machine's files into S3."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("private")
+    (tmp_path / "data").symlink_to(tmp_path / "secret")
+    objects.upload_archive(s3, tmp_path / "data", f"{prefix}output.tar.gz")
+    objects.upload_directory(s3, tmp_path / "data", prefix)
+    assert objects.keys_below(s3, prefix) == []
+
+
+def test_links_inside_an_archive_stay_links(s3: S3Client, prefix: str, tmp_path: Path) -> None:
+    """`latest -> v2.bin` is read as v2.bin is."""
+    put(s3, f"{prefix}a.tar.gz", archive_of((member("latest", tarfile.SYMTYPE, "v2.bin"), b""), (member("v2.bin"), b"2")))
+    found = objects.collect(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path)["model"]
+    assert (found / "latest").is_symlink()
+    assert (found / "latest").read_bytes() == b"2"
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ([(member("x", tarfile.SYMTYPE, "/etc/hostname"), b"")], "symbolic link to /etc/hostname"),
+        ([(member("x", tarfile.SYMTYPE, "../../../etc/hostname"), b"")], "symbolic link to ../../../etc/hostname"),
+        ([(member("x", tarfile.SYMTYPE, "nowhere"), b"")], "symbolic link to nowhere"),
+        ([(member("x", tarfile.SYMTYPE, "x"), b"")], "symbolic link to x"),
+        (
+            [(member("a/b/up", tarfile.SYMTYPE, "../.."), b""), (member("x", tarfile.SYMTYPE, "a/b/up/.."), b"")],
+            "symbolic link",
+        ),
+        ([(member("x", tarfile.FIFOTYPE), b"")], "special file"),
+        ([(member("x", tarfile.CHRTYPE), b"")], "special file"),
+    ],
+)
+def test_what_leads_out_of_an_archive_becomes_text(
+    s3: S3Client, prefix: str, tmp_path: Path, members: list[tuple[tarfile.TarInfo, bytes]], told: str
+) -> None:
+    """Links to this machine, links to nothing, loops and devices can be compared, and cannot be followed."""
+    put(s3, f"{prefix}a.tar.gz", archive_of(*members))
+    found = objects.collect(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path)["model"]
+    assert not (found / "x").is_symlink()
+    assert (found / "x").read_text().startswith(told)
+
+
+def test_nothing_is_written_through_a_link(s3: S3Client, prefix: str, tmp_path: Path) -> None:
+    """A member below a link of the same archive does not land where the link leads."""
+    (tmp_path / "outside").mkdir()
+    data = archive_of((member("d", tarfile.SYMTYPE, str(tmp_path / "outside")), b""), (member("d/planted"), b"x"))
+    put(s3, f"{prefix}a.tar.gz", data)
+    with pytest.raises(RunError):
+        objects.collect(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path / "found")
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../planted", "/planted", "a/../../planted"])
+def test_a_member_that_leads_out_is_an_error(s3: S3Client, prefix: str, tmp_path: Path, name: str) -> None:
+    """Such an archive is no work of ours."""
+    put(s3, f"{prefix}a.tar.gz", archive_of((member(name), b"x")))
+    with pytest.raises(RunError, match="leads out"):
+        objects.collect(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path / "found")
+    assert not (tmp_path / "planted").exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"no archive", archive_of((member("a"), b"x" * 5000))[:-40]])
+def test_a_broken_archive_is_one_error(s3: S3Client, prefix: str, tmp_path: Path, data: bytes) -> None:
+    """Empty, something else, or cut off: the user reads which archive."""
+    put(s3, f"{prefix}a.tar.gz", data)
+    with pytest.raises(RunError, match="cannot be unpacked") as caught:
+        objects.collect(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path)
+    assert caught.value.where == f"{prefix}a.tar.gz"
+
+
+@pytest.mark.parametrize("keys", [("a", "a/b"), ("../up",), ("ok/../../up",), ("x" * 300,)])
+def test_keys_that_cannot_be_files_are_an_error(s3: S3Client, prefix: str, tmp_path: Path, keys: tuple[str, ...]) -> None:
+    """S3 has names that no file system can have side by side."""
+    for key in keys:
+        put(s3, prefix + key, b"x")
+    with pytest.raises(InvalidInputError, match="the object"):
+        objects.download_prefix(s3, prefix, tmp_path / "into")
+    assert not (tmp_path / "up").exists()
+
+
+def test_one_object_can_be_a_channel(s3: S3Client, prefix: str, tmp_path: Path) -> None:
+    """A URI of a whole object brings that object under its own name; markers of folders bring nothing."""
+    put(s3, f"{prefix}iris.csv", b"1")
+    put(s3, f"{prefix}folder/", b"")
+    objects.download_prefix(s3, f"{prefix}iris.csv", tmp_path / "one")
+    assert objects.download_prefix(s3, prefix, tmp_path / "all") == 1
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "all") == {"iris.csv": b"1"}
+
+
+def test_more_objects_than_a_page_come_all(s3: S3Client, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 lists a page at a time."""
+    monkeypatch.setattr(objects, "_PAGE_KEYS", 2)
+    for number in range(5):
+        put(s3, f"{prefix}{number}", b"")
+    assert objects.download_prefix(s3, prefix, tmp_path) == 5
+
+
+def test_a_synced_prefix_loses_what_the_directory_lost(s3: S3Client, prefix: str, tmp_path: Path) -> None:
+    """Deleted checkpoints go, new ones come, and what somebody else put there meanwhile stays."""
+    for key in ("old", "gone", "same"):
+        put(s3, prefix + key, b"1")
+    objects.download_prefix(s3, prefix, tmp_path)
+    known = objects.snapshot(tmp_path)
+    for key in ("meanwhile", "same"):
+        put(s3, prefix + key, b"of another host")
+    (tmp_path / "gone").unlink()
+    for name in ("old", "new"):
+        (tmp_path / name).write_bytes(b"22")
+    objects.sync_directory(s3, tmp_path, prefix, known)
+    found = tmp_path.parent / "found"
+    objects.download_prefix(s3, prefix, found)
+    assert files_of(found) == {"meanwhile": b"of another host", "same": b"of another host", "new": b"22", "old": b"22"}
+
+
+def test_the_archives_of_several_pods_are_put_together(s3: S3Client, prefix: str, tmp_path: Path) -> None:
+    """`model.tar.gz`, `model-1.tar.gz` … `model-10.tar.gz`: in the order of their numbers, and nothing else with that name."""
+    for name, content in (("model", "0"), ("model-1", "1"), ("model-2", "2"), ("model-10", "10"), ("model-x", "x")):
+        source = tmp_path / name
+        (source / "deep").mkdir(parents=True)
+        (source / "same").write_text(content)
+        (source / "deep" / f"of-{content}").write_text(content)
+        objects.upload_archive(s3, source, f"{prefix}{name}.tar.gz")
+    found = objects.collect(s3, {"model": f"{prefix}model.tar.gz"}, tmp_path / "found")["model"]
+    assert {name: text.decode() for name, text in files_of(found).items()} == {
+        "same": "0", "deep/of-0": "0", "deep/of-1": "1", "deep/of-2": "2", "deep/of-10": "10",
+    }  # fmt: skip
+
+
+def test_a_bucket_that_is_not_there_is_the_users_error(s3: S3Client, tmp_path: Path) -> None:
+    """The service's code is in it, and no traceback."""
+    for attempt in (
+        lambda: objects.download_prefix(s3, "s3://no-such-bucket/x/", tmp_path),
+        lambda: objects.collect(s3, {"model": "s3://no-such-bucket/x.tar.gz"}, tmp_path),
+    ):
+        with pytest.raises(InvalidInputError, match="NoSuchBucket"):
+            attempt()
+
+
+def test_an_endpoint_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    """Nobody listens: an error with its own exit code."""
+    client = AwsEndpoint("http://127.0.0.1:9").s3()
+    with pytest.raises(UnavailableError, match="does not answer"):
+        objects.download_prefix(client, "s3://bucket/x/", tmp_path)
+    client.close()
+
+
+@pytest.mark.parametrize("uri", ["", "bucket/key", "http://x/y", "s3://", "s3:///key"])
+def test_what_is_no_uri_is_told(uri: str) -> None:
+    """An S3 URI has a bucket."""
+    with pytest.raises(LyftlearnError, match="is no S3 URI"):
+        objects.split(uri)

@@ -1,0 +1,122 @@
+"""What a harness that was killed or interrupted leaves behind: nothing that stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from lyftlearn_image.emulation.docker import cleanup
+from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WITHIN_S = 60.0
+HOLD = """
+import sys, pathlib
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+from lyftlearn_image.emulation.docker.containers import Containers, connect
+containers = Containers(connect(), sys.argv[1])
+place = pathlib.Path(sys.argv[2])
+with containers.network() as network, containers.tmpfs_volume(sys.argv[1], size_bytes=None, mode=0o777, gid=None):
+    spec = ContainerSpec(image=sys.argv[3], name=sys.argv[1], entrypoint=("sleep", "600"), command=(), network=network.name)
+    with containers.start(spec, stdout=place / "out", stderr=place / "err"):
+        print("ready", flush=True)
+        sys.stdin.read()
+"""
+
+
+def things(containers: Containers, run_id: str) -> list[str]:
+    """The kinds of what the engine has of a run."""
+    wanted = {"label": f"{RUN_LABEL}={run_id}"}
+    client = containers.client
+    return (
+        ["container"] * len(client.containers.list(all=True, filters=wanted))
+        + ["network"] * len(client.networks.list(filters=wanted))
+        + ["volume"] * len(client.volumes.list(filters=wanted))
+    )
+
+
+def test_what_a_killed_harness_left_goes_with_the_next(containers: Containers, probe_image: str, tmp_path: Path) -> None:
+    """Container, network and volume of a process that is gone; those of one that runs stay."""
+    started = []
+    for name in ("killed", "living"):
+        (tmp_path / name).mkdir()
+        run_id = f"{containers.run_id}-{name}"
+        command = [sys.executable, "-c", HOLD, run_id, str(tmp_path / name), probe_image]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    killed, living = started
+    try:
+        killed.kill()
+        killed.wait()
+        assert things(containers, f"{containers.run_id}-killed") == ["container", "network", "volume"]
+        assert cleanup.remove(containers.client) == 3
+        assert things(containers, f"{containers.run_id}-killed") == []
+        assert things(containers, f"{containers.run_id}-living") == ["container", "network", "volume"]
+    finally:
+        living.communicate(b"")
+        for process in started:
+            for pipe in (process.stdin, process.stdout):
+                if pipe:
+                    pipe.close()
+    assert things(containers, f"{containers.run_id}-living") == []
+
+
+@pytest.mark.parametrize("after", ["at once", "the cases run", "a case has run"])
+def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str, tmp_path: Path, after: str) -> None:
+    """At any moment: exit code 130, no traceback, no container, network or volume; and what had finished is reported."""
+    quick = {"command": ["true"]}
+    slow = {"command": ["sh", "-c", "echo begun; sleep 100"]}
+    cases = [{"name": "first", "workload": quick}, {"name": "second", "workload": slow}]
+    (tmp_path / "suite.yaml").write_text(yaml.safe_dump({"name": "stopped", "image": lyftlearn_image_tag, "cases": cases}))
+    report = tmp_path / "report"
+    # These tests may themselves run where a shell has Ctrl-C ignored, as it does for what it starts in the background.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "lyftlearn_image.cli.main"]
+    command += ["parity", "run", str(tmp_path / "suite.yaml")]
+    with subprocess.Popen(
+        [*command, "--report", str(report), "--jobs", "1"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + WITHIN_S
+        reached = {
+            "at once": report.parent.exists,
+            "the cases run": (report / "runs" / "first").exists,
+            "a case has run": lambda: _has(report / "runs" / "second" / "kubernetes" / "stdout", "begun"),
+        }[after]
+        while not reached():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        if after == "at once":
+            time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    if after == "a case has run":
+        told = {case["name"]: case["outcome"] for case in json.loads((report / "report.json").read_text())["cases"]}
+        assert told == {"first": "parity", "second": "error"}
+    owner = re.compile(rf"/{process.pid}/")
+    left = [
+        one
+        for kind in (containers.client.containers.list(all=True), containers.client.networks.list())
+        for one in kind
+        if owner.search(((one.labels if hasattr(one, "labels") else one.attrs.get("Labels")) or {}).get(OWNER_LABEL, ""))
+    ]
+    assert not left
+
+
+def _has(path: Path, text: str) -> bool:
+    return path.exists() and text in path.read_text(errors="replace")

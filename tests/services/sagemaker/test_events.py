@@ -1,0 +1,231 @@
+"""The ends of many jobs: real SQS and EventBridge interfaces, a served control plane, and a clock that is moved."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lyftlearn_image.emulation.sagemaker.job_plan import Account
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.run import Status
+from lyftlearn_image.services.sagemaker import events
+from lyftlearn_image.services.service import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import boto3
+
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.sagemaker.local_api.record import Record
+    from lyftlearn_image.run import State
+
+JOBS = 300
+
+
+class World:
+    """Jobs whose ends the test decides, and who hears of them."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, tuple[Record, Callable[..., None]]] = {}
+        self.now = 0.0
+        self.slept: list[float] = []
+        self.calls: Counter[str] = Counter()
+        self.on_sleep: Callable[[], None] = lambda: None
+
+    def hold(self, record: Record, tell: Callable[..., None]) -> None:
+        """A job that does nothing until `end`."""
+        self.records[record.request[record.kind.name_field]] = (record, tell)
+
+    def end(self, name: str, status: str = "Completed") -> dict[str, Any]:
+        """Ends a job; the event that would be sent."""
+        record, tell = self.records[name]
+        tell(**{record.kind.status_field: status})
+        return {"Source": "aws.sagemaker", "DetailType": record.kind.detail_type, "Detail": json.dumps(record.told)}
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes."""
+        self.slept.append(seconds)
+        self.now += seconds
+        self.on_sleep()
+
+    def clock(self) -> Clock:
+        """The moved clock: every look at it costs ten seconds, so that nothing waits for ever."""
+
+        def now() -> float:
+            self.now += 10
+            return self.now
+
+        return Clock(now, self.sleep)
+
+
+@pytest.fixture
+def world() -> World:
+    """A world of its own for each test."""
+    return World()
+
+
+@pytest.fixture
+def session(world: World, endpoint: AwsEndpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
+    """A session that counts its calls."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+    # A queue that has nothing is not waited for: the clock is the test's.
+    monkeypatch.setattr(events, "_LONG_POLL_S", 0)
+    session = endpoint.session()
+    session.events.register("before-call", lambda model, **_: world.calls.update([model.name]))
+    with serve(ControlPlane(world.hold, Account("us-east-1"))) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
+        yield session
+
+
+@pytest.fixture
+def box(session: boto3.Session, request: pytest.FixtureRequest) -> Iterator[events.Mailbox]:
+    """A mailbox that is gone at the end, unless the test has removed it."""
+    made = events.open_mailbox(session, f"lyftlearn-{abs(hash(request.node.name))}")
+    yield made
+    if made.url in session.client("sqs").list_queues().get("QueueUrls", []):
+        events.close_mailbox(session, made)
+
+
+def submit(session: boto3.Session, count: int) -> list[str]:
+    """So many training jobs."""
+    client = session.client("sagemaker")
+    names = [f"job-{number}" for number in range(count)]
+    for name in names:
+        client.create_training_job(
+            TrainingJobName=name,
+            AlgorithmSpecification={"TrainingImage": "x", "TrainingInputMode": "File"},
+            RoleArn="arn:aws:iam::000000000000:role/lyftlearn",
+            OutputDataConfig={"S3OutputPath": "s3://bucket/x"},
+            ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            StoppingCondition={"MaxRuntimeInSeconds": 60},
+        )
+    return names
+
+
+def send(session: boto3.Session, entries: list[dict[str, Any]]) -> None:
+    """Events, ten at a time as the API takes them."""
+    client = session.client("events")
+    for start in range(0, len(entries), 10):
+        client.put_events(Entries=entries[start : start + 10])
+
+
+def test_many_jobs_lose_no_state(session: boto3.Session, world: World, box: events.Mailbox) -> None:
+    """Events twice, in any order, some never: every end is learnt once, for a bounded number of calls."""
+    names = submit(session, JOBS)
+    chance = random.Random(7)  # noqa: S311 - the same tangle each time
+    ends = {name: chance.choice(["Completed", "Failed", "Stopped"]) for name in names}
+    entries = [world.end(name, status) for name, status in ends.items()]
+    lost = set(chance.sample(range(JOBS), 20))
+    sent = [entry for index, entry in enumerate(entries) if index not in lost]
+    sent += chance.sample(sent, 60)
+    # One that was sent before the end, and comes after it.
+    sent.append({**entries[0], "Detail": json.dumps({**json.loads(entries[0]["Detail"]), "TrainingJobStatus": "InProgress"})})
+    chance.shuffle(sent)
+    # The consumer begins before anything is told: all it gets comes through the queue, or by asking in the end.
+    for name in names:
+        record, _ = world.records[name]
+        record.told["TrainingJobStatus"] = "InProgress"
+    send(session, sent)
+    world.calls.clear()
+    heard: list[str] = []
+
+    def ends_late() -> None:
+        for name, status in ends.items():
+            world.records[name][0].told["TrainingJobStatus"] = status
+
+    def on_end(job: str, _: State) -> None:
+        heard.append(job)
+        if len(heard) == JOBS - len(lost):
+            ends_late()
+
+    found = events.Consumer(session, box, world.clock()).wait([f"training/{name}" for name in names], on_end)
+    assert {job: state.status for job, state in found.items()} == {
+        f"training/{name}": Status(status) for name, status in ends.items()
+    }
+    assert sorted(heard) == sorted(found)
+    assert world.calls["DescribeTrainingJob"] == len(lost)
+    assert world.calls["ListTrainingJobs"] == 2 * JOBS / 100
+    # Ten messages a batch; a real queue gives some batches less full, and some empty while it waits.
+    assert world.calls["ReceiveMessage"] < JOBS
+
+
+def test_without_the_queue_it_asks(session: boto3.Session, world: World, box: events.Mailbox) -> None:
+    """Deleted in the middle: said once, and nothing is lost; the waits grow to a minute."""
+    names = submit(session, 30)
+    said: list[str] = []
+
+    def one_more() -> None:
+        running = [name for name in names if world.records[name][0].told["TrainingJobStatus"] == "InProgress"]
+        if running and len(world.slept) > 6:
+            world.end(running[0])
+            world.end(running[-1])
+
+    world.on_sleep = one_more
+    events.close_mailbox(session, box)
+    found = events.Consumer(session, box, world.clock()).wait(
+        [f"training/{name}" for name in names], lambda _job, _state: None, said.append
+    )
+    assert len(found) == 30
+    assert said == [f"the queue {box.name} is gone; asking SageMaker instead"]
+    assert max(world.slept) == 60.0
+
+
+def test_a_message_that_is_no_event_ends_as_a_dead_letter(
+    session: boto3.Session, world: World, box: events.Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It costs no other job its state, is never deleted unread, and can be looked at."""
+    sqs = session.client("sqs")
+    # A message that was not deleted comes again at once, instead of after 30 seconds.
+    sqs.set_queue_attributes(QueueUrl=box.url, Attributes={"VisibilityTimeout": "0"})
+    sqs.send_message(QueueUrl=box.url, MessageBody="not JSON")
+    sqs.send_message(QueueUrl=box.url, MessageBody=json.dumps({"detail-type": "SageMaker Model State Change", "detail": {}}))
+    submit(session, 1)
+    consumer = events.Consumer(session, box, world.clock())
+    ticks = itertools.count()
+
+    def now() -> float:
+        if next(ticks) == 50:
+            world.end("job-0")
+        world.now += 10
+        return world.now
+
+    monkeypatch.setattr(consumer, "_clock", Clock(now, world.sleep))
+    assert set(consumer.wait(["training/job-0"], lambda _job, _state: None)) == {"training/job-0"}
+    dead = sqs.receive_message(QueueUrl=box.dead_letters, MaxNumberOfMessages=10).get("Messages", [])
+    assert [one["Body"] for one in dead] == ["not JSON"]
+
+
+def test_the_rule_lets_through_ends_alone(session: boto3.Session, world: World, box: events.Mailbox) -> None:
+    """Of every kind of job, and nothing of the way there."""
+    submit(session, 1)
+    end = world.end("job-0")
+    running = {**end, "Detail": json.dumps({**json.loads(end["Detail"]), "TrainingJobStatus": "InProgress"})}
+    others = [
+        {
+            "Source": "aws.sagemaker",
+            "DetailType": f"SageMaker {words} Job State Change",
+            "Detail": json.dumps({field: "Failed"}),
+        }
+        for words, field in (
+            ("Processing", "ProcessingJobStatus"),
+            ("Transform", "TransformJobStatus"),
+            ("HyperParameter Tuning", "HyperParameterTuningJobStatus"),
+        )
+    ]
+    foreign = {"Source": "aws.batch", "DetailType": "Batch Job State Change", "Detail": json.dumps({"status": "FAILED"})}
+    send(session, [running, end, *others, foreign])
+    got = session.client("sqs").receive_message(QueueUrl=box.url, MaxNumberOfMessages=10)["Messages"]
+    assert sorted(json.loads(one["Body"])["detail-type"] for one in got) == sorted(
+        ["SageMaker Training Job State Change", *(one["DetailType"] for one in others)]
+    )
+
+
+def test_a_mailbox_is_made_once(session: boto3.Session, box: events.Mailbox) -> None:
+    """Made again it is the same: two clients may start at once."""
+    assert events.open_mailbox(session, box.name) == box
