@@ -90,6 +90,13 @@ def test_the_policy_permits_the_pages_own_style_and_script_alone(suite_result: S
     assert not re.search(r"<[^>]* (?:style|on\w+)=", text)
 
 
+def test_the_page_reads_as_reviewed(suite_result: SuiteResult, tmp_path: Path, golden: Callable[[str, str], None]) -> None:
+    """All of it but the style and the script, which have files of their own, and their digests."""
+    text = html.render(collect_report_data(suite_result, tmp_path / "report"))
+    text = re.sub(r"<(style|script)>.*?</\1>", r"<\1>…</\1>", text, flags=re.DOTALL)
+    golden("report.html", re.sub(r"'sha256-[^']+'", "'sha256-…'", text))
+
+
 def test_every_case_says_what_ran_and_what_differs(suite_result: SuiteResult, tmp_path: Path) -> None:
     """Of each case there is the description, the jobs, the differences, the streams and the accepted ones with reasons."""
     text = _Page(html.render(collect_report_data(suite_result, tmp_path / "report"))).text

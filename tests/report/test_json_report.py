@@ -31,6 +31,11 @@ def test_the_report_is_as_its_schema_says(suite_result: SuiteResult, tmp_path: P
     jsonschema.validate(_report(suite_result, tmp_path / "report"), _closed(SCHEMA))
 
 
+def test_the_report_reads_as_reviewed(suite_result: SuiteResult, tmp_path: Path, golden: Callable[[str, str], None]) -> None:
+    """Every key of it, in an order that a person can follow."""
+    golden("report.json", json_report.render(collect_report_data(suite_result, tmp_path / "report")))
+
+
 @pytest.mark.parametrize("key", ["counts", "exit_code", "cases"])
 def test_the_schema_notices_a_missing_key(suite_result: SuiteResult, tmp_path: Path, key: str) -> None:
     """A report without one of its keys does not pass: the check above can fail."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 from html import unescape
@@ -16,7 +17,7 @@ from lyftlearn_image.errors import RunError
 from lyftlearn_image.parity.differences import Comparison, Difference, format_value
 from lyftlearn_image.parity.secrets import MASK
 from lyftlearn_image.report import terminal
-from lyftlearn_image.report.formats import FORMATS
+from lyftlearn_image.report.formats import FORMATS, ReportFormat, load_format
 from lyftlearn_image.report.report_data import TAIL_BYTES, collect_report_data
 from lyftlearn_image.report.write import write_reports
 
@@ -214,3 +215,47 @@ def leaking(
         return make_suite([make_case("leak", comparisons, runs, description=text, problem=text)])
 
     return make
+
+
+OWN_FORMAT = """
+FILE_NAME = "report.csv"
+
+def render(data):
+    return "".join(f"{case.name},{case.outcome}\\n" for case in data.result.cases)
+"""
+
+
+def test_a_new_format_is_one_file_and_one_line(
+    leaking: Callable[[str], SuiteResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written beside the others, from the same data: masked already."""
+    (tmp_path / "own_format.py").write_text(OWN_FORMAT)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(FORMATS, "csv", "own_format")
+    written = write_reports(leaking(SECRET), tmp_path / "report", secrets=[SECRET])
+    assert list(written) == ["json", "junit", "markdown", "html", "csv"]
+    assert written["csv"] == tmp_path / "report" / "report.csv"
+    assert written["csv"].read_text() == "leak,different\n"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_has_what_the_protocol_asks_for(name: str) -> None:
+    """A file name of its own, and a function of the data."""
+    report_format = load_format(name)
+    assert isinstance(report_format, ReportFormat)
+    assert [load_format(each).FILE_NAME for each in FORMATS].count(report_format.FILE_NAME) == 1
+
+
+def test_a_format_that_fails_leaves_the_old_reports(
+    suite_result: SuiteResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written before all of it is rendered: no two files of one directory are of two runs."""
+    written = write_reports(suite_result, tmp_path / "report")
+    before = {path: path.read_bytes() for path in written.values()}
+    program = 'FILE_NAME = "report.txt"\n\ndef render(data):\n    raise ValueError("planted")\n'
+    (tmp_path / "failing_format.py").write_text(program)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(FORMATS, "text", "failing_format")
+    with pytest.raises(ValueError, match="planted"):
+        write_reports(dataclasses.replace(suite_result, run_id="another"), tmp_path / "report")
+    assert {path: path.read_bytes() for path in written.values()} == before
