@@ -4,6 +4,7 @@ It connects to the socket of its first argument and waits for a pair of open fil
 forked when the libraries are loaded already: a model runs code, and the next one must not see what it did.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -76,16 +77,17 @@ def describe_model(file, inputs, suffix):
 def send_description(connection, request, descriptors):
     """Describes one pair and sends it, or what went wrong."""
     signal.alarm(request["timeout_s"])
-    files = [os.fdopen(one, "rb") for one in descriptors]
-    half = len(files) // 2
-    try:
-        pair = [
-            describe_model(group[0], group[1] if half > 1 else None, request["suffix"])
-            for group in (files[:half], files[half:])
-        ]
-        reply = {"models": pair}
-    except Exception as error:
-        reply = {"error": f"{type(error).__name__}: {error}"}
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(os.fdopen(one, "rb")) for one in descriptors]
+        half = len(files) // 2
+        try:
+            pair = [
+                describe_model(group[0], group[1] if half > 1 else None, request["suffix"])
+                for group in (files[:half], files[half:])
+            ]
+            reply = {"models": pair}
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"}
     connection.sendall(json.dumps(reply).encode())
 
 

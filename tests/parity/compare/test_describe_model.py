@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from typing import Any
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
@@ -15,6 +21,9 @@ from sklearn.linear_model import Ridge
 from lyftlearn_image.parity.compare import describe_model
 from tests.parity.compare.pairs import KEYS
 from tests.parity.compare.test_arrays import DTYPES, arrays, elements
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
 LEAVES |= st.complex_numbers(allow_nan=False) | st.binary(max_size=3)
@@ -121,3 +130,75 @@ def test_rows_are_read_by_their_suffix(suffix: str, tmp_path: Any) -> None:
 
 def _said(value: Any) -> Any:
     return json.loads(json.dumps(describe_model.to_json(value)))
+
+
+def _written(directory: Path, name: str, value: Any) -> int:
+    """A descriptor of a file with this model, or with these rows."""
+    path = directory / name
+    joblib.dump(value, path) if name.endswith("joblib") else np.save(path, value)
+    return os.open(path, os.O_RDONLY)
+
+
+def _answer(request: dict[str, Any], descriptors: list[int]) -> Any:
+    """What is sent for a request, whose time is then over."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        try:
+            describe_model.send_description(theirs, request, descriptors)
+            assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= request["timeout_s"]
+        finally:
+            signal.alarm(0)
+        theirs.shutdown(socket.SHUT_WR)
+        return json.loads(b"".join(iter(lambda: ours.recv(1 << 16), b"")))
+
+
+def test_a_pair_of_models_is_described_in_its_order(tmp_path: Path) -> None:
+    """Each by itself, in a time that is limited."""
+    descriptors = [_written(tmp_path, f"{alpha}.joblib", Ridge(alpha=alpha)) for alpha in (1, 2)]
+    reply = _answer({"timeout_s": 60, "suffix": ""}, descriptors)
+    assert [each["parameters"]["alpha"] for each in reply["models"]] == [1, 2]
+    assert all("predict" not in each for each in reply["models"])
+
+
+def test_each_model_predicts_on_its_own_rows(tmp_path: Path) -> None:
+    """The file behind the model is that of its rows."""
+    descriptors = []
+    for number in (1, 2):
+        data = np.array([[0.0], [number]])
+        descriptors.append(_written(tmp_path, f"{number}.joblib", Ridge(alpha=1e-12).fit(data, data[:, 0])))
+        descriptors.append(_written(tmp_path, f"{number}.npy", np.array([[10.0 * number]])))
+    reply = _answer({"timeout_s": 60, "suffix": ".npy"}, descriptors)
+    assert [round(each["predict"]["values"][0]) for each in reply["models"]] == [10, 20]
+
+
+def test_what_went_wrong_is_sent(tmp_path: Path) -> None:
+    """The error by its kind and its words."""
+    (tmp_path / "a").write_bytes(b"no pickle")
+    descriptors = [os.open(tmp_path / "a", os.O_RDONLY) for _ in range(2)]
+    reply = _answer({"timeout_s": 60, "suffix": ""}, descriptors)
+    assert list(reply) == ["error"]
+    assert re.fullmatch(r"\w+: .+", reply["error"], re.DOTALL)
+
+
+def test_the_program_answers_one_pair_after_the_other(tmp_path: Path) -> None:
+    """Each in a process of its own; it ends when nobody listens any more. It runs alone, as in the image."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        listener.settimeout(60)
+        program = subprocess.Popen([sys.executable, "-I", describe_model.__file__, str(tmp_path / "s")])
+        try:
+            for alpha in (1, 2):
+                connection, _ = listener.accept()
+                descriptors = [_written(tmp_path, f"{name}.joblib", Ridge(alpha=alpha)) for name in "ab"]
+                socket.send_fds(connection, [json.dumps({"timeout_s": 60, "suffix": ""}).encode()], descriptors)
+                for each in descriptors:
+                    os.close(each)
+                with connection:
+                    reply = json.loads(b"".join(iter(lambda each=connection: each.recv(1 << 16), b"")))
+                assert [each["parameters"]["alpha"] for each in reply["models"]] == [alpha, alpha]
+            listener.accept()[0].close()
+            assert program.wait(60) == 0
+        finally:
+            program.kill()
+            program.wait()
