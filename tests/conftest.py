@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, Phase, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,9 +26,17 @@ RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf --mount=typ
     if [ -s /run/secrets/pip-conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip-conf; fi; \\
     pip install -q --root-user-action=ignore jupyterlab
 """
-# For `make mutants`, which runs the same tests thousands of times.
-settings.register_profile("mutants", derandomize=True, max_examples=30, deadline=None, database=None, print_blob=False)
-PROBE_CONTEXT = ROOT / "tests" / "targets" / "kubernetes" / "pods" / "probe"
+# For `make mutants`, which runs the same tests thousands of times: the same examples each time, and a failure is enough.
+settings.register_profile(
+    "mutants",
+    derandomize=True,
+    max_examples=25,
+    deadline=None,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+PROBE_CONTEXT = ROOT / "tests" / "emulation" / "kubernetes" / "pods" / "probe"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.parity.compare.registry import COMPARATORS
 from lyftlearn_image.parity.comparison import _compare_trials, compare_runs
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.suite import Case
@@ -166,3 +167,28 @@ def test_the_rules_of_the_case_are_applied(make_run: Callable[..., Run]) -> None
     streams = {"stderr": {"compare": "bytes"}}
     (comparison,) = [each for each in compare_runs(case(streams=streams), *runs, None) if each.subject == "stderr"]  # type: ignore[arg-type]
     assert (comparison.comparator, comparison.tolerance) == ("bytes", "exact")
+
+
+SEEING_THE_CONTEXT = """
+from lyftlearn_image.parity.differences import Difference
+
+OPTIONS, SUFFIXES = frozenset(), ()
+
+def compare(left, right, options, context):
+    return (Difference(repr(context.models), str(context.left["model"]), str(context.right["model"])),)
+"""
+
+
+def test_every_comparator_sees_what_both_runs_left(
+    make_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the streams as those of the artifacts: the artifacts of both sides, and what opens models."""
+    (tmp_path / "seeing_the_context.py").write_text(SEEING_THE_CONTEXT)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(COMPARATORS, "context", "seeing_the_context")
+    rule = {"compare": "context"}
+    seeing = case(streams={"stdout": rule, "stderr": rule}, outputs={"model/*": rule})
+    found = {each.subject: each for each in compare_runs(seeing, make_run("left"), make_run("right"), "reader")}  # type: ignore[arg-type]
+    expected = Difference("'reader'", str(tmp_path / "left" / "model"), str(tmp_path / "right" / "model"))
+    for subject in ("stdout", "stderr", "model/a.json"):
+        assert found[subject] == Comparison(subject, "context", (expected,))

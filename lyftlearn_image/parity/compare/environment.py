@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ def _with_hosts_by_rank(observation: Mapping[str, Any]) -> Mapping[str, Any]:
 def _explained(difference: Difference) -> Difference:
     for pattern, reason in EXPECTED_DIFFERENCES.items():
         if fnmatchcase(difference.place, pattern):
-            return Difference(difference.place, difference.left, difference.right, difference.detail, accepted=reason)
+            return replace(difference, accepted=reason)
     return difference
 
 

@@ -95,14 +95,12 @@ def places(differences: tuple[Difference, ...]) -> list[str]:
     return [difference.place.replace("[", "").replace("]", "") for difference in differences]
 
 
-@settings(max_examples=60)
 @given(tables())
 def test_a_table_is_the_same_as_itself(table: Any) -> None:
     """Columns of every type, missing values and NaN at every depth."""
     assert compare_parquet(table, table) == ()
 
 
-@settings(max_examples=60)
 @given(csv_tables())
 def test_a_csv_is_the_same_as_itself(table: Any) -> None:
     """Also with line breaks, quotes and commas in its cells."""
@@ -110,7 +108,7 @@ def test_a_csv_is_the_same_as_itself(table: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(TYPES, key=str), ids=str)
-@settings(max_examples=30)
+@settings(max_examples=30)  # of each type
 @given(st.data())
 def test_a_changed_value_is_told_with_its_column_and_row(kind: Any, data: st.DataObject) -> None:
     """For every type of column, and no other place is told."""
@@ -124,7 +122,6 @@ def test_a_changed_value_is_told_with_its_column_and_row(kind: Any, data: st.Dat
     assert found[0].detail.startswith(f"1 of {len(left)} ")
 
 
-@settings(max_examples=60)
 @given(csv_tables(), st.data())
 def test_a_changed_cell_of_a_csv_is_told(left: Any, data: st.DataObject) -> None:
     """With its column and row."""
@@ -138,7 +135,7 @@ def test_a_changed_cell_of_a_csv_is_told(left: Any, data: st.DataObject) -> None
 
 
 @pytest.mark.parametrize("compare", [compare_parquet, compare_csv])
-@settings(max_examples=30)
+@settings(max_examples=15)  # of ten comparisons each
 @given(csv_tables(), st.data())
 def test_another_form_is_told(compare: Any, left: Any, data: st.DataObject) -> None:
     """A column more, less, of another name, in another place, of another type; a row more or less."""
@@ -167,7 +164,6 @@ def test_another_type_of_a_column_is_told(kinds: tuple[str, str]) -> None:
     assert compare_parquet(left, right) == (Difference("column 'c'", *names, "type"),)
 
 
-@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 3), WORDS), min_size=2, max_size=6, unique=True), st.randoms(use_true_random=False))
 def test_the_order_of_rows_counts_unless_they_are_sorted(rows: list[tuple[int, str]], random: Any) -> None:
     """By the columns of the rule, one after the other."""
