@@ -59,6 +59,7 @@ def test_a_large_array_is_described_by_a_digest(dtype: Any) -> None:
 def test_a_small_array_is_described_by_its_values() -> None:
     """Up to 2,000 of them, so that a report can say which one differs; the mean of more says how far they are."""
     assert _said(np.arange(3)) == {"dtype": "int64", "shape": [3], "values": [0, 1, 2]}
+    assert _said(np.array(["a", "ü"]))["values"] == ["a", "ü"]
     assert _said(np.arange(2000.0))["values"][-1] == 1999
     assert _said(np.array([1.0, np.nan] * 1500))["mean"] == 1
 
