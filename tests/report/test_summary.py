@@ -8,7 +8,7 @@ import pytest
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import Outcome
-from lyftlearn_image.report.standing import Standing, duration, headline, moment, standing
+from lyftlearn_image.report.summary import Standing, case_standing, format_duration, format_timestamp, headline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ def test_a_case_stands_where_expectation_and_outcome_say(
     """Only a case that is as expected stands among the successes; a failed harness is never a success."""
     case = make_case("one", DIFFERENT, expected=expected, outcome=outcome, problem=problem)
 
-    assert standing(case) is where
+    assert case_standing(case) is where
     assert (where in {Standing.PARITY, Standing.CONTROL}) == case.is_as_expected
 
 
@@ -78,9 +78,9 @@ def test_the_headline_says_the_verdict(
 )
 def test_durations_are_for_people(seconds: float | None, text: str) -> None:
     """Short times have hundredths, long ones minutes, and what was not measured is a dash."""
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_moments_are_in_utc() -> None:
     """A reader in any place sees the same time."""
-    assert moment(1795453445.9) == "2026-11-23 17:04:05 UTC"
+    assert format_timestamp(1795453445.9) == "2026-11-23 17:04:05 UTC"

@@ -18,7 +18,7 @@ _ARROWS = {0x09: "⇥", 0x0A: "⏎", 0x2028: "⏎", 0x2029: "⏎"}
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
 
-def visible(text: str) -> str:
+def make_visible(text: str) -> str:
     """`text` with control characters as pictures, and what XML cannot hold or a reader cannot see spelled out.
 
     Tab and newline stay. The result can stand in XML 1.0 and HTML once it is escaped, and does nothing to a terminal.
@@ -28,16 +28,16 @@ def visible(text: str) -> str:
     return _DIRECTION.sub(lambda match: f"<U+{ord(match[0]):04X}>", text)
 
 
-def one_line(text: str) -> str:
+def make_visible_line(text: str) -> str:
     """Visible text without tabs and line breaks, which are shown as arrows."""
-    return visible(text).translate(_ARROWS)
+    return make_visible(text).translate(_ARROWS)
 
 
-def without_colours(text: str) -> str:
+def strip_ansi(text: str) -> str:
     """`text` without the escape sequences by which a terminal takes colours, titles and links."""
     return _ANSI.sub("", text)
 
 
-def last_states(text: str) -> str:
+def collapse_overwritten_lines(text: str) -> str:
     """`text` as a terminal would leave it: of a line that was drawn over and over, such as a progress bar, the last state."""
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))

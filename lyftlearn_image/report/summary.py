@@ -28,7 +28,7 @@ class Standing(StrEnum):
     ERROR = "error"
 
 
-WORDS = {
+STANDING_LABELS = {
     Standing.PARITY: "parity",
     Standing.CONTROL: "expected to differ, and did",
     Standing.DIFFERENT: "different",
@@ -37,7 +37,7 @@ WORDS = {
 }
 
 
-def standing(case: CaseResult) -> Standing:
+def case_standing(case: CaseResult) -> Standing:
     """Where the case stands; `unexpected` is a negative control that did not differ, or not where it should."""
     if case.outcome is Outcome.ERROR:
         return Standing.ERROR
@@ -46,9 +46,9 @@ def standing(case: CaseResult) -> Standing:
     return Standing.UNEXPECTED if case.expected is Outcome.DIFFERENT or case.problem else Standing.DIFFERENT
 
 
-def counts(result: SuiteResult) -> dict[Standing, int]:
+def count_standings(result: SuiteResult) -> dict[Standing, int]:
     """How many cases stand where; every standing has an entry."""
-    found = [standing(case) for case in result.cases]
+    found = [case_standing(case) for case in result.cases]
     return {each: found.count(each) for each in Standing}
 
 
@@ -59,33 +59,33 @@ def headline(result: SuiteResult) -> str:
     if result.exit_code == EXIT_PARITY:
         return f"Parity: {'the only case' if total == 1 else f'all {total} cases'} came out as expected"
     if result.exit_code == EXIT_HARNESS_FAILED:
-        failed = counts(result)[Standing.ERROR]
-        others = f", and {cases(wrong - failed)} did not come out as expected" if wrong > failed else ""
-        return f"The harness failed in {failed} of {cases(total)}{others}"
-    return f"Different: {wrong} of {cases(total)} did not come out as expected"
+        failed = count_standings(result)[Standing.ERROR]
+        others = f", and {format_case_count(wrong - failed)} did not come out as expected" if wrong > failed else ""
+        return f"The harness failed in {failed} of {format_case_count(total)}{others}"
+    return f"Different: {wrong} of {format_case_count(total)} did not come out as expected"
 
 
-def cases(number: int) -> str:
+def format_case_count(number: int) -> str:
     """`1 case`, `2 cases`."""
-    return counted(number, "case")
+    return format_count(number, "case")
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """A number with its noun, which takes an s in the plural."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def tally(result: SuiteResult) -> str:
     """The counts of the standings that occur: `9 parity, 2 expected to differ, and did`, successes first."""
-    return "; ".join(f"{number} {WORDS[each]}" for each, number in counts(result).items() if number)
+    return "; ".join(f"{number} {STANDING_LABELS[each]}" for each, number in count_standings(result).items() if number)
 
 
-def differs_in(case: CaseResult) -> str:
+def list_differing_subjects(case: CaseResult) -> str:
     """The subjects that differ, each with the number of its differences when there are several."""
     return ", ".join(_subject(comparison) for comparison in case.counting)
 
 
-def rule(comparison: Comparison) -> str:
+def describe_rule(comparison: Comparison) -> str:
     """How the subject was compared: the comparator, and its tolerance where there is one."""
     if comparison.tolerance == "exact":
         return comparison.comparator
@@ -97,7 +97,7 @@ def _subject(comparison: Comparison) -> str:
     return comparison.subject if number == 1 else f"{comparison.subject} ({number:,})"
 
 
-def accepted(result: SuiteResult) -> int:
+def count_accepted(result: SuiteResult) -> int:
     """How many differences of the whole run do not count, because a reason is known for them."""
     found = (difference for case in result.cases for comparison in case.comparisons for difference in comparison.differences)
     return sum(difference.accepted is not None for difference in found)
@@ -108,18 +108,18 @@ def is_negative_control(case: CaseResult) -> bool:
     return case.expected is Outcome.DIFFERENT
 
 
-def run_on(case: CaseResult, target: str) -> Run | None:
+def find_run(case: CaseResult, target: str) -> Run | None:
     """The case's run on this target; None when the harness did not get that far."""
     return next((run for run in case.runs if run.target == target), None)
 
 
-def total_s(run: Run) -> float:
+def total_duration_s(run: Run) -> float:
     """Seconds from the first preparation to the last byte collected."""
     timings = run.timings
     return timings.prepare_s + (timings.startup_s or 0.0) + timings.script_s + timings.collect_s
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """Seconds for people: `0.42 s`, `41.3 s`, `3 min 07 s`; a dash for None."""
     if seconds is None:
         return "—"
@@ -131,6 +131,6 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest:02d} s"
 
 
-def moment(seconds: float) -> str:
+def format_timestamp(seconds: float) -> str:
     """A time since the epoch as `2026-11-23 17:04:05 UTC`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

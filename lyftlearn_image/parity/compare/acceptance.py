@@ -26,21 +26,29 @@ class Acceptance(BaseModel):
     until: date | None = None
 
 
-def accept(comparisons: Sequence[Comparison], acceptances: Sequence[Acceptance], today: date) -> tuple[Comparison, ...]:
+def apply_acceptances(
+    comparisons: Sequence[Comparison], acceptances: Sequence[Acceptance], today: date
+) -> tuple[Comparison, ...]:
     """The comparisons with every accepted difference marked with its reason."""
     return tuple(
-        replace(one, differences=tuple(_accept(difference, one.subject, acceptances, today) for difference in one.differences))
-        for one in comparisons
+        replace(
+            comparison,
+            differences=tuple(
+                _accept(difference, comparison.subject, acceptances, today) for difference in comparison.differences
+            ),
+        )
+        for comparison in comparisons
     )
 
 
 def _accept(difference: Difference, subject: str, acceptances: Sequence[Acceptance], today: date) -> Difference:
+    """The difference as the first acceptance leaves it that names it; one that is accepted already stays."""
     if difference.accepted is not None:
         return difference
-    for one in acceptances:
-        if fnmatchcase(subject, one.subject) and fnmatchcase(difference.place, one.place):
-            if one.until is None or today <= one.until:
-                return replace(difference, accepted=one.reason)
-            expired = f"accepted until {one.until}, which is past: {one.reason}"
+    for acceptance in acceptances:
+        if fnmatchcase(subject, acceptance.subject) and fnmatchcase(difference.place, acceptance.place):
+            if acceptance.until is None or today <= acceptance.until:
+                return replace(difference, accepted=acceptance.reason)
+            expired = f"accepted until {acceptance.until}, which is past: {acceptance.reason}"
             return replace(difference, detail="; ".join(text for text in (difference.detail, expired) if text))
     return difference

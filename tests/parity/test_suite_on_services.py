@@ -1,4 +1,4 @@
-"""Suites on any mix of places: the services' APIs are served here, with an S3 of their own."""
+"""Suites on any mix of backends: the services' APIs are served here, with an S3 of their own."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs
 from lyftlearn_image.emulation.session import BUCKET, embedded
-from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.parity import places
 from tests.services.kubernetes import api_server
 
 if TYPE_CHECKING:
@@ -99,23 +97,3 @@ def test_a_suite_runs_on_any_mix(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
-
-
-@pytest.mark.parametrize(
-    ("said", "told"),
-    [
-        (("moon=service",), "--target moon=service: there is no such target"),
-        (("kubernetes=service",), "--target kubernetes=service: there is no such target"),
-        (("sagemaker=service",), "needs an image that it can pull and a place in S3"),
-    ],
-)
-def test_a_place_that_is_none_is_told(said: tuple[str, ...], told: str) -> None:
-    """Before anything runs, with what was expected."""
-    with pytest.raises(InvalidInputError, match=told):
-        places.parse(said)
-
-
-def test_sagemaker_needs_a_role() -> None:
-    """No default stands for it."""
-    with pytest.raises(InvalidInputError, match="needs an execution role"):
-        places.parse(("sagemaker=service",), s3_prefix="s3://b/p", image="r/i@d")
