@@ -164,20 +164,20 @@ def _read(
     workload_file: Path, target: Any, *, s3_prefix: str | None, role_arn: str | None, again: str
 ) -> tuple[Workload, Launch]:
     from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
-    from lyftlearn_image.platforms import compile as compiler  # noqa: PLC0415
+    from lyftlearn_image.platforms.compile import launch_for  # noqa: PLC0415
     from lyftlearn_image.services.service import job_name  # noqa: PLC0415
     from lyftlearn_image.workload import Workload  # noqa: PLC0415
 
     workload = yamlfile.load(workload_file, Workload)
     prefix = s3_prefix or workload.output or ""
     name = job_name(workload, target, prefix, again)
-    return workload, compiler.launch_of(workload, job_name=name, s3_prefix=s3_prefix, role_arn=role_arn)
+    return workload, launch_for(workload, job_name=name, s3_prefix=s3_prefix, role_arn=role_arn)
 
 
 def _complete(target: Any, workload: Workload, launch: Launch) -> Compiled:
-    from lyftlearn_image.platforms import compile as compiler  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.platforms.compile import compile_for_submission  # noqa: PLC0415 - every import here waits for its verb
 
-    return compiler.compile_complete(target, workload, launch)
+    return compile_for_submission(target, workload, launch)
 
 
 def _service(target: str, context: str | None) -> Service:

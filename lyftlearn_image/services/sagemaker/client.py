@@ -11,7 +11,7 @@ from lyftlearn_image.aws.errors import translated
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.sagemaker import job_kinds
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.outputs import outputs as training_outputs
+from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.run import Run, State, Status, Timings, Trial
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.services.service import Clock, poll, run_to_end

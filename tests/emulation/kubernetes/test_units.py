@@ -16,7 +16,7 @@ from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
 from lyftlearn_image.emulation.kubernetes.handlers import Outcome
 from lyftlearn_image.emulation.kubernetes.probes import Timing, verdicts
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.platforms.kubernetes.compile import compile_job
+from lyftlearn_image.platforms.kubernetes.compile import compile_manifests
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.workload import Workload
 
@@ -119,7 +119,7 @@ def test_the_dns_answers_for_the_cluster_alone() -> None:
 )
 def test_a_field_that_is_not_implemented_is_named_with_its_path(path: tuple[Any, ...], value: object, named: str) -> None:
     """It is never ignored."""
-    job = json.loads(json.dumps(compile_job(Workload.model_validate(WORKLOAD), LAUNCH).documents[-1]))
+    job = json.loads(json.dumps(compile_manifests(Workload.model_validate(WORKLOAD), LAUNCH).documents[-1]))
     fields.refuse_unknown(job)
     at = job
     for part in path[:-1]:

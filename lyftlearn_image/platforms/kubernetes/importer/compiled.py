@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.platforms.kubernetes.batch_transform import OPTIONS
-from lyftlearn_image.platforms.kubernetes.compile import OTHER_TARGET
-from lyftlearn_image.platforms.kubernetes.deployment import MODEL_KEY
+from lyftlearn_image.platforms.kubernetes.kinds.transform import OPTIONS
+from lyftlearn_image.platforms.kubernetes.metadata import SAGEMAKER_ANNOTATION
+from lyftlearn_image.platforms.kubernetes.model import MODEL_KEY
 from lyftlearn_image.workload import Transform
 from lyftlearn_runtime import contract
 
@@ -27,7 +27,7 @@ def bundle_of(documents: Documents, name: str) -> dict[str, Any]:
 
 def other_target(annotations: Mapping[str, str]) -> dict[str, Any]:
     """What the workload says to SageMaker alone."""
-    return _object(annotations.get(OTHER_TARGET, "{}"))
+    return _object(annotations.get(SAGEMAKER_ANNOTATION, "{}"))
 
 
 def of_bundle(bundle: Mapping[str, Any], job_name: str) -> dict[str, Any]:

@@ -7,11 +7,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.platforms.kubernetes.compile import OTHER_TARGET, SURVIVES_DISRUPTION
-from lyftlearn_image.platforms.kubernetes.deployment import FORGET_S, NOTEBOOK_PORT, PERIOD_S, SERVING_PORT
+from lyftlearn_image.platforms.kubernetes.all_kinds import workload_kind
 from lyftlearn_image.platforms.kubernetes.importer import bounds, compiled, documents, files, variables
 from lyftlearn_image.platforms.kubernetes.importer.fields import Fields, Left
-from lyftlearn_image.platforms.kubernetes.pod_template import MANAGED_BY, NAME_LABEL, usual_grace_s
+from lyftlearn_image.platforms.kubernetes.job import SURVIVES_DISRUPTION
+from lyftlearn_image.platforms.kubernetes.kinds.notebook import NOTEBOOK_PORT
+from lyftlearn_image.platforms.kubernetes.kinds.serving import FORGET_S, SERVING_PORT
+from lyftlearn_image.platforms.kubernetes.metadata import MANAGED_BY, NAME_LABEL, ROLE_ANNOTATION, SAGEMAKER_ANNOTATION
+from lyftlearn_image.platforms.kubernetes.probes import PERIOD_S
 from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 from lyftlearn_runtime import contract
 
@@ -24,7 +27,6 @@ _BACKOFF = 6
 # StoppingCondition.MaxRuntimeInSeconds: "The default value is 1 day" (API reference).
 _DAY_S = 24 * 3600
 UNKNOWN_MODEL = "s3://fill-in/model/"
-_ROLE = "eks.amazonaws.com/role-arn"
 
 
 class Reader:
@@ -80,7 +82,7 @@ class Reader:
             name = labels.pop(NAME_LABEL, name)
             labels = {key: value for key, value in labels.items() if key not in MANAGED_BY}
             self._fields |= compiled.other_target(annotations)
-            annotations.pop(OTHER_TARGET, None)
+            annotations.pop(SAGEMAKER_ANNOTATION, None)
         fitting = re.sub(r"-+", "-", re.sub(r"[^a-z0-9]", "-", name.lower()))[:_LONGEST_NAME].strip("-") or "imported"
         if fitting != name:
             why = f"a workload's name has at most {_LONGEST_NAME} of a-z 0-9 -; it is {fitting} now"
@@ -194,7 +196,7 @@ class Reader:
                 why = f"the ServiceAccount {name} is not in the file, nor its role"
                 self._tell(pod, "serviceAccountName", why, "Set `role_arn` for SageMaker, with the same permissions.")
             return
-        if role := ((account.get("metadata") or {}).get("annotations") or {}).get(_ROLE):
+        if role := ((account.get("metadata") or {}).get("annotations") or {}).get(ROLE_ANNOTATION):
             self._kubernetes["role_arn"] = str(role)
 
     def _container(self, pod: Fields, container: Fields) -> None:
@@ -307,7 +309,7 @@ class Reader:
             self._fields["hyperparameters"] = {key: value for key, value in values.items() if key not in tried}
         if self._fields["kind"] == "serving" and "grace_s" in self._kubernetes:
             self._kubernetes["grace_s"] -= FORGET_S
-        if self._kubernetes.get("grace_s") == usual_grace_s(self._fields["kind"]):
+        if self._kubernetes.get("grace_s") == workload_kind(self._fields["kind"]).pod.grace_s:
             del self._kubernetes["grace_s"]
 
     def _set(self, key: str, value: Any, default: Any) -> None:

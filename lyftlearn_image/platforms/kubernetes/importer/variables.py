@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lyftlearn_image import clear_secrets
+from lyftlearn_image.platforms.kubernetes.container_env import DOWNWARD
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.kubernetes.importer.documents import keys_of, texts_of
 from lyftlearn_image.platforms.kubernetes.importer.fields import Left
-from lyftlearn_image.platforms.kubernetes.pod_template import DOWNWARD
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
