@@ -151,6 +151,9 @@ def complete(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     if "spot" in fields:
         fields.setdefault("checkpoints", "s3://bucket-a/checkpoints")
         fields.pop("warm_pool_s", None)
+    for name in fields.get("kubernetes", {}).get("secrets", {}):
+        # Without a reference it would be missing on SageMaker.
+        fields["secrets"] = {**fields.get("secrets", {}), name: "aws-sm://prod/db#key"}
     if kind == "tuning":
         fields["objective"] = min(fields["metrics"])
     return fields
