@@ -51,9 +51,10 @@ def submit(workload_file: Path, target: Any, context: str | None, *, as_json: bo
     import json  # noqa: PLC0415 - every import here waits for its verb
 
     from lyftlearn_image.errors import UnsupportedError  # noqa: PLC0415
+    from lyftlearn_image.platforms.trials import is_driven_from_here  # noqa: PLC0415
 
     workload, launch = _read(workload_file, target, **said)
-    if _is_driven_from_here(workload, target):
+    if is_driven_from_here(workload, target):
         raise UnsupportedError("Kubernetes has no tuner that would go on alone", hint="`lyftlearn-image run`: a Job a trial.")
     job = _service(target, context).submit(_complete(target, workload, launch))
     click.echo(json.dumps({"job": job, "target": target}) if as_json else job)
@@ -123,9 +124,11 @@ def run(workload_file: Path, target: Any, context: str | None, output: Path | No
 
     Interrupted and started again, it finds its job. Exit code 0: the job completed. 1: it did not.
     """
+    from lyftlearn_image.platforms.trials import is_driven_from_here  # noqa: PLC0415 - every import here waits for its verb
+
     service = _service(target, context)
     workload, launch = _read(workload_file, target, **said)
-    if _is_driven_from_here(workload, target):
+    if is_driven_from_here(workload, target):
         return _tune(service, workload, launch, output, as_json=as_json)
     job = service.submit(_complete(target, workload, launch))
     click.echo(f"job: {job}", err=True)
@@ -153,11 +156,6 @@ def _tune(service: Service, workload: Any, launch: Launch, output: Path | None, 
         click.echo("the trials that have begun go on; the same command goes on with the search", err=True)
         raise
     return _show(f"tuning/{launch.job_name}", done, directory, as_json=as_json)
-
-
-def _is_driven_from_here(workload: Workload, target: str) -> bool:
-    """Whether the platform has nothing that runs the whole of it."""
-    return target == "kubernetes" and workload.kind == "tuning"
 
 
 def _read(

@@ -20,7 +20,7 @@ def resources(fields: Fields) -> dict[str, Any]:
     said = {**requests, **limits}
     if any(requests[key] != limits.get(key, requests[key]) for key in requests):
         why = "requests below limits; a compiled pod asks for what it may use"
-        fields.tell("requests", why, "Set `cpus` and `memory_mib` between the two.")
+        fields.leave("requests", why, "Set `cpus` and `memory_mib` between the two.")
     found: dict[str, Any] = {}
     if cpu := said.pop("cpu", None):
         cpus = float(parse_quantity(cpu))
@@ -30,7 +30,7 @@ def resources(fields: Fields) -> dict[str, Any]:
     if gpus := said.pop(GPU, None):
         found["gpus"] = int(parse_quantity(gpus))
     for key in said:
-        fields.tell(f"limits.{key}", "a workload has cpus, memory_mib and gpus", "For disk, set `volume_gb`.")
+        fields.leave(f"limits.{key}", "a workload has cpus, memory_mib and gpus", "For disk, set `volume_gb`.")
     fields.finish()
     return found
 
@@ -42,8 +42,8 @@ def security(fields: Fields) -> dict[str, Any]:
     if user:
         found["run_as_user"] = int(user)
     elif user == 0:
-        fields.tell("runAsUser", "a compiled pod is not root", "Write below /opt/ml, /tmp and HOME only.")
-    fields.take_flag("runAsNonRoot", said=True)
+        fields.leave("runAsUser", "a compiled pod is not root", "Write below /opt/ml, /tmp and HOME only.")
+    fields.take_flag("runAsNonRoot", value=True)
     fields.take_if("runAsGroup", 0)
     fields.take_if("fsGroup", 0)
     fields.take_if("fsGroupChangePolicy", "OnRootMismatch")
@@ -54,10 +54,10 @@ def security(fields: Fields) -> dict[str, Any]:
 
 def container_security(fields: Fields) -> dict[str, Any]:
     """As `security`, of a container, whose user wins over the pod's."""
-    fields.take_flag("allowPrivilegeEscalation", said=False)
+    fields.take_flag("allowPrivilegeEscalation", value=False)
     fields.take_if("capabilities", {"drop": ["ALL"]})
-    fields.take_flag("readOnlyRootFilesystem", said=True)
-    fields.take_flag("privileged", said=False)
+    fields.take_flag("readOnlyRootFilesystem", value=True)
+    fields.take_flag("privileged", value=False)
     return security(fields)
 
 

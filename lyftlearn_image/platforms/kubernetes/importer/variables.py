@@ -120,7 +120,7 @@ def _from(found: Variables, name: str, source: Fields, documents: Documents) -> 
             found.set(name, value)
         elif not (is_optional and config_map):
             why = f"the ConfigMap {map_name} {'has no text under' if config_map else 'is not in the file, nor'} {key}"
-            fields.tell("", why, f"Add the ConfigMap to the file, or {name} to `environment`.")
+            fields.leave("", why, f"Add the ConfigMap to the file, or {name} to `environment`.")
         fields.finish()
     elif field_ref := source.take("fieldRef"):
         fields = source.below(field_ref, "fieldRef")
@@ -142,7 +142,7 @@ def _from(found: Variables, name: str, source: Fields, documents: Documents) -> 
             found.set_secret(name, found.known[name], f"{secret}#{key}")
             return
         found.set_secret(name, f"aws-sm://{secret}{option}#{key}", f"{secret}#{key}")
-        fields.tell(
+        fields.leave(
             "", f"SageMaker has no Kubernetes Secrets; {name} is the reference aws-sm://{secret}{option}#{key} there",
             f"Put the secret {secret} with the key {key} into Secrets Manager, or change the reference.",
         )  # fmt: skip
@@ -155,14 +155,14 @@ def _of_config_map(found: Variables, prefix: str, source: Fields, documents: Doc
     is_optional = bool(source.take("optional"))
     config_map = documents.get("ConfigMap", name)
     if config_map is None and not is_optional:
-        source.tell("", f"the ConfigMap {name} is not in the file", "Add it to the file, and import again.")
+        source.leave("", f"the ConfigMap {name} is not in the file", "Add it to the file, and import again.")
     for key, value in (texts_of(config_map) if config_map else {}).items():
         if value is None:
-            source.tell("", f"{key} of the ConfigMap {name} is no text", "Put it into S3, or into the image.")
+            source.leave("", f"{key} of the ConfigMap {name} is no text", "Put it into S3, or into the image.")
         elif what := clear_secrets.what_secret(prefix + key, value):
             found.set_secret(prefix + key, f"aws-sm://{name}#{key}")
             why = f"{key} of the ConfigMap {name} looks like {what}, and is not repeated"
-            source.tell("", why, f"Put it into Secrets Manager: the secret {name} with the key {key}.")
+            source.leave("", why, f"Put it into Secrets Manager: the secret {name} with the key {key}.")
         else:
             found.set(prefix + key, value)
     source.finish()
@@ -176,10 +176,10 @@ def _of_secret(found: Variables, prefix: str, source: Fields, documents: Documen
     if secret:
         for key in keys_of(secret):
             found.set_secret(prefix + key, f"aws-sm://{name}{option}#{key}", f"{name}#{key}")
-        source.tell("", f"SageMaker has no Kubernetes Secrets; the keys of {name} are references there", advice)
+        source.leave("", f"SageMaker has no Kubernetes Secrets; the keys of {name} are references there", advice)
     elif prefix:
-        source.tell("", f"the keys of the Secret {name} are not in the file, and get a prefix", "Name each under `secrets`.")
+        source.leave("", f"the keys of the Secret {name} are not in the file, and get a prefix", "Name each under `secrets`.")
     else:
         found.secret_sets.append(f"aws-sm://{name}{option}")
-        source.tell("", f"SageMaker has no Kubernetes Secrets; all of {name} is one set of variables there", advice)
+        source.leave("", f"SageMaker has no Kubernetes Secrets; all of {name} is one set of variables there", advice)
     source.finish()
