@@ -104,7 +104,7 @@ def import_(manifest_file: Path, output: Path | None, name: str | None, kind: st
     from lyftlearn_image import yamlfile  # noqa: PLC0415
     from lyftlearn_image.platforms.kubernetes.importer import workload_file  # noqa: PLC0415
 
-    imported = workload_file.read(yamlfile.read_text(manifest_file), str(manifest_file), wanted=name, kind=kind)
+    imported = workload_file.read(yamlfile.read_text(manifest_file), str(manifest_file), main_name=name, kind=kind)
     if output:
         output.write_text(imported.text, encoding="utf-8")
     if as_json:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.emulation.kubernetes.service_env import namespace_variables
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.kubernetes.expansion import expand
-from lyftlearn_image.platforms.kubernetes.quantity import divided
+from lyftlearn_image.platforms.kubernetes.quantity import divide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -124,7 +124,7 @@ def resource_field(reference: Mapping[str, Any], container: Mapping[str, Any], c
         given = (resources.get("limits") or {}).get(resource, "0")
     if given is None:
         given = cluster.allocatable[resource]
-    return divided(given, reference.get("divisor") or "1")
+    return divide(given, reference.get("divisor") or "1")
 
 
 def _word(kind: str) -> str:

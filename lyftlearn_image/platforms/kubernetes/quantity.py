@@ -31,7 +31,7 @@ def _factor(suffix: str) -> Fraction:
     return Fraction(1000 ** (_POWERS.index(suffix) + 1) if suffix else 1)
 
 
-def divided(text: str | float, divisor: str | int) -> str:
+def divide(text: str | float, divisor: str | int) -> str:
     """A quantity in units of a divisor, rounded up, as the downward API gives it (recorded in pods, case 04)."""
     unit = parse_quantity(divisor) or Fraction(1)
     return str(math.ceil(parse_quantity(text) / unit))

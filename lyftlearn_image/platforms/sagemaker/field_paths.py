@@ -49,8 +49,8 @@ _PREFIXES: tuple[tuple[str, FieldPath], ...] = (
 
 def field_of(path: str, request: Mapping[str, Any], workload: Workload) -> FieldPath:
     """The workload's field that a path of a request was compiled from; empty where none is known."""
-    found = _item_of(path, workload)
-    return _member_of(path, request, workload) if found is None else found
+    item = _item_of(path, workload)
+    return _member_of(path, request, workload) if item is None else item
 
 
 def _item_of(path: str, workload: Workload) -> FieldPath | None:

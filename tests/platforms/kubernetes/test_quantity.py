@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.platforms.kubernetes.quantity import divided, parse_quantity
+from lyftlearn_image.platforms.kubernetes.quantity import divide, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from lyftlearn_image.platforms.kubernetes.quantity import divided, parse_quantit
 )
 def test_quantities_are_divided_and_rounded_up(text: str, divisor: str, expected: str) -> None:
     """As the downward API gives them (recorded case 04)."""
-    assert divided(text, divisor) == expected
+    assert divide(text, divisor) == expected
 
 
 def test_what_is_no_quantity_is_told() -> None:

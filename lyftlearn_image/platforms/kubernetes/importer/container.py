@@ -26,17 +26,17 @@ def read_container(draft: Draft, pod: Fields, container: Fields) -> None:
     container.take_if("imagePullPolicy", "IfNotPresent")
     container.take_if("terminationMessagePath", "/dev/termination-log")
     container.take_if("terminationMessagePolicy", "File")
-    found = variables.read(container, draft.documents, draft.fields.get("secrets", {}))
+    env = variables.read(container, draft.documents, draft.fields.get("secrets", {}))
     claims: dict[str, str] = {}
     mounted = files.read(pod, container, draft.documents, claims, skip_own=draft.is_ours)
     draft.fields |= bounds.container_security(container.inside("securityContext"))
     draft.fields |= bounds.resources(container.inside("resources"))
-    command = [found.expand(str(one), container, "command") for one in container.take("command", [])]
-    arguments = [found.expand(str(one), container, "args") for one in container.take("args", [])]
-    _environment(draft, found, mounted)
+    command = [env.expand(str(word), container, "command") for word in container.take("command", [])]
+    arguments = [env.expand(str(word), container, "args") for word in container.take("args", [])]
+    _environment(draft, env, mounted)
     if draft.fields.get("kind") == "transform":
-        found.drop_batch()
-        draft.fields["environment"] = found.environment
+        env.drop_batch()
+        draft.fields["environment"] = env.environment
     elif draft.documents.main["kind"] != "Deployment":
         _program(draft, container, command, arguments)
     else:
@@ -45,27 +45,27 @@ def read_container(draft: Draft, pod: Fields, container: Fields) -> None:
     container.finish()
 
 
-def _environment(draft: Draft, found: variables.Variables, mounted: dict[str, Any]) -> None:
-    bundle = compiled.bundle_of(draft.documents, draft.name) if draft.is_ours else {}
+def _environment(draft: Draft, env: variables.Variables, mounted: dict[str, Any]) -> None:
+    bundle = compiled.find_bundle(draft.documents, draft.name) if draft.is_ours else {}
     if bundle:
         mounted = {path: file for path, file in mounted.items() if not path.startswith("/etc/lyftlearn/")}
         for name, value in bundle.get("environment", {}).items():
             if "://" in value and value.partition("://")[0] in contract.CLEAR_SCHEMES:
-                found.set_secret(name, value)
+                env.set_secret(name, value)
             else:
-                found.set(name, value)
+                env.set(name, value)
     draft.fields.pop("secrets", None)
-    said = {**compiled.of_bundle(bundle, draft.name), **compiled.of_variables(found.compiled)}
-    said["files"] = {**mounted, **said.get("files", {})}
+    fields = {**compiled.fields_of_bundle(bundle, draft.name), **compiled.fields_of_variables(env.compiled)}
+    fields["files"] = {**mounted, **fields.get("files", {})}
     # The other target's own word is exact; what is read here may be a rounded one.
     draft.fields = {
         **draft.fields,
-        **{key: value for key, value in said.items() if key not in draft.fields or key == "kind"},
+        **{key: value for key, value in fields.items() if key not in draft.fields or key == "kind"},
     }
-    draft.fields["environment"] = found.environment
-    draft.fields["secrets"] = found.secrets
-    draft.fields["secret_sets"] = [*draft.fields.get("secret_sets", []), *found.secret_sets]
-    draft.set_option("secrets", found.kubernetes_secrets, {})
+    draft.fields["environment"] = env.environment
+    draft.fields["secrets"] = env.secrets
+    draft.fields["secret_sets"] = [*draft.fields.get("secret_sets", []), *env.secret_sets]
+    draft.set_option("secrets", env.kubernetes_secrets, {})
 
 
 def _program(draft: Draft, container: Fields, command: list[str], arguments: list[str]) -> None:
@@ -84,10 +84,10 @@ def _program(draft: Draft, container: Fields, command: list[str], arguments: lis
 
 
 def _service(draft: Draft, container: Fields, command: list[str], arguments: list[str]) -> None:
-    ports = {one.get("containerPort") for one in container.take("ports", []) if isinstance(one, dict)}
+    ports = {port.get("containerPort") for port in container.take("ports", []) if isinstance(port, dict)}
     is_notebook = arguments[:1] == ["notebook"] or NOTEBOOK_PORT in ports
     draft.fields["kind"] = "notebook" if is_notebook else "serving"
-    for port in sorted(str(one) for one in ports - {NOTEBOOK_PORT if is_notebook else SERVING_PORT, None}):
+    for port in sorted(str(other) for other in ports - {NOTEBOOK_PORT if is_notebook else SERVING_PORT, None}):
         draft.leave(container, "ports", f"SageMaker does not speak to port {port}", f"Listen on {SERVING_PORT}.")
     if is_notebook:
         draft.fields.pop("replicas")

@@ -41,26 +41,26 @@ def read(
         if name not in volumes:
             mount.leave("name", f"there is no volume {name}", "Check the manifest.")
         elif name not in mounted or sub_path:
-            files.update(_of_volume(volumes[name], path, sub_path, documents, claims))
+            files.update(_read_volume(volumes[name], path, sub_path, documents, claims))
         mounted.add(name)
     for volume in volumes.values():
         volume.finish()
     return files
 
 
-def _of_volume(
+def _read_volume(
     volume: Fields, path: str, sub_path: str, documents: Documents, claims: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    files: dict[str, dict[str, Any]] = {}
     if config_map := volume.take("configMap"):
         source = volume.below(config_map, "configMap")
-        for name, file in _of_config_map(source, documents):
-            found |= _at_path(name, file, path, sub_path)
+        for name, file in _read_config_map(source, documents):
+            files |= _at_path(name, file, path, sub_path)
         source.finish()
     elif secret := volume.take("secret"):
         source = volume.below(secret, "secret")
-        for name, file in _of_secret(source, documents):
-            found |= _at_path(name, file, path, sub_path)
+        for name, file in _read_secret(source, documents):
+            files |= _at_path(name, file, path, sub_path)
         source.finish()
     elif (empty := volume.take("emptyDir")) is not None:
         if not path.startswith(_WRITABLE) and not (isinstance(empty, dict) and empty.get("medium") == "Memory"):
@@ -71,7 +71,7 @@ def _of_volume(
             volume.left.append(Left(size, "scratch has no limit of its own", "Set `volume_gb` for SageMaker's disk."))
     elif claim := volume.take("persistentVolumeClaim"):
         claims[path] = str(claim.get("claimName", ""))
-    return found
+    return files
 
 
 def _at_path(name: str, file: dict[str, Any], path: str, sub_path: str) -> dict[str, dict[str, Any]]:
@@ -83,47 +83,47 @@ def _at_path(name: str, file: dict[str, Any], path: str, sub_path: str) -> dict[
     return {f"{path}/{below}": file} if below != name else {}
 
 
-def _of_config_map(source: Fields, documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
+def _read_config_map(source: Fields, documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
     name = str(source.take("name", ""))
     mode = int(source.take("defaultMode", _MODE))
     is_optional = bool(source.take("optional"))
     config_map = documents.get("ConfigMap", name)
-    chosen = _chosen(source, mode)
+    items = _items(source, mode)
     if config_map is None:
         if not is_optional:
             source.leave("", f"the ConfigMap {name} is not in the file", "Add it to the file, and import again.")
         return
     texts = texts_of(config_map)
-    for key, file_name, file_mode in chosen or [(key, key, mode) for key in texts]:
+    for key, file_name, file_mode in items or [(key, key, mode) for key in texts]:
         if texts.get(key) is None:
             source.leave("", f"{key} of the ConfigMap {name} is no text", "Put it into S3, or into the image.")
         else:
             yield file_name, {"content": texts[key], "mode": f"0{file_mode:03o}"}
 
 
-def _of_secret(source: Fields, documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
+def _read_secret(source: Fields, documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
     name = str(source.take("secretName") or source.take("name", ""))
     mode = int(source.take("defaultMode", _MODE))
     option = "?optional" if source.take("optional") else ""
     secret = documents.get("Secret", name)
-    chosen = _chosen(source, mode) or [(key, key, mode) for key in (keys_of(secret) if secret else ())]
-    if not chosen:
+    items = _items(source, mode) or [(key, key, mode) for key in (keys_of(secret) if secret else ())]
+    if not items:
         source.leave(
             "", f"the keys of the Secret {name} are not in the file", "Name each file under `files`, with its `secret`."
         )
         return
-    for key, file_name, file_mode in chosen:
+    for key, file_name, file_mode in items:
         yield file_name, {"secret": f"aws-sm://{name}{option}#{key}", "mode": f"0{file_mode:03o}"}
     source.leave(
         "", f"SageMaker has no Kubernetes Secrets; the files of {name} are references",
-        f"Put the secret {name} into Secrets Manager, as a JSON object with the keys {', '.join(key for key, _, _ in chosen)}.",
+        f"Put the secret {name} into Secrets Manager, as a JSON object with the keys {', '.join(key for key, _, _ in items)}.",
     )  # fmt: skip
 
 
-def _chosen(source: Fields, mode: int) -> list[tuple[str, str, int]]:
+def _items(source: Fields, mode: int) -> list[tuple[str, str, int]]:
     """Key, path and mode of each item; empty where all keys are meant."""
-    found = []
+    files = []
     for item in source.items("items"):
-        found.append((str(item.take("key", "")), str(item.take("path", "")), int(item.take("mode", mode))))
+        files.append((str(item.take("key", "")), str(item.take("path", "")), int(item.take("mode", mode))))
         item.finish()
-    return found
+    return files

@@ -72,7 +72,7 @@ class Reader:
         if self._draft.is_ours:
             name = labels.pop(NAME_LABEL, name)
             labels = {key: value for key, value in labels.items() if key not in MANAGED_BY}
-            self._draft.fields |= compiled.other_target(annotations)
+            self._draft.fields |= compiled.sagemaker_fields(annotations)
             annotations.pop(SAGEMAKER_ANNOTATION, None)
         fitting = re.sub(r"-+", "-", re.sub(r"[^a-z0-9]", "-", name.lower()))[:_LONGEST_NAME].strip("-") or "imported"
         if fitting != name:
@@ -88,12 +88,12 @@ class Reader:
     def _template_metadata(self, fields: Fields) -> None:
         """Labels and annotations of a template: a workload has one set of each, which its pods get too."""
         for name in ("labels", "annotations"):
-            said = {str(key): str(value) for key, value in fields.take(name, {}).items()}
+            values = {str(key): str(value) for key, value in fields.take(name, {}).items()}
             if self._draft.is_ours:
                 # A compiled Deployment's selector needs labels of its own.
-                said = {key: value for key, value in said.items() if not key.startswith("app.kubernetes.io/")}
-            if said:
-                self._draft.options[name] = {**said, **self._draft.options.get(name, {})}
+                values = {key: value for key, value in values.items() if not key.startswith("app.kubernetes.io/")}
+            if values:
+                self._draft.options[name] = {**values, **self._draft.options.get(name, {})}
         fields.take("name")
         fields.finish()
 
@@ -162,20 +162,20 @@ class Reader:
             pod.take("subdomain")
             if self._draft.documents.main["kind"] == "Deployment":
                 pod.take("initContainers")
-                self._draft.fields |= compiled.model_of(self._draft.documents, self._draft.name)
+                self._draft.fields |= compiled.fields_of_model(self._draft.documents, self._draft.name)
         read_container(self._draft, pod, self._of_transform(pod, containers[0]) if self._draft.is_ours else containers[0])
         pod.finish()
 
     def _of_transform(self, pod: Fields, client: Fields) -> Fields:
         """The server beside a batch transform's client, after its options were read; any other Job has one container."""
-        said = compiled.transform_of(self._draft.documents, self._draft.name, {"env": client.peek("env")})
-        if not said:
+        values = compiled.fields_of_transform(self._draft.documents, self._draft.name, {"env": client.peek("env")})
+        if not values:
             return client
-        self._draft.fields |= said
+        self._draft.fields |= values
         (server,) = (one for one in pod.items("initContainers") if one.take("name") == "server")
         for key in ("ports", "startupProbe", "restartPolicy"):
             server.take(key)
-        self._draft.fields |= compiled.model_of(self._draft.documents, self._draft.name)
+        self._draft.fields |= compiled.fields_of_model(self._draft.documents, self._draft.name)
         return server
 
     def _service_account(self, pod: Fields) -> None:
@@ -197,7 +197,7 @@ class Reader:
         """What only both together tell: a trial's job is a template of a tuning, a server's grace has a little more."""
         if not self._draft.is_ours:
             return
-        if search := compiled.of_search(self._draft.documents, self._draft.name):
+        if search := compiled.fields_of_search(self._draft.documents, self._draft.name):
             self._draft.fields |= search
             tried = {*search["search_space"], "_tuning_objective_metric"}
             values = self._draft.fields.get("hyperparameters", {})
