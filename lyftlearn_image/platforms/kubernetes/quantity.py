@@ -24,10 +24,11 @@ def parse_quantity(text: str | float) -> Fraction:
 def _factor(suffix: str) -> Fraction:
     if suffix == "m":
         return Fraction(1, 1000)
-    if suffix[:1] in ("e", "E") and len(suffix) > 1:
-        return Fraction(f"1e{suffix[1:]}")
+    # `Ei` is a power of 1024, though `E` may begin an exponent.
     if suffix.endswith("i"):
         return Fraction(1024 ** (_POWERS.lower().index(suffix[0].lower()) + 1))
+    if suffix[:1] in ("e", "E") and len(suffix) > 1:
+        return Fraction(f"1e{suffix[1:]}")
     return Fraction(1000 ** (_POWERS.index(suffix) + 1) if suffix else 1)
 
 

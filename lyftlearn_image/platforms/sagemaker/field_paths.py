@@ -28,6 +28,7 @@ _LISTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"ProcessingOutputConfig\.Outputs(?:\[(\d+)\])?"), "outputs"),
     (re.compile(r"(?:\w+\.)?AlgorithmSpecification\.MetricDefinitions(?:\[(\d+)\])?"), "metrics"),
     (re.compile(r"Tags(?:\[(\d+)\])?"), "tags"),
+    (re.compile(r"HyperParameterTuningJobConfig\.ParameterRanges"), "search_space"),
 )
 _MAPS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?:HyperParameters|TrainingJobDefinition\.StaticHyperParameters)(?:\.(.*))?"), "hyperparameters"),
@@ -43,7 +44,6 @@ _PREFIXES: tuple[tuple[str, FieldPath], ...] = (
     ("TrainingJobDefinition.CheckpointConfig", ("checkpoints",)),
     ("TransformInput", ("input",)),
     ("PrimaryContainer.ModelDataSource", ("model",)),
-    ("HyperParameterTuningJobConfig.ParameterRanges", ("search_space",)),
 )
 
 
@@ -57,7 +57,7 @@ def _item_of(path: str, workload: Workload) -> FieldPath | None:
     """The field of a path into a list or a map; None for any other path."""
     for pattern, name in _LISTS:
         if match := pattern.match(path):
-            return (name, *_nth(getattr(workload, name, {}), match[1]))
+            return (name, *_nth(getattr(workload, name, {}), match[1] if pattern.groups else None))
     for pattern, name in _MAPS:
         if match := pattern.fullmatch(path):
             field = "secrets" if name == "environment" and match[1] in workload.secrets else name
@@ -73,14 +73,14 @@ def _member_of(path: str, request: Mapping[str, Any], workload: Workload) -> Fie
     if match := _ARGUMENTS.fullmatch(path):
         name, before = kind.arguments
         return (name, int(match[1]) - before) if match[1] and int(match[1]) >= before else (name,)
-    for prefix, field_path in _PREFIXES:
-        if path.startswith(prefix):
-            return field_path
     member = re.sub(r"\[\d+\]$", "", path).rpartition(".")[2]
-    known = {**_MEMBERS, **kind.fields}
-    if member in known:
-        return known[member] if known[member][0] in type(workload).model_fields else ()
-    return ("name",) if member.endswith("Name") and request.get(member) else ()
+    # One member may have two meanings: a kind says of a path as a whole what it is there.
+    field_path = kind.fields.get(path) or _MEMBERS.get(member) or kind.fields.get(member)
+    if field_path is None:
+        field_path = next((field for prefix, field in _PREFIXES if path.startswith(prefix)), None)
+    if field_path is None:
+        return ("name",) if member.endswith("Name") and request.get(member) else ()
+    return field_path if field_path[0] in type(workload).model_fields else ()
 
 
 def _nth(values: Mapping[str, Any], number: str | None) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ class WorkloadKind:
     `log_group` is below /aws/sagemaker, with `{name}` for the workload's name; `log_streams` likewise. `is_job` is for what
     ends by itself and leaves something to collect. `reads`, `synchronises` are fields of the workload with S3 URIs that the
     container reads, or keeps the same as a directory of its own; `writes` tells whether it writes below the launch's prefix.
-    `fields` maps a member that only this kind's requests have to the field of the workload that it is compiled from.
+    `fields` maps a member that only this kind's requests have, or a path as a whole, to the workload's field that it has.
     `arguments` is the field that a container's arguments come from, and how many words were put before them. `ignored` are
     fields without effect. `lint` finds what the API's model has no number for.
     """

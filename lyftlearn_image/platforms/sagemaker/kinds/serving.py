@@ -61,6 +61,8 @@ KIND = WorkloadKind(
     is_job=False,
     reads=("model",),
     fields={
+        # Of the endpoint's configuration; that of DataCaptureConfig is the output's.
+        "KmsKeyId": ("encryption", "volume_key"),
         "InitialInstanceCount": ("replicas",),
         "ContainerStartupHealthCheckTimeoutInSeconds": ("startup_s",),
         "DestinationS3Uri": ("output",),
