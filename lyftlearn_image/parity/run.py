@@ -23,9 +23,10 @@ from lyftlearn_image.parity.secrets import redact_file, secret_values
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import TARGETS, Launch
+from lyftlearn_image.platforms.trials import is_driven_from_here
 from lyftlearn_image.runs.tuning import run_tuning
 from lyftlearn_image.services.staging import Stager
-from lyftlearn_image.workload import Job, Trainable, Tuning
+from lyftlearn_image.workload import Job, Trainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -205,7 +206,7 @@ class _CaseRunner:
             documents = list(compiled.documents)
             (workspace / "request.json").write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
             self._emit(Event(case.name, "running", target))
-            if isinstance(workload, Tuning) and target == "kubernetes":
+            if is_driven_from_here(workload, target):
                 run = run_tuning(backend.target, workload, launch, backend.put_objects, workspace=workspace, stop=stop)
             else:
                 run = backend.target.run(compiled, workspace=workspace, stop=stop)

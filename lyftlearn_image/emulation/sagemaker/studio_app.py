@@ -18,8 +18,8 @@ from lyftlearn_image.emulation.sagemaker import fields, opt_ml
 from lyftlearn_image.emulation.sagemaker.job_plan import argument_list
 from lyftlearn_image.emulation.sagemaker.serving.http_client import Answer, NoAnswerError, Patience, exchange, wait_until
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnsupportedError
+from lyftlearn_image.platforms.sagemaker.actions import APP_CONFIG, IMAGE, IMAGE_VERSION
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile_studio import APP_CONFIG, IMAGE, IMAGE_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -18,7 +18,7 @@ from lyftlearn_image.emulation.sagemaker.local_api.runtime import Runtime
 from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints, model as models
 from lyftlearn_image.errors import LyftlearnError
 from lyftlearn_image.platforms.sagemaker import job_kinds
-from lyftlearn_image.platforms.sagemaker.compile_hosting import ENDPOINT, ENDPOINT_CONFIG, MODEL, TRANSFORM
+from lyftlearn_image.platforms.sagemaker.actions import ENDPOINT, ENDPOINT_CONFIG, MODEL, TRANSFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Batch transform without a service: a Job whose container sends the input's objects to the model server beside it.
+"""From a batch transform to a Job, whose container sends the input's objects to the model server beside it.
 
 The server is a native sidecar (KEP-753, on by default since Kubernetes 1.29): it starts before the client and ends with it.
 """
@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.platforms import bundle
-from lyftlearn_image.platforms.kubernetes import pod_template
-from lyftlearn_image.platforms.kubernetes.deployment import MODEL_DIR, SERVING_PORT, ping, unpack
+from lyftlearn_image.platforms.kubernetes.deployment import http_port
+from lyftlearn_image.platforms.kubernetes.job import indexed, job_manifest
+from lyftlearn_image.platforms.kubernetes.kind import WorkloadKind
+from lyftlearn_image.platforms.kubernetes.kinds.serving import POD, SERVING_PORT
+from lyftlearn_image.platforms.kubernetes.metadata import config_map, service_account
+from lyftlearn_image.platforms.kubernetes.model import model_transfers, unpack_model
+from lyftlearn_image.platforms.kubernetes.pod_template import pod_parts, pod_spec
+from lyftlearn_image.platforms.kubernetes.probes import ping
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_runtime import contract
 
@@ -35,7 +41,7 @@ _CLIENT_LIMITS = {"cpu": "500m", "memory": "2048Mi"}
 _STARTUP_S = 600
 
 
-def compile_transform(workload: Transform, launch: Launch, annotations: Mapping[str, str]) -> Compiled:
+def compile_transform(workload: Transform, launch: Launch) -> Compiled:
     """The Job after the ConfigMaps that it needs. UnsupportedError for a split that the client does not do."""
     if workload.split not in _SPLITS:
         raise UnsupportedError(
@@ -43,35 +49,24 @@ def compile_transform(workload: Transform, launch: Launch, annotations: Mapping[
             where=f"the workload {workload.name}, `split`",
             hint="Use Line or None, or a processing workload that reads the records.",
         )
-    is_packed = workload.model.endswith(".tar.gz")
-    downloads = () if is_packed else ((MODEL_DIR, workload.model),)
-    parts = pod_template.parts_of(workload, launch, pod_template.Transfers(downloads=downloads))
-    server_fields: dict[str, Any] = {
-        "ports": [{"name": "http", "containerPort": SERVING_PORT, "protocol": "TCP"}],
-        "startupProbe": ping(_STARTUP_S),
-        "restartPolicy": "Always",
-    }
-    pod = pod_template.pod_spec(workload, parts, ("serve",), **server_fields)
+    parts = pod_parts(workload, launch, POD, model_transfers(workload))
+    server_fields = {**http_port(SERVING_PORT), "startupProbe": ping(_STARTUP_S), "restartPolicy": "Always"}
+    pod = pod_spec(workload, parts, ("serve",), **server_fields)
     server = pod["containers"][0] | {"name": "server"}
-    server["env"] = sorted([*server["env"], *_batch_variables(workload)], key=lambda one: str(one["name"]))
-    config_maps = list(parts.config_maps)
-    if is_packed:
-        config_maps.append(unpack(workload, launch, pod))
+    server["env"] = sorted([*server["env"], *_batch_variables(workload)], key=lambda variable: str(variable["name"]))
+    model = unpack_model(workload, launch, pod)
     output = f"{launch.s3_prefix}/{launch.job_name}/output/"
     client, client_map = _client(workload, launch, server, output)
     pod["volumes"] += [{"name": f"client{_name(path)}", "emptyDir": {}} for path in _WRITABLE]
     pod["volumes"].append({"name": "client", "configMap": {"name": client_map["metadata"]["name"]}})
     pod = {"restartPolicy": "Never", **pod, "initContainers": [*pod.get("initContainers", []), server], "containers": [client]}
-    spec: dict[str, Any] = {
+    spec = {
         "backoffLimit": workload.kubernetes.retries,
         "ttlSecondsAfterFinished": workload.kubernetes.ttl_s,
+        **indexed(workload.nodes),
     }
-    if workload.nodes > 1:
-        spec |= {"completions": workload.nodes, "parallelism": workload.nodes, "completionMode": "Indexed"}
-    spec["template"] = {**pod_template.template_metadata(workload), "spec": pod}
-    named = pod_template.metadata(workload, launch.job_name, **annotations)
-    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": named, "spec": spec}
-    documents = (*pod_template.service_account(workload), *config_maps, client_map, job)
+    job = job_manifest(workload, launch, spec, pod)
+    documents = (*service_account(workload), *parts.config_maps, *model, client_map, job)
     return Compiled("kubernetes", "Job", documents, parts.objects, {"output": output})
 
 
@@ -80,15 +75,15 @@ def _client(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The container that sends, and the ConfigMap with its program and its bundle."""
     name = f"{launch.job_name}-client"
-    moved = bundle.Bundle(
+    transfers = bundle.Bundle(
         job_name=launch.job_name,
         kind="processing",
         instance_type=workload.instance_type,
         downloads=((INPUT_DIR, workload.input),),
         uploads=((_OUTPUT_DIR, output),),
     )
-    data = bundle.to_bytes(moved)
-    program = Path(__file__).with_name("transform_client.py").read_text(encoding="utf-8")
+    data = bundle.to_bytes(transfers)
+    program = Path(__file__).parent.with_name("transform_client.py").read_text(encoding="utf-8")
     options = {key: value for key, value in workload.model_dump(mode="json").items() if key in FIELDS and value is not None}
     mounts = [{"name": f"client{_name(path)}", "mountPath": path} for path in _WRITABLE]
     container = {
@@ -103,19 +98,21 @@ def _client(
         "securityContext": server["securityContext"],
         "volumeMounts": [*mounts, {"name": "client", "mountPath": contract.BUNDLE_MOUNT, "readOnly": True}],
     }
-    found = pod_template.config_map(workload, name, {"bundle.json": data.decode(), "client.py": program})
-    return container, found
+    return container, config_map(workload, name, {"bundle.json": data.decode(), "client.py": program})
 
 
 def _batch_variables(workload: Transform) -> list[dict[str, str]]:
-    said = {
+    variables = {
         "SAGEMAKER_BATCH": "true",
         "SAGEMAKER_BATCH_STRATEGY": _STRATEGIES.get(workload.batch or ""),
         "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": workload.max_concurrent,
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": workload.max_payload_mb,
     }
-    return [{"name": name, "value": str(value)} for name, value in said.items() if value is not None]
+    return [{"name": name, "value": str(value)} for name, value in variables.items() if value is not None]
 
 
 def _name(path: str) -> str:
     return path.replace("/", "-")
+
+
+KIND = WorkloadKind(compile=compile_transform, pod=POD, reads=("model", "input"))
