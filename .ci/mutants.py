@@ -127,7 +127,9 @@ def _run(names: Sequence[str], limit_s: float) -> None:
             process.wait(limit_s)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
-        print(f"mutmut ended with {process.wait()} after {time.monotonic() - started:.0f} s; its log is {WORK / 'run.log'}")
+        if process.wait():
+            sys.exit(f"mutmut failed; its log is {WORK / 'run.log'}")
+        print(f"mutmut ended after {time.monotonic() - started:.0f} s; its log is {WORK / 'run.log'}")
 
 
 def _report(rows: Sequence[str], sample: Sequence[Mutant], limit: float) -> int:
