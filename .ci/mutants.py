@@ -72,7 +72,7 @@ def _generate() -> None:
     """Makes all mutants below mutants/, of the code as it is now."""
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir()
-    steps = "copy_src_dir(); m.copy_also_copy_files(); m.setup_source_paths(); m.create_mutants(1)"
+    steps = f"copy_src_dir(); m.copy_also_copy_files(); m.setup_source_paths(); m.create_mutants({os.cpu_count() or 1})"
     program = f"from mutmut import __main__ as m; m.{steps}"
     subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
 
