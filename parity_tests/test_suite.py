@@ -65,9 +65,9 @@ def report_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(lyftlearn_image_tag: str, report_directory: Path) -> subprocess.CompletedProcess[str]:
+def done(suite_file: Path, report_directory: Path) -> subprocess.CompletedProcess[str]:
     """The whole suite, run once."""
-    return _lyftlearn_image("parity", "run", SUITE_FILE, "--report", report_directory, "--keep-artifacts")
+    return _lyftlearn_image("parity", "run", suite_file, "--report", report_directory, "--keep-artifacts")
 
 
 @pytest.fixture(scope="module")

@@ -38,14 +38,11 @@ def running(engine: None) -> Engine:
 
 
 @pytest.fixture
-def image_name(running: Engine) -> Iterator[str]:
+def image_name(remove_tags: Callable[[str], None]) -> Iterator[str]:
     """A name that no other image has; what it came to name is removed at the end."""
     name = f"lyftlearn-test-{uuid.uuid4().hex[:8]}"
     yield f"{name}:1"
-    with running.connect() as client:
-        tags = {tag for image in client.images.list() for tag in image.tags if name in tag}
-        for tag in tags:
-            client.images.remove(tag)
+    remove_tags(name)
 
 
 class Registry:
@@ -206,6 +203,7 @@ def test_the_plain_name_is_not_taken_from_another_image(
         assert client.images.get(made.reference).id == made.id != mine
 
 
+@pytest.mark.slow
 def test_the_made_image_is_as_slim_as_debians_and_has_nothing_of_this_machine(layer: Path) -> None:
     """No documentation, package lists or caches; no host name, resolver or password; at most 80 MB."""
     with tarfile.open(layer) as tar:
@@ -280,6 +278,7 @@ def test_a_mirrors_password_stays_out_of_the_image_and_out_of_errors(tmp_path: P
     assert not [text for text in (*hooks, *written.values()) if "planted-password" in text]
 
 
+@pytest.mark.slow
 def test_a_bootstrap_without_a_mirror_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mmdebstrap's own last lines are in the error, without the mirror's password."""
     mirrors = ["deb http://user:planted-password@127.0.0.1:1/debian bookworm main"]

@@ -78,9 +78,9 @@ def sdk_image(containers: Containers, probe_image: str) -> Iterator[str]:
         archive.add(str(six.__file__), "sdk/six.py")
         archive.add(Path(str(lyftlearn_runtime.__file__)).parent, "shim/lyftlearn_runtime")
         archive.add(PROGRAM, "program.py")
-        lines = (
-            f"FROM {probe_image}\nENV PYTHONPATH=/sdk\nCOPY sdk /sdk\nCOPY shim /shim\nCOPY program.py /program.py\n".encode()
-        )
+        # The label makes it another image than that of a run beside this one, which removes its own.
+        first = f"FROM {probe_image}\nLABEL dev.lyftlearn.test={uuid.uuid4().hex}\n"
+        lines = f"{first}ENV PYTHONPATH=/sdk\nCOPY sdk /sdk\nCOPY shim /shim\nCOPY program.py /program.py\n".encode()
         entry = tarfile.TarInfo("Dockerfile")
         entry.size = len(lines)
         archive.addfile(entry, io.BytesIO(lines))

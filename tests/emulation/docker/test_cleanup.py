@@ -60,10 +60,11 @@ def test_what_a_killed_harness_left_goes_with_the_next(containers: Containers, p
         assert process.stdout.readline() == b"ready\n"
     killed, living = started
     try:
+        assert things(containers, f"{containers.run_id}-killed") == ["container", "network", "volume"]
         killed.kill()
         killed.wait()
-        assert things(containers, f"{containers.run_id}-killed") == ["container", "network", "volume"]
-        assert cleanup.remove(containers.client) == 3
+        # Any harness on this engine may be first; when this one has looked, they are gone.
+        cleanup.remove(containers.client)
         assert things(containers, f"{containers.run_id}-killed") == []
         assert things(containers, f"{containers.run_id}-living") == ["container", "network", "volume"]
     finally:
@@ -111,7 +112,7 @@ def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str,
     owner = re.compile(rf"/{process.pid}/")
     left = [
         one
-        for kind in (containers.client.containers.list(all=True), containers.client.networks.list())
+        for kind in (containers.client.containers.list(all=True, ignore_removed=True), containers.client.networks.list())
         for one in kind
         if owner.search(((one.labels if hasattr(one, "labels") else one.attrs.get("Labels")) or {}).get(OWNER_LABEL, ""))
     ]

@@ -11,6 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lyftlearn_image.emulation.docker.containers import RUN_LABEL
 from lyftlearn_image.emulation.sagemaker.local_api import runtime
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
 from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
@@ -162,7 +163,8 @@ def test_traffic_goes_to_variants_and_instances(
         client = client_of(url)
         names = {client.invoke_endpoint(EndpointName="e", Body=b"x")["InvokedProductionVariant"] for _ in range(10)}
         assert names == {"blue"}
-        running = [one.name for one in containers.client.containers.list() if "-sagemaker-e-" in str(one.name)]
+        own = {"label": f"{RUN_LABEL}={containers.run_id}"}
+        running = [one.name for one in containers.client.containers.list(filters=own) if "-sagemaker-e-" in str(one.name)]
         assert sorted(str(one).rpartition("-sagemaker-")[2] for one in running) == ["e-blue-0", "e-blue-1", "e-green-0"]
 
 
