@@ -184,4 +184,4 @@ def test_sigterm_reaches_the_script(start: Start, user: User) -> None:
     """A stop is the script's to handle, as every user; its own status comes back."""
     with start(user) as started:
         started.container.stop(timeout=60)
-        assert started.container.wait(timeout=10)["StatusCode"] == 0
+        assert started.container.wait(timeout=120)["StatusCode"] == 0

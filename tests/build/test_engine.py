@@ -72,7 +72,7 @@ def daemon_in(directory: Path, *more: str) -> Daemon:
 
 def await_end(pid: int) -> None:
     """Returns when a child of this process is gone."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if os.waitpid(pid, os.WNOHANG)[0] == pid:
             return
@@ -146,7 +146,7 @@ def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, place: Pa
         pid = int((place / "pid").read_text())
         os.kill(pid, signal.SIGTERM)
         await_end(pid)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
     assert process.returncode == UnavailableError.exit_code, said
     assert "the engine does not answer" in said
     assert "make engine" in said

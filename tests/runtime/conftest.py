@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
 
 
 class Shim:
@@ -72,7 +72,7 @@ class Shim:
 
     def wait(self, name: str) -> int:
         """The exit code of a container that is about to end."""
-        done = subprocess.run([self.client, "wait", name], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run([self.client, "wait", name], capture_output=True, text=True, check=True, timeout=120)
         return int(done.stdout)
 
     def inside(self, name: str, *command: str) -> str:

