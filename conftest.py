@@ -36,16 +36,20 @@ hypothesis.settings.load_profile("lyftlearn")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what depends on the engine, and begins with the files that have most of it, so that no worker is left alone.
+    """Marks what depends on the engine, and begins with the files that take longest, so that no worker is left alone.
 
     The mark follows from the fixtures that a test asks for, directly or not: `pytest -m "not engine"` is kept by itself.
+    The longest files are those that ask for more time, and then those with most tests on the engine.
     """
+    longest_s: dict[Path, float] = {}
     with_engine: Counter[Path] = Counter()
     for item in items:
+        timeout = item.get_closest_marker("timeout")
+        longest_s[item.path] = max(longest_s.get(item.path, 0), timeout.args[0] if timeout else 0)
         if "engine" in getattr(item, "fixturenames", ()):
             item.add_marker("engine")
             with_engine[item.path] += 1
-    items.sort(key=lambda item: -with_engine[item.path])
+    items.sort(key=lambda item: (-longest_s[item.path], -with_engine[item.path]))
 
 
 @pytest.fixture(autouse=True)
