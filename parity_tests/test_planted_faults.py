@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 SUITE: dict[str, Any] = yaml.safe_load((HERE / "suite.yaml").read_text(encoding="utf-8"))
 CONTROLS = [case["name"] for case in SUITE["cases"] if case["name"].startswith("control-")]
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 Run = tuple[int, dict[str, Any], str]
 

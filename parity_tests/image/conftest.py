@@ -143,7 +143,7 @@ def run_once(engine_client: docker.DockerClient, lyftlearn_image_tag: str) -> It
         container = engine_client.containers.create(lyftlearn_image_tag, list(command), labels=LABEL, **options)
         started.append(container)
         container.start()
-        status = container.wait(timeout=120)["StatusCode"]
+        status = container.wait(timeout=600)["StatusCode"]
         return status, container.logs(stderr=False).decode(), container.logs(stdout=False).decode()
 
     yield run

@@ -334,7 +334,7 @@ def test_a_killed_run_s_rules_go_with_the_next(containers: Containers) -> None:
         interface = process.stdout.readline().strip()
         assert len(rules(interface)) == 3
         process.kill()
-    assert len(rules(interface)) == 3
+    # Any harness on this machine may be first; when this one has looked, they are gone.
     cleanup.remove(containers.client)
     assert not rules(interface)
 
@@ -342,7 +342,8 @@ def test_a_killed_run_s_rules_go_with_the_next(containers: Containers) -> None:
 @pytest.mark.parametrize("bridge", ["br-000000000000", "br-+", "docker0"])
 def test_only_rules_of_bridges_that_are_gone_are_removed(containers: Containers, session: Embedded, bridge: str) -> None:
     """Those of a run that goes on stay, and so do a host's own for its agent."""
-    rule = ["-i", bridge, "-d", "169.254.170.2", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", "127.0.0.1:9"]
+    # A port of no agent: the containers of other runs on this machine go on.
+    rule = ["-i", bridge, "-d", "169.254.170.2", "-p", "tcp", "--dport", "9", "-j", "DNAT", "--to-destination", "127.0.0.1:9"]
     command = ["iptables", "-w", "-t", "nat"]
     subprocess.run([*command, "-I", "PREROUTING", *rule], check=True)
     try:
