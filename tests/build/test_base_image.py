@@ -19,22 +19,17 @@ import pytest
 
 from lyftlearn_image.build import debian
 from lyftlearn_image.build.base_image import BaseImage, ensure_base
-from lyftlearn_image.build.engine import Engine, ensure_engine
 from lyftlearn_image.build.spec import Base, load_spec
 from lyftlearn_image.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lyftlearn_image.build.engine import Engine
+
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 SUITE = "bookworm"
 NO_DIGEST = f"sha256:{'0' * 64}"
-
-
-@pytest.fixture(scope="module")
-def running(engine: None) -> Engine:
-    """The engine that answers."""
-    return ensure_engine(print)
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -38,7 +40,18 @@ class Shim:
             *("--tmpfs", "/opt/ml:exec,mode=1777"),
         ]
         entry = ["--entrypoint", "/opt/lyftlearn/bin/entrypoint"] if "--entrypoint" not in options else []
-        return [self.client, "run", *how, *mounts, *entry, *options, self._image, *command]
+        return [
+            self.client,
+            "run",
+            "--label",
+            f"{OWNER_LABEL}={owner()}",
+            *how,
+            *mounts,
+            *entry,
+            *options,
+            self._image,
+            *command,
+        ]
 
     def run(self, *command: str, options: tuple[str, ...] = (), stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
         """A command's end: exit code, stdout and stderr."""

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Future
@@ -169,6 +171,8 @@ class Serving:
             "-d",
             "--name",
             name,
+            "--label",
+            f"{OWNER_LABEL}={owner()}",
             "--user",
             user,
             *mounts,
