@@ -10,7 +10,8 @@ from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.session import BUCKET
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE, TARGETS, TargetName
-from lyftlearn_image.services.service import Clock
+from lyftlearn_image.retry import Clock
+from lyftlearn_image.services.connect import connect_service
 
 if TYPE_CHECKING:
     import threading
@@ -63,7 +64,7 @@ class Place:
     def put_objects(self, compiled: Compiled) -> None:
         """Puts what a request needs into S3. A service does it itself, when it submits."""
         if not self.is_service:
-            objects.put(self.s3, compiled.objects)
+            objects.put_objects(self.s3, compiled.objects)
 
 
 HERE = Where(dict.fromkeys(TARGETS, EMBEDDED))
@@ -104,23 +105,10 @@ def places(where: Where, session: Embedded, interrupted: threading.Event) -> dic
 def _place(target: TargetName, kind: str, where: Where, session: Embedded, clock: Clock) -> Place:
     if kind == EMBEDDED:
         return Place(session.targets[target], session.s3, BUCKET, "", DEFAULT_ROLE)
-    import boto3  # noqa: PLC0415 - 300 ms, where a service is asked for
-
-    bucket, prefix = objects.split(str(where.s3_prefix))
-    aws = boto3.Session()
-    service: Target
-    if target == "sagemaker":
-        from lyftlearn_image.services.sagemaker.client import SageMakerService  # noqa: PLC0415 - as above
-
-        service = made = SageMakerService(aws, clock)
-        s3 = made.s3
-    else:
-        from lyftlearn_image.services.kubernetes.client import KubernetesService, connect  # noqa: PLC0415 - as above
-
-        s3 = aws.client("s3")
-        service = KubernetesService(connect(kind.removeprefix(_CONTEXT)), s3, clock)
+    bucket, prefix = objects.parse_uri(str(where.s3_prefix))
+    service = connect_service(target, context=kind.removeprefix(_CONTEXT) if target == "kubernetes" else None, clock=clock)
     role = where.role_arn or DEFAULT_ROLE
-    return Place(service, s3, bucket, f"{prefix.rstrip('/')}/" if prefix else "", role, where.image, is_service=True)
+    return Place(service, service.s3, bucket, f"{prefix.rstrip('/')}/" if prefix else "", role, where.image, is_service=True)
 
 
 def with_one_stream(run: Run) -> Run:

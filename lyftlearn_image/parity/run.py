@@ -23,7 +23,7 @@ from lyftlearn_image.parity.secrets import redact_file, secret_values
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import TARGETS, Launch
-from lyftlearn_image.runs.tuning import run_tuning
+from lyftlearn_image.runs.tuning import TuningRun, run_tuning
 from lyftlearn_image.services.staging import Stager
 from lyftlearn_image.workload import Job, Trainable, Tuning
 
@@ -206,7 +206,7 @@ class _CaseRunner:
             (workspace / "request.json").write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
             self._tell(Event(case.name, "running", target))
             if isinstance(workload, Tuning) and target == "kubernetes":
-                run = run_tuning(place.target, workload, launch, place.put_objects, workspace=workspace, stop=stop)
+                run = run_tuning(place.target, workload, launch, TuningRun(workspace, stop), place.put_objects)
             else:
                 run = place.target.run(compiled, workspace=workspace, stop=stop)
             return replace(run, metrics=sink.close())

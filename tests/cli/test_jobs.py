@@ -36,7 +36,7 @@ def service(session: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The variables by which boto3 finds the endpoint, whose SageMaker runs jobs here."""
     for name, value in session.endpoint.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("lyftlearn_image.services.sagemaker.client._LOG_LAG_S", 0.0)
+    monkeypatch.setattr("lyftlearn_image.services.sagemaker.logs.LAG_S", 0.0)
     monkeypatch.chdir(tmp_path)
     aws = session.endpoint.session()
     # Its clients are made for the endpoint by the variables, too.

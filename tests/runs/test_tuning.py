@@ -14,7 +14,7 @@ from lyftlearn_image.errors import RunError, UnavailableError
 from lyftlearn_image.platforms import compile as compiler
 from lyftlearn_image.platforms.trials import first_trial, first_values
 from lyftlearn_image.runs.log_metrics import last_value
-from lyftlearn_image.runs.search import best, search
+from lyftlearn_image.runs.search import best_trial, search
 from lyftlearn_image.runs.tuning import search_of
 from lyftlearn_image.workload import Tuning
 
@@ -76,11 +76,11 @@ def test_the_best_is_least_or_most(goal: str) -> None:
     """As the workload says; of equals the first; none where nothing was reached."""
     trials = tried(WORKLOAD.with_(goal=goal))
     reached = [one.objective for one in trials if one.objective is not None]
-    winner = best(goal, trials)
+    winner = best_trial(goal, trials)
     assert winner is not None
     assert winner.objective == (min(reached) if goal == "minimize" else max(reached))
-    assert best(goal, (winner, dataclasses.replace(winner, number=99))) == winner
-    assert best(goal, [dataclasses.replace(winner, objective=nothing) for nothing in (None, float("nan"))]) is None
+    assert best_trial(goal, (winner, dataclasses.replace(winner, number=99))) == winner
+    assert best_trial(goal, [dataclasses.replace(winner, objective=nothing) for nothing in (None, float("nan"))]) is None
 
 
 def test_a_grid_tries_every_combination() -> None:

@@ -97,7 +97,7 @@ class KubernetesEmulator:
             is_timed_out = end.status.reason == "DeadlineExceeded"
         watch.timed_out = is_timed_out
         finished = time.monotonic()
-        artifacts = s3_objects.collect(self._s3, compiled.outputs, workspace / "artifacts")
+        artifacts = s3_objects.download_outputs(self._s3, compiled.outputs, workspace / "artifacts")
         observation = read_observation(artifacts)
         startup = None if observation is None else observation["observed_at"] - end.ended.started_at
         ran = end.ended.finished_at - end.ended.started_at

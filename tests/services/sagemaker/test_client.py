@@ -17,6 +17,7 @@ from lyftlearn_image.errors import InvalidInputError, LyftlearnError, Unavailabl
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.run import Status, StopRequest
+from lyftlearn_image.services.sagemaker import logs
 from lyftlearn_image.services.sagemaker.client import SageMakerService
 from lyftlearn_image.services.service import job_name
 from lyftlearn_image.workload import Workload
@@ -50,9 +51,10 @@ def session(
 
 
 @pytest.fixture
-def service(session: boto3.Session) -> SageMakerService:
+def service(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> SageMakerService:
     """The target; a local CloudWatch has no lag."""
-    return SageMakerService(session, log_lag_s=0.0)
+    monkeypatch.setattr(logs, "LAG_S", 0.0)
+    return SageMakerService(session)
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ def test_nothing_is_left_of_a_job_that_is_refused(
     monkeypatch.setattr(ControlPlane, "_create", refuse)
     with pytest.raises(LyftlearnError, match="ResourceLimitExceeded"):
         service.submit(request)
-    assert not [uri for uri in request.objects if objects.keys_below(s3, uri)]
+    assert not [uri for uri in request.objects if objects.list_keys(s3, uri)]
 
 
 def test_a_failure_comes_with_its_code_and_reason(
@@ -221,22 +223,3 @@ def test_what_is_not_served_is_refused_by_name(session: boto3.Session) -> None:
     """The control plane never pretends."""
     with pytest.raises(Exception, match="CreateModel is not in this local control plane"):
         session.client("sagemaker").create_model(ModelName="m", ExecutionRoleArn="arn:aws:iam::000000000000:role/x-y-z")
-
-
-def test_denied_is_told_with_action_and_resource() -> None:
-    """As IAM words it; and where it does not say, with the action that was tried."""
-    from lyftlearn_image.aws import errors
-
-    message = (
-        "User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: sagemaker:CreateTrainingJob on resource: "
-        "arn:aws:sagemaker:us-east-1:1:training-job/x because no identity-based policy allows it"
-    )
-    told = errors.of({"Code": "AccessDeniedException", "Message": message}, "submitting x")
-    assert told.what == (
-        "submitting x: access denied: it needs sagemaker:CreateTrainingJob on arn:aws:sagemaker:us-east-1:1:training-job/x"
-    )
-    assert errors.of({"Code": "AccessDenied"}, "writing", "s3:PutObject").what == (
-        "writing: access denied: it needs s3:PutObject"
-    )
-    assert "expired" in errors.of({"Code": "ExpiredTokenException"}, "asking").what
-    assert isinstance(errors.of({"Code": "ThrottlingException"}, "asking"), UnavailableError)
