@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tarfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SUFFIX = ".tar.gz"
+# What tarfile raises, at any member, for an archive that is broken or none: ValueError for a name that no file can have.
+UNREADABLE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error)
 
 
 def is_real_directory(path: Path) -> bool:
@@ -32,7 +35,8 @@ def unpack(archive: tarfile.TarFile, into: Path) -> None:
 
     What is neither a file nor a directory becomes a text file that says what it is: a device, a link that leads out of
     the archive or to nothing. So it can be compared, and nobody reads this machine's files through it. (tarfile's own
-    "data" filter came with Python 3.11.4; Debian 12 has 3.11.2.) Raises RunError for a member whose name leads out.
+    "data" filter came with Python 3.11.4; Debian 12 has 3.11.2.) Raises RunError for a member whose name leads out, and
+    for a hard link to nothing; UNREADABLE for a broken archive.
     """
     links: list[tuple[Path, str]] = []
     for member in archive:
@@ -45,7 +49,7 @@ def unpack(archive: tarfile.TarFile, into: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if member.issym():
             links.append((path, member.linkname))
-        elif (content := archive.extractfile(member)) is not None:
+        elif (content := _content(archive, member)) is not None:
             with path.open("xb") as file:
                 shutil.copyfileobj(content, file)
         else:
@@ -56,6 +60,14 @@ def unpack(archive: tarfile.TarFile, into: Path) -> None:
     for path, target in [link for link in links if not _leads_inside(link[0], into)]:
         path.unlink()
         path.write_text(f"symbolic link to {target}\n", encoding="utf-8", errors="surrogateescape")
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
+    """A file's bytes; those of its target for a hard link. None for a device."""
+    try:
+        return archive.extractfile(member)
+    except (KeyError, RecursionError):  # it links to what the archive does not have, or round and round
+        raise RunError(f"the archive's member {member.name} links to nothing: {member.linkname}") from None
 
 
 def merge_directories(directories: Sequence[Path], into: Path) -> None:

@@ -171,7 +171,7 @@ def upload_archive(s3: S3Client, directory: Path, uri: str) -> None:
 
 @contextlib.contextmanager
 def open_archive(s3: S3Client, uri: str) -> Iterator[tarfile.TarFile]:
-    """An archive in S3, to be unpacked. Raises TarError, OSError or EOFError for what is none; so may reading it."""
+    """An archive in S3, to be unpacked. Raises archive.UNREADABLE for what is none; so may reading it."""
     with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as packed:
         _download(s3, uri, packed)
         packed.seek(0)
@@ -210,5 +210,5 @@ def _unpack(s3: S3Client, uri: str, into: Path) -> None:
     try:
         with open_archive(s3, uri) as packed:
             archive.unpack(packed, into)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except archive.UNREADABLE as error:
         raise RunError(f"the archive cannot be unpacked: {error}", where=uri) from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws.errors import translate_errors
+from lyftlearn_image.aws.session import open_session
 from lyftlearn_image.errors import InvalidInputError, UnavailableError
 from lyftlearn_image.retry import Backoff, Clock, Waits
 
@@ -97,9 +98,7 @@ def _ecr_login(repository: str, session: boto3.Session | None, say: Callable[[st
     if not found:
         return None
     if session is None:
-        import boto3  # noqa: PLC0415 - 300 ms, for this registry alone
-
-        session = boto3.Session()
+        session = open_session()
     ecr: Any = session.client("ecr", region_name=found["region"])
     with translate_errors(f"logging in to {host}", "ecr:GetAuthorizationToken"):
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from lyftlearn_image.aws.errors import service_error
-from lyftlearn_image.errors import UnavailableError
+import pytest
+from botocore import exceptions
+from hypothesis import given, strategies as st
+
+from lyftlearn_image.aws.errors import service_error, translate_errors
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
 
 
 def test_denied_is_told_with_action_and_resource() -> None:
@@ -21,3 +25,35 @@ def test_denied_is_told_with_action_and_resource() -> None:
     )
     assert "expired" in service_error({"Code": "ExpiredTokenException"}, "asking").what
     assert isinstance(service_error({"Code": "ThrottlingException"}, "asking"), UnavailableError)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (exceptions.NoCredentialsError(), InvalidInputError, "there are no AWS credentials here"),
+        (exceptions.NoRegionError(), InvalidInputError, "no AWS region is set"),
+        (exceptions.ProfileNotFound(profile="blue"), InvalidInputError, "blue"),
+        (exceptions.EndpointConnectionError(endpoint_url="http://x"), UnavailableError, "AWS does not answer"),
+        (exceptions.ReadTimeoutError(endpoint_url="http://x"), UnavailableError, "AWS does not answer"),
+    ],
+)
+def test_an_error_of_the_client_says_what_to_do(error: Exception, kind: type[LyftlearnError], message: str) -> None:
+    """Set up what is missing, or look at the network; it begins with what was being done."""
+    with pytest.raises(kind, match=rf"^asking for x: .*{message}"), translate_errors("asking for x"):
+        raise error
+
+
+@given(st.text(max_size=40), st.text(max_size=400), st.sampled_from(["", "s3:PutObject"]))
+def test_any_answer_is_one_error_of_ours(code: str, message: str, action: str) -> None:
+    """Whatever a service answers with, its error begins with what was being done, and no text is without end."""
+    answer = {"Error": {"Code": code, "Message": message}}
+    with pytest.raises(LyftlearnError) as caught, translate_errors("asking for x", action):
+        raise exceptions.ClientError(answer, "Operation")  # type: ignore[arg-type]
+    assert caught.value.what.startswith("asking for x: ")
+    assert len(caught.value.where) <= 300
+
+
+def test_what_is_no_error_of_boto3_goes_through() -> None:
+    """A bug of ours stays what it is."""
+    with pytest.raises(ZeroDivisionError), translate_errors("asking for x"):
+        raise ZeroDivisionError

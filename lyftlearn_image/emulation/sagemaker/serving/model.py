@@ -158,7 +158,7 @@ def _unpack(uri: str, directory: Path, s3: S3Client) -> None:
         with objects.open_archive(s3, uri) as packed:
             modes = {member.name: member.mode for member in packed if _is_plain(member)}
             archive.unpack(packed, directory)
-    except (tarfile.TarError, OSError, EOFError, RunError) as error:
+    except (*archive.UNREADABLE, RunError) as error:
         # The service's words as seen in aws/deep-learning-containers#569.
         raise ModelDataError(
             f'Failed to extract model data archive for container "container_1" from URL "{uri}". '
