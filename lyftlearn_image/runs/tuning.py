@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.workload import Tuning
 
 
-def search_of(workload: Tuning) -> Search:
+def search_settings(workload: Tuning) -> Search:
     """The search that a workload describes."""
     return Search(
         ranges=workload.search_space,
@@ -103,7 +103,7 @@ def run_tuning(
         put_objects(compiled)
         return target.run(compiled, workspace=workspace, stop=stop)
 
-    job = TuningJob(launch.job_name, search_of(workload), workload.metrics[workload.objective])
+    job = TuningJob(launch.job_name, search_settings(workload), workload.metrics[workload.objective])
     return run_trials(job, run_trial, settings)
 
 

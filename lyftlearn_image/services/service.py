@@ -76,7 +76,10 @@ def job_name(workload: Workload, target: str, s3_prefix: str, again: str = "") -
 
 
 def poll_until_ended(ask: Callable[[], State], on_state: Callable[[State], None], clock: Clock) -> State:
-    """Asks until the end, more seldom the longer nothing changes; `on_state` gets every change."""
+    """Asks until the end, more seldom the longer nothing changes; `on_state` gets every change.
+
+    boto3's waiters would ask as well, and tell nothing of what comes before the end.
+    """
     waits, last = Waits(_STATE_POLLS, clock), None
     while True:
         state = ask()

@@ -14,7 +14,7 @@ from lyftlearn_image.errors import RunError, UnavailableError
 from lyftlearn_image.platforms import compile as compiler
 from lyftlearn_image.platforms.trials import first_trial, first_values
 from lyftlearn_image.runs.search import best_trial, search
-from lyftlearn_image.runs.tuning import search_of
+from lyftlearn_image.runs.tuning import search_settings
 from lyftlearn_image.workload import Tuning
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def bowl(_: int, values: Mapping[str, Any]) -> float:
 
 def tried(workload: Tuning) -> tuple[Trial, ...]:
     """The trials of a search in the bowl."""
-    return search(search_of(workload), bowl)
+    return search(search_settings(workload), bowl)
 
 
 def test_every_trial_is_a_training_with_values_from_the_space() -> None:
@@ -86,7 +86,7 @@ def test_a_grid_tries_every_combination() -> None:
     """Choices only, each combination once, however many trials were asked for; SageMaker is told the same number."""
     space = {"a": {"type": "choice", "values": [1, 2]}, "b": {"type": "choice", "values": ["x", "y"]}}
     workload = WORKLOAD.with_(strategy="grid", search_space=space)
-    trials = search(search_of(workload), lambda _, __: 1.0)
+    trials = search(search_settings(workload), lambda _, __: 1.0)
     request_ = compiler.compile_for("sagemaker", workload, compiler.launch_of(workload)).documents[0]
     assert request_["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxNumberOfTrainingJobs"] == len(trials) == 4
     assert {(one.values["a"], one.values["b"]) for one in trials} == {(1, "x"), (1, "y"), (2, "x"), (2, "y")}
@@ -100,7 +100,7 @@ def test_so_many_trials_run_at_once() -> None:
         barrier.wait()
         return bowl(number, values)
 
-    assert len(search(search_of(WORKLOAD.with_(max_trials=6, parallel_trials=3)), objective)) == 6
+    assert len(search(search_settings(WORKLOAD.with_(max_trials=6, parallel_trials=3)), objective)) == 6
 
 
 def test_a_trial_that_fails_does_not_end_the_search() -> None:
@@ -111,7 +111,7 @@ def test_a_trial_that_fails_does_not_end_the_search() -> None:
             raise RunError("the pod was evicted")
         return bowl(number, values)
 
-    trials = search(search_of(WORKLOAD.with_(max_trials=4)), objective)
+    trials = search(search_settings(WORKLOAD.with_(max_trials=4)), objective)
     assert [one.objective is None for one in trials] == [False, True, False, True]
 
 

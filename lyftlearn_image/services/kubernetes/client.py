@@ -102,12 +102,12 @@ class KubernetesService:
     def collect(self, job: str, workspace: Path) -> Run:
         """Artifacts from S3 and the log, in which a container's two streams are one."""
         name = _job_name(job)
-        found = self._api.get_job(name)
-        created, started, ended = job_times(found)
+        document = self._api.get_job(name)
+        created, started, ended = job_times(document)
         ended_job = EndedJob(
             job=job,
-            state=job_state(found, self._api.list_pods(name)),
-            outputs=json.loads((found.metadata.annotations or {}).get(OUTPUTS, "{}")),
+            state=job_state(document, self._api.list_pods(name)),
+            outputs=json.loads((document.metadata.annotations or {}).get(OUTPUTS, "{}")),
             created=created,
             started=started,
             ended=ended,

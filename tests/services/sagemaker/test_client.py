@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Pub
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Launch
+from lyftlearn_image.retry import Clock
 from lyftlearn_image.run import Status, StopRequest
 from lyftlearn_image.services.sagemaker import logs
 from lyftlearn_image.services.sagemaker.client import SageMakerService
@@ -52,9 +54,9 @@ def session(
 
 @pytest.fixture
 def service(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> SageMakerService:
-    """The target; a local CloudWatch has no lag."""
+    """The target; a local CloudWatch has no lag, and its waits are short."""
     monkeypatch.setattr(logs, "LAG_S", 0.0)
-    return SageMakerService(session)
+    return SageMakerService(session, Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.05))))
 
 
 @pytest.fixture
@@ -207,6 +209,8 @@ def test_a_job_that_runs_cannot_be_collected(
     job = service.submit(compiled("import time; print('ready', flush=True); time.sleep(60)"))
     with pytest.raises(InvalidInputError, match="has not ended"):
         service.collect(job, tmp_path)
+    # A signal that comes before the script has begun is not heard, and the sleep would go on.
+    assert next(iter(service.logs(job, follow=True))) == "ready"
     service.stop(job)
     service.wait(job, lambda _: None)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.sagemaker.local_api.record import Record
     from lyftlearn_image.run import State
 
-JOBS = 300
+JOBS = 200
 
 
 class World:
