@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +26,16 @@ RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf --mount=typ
     if [ -s /run/secrets/pip-conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip-conf; fi; \\
     pip install -q --root-user-action=ignore jupyterlab
 """
+# For `make mutants`, which runs the same tests thousands of times: the same examples each time, and a failure is enough.
+settings.register_profile(
+    "mutants",
+    derandomize=True,
+    max_examples=25,
+    deadline=None,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 PROBE_CONTEXT = ROOT / "tests" / "emulation" / "kubernetes" / "pods" / "probe"
 
 
@@ -102,10 +113,10 @@ def lyftlearn_image_tag(engine: None) -> str:
 
     LYFTLEARN_TEST_TAG gives it another tag, so that two checkouts can be tested on one engine at the same time.
     """
-    from lyftlearn_image.build.builder import build
+    from lyftlearn_image.build.builder import BuildOptions, build
 
     tag = os.environ.get("LYFTLEARN_TEST_TAG")
-    return build("lyftlearn", images_dir=ROOT / "images", tags=(tag,) if tag else ()).image
+    return build("lyftlearn", images_dir=ROOT / "images", options=BuildOptions((tag,) if tag else ())).image
 
 
 @pytest.fixture(scope="session")

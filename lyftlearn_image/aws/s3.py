@@ -31,7 +31,7 @@ _SPOOLED_BYTES = 8 << 20
 _FILES_AT_ONCE = 4
 
 
-def parse_uri(uri: str) -> tuple[str, str]:
+def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of an S3 URI."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not uri.startswith("s3://") or not bucket:
@@ -42,7 +42,7 @@ def parse_uri(uri: str) -> tuple[str, str]:
 def put_objects(s3: S3Client, contents: Mapping[str, bytes]) -> None:
     """Writes objects: S3 URI → bytes."""
     for uri, data in contents.items():
-        bucket, key = parse_uri(uri)
+        bucket, key = split_uri(uri)
         with translate_errors(f"writing {uri}", "s3:PutObject"):
             s3.put_object(Bucket=bucket, Key=key, Body=data)
 
@@ -50,14 +50,14 @@ def put_objects(s3: S3Client, contents: Mapping[str, bytes]) -> None:
 def delete_objects(s3: S3Client, uris: Iterable[str]) -> None:
     """Deletes what it can, and raises nothing: for clearing up after an error, which is the one to show."""
     for uri in uris:
-        bucket, key = parse_uri(uri)
+        bucket, key = split_uri(uri)
         with contextlib.suppress(Exception):
             s3.delete_object(Bucket=bucket, Key=key)
 
 
 def list_keys(s3: S3Client, uri: str) -> list[str]:
     """Every key that begins with the prefix, in S3's order."""
-    bucket, prefix = parse_uri(uri)
+    bucket, prefix = split_uri(uri)
     with translate_errors(f"listing {uri}"):
         pages = s3.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _PAGE_KEYS}
@@ -67,7 +67,7 @@ def list_keys(s3: S3Client, uri: str) -> list[str]:
 
 def upload_file(s3: S3Client, path: Path, uri: str) -> None:
     """Copies a file to `uri`."""
-    bucket, key = parse_uri(uri)
+    bucket, key = split_uri(uri)
     with translate_errors(f"writing {uri}", "s3:PutObject"):
         s3.upload_file(str(path), bucket, key)
 
@@ -89,7 +89,7 @@ def download_file(s3: S3Client, uri: str, path: Path) -> None:
 
 
 def _download(s3: S3Client, uri: str, file: IO[bytes]) -> None:
-    bucket, key = parse_uri(uri)
+    bucket, key = split_uri(uri)
     with translate_errors(f"reading {uri}", "s3:GetObject"):
         s3.download_fileobj(bucket, key, file)
 
@@ -100,7 +100,7 @@ def download_prefix(s3: S3Client, uri: str, into: Path, keys: Collection[str] | 
     A key that ends in `/` is a folder's marker and no file. Raises InvalidInputError for keys that cannot be files side
     by side (`a` and `a/b`) or that lead out of the directory.
     """
-    bucket, prefix = parse_uri(uri)
+    bucket, prefix = split_uri(uri)
     into.mkdir(parents=True, exist_ok=True)
     files = [key for key in (list_keys(s3, uri) if keys is None else keys) if not key.endswith("/")]
 
@@ -151,7 +151,7 @@ def snapshot(directory: Path) -> dict[str, tuple[int, int]]:
 
 def sync_directory(s3: S3Client, directory: Path, uri: str, known: Mapping[str, tuple[int, int]]) -> None:
     """Uploads what has changed in a directory since the snapshot `known`, and deletes below the prefix what is gone."""
-    bucket, prefix = parse_uri(uri)
+    bucket, prefix = split_uri(uri)
     now = snapshot(directory)
     upload_files(s3, directory, uri, sorted(name for name, version in now.items() if known.get(name) != version))
     for name in sorted(known.keys() - now.keys()):
@@ -196,7 +196,7 @@ def download_outputs(s3: S3Client, outputs: Mapping[str, str], into: Path) -> di
 
 
 def _download_archives(s3: S3Client, uri: str, into: Path) -> None:
-    bucket, key = parse_uri(uri)
+    bucket, key = split_uri(uri)
     stem = key.removesuffix(archive.SUFFIX)
     numbered = re.compile(re.escape(stem) + r"(?:-(\d+))?" + re.escape(archive.SUFFIX))
     matches = [match for key in list_keys(s3, f"s3://{bucket}/{stem}") if (match := numbered.fullmatch(key))]

@@ -1,4 +1,4 @@
-"""The embedded targets of one run: a network, a local AWS endpoint, and both emulators. Docker and nothing else."""
+"""The embedded targets of one run: a network, a local AWS endpoint, and both emulators. They need Docker and nothing else."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lyftlearn_image.emulation.aws.credentials import Identity, identity
 from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, aws_endpoint
 from lyftlearn_image.emulation.docker.containers import Containers, connect
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ BUCKET = "lyftlearn-local"
 
 @dataclass(frozen=True)
 class Embedded:
-    """What a run on this machine has at hand. `targets` maps `sagemaker` and `kubernetes` to their emulators."""
+    """What a run on this machine uses. `targets` maps `sagemaker` and `kubernetes` to their emulators."""
 
     containers: Containers
     network: Network
@@ -37,7 +38,7 @@ class Embedded:
 
 @contextlib.contextmanager
 def embedded(run_id: str) -> Iterator[Embedded]:
-    """Both emulators, ready to run; nothing of them is left at the end."""
+    """Both emulators, ready to run. Nothing of them is left at the end."""
     containers = Containers(connect(), run_id)
     with (
         containers.network() as network,
@@ -50,6 +51,6 @@ def embedded(run_id: str) -> Iterator[Embedded]:
         everywhere = {"AWS_ENDPOINT_URL": endpoint.url, **served.environment()}
         emulators = (
             SageMakerEmulator(containers, network, s3, {**endpoint.place(), **everywhere}, served),
-            KubernetesEmulator(containers, network, s3, everywhere, identity=served),
+            KubernetesEmulator(Machine(containers, network, s3, everywhere, served)),
         )
         yield Embedded(containers, network, endpoint, served, s3, {emulator.name: emulator for emulator in emulators})

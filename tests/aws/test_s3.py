@@ -44,7 +44,7 @@ def prefix() -> str:
 
 def put(s3: S3Client, uri: str, data: bytes) -> None:
     """An object at a URI."""
-    bucket, key = objects.parse_uri(uri)
+    bucket, key = objects.split_uri(uri)
     s3.put_object(Bucket=bucket, Key=key, Body=data)
 
 
@@ -364,4 +364,4 @@ def test_an_endpoint_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
 def test_what_is_no_uri_is_told(uri: str) -> None:
     """An S3 URI has a bucket."""
     with pytest.raises(LyftlearnError, match="is no S3 URI"):
-        objects.parse_uri(uri)
+        objects.split_uri(uri)

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from lyftlearn_image.retry import Clock
 from lyftlearn_image.run import State, Status
 from lyftlearn_image.services.service import job_name, poll_until_ended
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import Training
 
 PHASES = st.lists(st.sampled_from(["Starting", "Downloading", "Training"]), max_size=30)
 
@@ -30,7 +30,7 @@ def test_every_change_is_told_once_and_the_end_is_given(phases: list[str]) -> No
         assert longest / 2 <= wait <= longest
 
 
-WORKLOAD = Workload(name="iris", image="team:1", command=("python", "train.py"), output="s3://bucket/runs")
+WORKLOAD = Training(name="iris", image="team:1", command=("python", "train.py"), output="s3://bucket/runs")
 
 
 def test_the_same_workload_has_the_same_name() -> None:

@@ -2,7 +2,7 @@
 
 On SageMaker a job asks 169.254.170.2 with a path of its own, as on ECS; with EKS Pod Identity a pod shows its token to
 169.254.170.23. Both are given short-lived keys of their role, by AssumeRole at the run's AWS endpoint: so
-GetCallerIdentity says the role of the job. How packets come here: `redirect`.
+GetCallerIdentity says the role of the job. How packets come here: `link_local`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lyftlearn_image.emulation.aws.endpoint import REGION
-from lyftlearn_image.emulation.docker.link_local import redirected
-from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
+from lyftlearn_image.emulation.docker.link_local import redirect_agents
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
     from lyftlearn_image.emulation.docker.containers import Containers
@@ -154,12 +153,11 @@ def identity(
 ) -> Iterator[Identity]:
     """The server, and the way to it; both gone at the end."""
     served = Identity(endpoint, lifetime_s)
-    labels: Mapping[str, str] = {OWNER_LABEL: owner()}
     with _Server((network.gateway, 0), served) as server:
         thread = threading.Thread(target=server.serve, name="identity", daemon=True)
         thread.start()
         try:
-            with redirected(containers.client, network, server.server_port, labels) as why:
+            with redirect_agents(containers.client, network, server.server_port) as why:
                 served.note = why
                 yield served
         finally:

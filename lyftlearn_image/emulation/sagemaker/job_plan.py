@@ -124,7 +124,7 @@ def download_input(s3: S3Client, source: Mapping[str, Any], into: Path, rank: Ra
     does not say under which names such objects then appear.
     """
     uri = source["S3Uri"]
-    _, prefix = objects.parse_uri(uri)
+    _, prefix = objects.split_uri(uri)
     keys = objects.list_keys(s3, uri)
     if not keys:
         raise InvalidInputError(f"{what}: No S3 objects found under S3 URL {uri}", hint="Check the bucket and the prefix.")
