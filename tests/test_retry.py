@@ -7,7 +7,6 @@ from hypothesis import given, strategies as st
 
 from lyftlearn_image.retry import Backoff, Clock, Waits, every, retry, wait_until
 
-
 # Of a clock that began long ago.
 ROUNDING_S = 1e-6
 
