@@ -11,7 +11,7 @@ from lyftlearn_image.emulation.sagemaker.batch.transform import end_of
 from lyftlearn_image.emulation.sagemaker.local_api.log import Log
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.run import Status, StopRequest
-from lyftlearn_image.runs.search import best
+from lyftlearn_image.runs.search import best_trial
 from lyftlearn_image.runs.tuning import trial_name
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _tuning_end(run: Run, request: Mapping[str, Any]) -> dict[str, Any]:
         "TrainingJobStatusCounters": {"Completed": told, "InProgress": 0, "NonRetryableError": lost},
         "ObjectiveStatusCounters": {"Succeeded": told, "Pending": 0, "Failed": lost},
     }
-    winner = best(tuner.search_of(request).goal, run.trials)
+    winner = best_trial(tuner.search_of(request).goal, run.trials)
     return {**found, "BestTrainingJob": _trial_summary(run, winner, request)} if winner else found
 
 
