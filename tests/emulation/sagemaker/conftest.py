@@ -154,7 +154,9 @@ def make_image(containers: Containers, probe_image: str) -> Iterator[Callable[[s
     made: list[str] = []
 
     def make(lines: str) -> str:
-        image, _ = containers.client.images.build(fileobj=io.BytesIO(f"FROM {probe_image}\n{lines}\n".encode()), rm=True)
+        # An image of the same content would be the same one for two test sessions on one engine, and one would remove it.
+        dockerfile = f"FROM {probe_image}\nLABEL session={containers.run_id}\n{lines}\n"
+        image, _ = containers.client.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
         made.append(str(image.id))
         return str(image.id)
 
