@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.aws.credentials import ContainerCredentials
     from lyftlearn_image.emulation.kubernetes.cluster import Pod
 
 ROLE = "eks.amazonaws.com/role-arn"
@@ -45,7 +45,7 @@ _POD_TOKEN = _Token(
 _WEB_TOKEN = _Token("aws-iam-token", f"{_TOKENS}/eks.amazonaws.com/serviceaccount", "token", _WEB_AUDIENCE)
 
 
-def admitted(pod: Pod, accounts: Mapping[str, Mapping[str, Any]], identity: Identity | None) -> Pod:
+def admitted(pod: Pod, accounts: Mapping[str, Mapping[str, Any]], identity: ContainerCredentials | None) -> Pod:
     """The pod as it comes to the node. `accounts` are ServiceAccounts by name; without `identity` there is no webhook."""
     account = accounts.get(str(pod.spec.get("serviceAccountName") or pod.spec.get("serviceAccount") or "default"), {})
     spec = dict(pod.spec)
@@ -64,7 +64,7 @@ def admitted(pod: Pod, accounts: Mapping[str, Mapping[str, Any]], identity: Iden
         }
     else:
         token = _POD_TOKEN
-        own = identity.of_pod(pod.name, token.path)
+        own = identity.pod_environment(pod.name, token.path)
     skipped = str((pod.metadata.get("annotations") or {}).get(f"{_PREFIX}/skip-containers") or "").replace(" ", "").split(",")
     for kind in ("initContainers", "containers"):
         if spec.get(kind):

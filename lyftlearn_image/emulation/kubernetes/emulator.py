@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.aws.credentials import ContainerCredentials
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.network import Network
     from lyftlearn_image.platforms.launch import Compiled, TargetName
@@ -64,12 +64,12 @@ class KubernetesEmulator:
         s3: S3Client,
         platform_environment: Mapping[str, str],
         cluster: Cluster | None = None,
-        identity: Identity | None = None,
+        identity: ContainerCredentials | None = None,
     ) -> None:
         self._s3 = s3
         cluster = cluster or Cluster()
         if identity:
-            identity.trust(lambda token: cluster.pod_of(token, POD_AUDIENCE))
+            identity.set_token_review(lambda token: cluster.pod_of(token, POD_AUDIENCE))
         dns = ClusterDns(network.gateway, cluster.domain)
         self._node = Node(containers, network, cluster, dict(platform_environment), dns, identity)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.aws.credentials import ContainerCredentials
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.network import Network
     from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
@@ -52,7 +52,7 @@ class Node:
     cluster: Cluster
     platform: Mapping[str, str]
     dns: ClusterDns
-    identity: Identity | None = None
+    identity: ContainerCredentials | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.emulation.sagemaker import hosting_fields
+from lyftlearn_image.emulation.sagemaker import hosting_fields, studio_fields
 from lyftlearn_image.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TRAINING: Mapping[str, str | None] = {
     "AlgorithmSpecification.ContainerArguments[]": None,
     "AlgorithmSpecification.MetricDefinitions[].Name": None,
     "AlgorithmSpecification.MetricDefinitions[].Regex": None,
-    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "no time series is kept: the last values are told",
+    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "no time series is kept: only the last values are kept",
     "InputDataConfig[].ChannelName": None,
     "InputDataConfig[].ContentType": None,
     "InputDataConfig[].CompressionType": None,
@@ -67,7 +67,7 @@ _CONFIG = "HyperParameterTuningJobConfig"
 _RANGES = f"{_CONFIG}.ParameterRanges"
 # A trial is a training job: what its definition may say is what such a job may, but for what the API has no room for.
 _ALGORITHM = "AlgorithmSpecification"
-_NOT_OF_A_TRIAL = (
+_NOT_IN_A_TRIAL = (
     "TrainingJobName", "HyperParameters.*", "Tags", "ExperimentConfig", f"{_ALGORITHM}.ContainerEntrypoint[]",
     "ProfilerConfig.DisableProfiler", f"{_ALGORITHM}.ContainerArguments[]", f"{_ALGORITHM}.EnableSageMakerMetricsTimeSeries",
 )  # fmt: skip
@@ -89,7 +89,7 @@ TUNING: Mapping[str, str | None] = {
     f"{_RANGES}.CategoricalParameterRanges[].Name": None,
     f"{_RANGES}.CategoricalParameterRanges[].Values[]": None,
     "TrainingJobDefinition.StaticHyperParameters.*": None,
-    **{f"TrainingJobDefinition.{path}": why for path, why in TRAINING.items() if path not in _NOT_OF_A_TRIAL},
+    **{f"TrainingJobDefinition.{path}": why for path, why in TRAINING.items() if path not in _NOT_IN_A_TRIAL},
 }
 PROCESSING: Mapping[str, str | None] = {
     **_COMMON,
@@ -126,9 +126,12 @@ MODEL = hosting_fields.MODEL
 TRANSFORM = hosting_fields.TRANSFORM
 ENDPOINT_CONFIG = hosting_fields.ENDPOINT_CONFIG
 ENDPOINT = hosting_fields.ENDPOINT
-IMAGE = hosting_fields.IMAGE
-IMAGE_VERSION = hosting_fields.IMAGE_VERSION
-APP_IMAGE_CONFIG = hosting_fields.APP_IMAGE_CONFIG
+IMAGE = studio_fields.IMAGE
+IMAGE_VERSION = studio_fields.IMAGE_VERSION
+APP_IMAGE_CONFIG = studio_fields.APP_IMAGE_CONFIG
+DOMAIN = studio_fields.DOMAIN
+SPACE = studio_fields.SPACE
+APP = studio_fields.APP
 _VALUES: Mapping[str, tuple[object, ...]] = {
     "AlgorithmSpecification.TrainingInputMode": ("File", "FastFile"),
     "InputDataConfig[].InputMode": ("File", "FastFile"),
@@ -147,11 +150,14 @@ _VALUES: Mapping[str, tuple[object, ...]] = {
     "ProcessingOutputConfig.Outputs[].AppManaged": (False,),
     "ProcessingOutputConfig.Outputs[].S3Output.S3UploadMode": ("EndOfJob",),
     **hosting_fields.VALUES,
+    **studio_fields.VALUES,
 }
 # Of the implemented fields, the values that are implemented.
 VALUES: Mapping[str, tuple[object, ...]] = {
     **_VALUES,
-    **{f"TrainingJobDefinition.{path}": of for path, of in _VALUES.items() if f"TrainingJobDefinition.{path}" in TUNING},
+    **{
+        f"TrainingJobDefinition.{path}": values for path, values in _VALUES.items() if f"TrainingJobDefinition.{path}" in TUNING
+    },
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.emulation.aws.credentials import identity
+from lyftlearn_image.emulation.aws.credentials import container_credentials
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
@@ -46,8 +46,8 @@ def s3(endpoint: AwsEndpoint) -> Iterator[S3Client]:
 @pytest.fixture(scope="module")
 def emulator(containers: Containers, network: Network, endpoint: AwsEndpoint, s3: S3Client) -> Iterator[SageMakerEmulator]:
     """The emulator."""
-    with identity(containers, network, endpoint) as served:
-        yield SageMakerEmulator(containers, network, s3, endpoint.place(), served)
+    with container_credentials(containers, network, endpoint) as served:
+        yield SageMakerEmulator(containers, network, s3, endpoint.region_environment(), served)
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,7 @@ def hosted(emulator: SageMakerEmulator, model_request: Callable[..., Any], tmp_p
         default = {"VariantName": "all", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
         config = {"EndpointConfigName": "c", "ProductionVariants": [{**default, **one} for one in variants or ({},)], **changes}
         documents = (model or model_request(), config, {"EndpointName": "e", "EndpointConfigName": "c"})
-        return runtime.hosted(emulator.machine, Compiled("sagemaker", "CreateEndpoint", documents), tmp_path / "e")
+        return runtime.serve_endpoint(emulator.context, Compiled("sagemaker", "CreateEndpoint", documents), tmp_path / "e")
 
     return start
 
@@ -219,7 +219,7 @@ def test_a_variant_says_what_it_runs_on(hosted: Hosted) -> None:
     """As the service asks of one that is not serverless."""
     config = {"VariantName": "all", "ModelName": "m"}
     with pytest.raises(InvalidInputError, match="has no InstanceType"):
-        endpoints.check({"EndpointConfigName": "c", "ProductionVariants": [config]})
+        endpoints.validate({"EndpointConfigName": "c", "ProductionVariants": [config]})
 
 
 @pytest.fixture
@@ -230,9 +230,9 @@ def hosting(
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     session = endpoint.session()
-    made = Hosting(emulator.machine, session, tmp_path / "endpoints")
-    jobs = EmulatedJobs(emulator, session, tmp_path / "jobs", made)
-    plane = ControlPlane(jobs, emulator.machine.account, hosting=made)
+    made = Hosting(emulator.context, endpoint, tmp_path / "endpoints")
+    jobs = EmulatedJobs(emulator, endpoint, tmp_path / "jobs", made)
+    plane = ControlPlane(jobs, emulator.context.account, hosting=made)
     with serve(plane) as url, runtime.serve(made.runtime) as runtime_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime_url)
@@ -281,7 +281,7 @@ def test_the_images_server_answers_behind_an_endpoint(
     model = f"s3://bucket/real/{tmp_path.name}/"
     workload = Serving(name="api", image=lyftlearn_image_tag, model=model, replicas=2, startup_s=120)
     compiled = compile_for(emulator.name, workload, Launch("api-1", PREFIX))
-    with runtime.hosted(emulator.machine, compiled, tmp_path / "e") as url:
+    with runtime.serve_endpoint(emulator.context, compiled, tmp_path / "e") as url:
         client = client_of(url)
         for _ in range(4):
             told = client.invoke_endpoint(EndpointName="api-1", Body=b"2,4", ContentType="text/csv", Accept="application/json")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lyftlearn_image.emulation.sagemaker.instances import size_of
+from lyftlearn_image.emulation.sagemaker.instances import instance_size
 from lyftlearn_image.errors import UnsupportedError
 
 
@@ -26,7 +26,7 @@ from lyftlearn_image.errors import UnsupportedError
 )
 def test_sizes_are_those_of_the_ec2_types(instance_type: str, cpus: int, memory_gib: int) -> None:
     """Checked against the published tables, the smallest and the largest of a family."""
-    assert size_of(instance_type) == (cpus, memory_gib)
+    assert instance_size(instance_type) == (cpus, memory_gib)
 
 
 @pytest.mark.parametrize(
@@ -35,5 +35,5 @@ def test_sizes_are_those_of_the_ec2_types(instance_type: str, cpus: int, memory_
 def test_any_other_type_is_refused_with_the_known_families(instance_type: str) -> None:
     """No size is guessed."""
     with pytest.raises(UnsupportedError, match=re.escape(instance_type)) as caught:
-        size_of(instance_type)
+        instance_size(instance_type)
     assert "c5, c6i, c7i, m4, m5, m6i, m7i, r5, r6i, r7i, t3" in str(caught.value)
