@@ -22,6 +22,13 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _OUTPUT = click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Directory for what is collected (else ./<name>)."
 )
+_HERE = click.option("--here", is_flag=True, help="Run it on this machine: Docker and nothing else, no account.")
+_DATA = click.option(
+    "--data",
+    multiple=True,
+    metavar="S3_URI=PATH",
+    help="With --here: a copy of what the workload reads there (may be repeated).",
+)
 _ON_KUBERNETES = ("job", "deployment")
 
 
@@ -118,11 +125,24 @@ def collect(job: str, context: str | None, output: Path | None, *, as_json: bool
 @_of_a_workload
 @_OUTPUT
 @_JSON
+@_HERE
+@_DATA
 def run(workload_file: Path, target: Any, context: str | None, output: Path | None, *, as_json: bool, **said: Any) -> int:
     """Send a workload, follow its log, wait for its end and collect what it left.
 
-    Interrupted and started again, it finds its job. Exit code 0: the job completed. 1: it did not.
+    Interrupted and started again, it finds its job. With --here the platform's own request runs on this machine's Docker
+    engine instead, as another job each time: channels may be paths, what is in S3 is given a copy of by --data, and an
+    endpoint or a notebook is served until Ctrl-C. Exit code 0: the job completed. 1: it did not.
     """
+    here, data = said.pop("here"), said.pop("data")
+    if here:
+        from lyftlearn_image.cli.here import read_options, run_here  # noqa: PLC0415 - every import here waits for its verb
+
+        options = read_options(workload_file, target, data, {"context": context, **said})
+        done = run_here(options, lambda name: _empty_directory(output, name))
+        return 0 if done is None else _show(*done, as_json=as_json)
+    if data:
+        raise click.UsageError("--data is for --here: a service reads S3 itself")
     service = _service(target, context)
     workload, launch = _read(workload_file, target, **said)
     if _is_driven_from_here(workload, target):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
+from lyftlearn_image.cli.signals import Signalled, raise_on_signals
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from lyftlearn_image.emulation.aws.endpoint import RequestLine
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SERVICES = ("", "_SAGEMAKER", "_SAGEMAKER_RUNTIME")
 _PID = "LYFTLEARN_LOCAL_PID"
 _FIRST_ERROR = 400
@@ -55,7 +55,8 @@ def local(form: str, port: int) -> None:
     from lyftlearn_image.emulation.session import embedded  # noqa: PLC0415
 
     with (
-        _until_signalled(),
+        contextlib.suppress(Signalled),
+        raise_on_signals(),
         listen_on_loopback(port, _Requests()) as loopback,
         tempfile.TemporaryDirectory(prefix="lyftlearn-local-") as workspace,
         embedded(f"local-{uuid.uuid4().hex[:8]}", loopback) as session,
@@ -96,28 +97,3 @@ class _Requests:
     def __call__(self, request: RequestLine) -> None:
         status = click.style(str(request.status), fg="red" if request.status >= _FIRST_ERROR else "green")
         click.echo(f"{time.strftime('%H:%M:%S')}  {request.service:<14}  {request.operation:<32}  {status}", err=True)
-
-
-@contextlib.contextmanager
-def _until_signalled() -> Iterator[None]:
-    """Ends the block, without an error, by Ctrl-C, SIGTERM or SIGHUP, also where a shell has them ignored.
-
-    A second signal changes nothing: what the first one has begun is to end in its order.
-    """
-
-    class Signalled(BaseException):
-        """One of the signals has come."""
-
-    def end(*_: Any) -> NoReturn:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        raise Signalled
-
-    before = {number: signal.signal(number, end) for number in _SIGNALS}
-    try:
-        yield
-    except Signalled:
-        pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -77,7 +77,9 @@ class Local:
     def _owned(self, kind: str) -> list[Any]:
         filters = {"label": OWNER_LABEL}
         with contextlib.closing(docker.from_env()) as client:
-            listed = getattr(client, kind).list(filters=filters, **({"all": True} if kind == "containers" else {}))
+            listed = getattr(client, kind).list(
+                filters=filters, **({"all": True, "ignore_removed": True} if kind == "containers" else {})
+            )
             return [thing for thing in listed if f"/{self.process.pid}/" in _labels(thing)[OWNER_LABEL]]
 
 
@@ -159,7 +161,7 @@ def program_image(engine: None, probe_image: str) -> Iterator[Callable[[list[str
         made: list[str] = []
 
         def make(entrypoint: list[str]) -> str:
-            dockerfile = f"FROM {probe_image}\nENTRYPOINT {json.dumps(entrypoint)}\n"
+            dockerfile = f"FROM {probe_image}\nLABEL test={os.getpid()}\nENTRYPOINT {json.dumps(entrypoint)}\n"
             image, _ = client.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
             made.append(str(image.id))
             return str(image.id).removeprefix("sha256:")

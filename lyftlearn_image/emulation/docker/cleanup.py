@@ -20,7 +20,7 @@ def remove(client: docker.DockerClient) -> int:
     """
     wanted: Any = {"label": OWNER_LABEL}
     found: list[tuple[Any, Any]] = [
-        *((one, one.labels) for one in client.containers.list(all=True, filters=wanted)),
+        *((one, one.labels) for one in client.containers.list(all=True, ignore_removed=True, filters=wanted)),
         *((one, one.attrs.get("Labels") or {}) for one in client.volumes.list(filters=wanted)),
         *((one, one.attrs.get("Labels") or {}) for one in client.networks.list(filters=wanted)),
     ]

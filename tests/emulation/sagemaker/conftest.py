@@ -154,7 +154,9 @@ def make_image(containers: Containers, probe_image: str) -> Iterator[Callable[[s
     made: list[str] = []
 
     def make(lines: str) -> str:
-        image, _ = containers.client.images.build(fileobj=io.BytesIO(f"FROM {probe_image}\n{lines}\n".encode()), rm=True)
+        # An image of the same content would be the same one for two test sessions on one engine, and one would remove it.
+        dockerfile = f"FROM {probe_image}\nLABEL session={containers.run_id}\n{lines}\n"
+        image, _ = containers.client.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
         made.append(str(image.id))
         return str(image.id)
 
@@ -163,10 +165,12 @@ def make_image(containers: Containers, probe_image: str) -> Iterator[Callable[[s
         containers.client.images.remove(image)
 
 
-@pytest.fixture
-def model_image(make_image: Callable[[str], str]) -> str:
-    """An image whose entrypoint is the program in the model."""
-    return make_image('ENTRYPOINT ["python3", "/opt/ml/model/served.py"]')
+@pytest.fixture(scope="session")
+def model_image(containers: Containers, probe_image: str) -> str:
+    """An image whose entrypoint is the program in the model; it stays, as the probe's does."""
+    dockerfile = f'FROM {probe_image}\nENTRYPOINT ["python3", "/opt/ml/model/served.py"]\n'.encode()
+    image, _ = containers.client.images.build(fileobj=io.BytesIO(dockerfile), tag="lyftlearn-test-model:1", rm=True)
+    return str(image.id)
 
 
 @pytest.fixture
