@@ -1,7 +1,7 @@
 """Container credentials as the platforms serve them: one server a run, behind the addresses of the platforms' agents.
 
 On SageMaker a job asks 169.254.170.2 with a path of its own, as on ECS; with EKS Pod Identity a pod shows its token to
-169.254.170.23. Both are given short-lived keys of their role, by AssumeRole at the run's AWS endpoint: so
+169.254.170.23. Both get short-lived keys of their role, by AssumeRole at the run's AWS endpoint: so
 GetCallerIdentity says the role of the job. How packets come here: `link_local`.
 """
 
@@ -95,7 +95,7 @@ class ContainerCredentials:
 
     def warm_up(self) -> None:
         """Makes the first answer as quick as the others."""
-        with contextlib.suppress(Exception):  # an endpoint that does not answer is told to who asks
+        with contextlib.suppress(Exception):  # the first container that asks gets the error
             self._keys(DEFAULT_ROLE, _JOB_SESSION_NAME)
 
     def respond(self, host: str, path: str, token: str) -> Response:

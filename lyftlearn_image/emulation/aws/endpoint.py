@@ -45,7 +45,7 @@ class RequestLine:
 
 @dataclass(frozen=True)
 class Loopback:
-    """A further address of an endpoint, for clients of this machine: a listening socket, and who is told of its requests."""
+    """A further address of an endpoint, for clients of this machine: a listening socket, and what gets a line a request."""
 
     listener: socket.socket
     on_request: Callable[[RequestLine], None]
@@ -153,7 +153,7 @@ def _session() -> boto3.Session:
 def aws_endpoint(host: str, loopback: Loopback | None = None) -> Iterator[AwsEndpoint]:
     """An endpoint on a free port of `host` (the gateway of the run's network), and at `loopback`; stopped at the end.
 
-    Raises RunError with what the server said when it does not start.
+    Raises RunError with the last line of the server's stderr when it does not start.
     """
     fds = () if loopback is None else (loopback.listener.fileno(),)
     command = [sys.executable, "-m", _SERVER, json.dumps({"host": host, "fd": next(iter(fds), None)})]

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Of a signature, in a header or in the query of a presigned URL: Credential=<key>/<date>/<region>/<service>/aws4_request.
-_CREDENTIAL_SCOPE = re.compile(r"(?:Credential=|^)[^/,\s]+/\d{8}/[^/]+/(?P<service>[^/]+)/aws4_request")
+_CREDENTIAL_SCOPE = re.compile(r"(?:Credential=|^)[^/,\s]+/\d{8}/[^/]+/(?P<service>[\w-]+)/aws4_request")
 # The path of the protocol rpc-v2-cbor (smithy.io, "Smithy RPC v2 CBOR protocol").
 _RPC_V2 = re.compile(r"/service/[^/]+/operation/(?P<operation>\w+)")
+_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _LABEL = re.compile(r"\\\{(?P<name>\w+)(?P<greedy>\\\+)?\\\}")
-# moto takes a request without a signature for one to S3, such as the GET of a public object.
-_UNSIGNED = "s3"
+# Without a signature come the GET of a public object and, of the query protocol, STS's AssumeRoleWith….
+_UNSIGNED_REST, _UNSIGNED_QUERY = "s3", "sts"
 # Signing name → botocore's name of the model that has the REST operations, where the two differ.
 _REST_MODELS = {"sagemaker": "sagemaker-runtime", "elasticfilesystem": "efs", "mobiletargeting": "pinpoint"}
 
@@ -61,15 +62,20 @@ def operation_of(request: HttpRequest) -> Operation:
     """The operation of a request; method and path stand for the name of one that no model describes."""
     query = parse_qs(request.query, keep_blank_values=True)
     service = _service(request, query)
-    if target := request.headers.get("x-amz-target"):
-        return Operation(service, target.rpartition(".")[2])
-    if found := _RPC_V2.fullmatch(request.path):
-        return Operation(service, found["operation"])
-    if action := parse_qs(request.form).get("Action") or query.get("Action"):
-        return Operation(service, action[0])
+    rpc = _RPC_V2.fullmatch(request.path)
+    for name in (
+        request.headers.get("x-amz-target", "").rpartition(".")[2],
+        rpc["operation"] if rpc else "",
+        parse_qs(request.form).get("Action", [""])[0],
+        query.get("Action", [""])[0],
+    ):
+        if _NAME.fullmatch(name):
+            return Operation(service, name)
     routes = [route for route in _routes(_REST_MODELS.get(service, service)) if route.matches(request, query)]
     if not routes:
-        return Operation(service, f"{request.method} {request.path}")
+        # Of a path that somebody made, no character may move the cursor of a terminal.
+        shown = "".join(letter if letter.isprintable() else "?" for letter in f"{request.method} {request.path}")
+        return Operation(service, shown)
     # Of several the one with the most parameters: PutObject's request is UploadPart's without a part's number.
     best = max(routes, key=lambda route: (len(route.query) + len(route.headers), len(route.path.pattern)))
     return Operation(service, best.name)
@@ -77,8 +83,10 @@ def operation_of(request: HttpRequest) -> Operation:
 
 def _service(request: HttpRequest, query: Mapping[str, list[str]]) -> str:
     credential = request.headers.get("authorization") or query.get("X-Amz-Credential", [""])[0]
-    found = _CREDENTIAL_SCOPE.search(credential)
-    return found["service"] if found else _UNSIGNED
+    scope = _CREDENTIAL_SCOPE.search(credential)
+    if scope:
+        return scope["service"]
+    return _UNSIGNED_QUERY if request.form else _UNSIGNED_REST
 
 
 @functools.cache
@@ -102,9 +110,10 @@ def _route(operation: Mapping[str, Any], shapes: Mapping[str, Any]) -> _Route:
     path, _, literal = operation["http"]["requestUri"].partition("?")
     shape = shapes[operation["input"]["shape"]] if "input" in operation else {}
     members = [shape["members"][name] for name in shape.get("required", ())]
-    required = {
-        place: [m["locationName"] for m in members if m.get("location") == place] for place in ("querystring", "header")
-    }
+    required: dict[str, list[str]] = {"querystring": [], "header": []}
+    for member in members:
+        if member.get("location") in required:
+            required[member["location"]].append(member["locationName"])
     pattern = _LABEL.sub(lambda label: ".+" if label["greedy"] else "[^/]+", re.escape(path.rstrip("/")))
     return _Route(
         name=operation["name"],

@@ -1,8 +1,8 @@
 """The process of the local AWS endpoint: moto's server, in one account, with SageMaker's API led to who runs its jobs.
 
 It is started by `endpoint.aws_endpoint` with a JSON object as its argument: `host` is where the run's containers reach it, at
-a free port; `fd`, if there is one, is a listening socket for clients of this machine, whose requests are then told on
-standard output. It prints its port, takes the URLs of SageMaker's API from standard input, and ends with that.
+a free port; `fd`, if there is one, is a listening socket for clients of this machine, whose requests are then lines
+on standard output. It prints its port, takes the URLs of SageMaker's API from standard input, and ends with that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _ACCOUNT = "123456789012"
-# By this header moto is told the account of a request (docs.getmoto.org, "Multi-Account support").
+# The header of moto for the account of a request (docs.getmoto.org, "Multi-Account support").
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 # In the scope of a signature: Credential=<key>/<date>/<region>/<service>/aws4_request.
 _STS_SCOPE = "/sts/aws4_request"
@@ -91,7 +91,7 @@ def in_one_account(application: WSGIApplication) -> WSGIApplication:
 
 
 def with_request_log(application: WSGIApplication, log: Callable[[Operation, int], None]) -> WSGIApplication:
-    """The application, which tells `log` of every request: its operation and the status of the answer."""
+    """The application; `log` gets the operation of every request, and the status of the response."""
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         operation = _operation(Request(environ))

@@ -164,10 +164,10 @@ VALUES: Mapping[str, tuple[object, ...]] = {
 def refuse_unknown(request: Mapping[str, Any], known: Mapping[str, str | None]) -> None:
     """UnsupportedError that names every field, and every value, which the emulator does not implement."""
     refused = []
-    for path, place, value in _leaves(request, "", ""):
-        if not _is_known(place, value, known):
+    for path, pattern, value in _leaves(request, "", ""):
+        if not _is_known(pattern, value, known):
             refused.append(path)
-        elif place in VALUES and value not in VALUES[place]:
+        elif pattern in VALUES and value not in VALUES[pattern]:
             refused.append(f"{path} = {value}")
     if refused:
         raise UnsupportedError(
@@ -176,24 +176,24 @@ def refuse_unknown(request: Mapping[str, Any], known: Mapping[str, str | None]) 
         )
 
 
-def _is_known(place: str, value: Any, known: Mapping[str, str | None]) -> bool:
-    if place in known:
+def _is_known(pattern: str, value: Any, known: Mapping[str, str | None]) -> bool:
+    if pattern in known:
         return True
     if value in ({}, []):
         # Nothing is in it: known when something that could be in it is.
-        return any(path.startswith((f"{place}.", f"{place}[")) for path in known)
-    return any(why is not None and place.startswith((f"{path}.", f"{path}[")) for path, why in known.items())
+        return any(path.startswith((f"{pattern}.", f"{pattern}[")) for path in known)
+    return any(why is not None and pattern.startswith((f"{path}.", f"{path}[")) for path, why in known.items())
 
 
-def _leaves(value: Any, path: str, place: str) -> Iterator[tuple[str, str, Any]]:
-    """Every leaf, empty containers too, with its exact path and with its place in the tables."""
+def _leaves(value: Any, path: str, pattern: str) -> Iterator[tuple[str, str, Any]]:
+    """Every leaf, empty containers too, with its exact path and with the path by which the tables have it."""
     if isinstance(value, dict) and value:
-        any_key = place.rpartition(".")[2] in _MAPS
+        any_key = pattern.rpartition(".")[2] in _MAPS
         for key, inner in value.items():
             below = f"{path}.{key}" if path else key
-            yield from _leaves(inner, below, f"{place}.*" if any_key else f"{place}.{key}" if place else key)
+            yield from _leaves(inner, below, f"{pattern}.*" if any_key else f"{pattern}.{key}" if pattern else key)
     elif isinstance(value, list) and value:
         for position, inner in enumerate(value):
-            yield from _leaves(inner, f"{path}[{position}]", f"{place}[]")
+            yield from _leaves(inner, f"{path}[{position}]", f"{pattern}[]")
     else:
-        yield path, place, value
+        yield path, pattern, value

@@ -67,7 +67,7 @@ class Upload:
 class JobPlan:
     """What runs, and what it sees.
 
-    `entrypoint` and `arguments` are what `docker run` is given: None leaves the image's own. `stop_signal` is what a stop
+    `entrypoint` and `arguments` are those of `docker run`: None leaves the image's own. `stop_signal` is what a stop
     begins with. `metrics` maps names to regular expressions with one group, for lines of the log. `role_arn` is whose
     credentials it gets, unless it is isolated.
     """

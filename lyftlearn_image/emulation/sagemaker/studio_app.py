@@ -54,7 +54,7 @@ _TABLES = {IMAGE: fields.IMAGE, IMAGE_VERSION: fields.IMAGE_VERSION, APP_CONFIG:
 
 
 class AppFailedError(LyftlearnError):
-    """The app did not start; Studio says `InternalFailure` and no more, and the rest is here what the container said."""
+    """The app did not start. Studio says `InternalFailure` and no more; what follows is the end of the container's stderr."""
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def _write_config(request: Mapping[str, Any], config: Path, rank: Rank) -> None:
 
 
 def _download_channel(channel: Mapping[str, Any], default_mode: str, tree: Path, s3: S3Client, rank: Rank) -> list[Mount]:
-    """Downloads a channel; a FastFile channel is mounted read-only over its place."""
+    """Downloads a channel; a FastFile channel is mounted read-only over its directory."""
     name = channel["ChannelName"]
     directory = tree / "input" / "data" / name
     if name in {".", ".."} or directory.exists():

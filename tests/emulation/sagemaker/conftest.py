@@ -168,7 +168,7 @@ def make_image(containers: Containers, probe_image: str) -> Iterator[Callable[[s
 @pytest.fixture(scope="session")
 def model_image(containers: Containers, probe_image: str) -> str:
     """An image whose entrypoint is the program in the model; it stays, as the probe's does."""
-    dockerfile = f'FROM {probe_image}\nENTRYPOINT ["python3", "/opt/ml/model/served.py"]\n'.encode()
+    dockerfile = f'FROM {probe_image}\nLABEL test=model\nENTRYPOINT ["python3", "/opt/ml/model/served.py"]\n'.encode()
     image, _ = containers.client.images.build(fileobj=io.BytesIO(dockerfile), tag="lyftlearn-test-model:1", rm=True)
     return str(image.id)
 

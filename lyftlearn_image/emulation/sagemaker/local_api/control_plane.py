@@ -224,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing: the process of the AWS endpoint tells of requests."""
+        """Logs nothing: the process of the AWS endpoint logs every request."""
 
 
 def _request(body: bytes) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class EmulatedJobs:
             for directory in sorted((workspace / "trials").iterdir()):
                 self._write_log(kind, directory.name, directory)
         else:
-            # The service does not tell the two streams apart; which came first is not known any more.
+            # CloudWatch Logs has both streams in one; which line came first is not known any more.
             log.add_file(run.stderr)
             log.flush()
         for directory in sorted((workspace / "hosts").glob("*")):

@@ -228,4 +228,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing: the process of the AWS endpoint tells of requests."""
+        """Logs nothing: the process of the AWS endpoint logs every request."""

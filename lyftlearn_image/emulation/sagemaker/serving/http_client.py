@@ -73,7 +73,7 @@ def send_request(
 
 
 def wait_until(is_ready: Callable[[], bool], running: RunningContainer, timeout_s: float, is_over: Callable[[], bool]) -> bool:
-    """Whether `is_ready` came true in time, while the container ran and nobody said that it is over."""
+    """Whether `is_ready` came true in time, while the container ran and `is_over` was false."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline and not is_over():
         if is_ready():
