@@ -19,8 +19,9 @@ def remove(client: docker.DockerClient) -> int:
     Only those of this boot of this machine: an engine may be shared with others, whose processes cannot be seen from here.
     """
     wanted: Any = {"label": OWNER_LABEL}
+    # Other harnesses come and go: what is listed may be gone before it is looked at.
     found: list[tuple[Any, Any]] = [
-        *((one, one.labels) for one in client.containers.list(all=True, ignore_removed=True, filters=wanted)),
+        *((one, one.labels) for one in client.containers.list(all=True, filters=wanted, ignore_removed=True)),
         *((one, one.attrs.get("Labels") or {}) for one in client.volumes.list(filters=wanted)),
         *((one, one.attrs.get("Labels") or {}) for one in client.networks.list(filters=wanted)),
     ]
@@ -30,7 +31,7 @@ def remove(client: docker.DockerClient) -> int:
     for one in left:
         # Another harness may be removing it in this very moment.
         with contextlib.suppress(Exception):
-            one.remove(**({"force": True, "v": True} if hasattr(one, "image") else {}))
+            one.remove(**({"force": True, "v": True} if hasattr(one, "exec_run") else {}))
     return len(left)
 
 

@@ -135,7 +135,8 @@ class Containers:
         """Removes every container of this run, whatever it does. What an engine that is away has, the next run removes."""
         left: list[Container] = []
         with contextlib.suppress(Exception):
-            left = self._client.containers.list(all=True, filters={"label": f"{RUN_LABEL}={self.run_id}"})
+            label = f"{RUN_LABEL}={self.run_id}"
+            left = self._client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
         for container in left:
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,12 +151,14 @@ def process(emulator: SageMakerEmulator, s3: S3Client, probe_image: str, tmp_pat
 
 @pytest.fixture
 def make_image(containers: Containers, probe_image: str) -> Iterator[Callable[[str], str]]:
-    """Makes an image of the probe's and some more lines of a Dockerfile; it is gone after the test."""
+    """Makes an image of the probe's and some more lines of a Dockerfile; it is gone after the test.
+
+    The label makes it another one than that of a test which runs beside it and has the same lines.
+    """
     made: list[str] = []
 
     def make(lines: str) -> str:
-        # An image of the same content would be the same one for two test sessions on one engine, and one would remove it.
-        dockerfile = f"FROM {probe_image}\nLABEL session={containers.run_id}\n{lines}\n"
+        dockerfile = f"FROM {probe_image}\nLABEL dev.lyftlearn.test={uuid.uuid4().hex}\n{lines}\n"
         image, _ = containers.client.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
         made.append(str(image.id))
         return str(image.id)
