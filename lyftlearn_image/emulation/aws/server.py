@@ -65,7 +65,8 @@ def _forward(request: Request, url: str) -> Response:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_UPSTREAM_TIMEOUT_S)
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
     try:
-        connection.request(request.method, request.full_path.rstrip("?"), request.get_data(), headers)
+        # As it came: the path of WSGI is decoded, and a name may have any character.
+        connection.request(request.method, request.environ["RAW_URI"], request.get_data(), headers)
         answer = connection.getresponse()
         passed = [(name, value) for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP]
         return Response(answer.read(), answer.status, passed)
