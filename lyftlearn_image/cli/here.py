@@ -10,9 +10,10 @@ import threading
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import Field
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.cli.signals import Signalled, raise_on_signals
@@ -25,6 +26,7 @@ from lyftlearn_image.platforms.launch import DEFAULT_ROLE, Launch
 from lyftlearn_image.runs.tuning import run_tuning
 from lyftlearn_image.services.staging import Stager
 from lyftlearn_image.workload import Job, Notebook, Serving, Trainable, Transform, Tuning, Workload
+from lyftlearn_image.workload.parts import Model
 from lyftlearn_image.yamlfile import load
 
 if TYPE_CHECKING:
@@ -38,6 +40,13 @@ _RUN_ID_CHARACTERS = 8
 _MODEL_AND_INPUT = ("model", "input")
 
 
+class StoredValues(Model):
+    """The file of `--secrets`: what the local Secrets Manager and Parameter Store have, by the names that references use."""
+
+    secret_values: dict[str, str] = Field(default={})
+    parameter_values: dict[str, str] = Field(default={})
+
+
 @dataclass(frozen=True)
 class HereRun:
     """What is run. Paths in the workload are relative to `directory`; `data` are copies of what it reads from S3."""
@@ -47,13 +56,21 @@ class HereRun:
     directory: Path
     role_arn: str | None = None
     data: Mapping[str, Path] = dataclasses.field(default_factory=dict)
+    stored: StoredValues = dataclasses.field(default_factory=StoredValues)
 
 
-def read_options(workload_file: Path, target: TargetName, data: Sequence[str], others: Mapping[str, str | None]) -> HereRun:
+def read_options(workload_file: Path, target: TargetName, options: Mapping[str, Any]) -> HereRun:
     """What the options of `run --here` say. Raises click's UsageError for one that is about a service."""
-    if wrong := [name for name in ("context", "s3_prefix", "again") if others[name]]:
+    if wrong := [name for name in ("context", "s3_prefix", "again") if options[name]]:
         raise click.UsageError(f"--{wrong[0].replace('_', '-')} does not go with --here, which sends nothing anywhere")
-    return HereRun(load(workload_file, Workload), target, workload_file.parent, others["role_arn"], _parse_data(data))
+    return HereRun(
+        workload=load(workload_file, Workload),
+        target=target,
+        directory=workload_file.parent,
+        role_arn=options["role_arn"],
+        data=_parse_data(options["data"]),
+        stored=load(options["secrets"], StoredValues) if options["secrets"] else StoredValues(),
+    )
 
 
 def _parse_data(options: Sequence[str]) -> dict[str, Path]:
@@ -132,7 +149,9 @@ def _refuse_services_on_kubernetes(here: HereRun) -> None:
 
 
 def _stage(here: HereRun, session: Embedded, launch: Launch) -> Workload:
-    """The workload with all that it reads in the local endpoint, each copy at the URI that it is a copy of."""
+    """The workload, and all that it reads in the local endpoint, each copy at the URI that it is a copy of."""
+    session.endpoint.put_secrets(here.stored.secret_values)
+    session.endpoint.put_parameters(here.stored.parameter_values)
     for uri, path in here.data.items():
         bucket, key = objects.split(uri)
         session.s3.create_bucket(Bucket=bucket)

@@ -29,6 +29,12 @@ _DATA = click.option(
     metavar="S3_URI=PATH",
     help="With --here: a copy of what the workload reads there (may be repeated).",
 )
+_SECRETS = click.option(
+    "--secrets",
+    metavar="FILE",
+    type=_FILE,
+    help="With --here: YAML with a suite's `secret_values` and `parameter_values`.",
+)
 _ON_KUBERNETES = ("job", "deployment")
 
 
@@ -127,22 +133,24 @@ def collect(job: str, context: str | None, output: Path | None, *, as_json: bool
 @_JSON
 @_HERE
 @_DATA
+@_SECRETS
 def run(workload_file: Path, target: Any, context: str | None, output: Path | None, *, as_json: bool, **said: Any) -> int:
     """Send a workload, follow its log, wait for its end and collect what it left.
 
     Interrupted and started again, it finds its job. With --here the platform's own request runs on this machine's Docker
-    engine instead, as another job each time: channels may be paths, what is in S3 is given a copy of by --data, and an
-    endpoint or a notebook is served until Ctrl-C. Exit code 0: the job completed. 1: it did not.
+    engine instead, as another job each time: channels may be paths, --data names a copy of what is read from S3, --secrets
+    the values of references, and an endpoint or a notebook is served until Ctrl-C. Exit code 0: the job completed. 1: it
+    did not.
     """
-    here, data = said.pop("here"), said.pop("data")
+    here, local_options = said.pop("here"), {name: said.pop(name) for name in ("data", "secrets")}
     if here:
         from lyftlearn_image.cli.here import read_options, run_here  # noqa: PLC0415 - every import here waits for its verb
 
-        options = read_options(workload_file, target, data, {"context": context, **said})
+        options = read_options(workload_file, target, {"context": context, **local_options, **said})
         done = run_here(options, lambda name: _empty_directory(output, name))
         return 0 if done is None else _show(*done, as_json=as_json)
-    if data:
-        raise click.UsageError("--data is for --here: a service reads S3 itself")
+    if any(local_options.values()):
+        raise click.UsageError("--data and --secrets are for --here: a service has both itself")
     service = _service(target, context)
     workload, launch = _read(workload_file, target, **said)
     if _is_driven_from_here(workload, target):

@@ -108,6 +108,19 @@ def test_data_in_a_real_account_is_refused_or_given_a_copy_of(
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_references_are_resolved_from_a_file(
+    target: str, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A secret and a parameter."""
+    values = {"secret_values": {"prod/db": json.dumps({"password": "p1"})}, "parameter_values": {"/prod/key": "k1"}}
+    (tmp_path / "values.yaml").write_text(json.dumps(values))
+    program = "import os; print(os.environ['DB'] + os.environ['KEY'] == 'p1k1')"
+    path = write(command=["python", "-c", program], secrets={"DB": "aws-sm://prod/db#password", "KEY": "aws-ssm:///prod/key"})
+    code, document, _ = run(path, target, "--secrets", "values.yaml", capsys=capsys)
+    assert (code, Path(document["log"]).read_text()) == (0, "True\n")
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_search_tells_its_trials(target: str, write: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     """On SageMaker's tuner and on Kubernetes, which has none."""
     Path("code").mkdir()
@@ -197,7 +210,7 @@ def containers_of(pid: int) -> list[str]:
     [
         (("--here", "--again", "2"), 2, "--again does not go with --here"),
         (("--here", "--context", "blue"), 2, "--context does not go with --here"),
-        (("--data", "s3://a/b=."), 2, "--data is for --here"),
+        (("--data", "s3://a/b=."), 2, "--data and --secrets are for --here"),
         (("--here", "--data", "b=."), 78, "--data b=.: expected S3_URI=PATH"),
         (("--here", "--data", "s3://a/b=none"), 78, "there is nothing at none"),
         (("--here", "--data", "s3://a/b=."), 78, "the workload reads no such URI"),
