@@ -6,7 +6,7 @@ SUITE := parity_tests/suite.yaml
 VERMIN := $(BIN)/vermin -q -t=3.8- --no-tips --violations --exclude-regex '/serving/' lyftlearn_runtime entrypoints
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine image demo peers test lint format bench clean
+.PHONY: help env engine image demo peers test lint format dist bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -37,8 +37,11 @@ lint: env ## ruff, mypy strict, the floors of the architecture, Python 3.8 for t
 format: env ## let ruff format and fix what it can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
+dist: engine ## wheel and sdist in dist/, and the wheel tried in an empty environment elsewhere
+	@.ci/release-check $(VENV) dist
+
 bench: engine ## every measurement behind a claim of the README
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove what was made here; the engine's images stay
-	@rm -rf $(VENV) .cache/evidence parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .cache/evidence dist parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -102,10 +102,10 @@ def lyftlearn_image_tag(engine: None) -> str:
 
     LYFTLEARN_TEST_TAG gives it another tag, so that two checkouts can be tested on one engine at the same time.
     """
-    from lyftlearn_image.build.builder import build
+    from lyftlearn_image.build.builder import BuildOptions, build
 
     tag = os.environ.get("LYFTLEARN_TEST_TAG")
-    return build("lyftlearn", images_dir=ROOT / "images", tags=(tag,) if tag else ()).image
+    return build("lyftlearn", images_dir=ROOT / "images", options=BuildOptions((tag,) if tag else ())).image
 
 
 @pytest.fixture(scope="session")

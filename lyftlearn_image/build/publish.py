@@ -15,7 +15,6 @@ from lyftlearn_image.errors import InvalidInputError, UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import boto3
     import docker
 
 # Account, region and partition of a private ECR registry (Amazon ECR user guide, "Private registries").
@@ -50,12 +49,20 @@ class Login:
         return f"Login(user={self.user!r})"
 
 
-def push(  # noqa: PLR0913 - its parts, by name
+@dataclass(frozen=True)
+class _Destination:
+    """A repository of a registry, a tag in it, and the login where the engine has none of its own."""
+
+    repository: str
+    tag: str
+    login: Login | None
+
+
+def push(
     client: docker.DockerClient,
     image: str,
     reference: str,
     *,
-    session: boto3.Session | None = None,
     say: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Published:
@@ -67,8 +74,8 @@ def push(  # noqa: PLR0913 - its parts, by name
     import docker.errors  # noqa: PLC0415 - 100 ms, for the verbs that need an engine
 
     started = time.monotonic()
-    repository, tag = _split(reference)
-    login = _ecr_login(repository, session, say)
+    repository, tag = _repository_and_tag(reference)
+    destination = _Destination(repository, tag, _ecr_login(repository, say))
     try:
         found = client.images.get(image)
     except docker.errors.ImageNotFound:
@@ -76,31 +83,28 @@ def push(  # noqa: PLR0913 - its parts, by name
         raise InvalidInputError(f"there is no image {image} on this engine", hint=hint) from None
     if not found.tag(repository, tag):
         raise InvalidInputError(f"the engine does not take {reference} as a name", hint="Expected registry/repository:tag.")
-    digest, size = _push_until_done(client, repository, tag, login, say, sleep)
+    digest, size = _push_until_done(client, destination, say, sleep)
     return Published(f"{repository}:{tag}", digest, f"{repository}@{digest}", size, time.monotonic() - started)
 
 
-def _split(reference: str) -> tuple[str, str]:
-    """Repository and tag."""
-    repository, colon, tag = reference.rpartition(":")
-    if not colon or "/" in tag:
-        repository, tag = reference, "latest"
+def _repository_and_tag(reference: str) -> tuple[str, str]:
+    from docker.utils import parse_repository_tag  # noqa: PLC0415 - see push()
+
+    repository, tag = parse_repository_tag(reference)
     if "/" not in repository or "@" in reference:
         raise InvalidInputError(f"{reference!r} names no registry", hint="Expected registry/repository:tag.")
-    return repository, tag
+    return repository, "latest" if tag is None else tag
 
 
-def _ecr_login(repository: str, session: boto3.Session | None, say: Callable[[str], None]) -> Login | None:
+def _ecr_login(repository: str, say: Callable[[str], None]) -> Login | None:
     """The login of an ECR registry, whose repository exists then; None for any other registry."""
     host, _, name = repository.partition("/")
     found = _ECR.fullmatch(host)
     if not found:
         return None
-    if session is None:
-        import boto3  # noqa: PLC0415 - 300 ms, for this registry alone
+    import boto3  # noqa: PLC0415 - 300 ms, for this registry alone
 
-        session = boto3.Session()
-    ecr: Any = session.client("ecr", region_name=found["region"])
+    ecr: Any = boto3.Session().client("ecr", region_name=found["region"])
     with translated(f"logging in to {host}", "ecr:GetAuthorizationToken"):
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     _make_repository(ecr, found["account"], name, say)
@@ -125,19 +129,15 @@ def _make_repository(ecr: Any, account: str, name: str, say: Callable[[str], Non
     say(f"made the repository {name}")
 
 
-def _push_until_done(  # noqa: PLR0913, PLR0917 - the parts of one push
-    client: docker.DockerClient,
-    repository: str,
-    tag: str,
-    login: Login | None,
-    say: Callable[[str], None],
-    sleep: Callable[[float], None],
+def _push_until_done(
+    client: docker.DockerClient, destination: _Destination, say: Callable[[str], None], sleep: Callable[[float], None]
 ) -> tuple[str, int]:
     """Digest and size in bytes of what the registry has then."""
+    repository, login = destination.repository, destination.login
     auth = {"username": login.user, "password": login.password} if login else None
     for number in range(1, _TRIES + 1):
         error = ""
-        for event in _events(client, repository, tag, auth):
+        for event in _events(client, repository, destination.tag, auth):
             if _AUX in event and "Digest" in event[_AUX]:
                 return str(event[_AUX]["Digest"]), int(event[_AUX].get("Size", 0))
             error = str(event.get("error") or error)

@@ -51,10 +51,7 @@ def build(  # noqa: PLR0913 - one parameter an option
         result = builder.build(
             class_name,
             images_dir=spec.find_images_dir(images),
-            tags=tags,
-            ca_bundle=ca_bundle,
-            use_cache=not no_cache,
-            force=force,
+            options=builder.BuildOptions(tags, ca_bundle, use_cache=not no_cache, force=force),
             progress=shown,
         )
     document = json.dumps(_as_json(result), indent=2)
@@ -71,14 +68,16 @@ def engine(*, as_json: bool) -> None:
     One that already runs is used and left alone. Else, as root on Debian, docker.io is installed and started.
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
-    from dataclasses import asdict  # noqa: PLC0415
 
     from lyftlearn_image.build.engine import ensure_engine  # noqa: PLC0415
 
-    found = ensure_engine(lambda line: click.echo(line, err=True))
+    answering = ensure_engine(lambda line: click.echo(line, err=True))
+    host = str(answering.address)
+    if as_json:
+        click.echo(json.dumps({"host": host, "version": answering.version, "origin": answering.origin}, indent=2))
+        return
     origins = {"running": "it was running", "started": "started now", "installed": "installed and started now"}
-    text = f"Docker engine {found.version} at {found.host}: {origins[found.origin]}"
-    click.echo(json.dumps(asdict(found), indent=2) if as_json else text)
+    click.echo(f"Docker engine {answering.version} at {host}: {origins[answering.origin]}")
 
 
 def _as_json(result: BuildResult) -> dict[str, object]:

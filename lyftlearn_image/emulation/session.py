@@ -1,4 +1,4 @@
-"""The embedded targets of one run: a network, a local AWS endpoint, and both emulators. Docker and nothing else."""
+"""The embedded targets of one run: a network, a local AWS endpoint, and both emulators. They need Docker and nothing else."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lyftlearn_image.emulation.aws.credentials import ContainerCredentials, cont
 from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, Loopback, aws_endpoint
 from lyftlearn_image.emulation.docker.containers import Containers, connect
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def embedded(run_id: str, loopback: Loopback | None = None) -> Iterator[Embedded
             endpoint=endpoint,
             credentials=credentials,
             s3=s3,
-            sagemaker=SageMakerEmulator(containers, network, s3, {**endpoint.region_environment(), **everywhere}, credentials),
-            kubernetes=KubernetesEmulator(containers, network, s3, everywhere, identity=credentials),
+            sagemaker=SageMakerEmulator(
+                Machine(containers, network, s3, {**endpoint.region_environment(), **everywhere}, credentials)
+            ),
+            kubernetes=KubernetesEmulator(Machine(containers, network, s3, everywhere, credentials)),
         )

@@ -20,6 +20,7 @@ import pytest
 from lyftlearn_image.build import debian
 from lyftlearn_image.build.base_image import BaseImage, ensure_base
 from lyftlearn_image.build.engine import Engine, ensure_engine
+from lyftlearn_image.build.secrets import without_credentials
 from lyftlearn_image.build.spec import Base, load_spec
 from lyftlearn_image.errors import UnavailableError
 
@@ -268,7 +269,7 @@ def test_only_debians_own_sources_of_the_suite_are_used(tmp_path: Path, monkeypa
         "deb https://user:planted-password@mirror.invalid/debian bookworm main",
         "deb https://mirror.invalid/debian bookworm-updates main",
     ]
-    assert debian.without_credentials(mirrors[0]) == "deb https://mirror.invalid/debian bookworm main"
+    assert without_credentials(mirrors[0]) == "deb https://mirror.invalid/debian bookworm main"
 
 
 def test_a_mirrors_password_stays_out_of_the_image_and_out_of_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

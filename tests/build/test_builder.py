@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.build.builder import KEY_LABEL, build, build_directory
+from lyftlearn_image.build.builder import KEY_LABEL, BuildOptions, build, build_directory
 from lyftlearn_image.build.progress import Silent, State
 from lyftlearn_image.errors import BuildError, InvalidInputError
 
@@ -49,8 +49,9 @@ def tiny(
     """Builds the tiny class with the private index; its tags are removed at the end."""
     monkeypatch.setenv("PIP_INDEX_URL", tiny_class.index.url)
 
-    def run(**more: Any) -> BuildResult:
-        return build(tiny_class.name, images_dir=tiny_class.images_dir, ca_bundle=tiny_class.index.ca_bundle, **more)
+    def run(progress: Any = None, **more: Any) -> BuildResult:
+        options = BuildOptions(ca_bundle=tiny_class.index.ca_bundle, **more)
+        return build(tiny_class.name, images_dir=tiny_class.images_dir, options=options, progress=progress)
 
     yield run
     with running.connect() as client:
@@ -109,7 +110,7 @@ def test_nothing_changed_means_nothing_built(tiny: Callable[..., BuildResult], t
     second = tiny(progress=recorder)
     assert (second.was_built, second.id, second.build_key) == (False, first.id, first.build_key)
     assert recorder.steps == []
-    other = tiny(tags=[f"{tiny_class.name}-other:x"])
+    other = tiny(tags=(f"{tiny_class.name}-other:x",))
     assert (other.was_built, other.id, other.tags) == (False, first.id, (f"{tiny_class.name}-other:x",))
     assert tiny(force=True).was_built
     with running.connect() as client:

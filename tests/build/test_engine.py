@@ -16,7 +16,7 @@ import pytest
 
 from lyftlearn_image.build import engine as engine_module
 from lyftlearn_image.build.engine import Daemon, build_client, ensure_engine
-from lyftlearn_image.emulation.docker import cleanup
+from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.pause_image import ensure_pause_image
 from lyftlearn_image.errors import UnavailableError
 
@@ -107,7 +107,7 @@ def test_calls_at_the_same_time_start_one_engine(other_daemon: Daemon) -> None:
 WAITING = """
 import sys
 from pathlib import Path
-from lyftlearn_image.cli.main import tell
+from lyftlearn_image.cli.main import print_error
 from lyftlearn_image.errors import LyftlearnError
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
 from lyftlearn_image.emulation.docker.containers import Containers, connect
@@ -120,7 +120,7 @@ try:
             print("ready", flush=True)
             running.wait()
 except LyftlearnError as error:
-    tell(error)
+    print_error(error)
     sys.exit(error.exit_code)
 """
 
@@ -145,7 +145,7 @@ def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, tmp_path:
     assert "Traceback" not in said
     with ensure_engine(print, other_daemon).connect() as client:
         assert [one.name for one in client.containers.list(all=True)] == ["restarted-waiting"]
-        cleanup.remove(client)
+        remove_orphans(client)
         assert client.containers.list(all=True) == []
         assert {one.name for one in client.networks.list()} == {"bridge", "host", "none"}
         assert client.volumes.list() == []

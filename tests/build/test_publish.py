@@ -165,16 +165,17 @@ def test_ecr_is_logged_in_to_and_has_its_repository(monkeypatch: pytest.MonkeyPa
     from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 
     with aws_endpoint("127.0.0.1") as endpoint:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
-        session, lines = endpoint.session(), list[str]()
+        for name, value in endpoint.environment().items():
+            monkeypatch.setenv(name, value)
+        lines: list[str] = []
         repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image"
         for _ in range(2):
-            login = publish._ecr_login(repository, session, lines.append)
+            login = publish._ecr_login(repository, lines.append)
             assert login is not None
             assert login.user == "AWS"
             assert login.password
             assert login.password not in repr(login)
-        found = session.client("ecr").describe_repositories()["repositories"]
+        found = endpoint.session().client("ecr").describe_repositories()["repositories"]
     assert [(one["repositoryName"], one["imageScanningConfiguration"]) for one in found] == [
         ("team/image", {"scanOnPush": True})
     ]
@@ -183,7 +184,7 @@ def test_ecr_is_logged_in_to_and_has_its_repository(monkeypatch: pytest.MonkeyPa
 
 def test_another_registry_needs_no_aws() -> None:
     """Not even boto3."""
-    assert publish._ecr_login("127.0.0.1:5000/team/image", None, print) is None
+    assert publish._ecr_login("127.0.0.1:5000/team/image", print) is None
 
 
 def test_the_verb_prints_the_pinned_reference(

@@ -18,7 +18,7 @@ def test_build_prints_digest_size_and_time(
 ) -> None:
     """The result is on stdout for people, and the same facts are in the JSON file."""
     path = tmp_path / "build.json"
-    assert main(["build", "lyftlearn", "--images", str(IMAGES), "--json-file", str(path)]) == 0
+    assert main(["build", "lyftlearn", "--tag", lyftlearn_image_tag, "--images", str(IMAGES), "--json-file", str(path)]) == 0
     facts = json.loads(path.read_text())
     rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert rows["digest"] == facts["id"]
@@ -31,7 +31,7 @@ def test_build_prints_digest_size_and_time(
 
 def test_build_prints_json_and_nothing_else(lyftlearn_image_tag: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With --json and --quiet a program can read stdout, and stderr is empty."""
-    assert main(["build", "lyftlearn", "--images", str(IMAGES), "--json", "--quiet"]) == 0
+    assert main(["build", "lyftlearn", "--tag", lyftlearn_image_tag, "--images", str(IMAGES), "--json", "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["image"] == lyftlearn_image_tag
     assert err == ""

@@ -15,13 +15,14 @@ import pytest
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
-from lyftlearn_image.emulation.kubernetes.job_controller import pod_of
+from lyftlearn_image.emulation.kubernetes.job_pods import pod_from_template
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.parity.compare.environment import _compare
 from lyftlearn_image.platforms.kubernetes.compile import compile_job
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.runs.observation import read_observation
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import Training
 from tests.evidence.differences import PODMAN
 from tests.evidence.podman import Podman
 
@@ -84,7 +85,7 @@ def podman(lyftlearn_image_tag: str, tmp_path_factory: pytest.TempPathFactory) -
 
 def compiled_for(image: str, prefix: str, code: int) -> Compiled:
     """A job that ends with a code, as the compiler has it."""
-    workload = Workload(
+    workload = Training(
         name="probe", image=image, program="/opt/ml/input/data/code/probe.py", arguments="key=value",
         hyperparameters={"depth": 3, "layers": [1, 2], "note": "two words"},
         environment={"CODE": str(code), "TEXT": "a 'b' $HOME"},
@@ -97,7 +98,7 @@ def compiled_for(image: str, prefix: str, code: int) -> Compiled:
 def played(podman: Podman, session: Embedded, compiled: Compiled) -> Ended:
     """The pod of the Job under podman. A cluster's own variables and identity are given to it, for podman has neither."""
     *others, job = compiled.documents
-    pod = pod_of(job, "0" * 8, None, 0)
+    pod = pod_from_template(job, "0" * 8, None, 0)
     container = pod["spec"]["containers"][0]
     given = {**CLUSTER, **session.endpoint.environment()}
     container["env"] = [*container["env"], *({"name": name, "value": value} for name, value in given.items())]
@@ -114,7 +115,7 @@ def test_a_pod_of_ours_is_under_podman_what_it_is_in_the_emulator(
     here = compiled_for(lyftlearn_image_tag, f"podman-{code}/here", code)
     there = compiled_for(lyftlearn_image_tag, f"podman-{code}/there", code)
     # Without a webhook of AWS, which podman has not either: both pods get the same keys.
-    emulator = KubernetesEmulator(session.containers, session.network, session.s3, session.endpoint.environment())
+    emulator = KubernetesEmulator(Machine(session.containers, session.network, session.s3, session.endpoint.environment()))
     ours = emulator.run(here, workspace=tmp_path / "here")
     theirs = played(podman, session, there)
     assert (theirs.exit_code, ours.exit_code) == (code, code), theirs.stderr

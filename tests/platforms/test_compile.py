@@ -22,7 +22,7 @@ from lyftlearn_image.platforms import compile as compiler, serialize
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import KINDS, Training, Workload
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ LONG_COMMANDS = (
 @pytest.mark.parametrize("command", LONG_COMMANDS, ids=["lines", "long", "many", "separator"])
 def test_a_command_that_sagemaker_has_no_room_for_is_in_the_bundle(kind: str, command: list[str]) -> None:
     """As every Kubernetes Job may have one; on Kubernetes it stays in the manifest."""
-    workload = Workload(kind=kind, name="job", image="team:1", command=command, output="s3://bucket/p")
+    workload = KINDS[kind](name="job", image="team:1", command=command, output="s3://bucket/p")
     (uri, data), *_ = (found := compiler.compile_for("sagemaker", workload, compiler.launch_of(workload))).objects.items()
     specification = "AlgorithmSpecification" if kind == "training" else "AppSpecification"
     assert found.documents[0][specification]["ContainerArguments"] == [contract.BUNDLED_COMMAND]
@@ -242,7 +242,7 @@ def test_a_command_that_sagemaker_has_no_room_for_is_in_the_bundle(kind: str, co
 
 def test_a_command_that_fits_stays_in_the_request() -> None:
     """256 characters, 100 words."""
-    workload = Workload(name="job", image="team:1", command=["x" * 256] * 100, output="s3://bucket/p")
+    workload = Training(name="job", image="team:1", command=["x" * 256] * 100, output="s3://bucket/p")
     found = compiler.compile_for("sagemaker", workload, compiler.launch_of(workload))
     assert found.documents[0]["AlgorithmSpecification"]["ContainerArguments"] == ["x" * 256] * 100
     assert not found.objects

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.parity.differences import Comparison, Difference, shown
-from lyftlearn_image.parity.secrets import MASK
 from lyftlearn_image.report import terminal
 from lyftlearn_image.report.contents import TAIL_BYTES, gather
 from lyftlearn_image.report.write import FORMATS, write_reports
+from lyftlearn_runtime.secret_forms import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -29,7 +29,7 @@ import os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from lyftlearn_runtime import supervise
 heard = bytearray()
-code = supervise.run(sys.argv[2:], os.environ, float(sys.argv[1]), heard.extend, lambda _: None)
+code = supervise.start(supervise.Command(sys.argv[2:], os.environ, None), float(sys.argv[1])).watch(heard.extend)
 if os.environ.get("HEARD"):
     open(os.environ["HEARD"], "wb").write(heard)
 os._exit(code)
@@ -289,18 +289,20 @@ def test_pid_1_reaps_orphans(shim: Shim) -> None:
     """Two hundred processes whose parents have gone: none stays a zombie."""
     program = (
         "import os, time\n"
+        "reader, writer = os.pipe()\n"
         "for _ in range(200):\n"
         "    if os.fork() == 0:\n"
-        "        if os.fork() == 0: time.sleep(0.2); os._exit(0)\n"
+        "        if os.fork() == 0: os.close(writer); os.read(reader, 1); os._exit(0)\n"
         "        os._exit(0)\n"
         "    os.wait()\n"
         "def others(): return [p for p in os.listdir('/proc') if p.isdigit() and int(p) not in (1, os.getpid())]\n"
         "most = len(others())\n"
+        "os.close(writer)\n"  # now they end
         "deadline = time.monotonic() + 20\n"
         "while others() and time.monotonic() < deadline: time.sleep(0.02)\n"
-        "print(most > 50, len(others()))\n"
+        "print(most, len(others()))\n"
     )
-    assert shim.python(program).stdout == "True 0\n"
+    assert shim.python(program).stdout == "200 0\n"
 
 
 @pytest.mark.parametrize(("grace", "least_s", "most_s"), [((), 4, 10), (("-e", "LYFTLEARN_GRACE=6"), 0.5, 4)])

@@ -16,12 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lyftlearn_image.emulation.aws.endpoint import REGION
-from lyftlearn_image.emulation.docker.link_local import redirected
-from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
+from lyftlearn_image.emulation.docker.link_local import redirect_agents
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
     from lyftlearn_image.emulation.docker.containers import Containers
@@ -155,12 +154,11 @@ def container_credentials(
 ) -> Iterator[ContainerCredentials]:
     """The server, and the way to it; both gone at the end."""
     credentials = ContainerCredentials(endpoint, session_duration_s)
-    labels: Mapping[str, str] = {OWNER_LABEL: owner()}
     with _Server((network.gateway, 0), credentials) as server:
         thread = threading.Thread(target=server.serve, name="container-credentials", daemon=True)
         thread.start()
         try:
-            with redirected(containers.client, network, server.server_port, labels) as reason:
+            with redirect_agents(containers.client, network, server.server_port) as reason:
                 credentials.unavailable_reason = reason
                 yield credentials
         finally:

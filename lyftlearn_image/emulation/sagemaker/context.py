@@ -1,41 +1,23 @@
-"""What the containers of the SageMaker emulator run on: the engine, a network, S3, credentials, and this machine's size."""
+"""What the containers of the SageMaker emulator run on: this machine with its size, and the account that they are in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
 
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.instances import instance_size
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mypy_boto3_s3 import S3Client
-
-    from lyftlearn_image.emulation.aws.credentials import ContainerCredentials
-    from lyftlearn_image.emulation.docker.containers import Containers
-    from lyftlearn_image.emulation.docker.network import Network
 
 DEFAULT_REGION = "us-east-1"
 
 
-@dataclass(frozen=True)
-class Context:
-    """`platform_environment` are the variables that every container gets: region and endpoint.
+@dataclass(frozen=True, kw_only=True)
+class Context(Machine):
+    """The machine and its size, `cpus` and `memory_bytes`; the account of what runs on it."""
 
-    `cpus` and `memory_bytes` are the whole machine's. `credentials` gives a container those of its role; without it none
-    has any.
-    """
-
-    containers: Containers
-    network: Network
-    s3: S3Client
-    platform_environment: Mapping[str, str]
     account: Account
     cpus: int
     memory_bytes: int
-    credentials: ContainerCredentials | None = None
 
     def limits(self, instance_type: str) -> tuple[int, int]:
         """CPUs and bytes of an instance type, and at most what this machine has. UnsupportedError for an unknown type."""
@@ -48,22 +30,12 @@ class Context:
         return {**self.platform_environment, **variables}
 
 
-def create_context(
-    containers: Containers,
-    network: Network,
-    s3: S3Client,
-    platform_environment: Mapping[str, str],
-    credentials: ContainerCredentials | None,
-) -> Context:
-    """The context of this machine, as its engine describes it."""
-    info = containers.client.info()
+def create_context(machine: Machine) -> Context:
+    """The context of this machine, whose size its engine says."""
+    info = machine.containers.client.info()
     return Context(
-        containers=containers,
-        network=network,
-        s3=s3,
-        platform_environment=dict(platform_environment),
-        account=Account(region=platform_environment.get("AWS_REGION", DEFAULT_REGION)),
+        **{field.name: getattr(machine, field.name) for field in fields(Machine)},
+        account=Account(region=machine.platform_environment.get("AWS_REGION", DEFAULT_REGION)),
         cpus=int(info["NCPU"]),
         memory_bytes=int(info["MemTotal"]),
-        credentials=credentials,
     )

@@ -30,11 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mypy_boto3_s3 import S3Client
-
-    from lyftlearn_image.emulation.aws.credentials import ContainerCredentials
-    from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.emulation.machine import Machine
     from lyftlearn_image.emulation.sagemaker.job_plan import Host, JobPlan
     from lyftlearn_image.run import StopRequest
 
@@ -58,23 +55,12 @@ class _Attempt:
 
 
 class SageMakerEmulator:
-    """The embedded `sagemaker` target.
-
-    `platform_environment` is what the service itself puts into a container: region and endpoint. `credentials` gives a
-    job those of its role; without it a job has none.
-    """
+    """The embedded `sagemaker` target."""
 
     name: TargetName = "sagemaker"
 
-    def __init__(
-        self,
-        containers: Containers,
-        network: Network,
-        s3: S3Client,
-        platform_environment: Mapping[str, str],
-        credentials: ContainerCredentials | None = None,
-    ) -> None:
-        self.context = create_context(containers, network, s3, platform_environment, credentials)
+    def __init__(self, machine: Machine) -> None:
+        self.context = create_context(machine)
 
     def run(
         self,

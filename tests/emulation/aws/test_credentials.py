@@ -28,10 +28,11 @@ import urllib3
 import lyftlearn_runtime
 from lyftlearn_image.emulation.aws.credentials import ContainerCredentials, container_credentials
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
-from lyftlearn_image.emulation.docker import cleanup
-from lyftlearn_image.emulation.docker.link_local import forget, redirected
+from lyftlearn_image.emulation.docker.cleanup import remove_orphans
+from lyftlearn_image.emulation.docker.link_local import redirect_agents, remove_rules
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.emulation.session import embedded
 from lyftlearn_image.platforms.compile import compile_for
@@ -260,7 +261,7 @@ def test_pod_identity_takes_no_other_token(session: Embedded, sdk_image: str, wo
     """None, no token at all, one of another cluster, another audience, one that has expired: each is refused."""
     url = "http://169.254.170.23/v1/credentials"
     foreign, audience = Cluster(), "pods.eks.amazonaws.com"
-    stranger = Pod({"name": "demo"}, {}, "10.0.0.1").token(foreign, audience, 3600).decode()
+    stranger = Pod({"name": "demo"}, {}, "10.0.0.1").service_account_token(foreign, audience, 3600).decode()
     assert asked(session, sdk_image, workspace(), url, "", "no token", stranger) == [400, 400, 400]
     own = (
         "import os, sys, urllib.error, urllib.request\n"
@@ -308,8 +309,8 @@ def test_credentials_are_renewed_before_they_expire(
         s3 = endpoint.s3()
         s3.create_bucket(Bucket="bucket")
         platform = endpoint.region_environment()
-        job_target = SageMakerEmulator(containers, network, s3, platform, served)
-        pod_target = KubernetesEmulator(containers, network, s3, platform, identity=served)
+        job_target = SageMakerEmulator(Machine(containers, network, s3, platform, served))
+        pod_target = KubernetesEmulator(Machine(containers, network, s3, platform, served))
         request = {
             "TrainingJobName": "long",
             "AlgorithmSpecification": {
@@ -340,7 +341,7 @@ def test_a_killed_run_s_rules_go_with_the_next(containers: Containers) -> None:
         assert len(rules(interface)) == 3
         process.kill()
     assert len(rules(interface)) == 3
-    cleanup.remove(containers.client)
+    remove_orphans(containers.client)
     assert not rules(interface)
 
 
@@ -351,7 +352,7 @@ def test_only_rules_of_bridges_that_are_gone_are_removed(containers: Containers,
     command = ["iptables", "-w", "-t", "nat"]
     subprocess.run([*command, "-I", "PREROUTING", *rule], check=True)
     try:
-        cleanup.remove(containers.client)
+        remove_orphans(containers.client)
         assert len(rules(f"-i {bridge} ")) == (0 if bridge == "br-000000000000" else 1)
         assert len(rules(session.network.interface)) == 3
     finally:
@@ -368,7 +369,7 @@ def test_who_is_not_root_sets_the_rules_by_the_engine(
         with container_credentials(containers, network, endpoint) as served:
             assert not served.unavailable_reason
             assert len(rules(network.interface)) == 3
-            forget(containers.client, {network.interface}, {})
+            remove_rules(containers.client, {network.interface})
             assert not rules(network.interface)
         with container_credentials(containers, network, endpoint):
             assert len(rules(network.interface)) == 3
@@ -385,7 +386,7 @@ def test_where_no_rule_can_be_set_keys_are_variables(
         assert served.environment() == {"AWS_EC2_METADATA_DISABLED": "true"}
         s3 = endpoint.s3()
         pod_target = KubernetesEmulator(
-            containers, network, s3, {**endpoint.region_environment(), **served.environment()}, identity=served
+            Machine(containers, network, s3, {**endpoint.region_environment(), **served.environment()}, served)
         )
         run = pod_target.run(Compiled("kubernetes", "Pod", (pod(sdk_image, "/program.py"),)), workspace=workspace())
         said = told(run)
@@ -398,7 +399,7 @@ def test_where_no_rule_can_be_set_keys_are_variables(
 def test_an_engine_elsewhere_is_noticed(containers: Containers, network: Network) -> None:
     """A rule for a bridge that is not here would lead nothing anywhere, without a word."""
     elsewhere = replace(network, interface="br-0123456789ab")
-    with redirected(containers.client, elsewhere, 9, {}) as why:
+    with redirect_agents(containers.client, elsewhere, 9) as why:
         assert why == f"the engine's network {network.name} is not on this machine"
         assert not rules("br-0123456789ab")
 

@@ -13,6 +13,7 @@ import pytest
 from lyftlearn_image.emulation.aws.credentials import container_credentials
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.platforms.launch import Compiled
 
@@ -48,7 +49,7 @@ def s3(endpoint: AwsEndpoint) -> Iterator[S3Client]:
 def emulator(containers: Containers, network: Network, endpoint: AwsEndpoint, s3: S3Client) -> Iterator[SageMakerEmulator]:
     """The emulator."""
     with container_credentials(containers, network, endpoint) as served:
-        yield SageMakerEmulator(containers, network, s3, endpoint.region_environment(), served)
+        yield SageMakerEmulator(Machine(containers, network, s3, endpoint.region_environment(), served))
 
 
 @pytest.fixture(autouse=True)

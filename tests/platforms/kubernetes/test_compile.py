@@ -10,7 +10,7 @@ import yaml
 from lyftlearn_image.platforms.kubernetes.compile import compile_job
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.launch import Launch
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import Processing, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,7 @@ def test_the_manifests_are_the_golden_ones(golden: Callable[[str, str], None]) -
 
 def test_a_processing_job_compiles_too(golden: Callable[[str, str], None]) -> None:
     """Its outputs are prefixes and its observation is an output of its own."""
-    workload = Workload(
-        name="prep", kind="processing", image="team:1", command=("python", "prep.py"), channels={"raw": "s3://b/raw/"}
-    )
+    workload = Processing(name="prep", image="team:1", command=("python", "prep.py"), channels={"raw": "s3://b/raw/"})
     compiled = compile_job(workload, LAUNCH)
     assert set(compiled.outputs) == {"output", "lyftlearn"}
     golden("processing.yaml", yaml.safe_dump_all(compiled.documents, sort_keys=False))

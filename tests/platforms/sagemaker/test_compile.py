@@ -14,7 +14,7 @@ from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.platforms.sagemaker.compile import compile_workload
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import Processing, Training, Workload
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def test_the_training_request_is_the_golden_one(golden: Callable[[str, str], Non
 
 def test_the_processing_request_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
     """Arguments alone keep the image's ENTRYPOINT, the shim."""
-    workload = Workload(
-        name="prep", kind="processing", image="team:1", command=("python", "prep.py"), channels={"raw": "s3://b/raw/"}
-    )
+    workload = Processing(name="prep", image="team:1", command=("python", "prep.py"), channels={"raw": "s3://b/raw/"})
     compiled = compile_workload(workload, LAUNCH)
     accept(compiled)
     assert "ContainerEntrypoint" not in compiled.documents[0]["AppSpecification"]
@@ -143,7 +141,7 @@ def test_a_full_environment_leaves_room_for_the_requests_own_variables(kind: str
 
 def test_a_training_command_keeps_the_shim_and_drops_train() -> None:
     """Arguments alone: the image's ENTRYPOINT stays, and the service does not pass `train`."""
-    workload = Workload(name="demo", image="team:1", command=("python", "-c", "print(1)"))
+    workload = Training(name="demo", image="team:1", command=("python", "-c", "print(1)"))
     request = compile_workload(workload, LAUNCH).documents[0]
     assert request["AlgorithmSpecification"]["ContainerArguments"] == ["python", "-c", "print(1)"]
     assert "ContainerEntrypoint" not in request["AlgorithmSpecification"]
@@ -161,9 +159,7 @@ def test_a_variable_that_the_request_needs_is_not_overwritten(name: str, place: 
 @pytest.mark.parametrize("name", ["lyftlearn", "../up", "a/b", ".", "", "x y"])
 def test_an_outputs_name_is_a_name(name: str) -> None:
     """It becomes a prefix in S3 and a directory of the report, beside the observation's own."""
-    workload = Workload(
-        name="prep", kind="processing", image="team:1", command=("x",), outputs={name: "/opt/ml/processing/out"}
-    )
+    workload = Processing(name="prep", image="team:1", command=("x",), outputs={name: "/opt/ml/processing/out"})
     with pytest.raises(InvalidInputError, match="has an output named"):
         compile_workload(workload, LAUNCH)
 
@@ -190,6 +186,6 @@ def test_without_observer_and_metrics_nothing_of_them_is_in_the_request() -> Non
     launch = Launch("demo-job-1", "s3://bucket/runs")
     request = compile_workload(Workload.model_validate({**TRAINING, "environment": {}, "secrets": {}}), launch).documents[0]
     assert request["Environment"] == {"LYFTLEARN_PROGRAM": "train.py"}
-    prep = Workload(name="prep", kind="processing", image="team:1", command=("x",))
+    prep = Processing(name="prep", image="team:1", command=("x",))
     outputs = compile_workload(prep, launch).documents[0]["ProcessingOutputConfig"]["Outputs"]
     assert [one["OutputName"] for one in outputs] == ["output"]

@@ -23,7 +23,7 @@ from lyftlearn_image.runs.tuning import run_tuning, trial_name
 from lyftlearn_image.services.kubernetes import client as service_module
 from lyftlearn_image.services.kubernetes.client import KubernetesService, connect
 from lyftlearn_image.services.service import Clock, job_name
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import Training, Tuning
 from tests.services.kubernetes.api_server import Kubelet, Store, serve
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def compiled(lyftlearn_image_tag: str, service: KubernetesService) -> Callable[.
 
     def compile_(program: str, **fields: Any) -> Compiled:
         limits = {"cpus": 1, "memory_mib": 512}
-        workload = Workload(name="svc", image=lyftlearn_image_tag, command=("python", "-c", program), **limits, **fields)
+        workload = Training(name="svc", image=lyftlearn_image_tag, command=("python", "-c", program), **limits, **fields)
         return compile_for(service.name, workload, Launch(job_name(workload, "kubernetes", PREFIX), PREFIX))
 
     return compile_
@@ -285,8 +285,8 @@ open('/opt/ml/model/m', 'w').write(str(depth))
 print('loss=%s' % (depth - 3) ** 2)
 """
     session.s3.put_object(Bucket=BUCKET, Key="search/train.py", Body=program)
-    workload = Workload(
-        kind="tuning", name="search", image=lyftlearn_image_tag, program="/opt/ml/input/data/code/train.py", seed=1, cpus=1,
+    workload = Tuning(
+        name="search", image=lyftlearn_image_tag, program="/opt/ml/input/data/code/train.py", seed=1, cpus=1,
         channels={"code": f"s3://{BUCKET}/search/"}, metrics={"loss": r"loss=(\S+)"}, objective="loss", goal="minimize",
         max_trials=3, memory_mib=512, search_space={"depth": {"type": "int", "low": 1, "high": 6}},
     )  # fmt: skip

@@ -19,7 +19,7 @@ from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.run import Status, StopRequest
 from lyftlearn_image.services.sagemaker.client import SageMakerService
 from lyftlearn_image.services.service import job_name
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import Training, Tuning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def compiled(lyftlearn_image_tag: str, s3: S3Client, service: SageMakerService) 
     """The request for a program, with an output that the service archives."""
 
     def compile_(program: str, **fields: Any) -> Compiled:
-        workload = Workload(name="svc", image=lyftlearn_image_tag, command=("python", "-c", program), **fields)
+        workload = Training(name="svc", image=lyftlearn_image_tag, command=("python", "-c", program), **fields)
         return compile_for(service.name, workload, Launch(job_name(workload, "sagemaker", PREFIX), PREFIX))
 
     return compile_
@@ -88,8 +88,8 @@ open('/opt/ml/model/m', 'w').write(str(depth))
 print('loss=%s' % (depth - 3) ** 2)
 """
     s3.put_object(Bucket="bucket", Key="tuned/code/train.py", Body=program)
-    workload = Workload(
-        kind="tuning", name="svc-tuning", image=lyftlearn_image_tag, program="/opt/ml/input/data/code/train.py", seed=1,
+    workload = Tuning(
+        name="svc-tuning", image=lyftlearn_image_tag, program="/opt/ml/input/data/code/train.py", seed=1,
         channels={"code": "s3://bucket/tuned/code/"}, metrics={"loss": r"loss=(\S+)"}, objective="loss", goal="minimize",
         max_trials=3, search_space={"depth": {"type": "int", "low": 1, "high": 6}},
     )  # fmt: skip

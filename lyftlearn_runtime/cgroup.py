@@ -10,7 +10,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEX
 _NO_LIMIT = 1 << 60
 
 
-def threads(cpus: int) -> dict[str, str]:
+def thread_variables(cpus: int) -> dict[str, str]:
     """How many threads numerical libraries may start: by default they take the node's cores, not the container's."""
     return {name: str(cpus) for name in _THREADS}
 
@@ -43,7 +43,7 @@ def memory_limit(root: str = _CGROUP) -> int | None:
     return None if not value or value[0] == "max" or int(value[0]) > _NO_LIMIT else int(value[0])
 
 
-def gpus() -> int:
+def gpu_count() -> int:
     """NVIDIA devices in this container. A variable such as NVIDIA_VISIBLE_DEVICES is set on machines without any, too."""
     try:
         names = os.listdir("/dev")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 
-from lyftlearn_runtime import cluster, compute, contract
+from lyftlearn_runtime import cgroup, cluster, contract
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lyftlearn_runtime.sources import Item
+    from lyftlearn_runtime.references import Item
 
 OPTIONS = ()
 _JOBS = ("TRAINING_JOB_NAME", "PROCESSING_JOB_NAME", "TRANSFORM_JOB_NAME")
@@ -33,7 +33,7 @@ def _value(field: str, environ: Mapping[str, str]) -> str | ShimError:
     resource = _resource(field)
     if resource is not None:
         return resource
-    here = cluster.of(cluster.read_config("resourceconfig.json"))
+    here = cluster.parse_resource_config(cluster.read_config("resourceconfig.json"))
     job = next((environ[name] for name in _JOBS if environ.get(name)), "")
     hostname = os.uname().nodename
     labels = dict.fromkeys(_JOB_LABELS, job)
@@ -63,10 +63,10 @@ def _resource(field: str) -> str | None:
     if kind not in {"limits", "requests"}:
         return None
     if name == "cpu":
-        quota = compute.cpu_quota()
-        return str(-int(-quota // 1) if quota else compute.cpu_count(None))
+        quota = cgroup.cpu_quota()
+        return str(-int(-quota // 1) if quota else cgroup.cpu_count(None))
     if name == "memory":
-        return str(compute.memory_limit() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        return str(cgroup.memory_limit() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return None
 
 

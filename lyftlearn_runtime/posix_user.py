@@ -20,17 +20,17 @@ _USERS_GID = 100
 _CACHES = {"XDG_CACHE_HOME": ".cache", "MPLCONFIGDIR": ".cache/matplotlib", "NUMBA_CACHE_DIR": ".cache/numba"}
 
 
-def variables(environ: Mapping[str, str], uid: int) -> dict[str, str]:
+def user_variables(environ: Mapping[str, str], uid: int) -> dict[str, str]:
     """HOME, USER and LOGNAME as far as there are no usable ones, and caches where HOME had to move.
 
     The first of these that can be written to becomes HOME: the one that is set, the image's, the one of /etc/passwd,
     a private one below /tmp.
     """
-    row = row_of(uid)
-    name = row.pw_name if row else _name(uid)
+    entry = passwd_entry(uid)
+    name = entry.pw_name if entry else _name(uid)
     found = {key: name for key in ("USER", "LOGNAME") if not environ.get(key)}
     home = environ.get("HOME", "")
-    usable = next((one for one in (home, contract.HOME, row.pw_dir if row else "") if one and files.is_writable(one)), None)
+    usable = next((one for one in (home, contract.HOME, entry.pw_dir if entry else "") if one and files.is_writable(one)), None)
     if usable is None:
         usable = f"/tmp/home-{uid}"  # noqa: S108 - the only place that is left; private by its mode
         try:
@@ -43,7 +43,7 @@ def variables(environ: Mapping[str, str], uid: int) -> dict[str, str]:
     return found
 
 
-def enrol(uid: int, gid: int, home: str) -> None:
+def add_passwd_entry(uid: int, gid: int, home: str) -> None:
     """Gives a UID that /etc/passwd does not know a row that `pwd`, `id`, ssh and a JVM find.
 
     Not in /etc/passwd: who could write there could become root. The image's name service asks libnss-extrausers too, which
@@ -51,7 +51,7 @@ def enrol(uid: int, gid: int, home: str) -> None:
     100 either, so a row says 100 where the process has group 0; the process itself is not changed. An image without it
     leaves a script with USER and LOGNAME, which `getpass.getuser()` reads.
     """
-    if row_of(uid) is not None:
+    if passwd_entry(uid) is not None:
         return
     group = gid if gid >= _FIRST_ID else _USERS_GID
     try:
@@ -65,7 +65,7 @@ def _name(uid: int) -> str:
     return f"lyftlearn-{uid}"
 
 
-def row_of(uid: int) -> pwd.struct_passwd | None:
+def passwd_entry(uid: int) -> pwd.struct_passwd | None:
     """The row of the user, None for a UID that has none."""
     try:
         return pwd.getpwuid(uid)

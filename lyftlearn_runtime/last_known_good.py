@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MODE = 0o400
 
 
-def keep(text: str, value: str, environ: Mapping[str, str]) -> None:
+def save(text: str, value: str, environ: Mapping[str, str]) -> None:
     """Remembers the value of a reference. Where that cannot be done in memory it is not done, and a line says so."""
     directory = environ.get(contract.MEMORY_DIR) or contract.MEMORY
     if not files.is_in_memory(directory):
@@ -32,7 +32,7 @@ def keep(text: str, value: str, environ: Mapping[str, str]) -> None:
         say(f"{text}: its last known value is not kept: {error.message}")
 
 
-def recall(text: str, environ: Mapping[str, str]) -> str | None:
+def load(text: str, environ: Mapping[str, str]) -> str | None:
     """The value that was kept, None where there is none."""
     try:
         with open(_path(environ.get(contract.MEMORY_DIR) or contract.MEMORY, text), "rb") as file:

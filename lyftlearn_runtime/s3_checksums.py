@@ -19,12 +19,12 @@ _CHECKSUMS = ("sha256", "sha1", "crc32")
 _MD5 = re.compile('"[0-9a-f]{32}"')
 
 
-def says_anything(headers: Mapping[str, str]) -> bool:
-    """Whether an answer's headers hold the checksums of the whole object: those of a stretch do not."""
+def has_checksums(headers: Mapping[str, str]) -> bool:
+    """Whether an answer's headers hold the checksums of the whole object: those of a range do not."""
     return "etag" in headers and "content-range" not in headers
 
 
-def is_whole(path: str, tag: str, headers: Mapping[str, str]) -> bool:
+def matches(path: str, etag: str, headers: Mapping[str, str]) -> bool:
     """Whether a file's checksum is the object's, by the strongest that both know; True where they share none.
 
     The ETag is the MD5 of an object that came in one PUT and is not encrypted with a key of KMS or of the customer (API
@@ -36,10 +36,10 @@ def is_whole(path: str, tag: str, headers: Mapping[str, str]) -> bool:
             return base64.b64encode(_digest(path, kind)).decode() == expected
     encryption = headers.get("x-amz-server-side-encryption", "AES256")
     is_md5 = encryption == "AES256" and "x-amz-server-side-encryption-customer-algorithm" not in headers
-    if not is_md5 or not _MD5.fullmatch(tag):
+    if not is_md5 or not _MD5.fullmatch(etag):
         return True
     try:
-        return f'"{_digest(path, "md5").hex()}"' == tag
+        return f'"{_digest(path, "md5").hex()}"' == etag
     except ValueError:  # a system in FIPS mode has no MD5
         return True
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from lyftlearn_runtime import compute
+from lyftlearn_runtime import cgroup
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ NO_LIMIT_V1 = str((1 << 63) - 4096)
 @given(st.none() | st.floats(0.001, 1000))
 def test_cpus_are_whole_at_least_one_and_never_more_than_there_are(quota: float | None) -> None:
     """Half a CPU still runs one thread; one and a half do not run two; a quota of a thousand gives no CPU more."""
-    found = compute.cpu_count(quota)
+    found = cgroup.cpu_count(quota)
     assert 1 <= found <= len(os.sched_getaffinity(0))
     assert quota is None or found <= max(1, quota)
 
@@ -42,7 +42,7 @@ def test_the_quota_of_both_cgroup_versions_is_read(tmp_path: Path, files: dict[s
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert compute.cpu_quota(str(tmp_path)) == expected
+    assert cgroup.cpu_quota(str(tmp_path)) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_memory_limit_of_both_cgroup_versions_is_read(tmp_path: Path, files:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert compute.memory_limit(str(tmp_path)) == expected
+    assert cgroup.memory_limit(str(tmp_path)) == expected
 
 
 @pytest.mark.parametrize(("options", "expected"), [(("--cpus", "1"), "1 1 1"), (("--cpuset-cpus", "0"), "1 1 1")])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lyftlearn_runtime import references
-from lyftlearn_runtime.aws import credentials, identity
+from lyftlearn_runtime import resolver
+from lyftlearn_runtime.aws import credential_cache, credentials
 from lyftlearn_runtime.errors import ShimError
 from tests.runtime.aws.server import GOOD, KEYS, PLANTED, Server, credentials_until, send
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
-    from lyftlearn_runtime.aws.credentials import Credentials
+    from lyftlearn_runtime.aws.keys import Credentials
 
 DOCUMENT = json.dumps(
     {"AccessKeyId": "AKID", "SecretAccessKey": "s", "Token": "t", "Expiration": "2030-01-01T00:00:00Z"}
@@ -28,7 +28,7 @@ DOCUMENT = json.dumps(
 
 def find(environ: dict[str, str]) -> Credentials:
     """The credentials, with a few seconds of time."""
-    return credentials.find(environ, time.monotonic() + 5)
+    return credentials.find_credentials(environ, time.monotonic() + 5)
 
 
 def test_variables_come_first() -> None:
@@ -137,17 +137,17 @@ def test_an_identity_is_asked_for_once_and_renewed_before_it_expires(
     server = serve(lambda handler, _: send(handler, 200, credentials_until(seconds)))
     environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.port}/"}
     for _ in range(2):
-        assert identity.credentials(environ, time.monotonic() + 5).access_key == "AKID"
+        assert credential_cache.get_credentials(environ, time.monotonic() + 5).access_key == "AKID"
     assert len(server.requests) == asked
-    assert identity.described(environ) == "container credentials, access key AKID"
+    assert credential_cache.describe_identity(environ) == "container credentials, access key AKID"
 
 
 def test_an_identity_that_cannot_be_renewed_is_used_while_it_is_good(serve: Callable[..., Server]) -> None:
     """An endpoint that is away for a moment stops nothing that still works."""
     server = serve(lambda handler, number: send(handler, 200, credentials_until(60) if number == 1 else b"gone"))
     environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{server.port}/"}
-    first = identity.credentials(environ, time.monotonic() + 5)
-    assert identity.credentials(environ, time.monotonic() + 5) == first
+    first = credential_cache.get_credentials(environ, time.monotonic() + 5)
+    assert credential_cache.get_credentials(environ, time.monotonic() + 5) == first
     assert len(server.requests) == 2
 
 
@@ -161,8 +161,8 @@ def test_an_expired_token_is_replaced_once(serve: Callable[..., Server]) -> None
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.port}",
         "LYFTLEARN_FETCH_TIMEOUT": "5",
     }
-    assert references.resolve(["aws-sm://name"], environ).values == {"aws-sm://name": "value"}
+    assert resolver.resolve(["aws-sm://name"], environ).values == {"aws-sm://name": "value"}
     assert len(keys.requests) == 2
     with pytest.raises(ShimError, match="ExpiredTokenException; the job's role"):
-        references.resolve(["aws-sm://name"], environ)
+        resolver.resolve(["aws-sm://name"], environ)
     assert len(server.requests) == 4

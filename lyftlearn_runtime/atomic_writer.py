@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections import namedtuple
 
 from lyftlearn_runtime import contract, files
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.frozen import namedtuple
 from lyftlearn_runtime.log import say
 
 TYPE_CHECKING = False
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 _DATA = "..data"
 # `owner` is a UID and a GID, or None.
-Content = namedtuple("Content", ["path", "data", "mode", "owner", "is_secret"])
+FileProjection = namedtuple("FileProjection", ["path", "data", "mode", "owner", "is_secret"])
 
 
-def place(wanted: Sequence[Content], environ: Mapping[str, str]) -> list[str]:
+def write(projections: Sequence[FileProjection], environ: Mapping[str, str]) -> list[str]:
     """Makes the files be there, directory by directory; the paths of all whose content or mode was another."""
-    by_directory: dict[str, list[Content]] = {}
-    for one in wanted:
+    by_directory: dict[str, list[FileProjection]] = {}
+    for one in projections:
         by_directory.setdefault(os.path.dirname(one.path), []).append(one)
-    return [path for directory, inside in by_directory.items() for path in _place(directory, inside, environ)]
+    return [path for directory, inside in by_directory.items() for path in _write(directory, inside, environ)]
 
 
-def _place(directory: str, inside: Sequence[Content], environ: Mapping[str, str]) -> list[str]:
+def _write(directory: str, inside: Sequence[FileProjection], environ: Mapping[str, str]) -> list[str]:
     changed = [one.path for one in inside if not _is_there(one)]
     if not changed:
         return []
@@ -54,7 +54,7 @@ def _place(directory: str, inside: Sequence[Content], environ: Mapping[str, str]
     return changed
 
 
-def _is_there(one: Content) -> bool:
+def _is_there(one: FileProjection) -> bool:
     try:
         with open(one.path, "rb") as file:
             return file.read() == one.data and bool(os.fstat(file.fileno()).st_mode & 0o7777 == one.mode)
@@ -70,7 +70,7 @@ def _has_others(directory: str, own: set[str]) -> bool:
     return any(not name.startswith("..") and not (name in own and os.path.islink(f"{directory}/{name}")) for name in names)
 
 
-def _store(directory: str, inside: Sequence[Content], environ: Mapping[str, str]) -> str:
+def _store(directory: str, inside: Sequence[FileProjection], environ: Mapping[str, str]) -> str:
     """Where the content goes: to the directory itself, or into memory where there is a secret in it."""
     if not any(one.is_secret for one in inside) or files.is_in_memory(_existing(directory)):
         return directory

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 
-from lyftlearn_runtime.aws import credentials as chain
+from lyftlearn_runtime.aws.credentials import find_credentials
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_runtime.aws.credentials import Credentials
+    from lyftlearn_runtime.aws.keys import Credentials
 
 # Temporary credentials are taken anew so long before their end (botocore refreshes between 10 and 15 minutes before it;
 # container endpoints hand out new ones from 5 minutes before on).
@@ -26,7 +26,7 @@ _lock = threading.Lock()
 _known: dict[tuple[str | None, ...], Credentials] = {}
 
 
-def credentials(environ: Mapping[str, str], deadline: float) -> Credentials:
+def get_credentials(environ: Mapping[str, str], deadline: float) -> Credentials:
     """The credentials to sign with now, asked for by one thread while the others wait."""
     key = tuple(environ.get(name) for name in _VARIABLES)
     with _lock:
@@ -34,7 +34,7 @@ def credentials(environ: Mapping[str, str], deadline: float) -> Credentials:
         if known is not None and not _is_due(known):
             return known
         try:
-            found = chain.find(environ, deadline)
+            found = find_credentials(environ, deadline)
         except ShimError:
             if known is not None and known.expires is not None and known.expires > time.time():
                 return known  # still good; the next request tries again
@@ -54,7 +54,7 @@ def renew(environ: Mapping[str, str]) -> bool:
         return True
 
 
-def described(environ: Mapping[str, str]) -> str:
+def describe_identity(environ: Mapping[str, str]) -> str:
     """Who requests were signed as and where that came from, "" where none were: an access key's ID is no secret."""
     with _lock:
         known = _known.get(tuple(environ.get(name) for name in _VARIABLES))

@@ -5,12 +5,12 @@ Shapes: SageMaker developer guide, your-algorithms-training-algo-running-contain
 
 from __future__ import annotations
 
-import json
 import os
 
 from lyftlearn_runtime import cluster, contract, files
 from lyftlearn_runtime.context import PROCESSING_CONFIG, RESOURCE_CONFIG
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.quick_json import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,27 +25,27 @@ _TRAINING_DIRS = ("input/config", "input/data", "model", "output/data", "checkpo
 _PROCESSING_INPUT = contract.PROCESSING_DIR + "/input/"
 
 
-def place(given: Bundle, environ: Mapping[str, str]) -> None:
+def write_job_files(bundle: Bundle, environ: Mapping[str, str]) -> None:
     """Writes them for the bundle's job. A file that is there already, mounted by the team, stays."""
-    resources = cluster.resource_config(given.job.instance_type, given.job.hosts, _index(given.job.hosts, environ))
-    if given.job.kind == "training":
+    resources = cluster.resource_config(bundle.job.instance_type, bundle.job.hosts, _index(bundle.job.hosts, environ))
+    if bundle.job.kind == "training":
         for below in _TRAINING_DIRS:
             # A volume over one of them hides what the image has there.
             _make(f"{contract.ML_DIR}/{below}")
         _write(RESOURCE_CONFIG, resources)
-        _write(_INPUT_CONFIG, {name: _channel() for name in given.channels})
+        _write(_INPUT_CONFIG, {name: _channel() for name in bundle.channels})
     else:
         _write(_PROCESSING_RESOURCES, resources)
-        _write(PROCESSING_CONFIG, _processing(given))
+        _write(PROCESSING_CONFIG, _processing(bundle))
 
 
-def uploads(given: Bundle, environ: Mapping[str, str]) -> list[Transfer]:
+def host_uploads(bundle: Bundle, environ: Mapping[str, str]) -> list[Transfer]:
     """Where this pod's outputs go: an archive of any host but the first has the host's number in its name.
 
     SageMaker puts the files of all hosts into one archive; pods cannot without waiting for each other, and lose nothing so.
     """
-    index = _index(given.job.hosts, environ) if given.job else 0
-    return [one._replace(uri=_numbered(one.uri, index)) if index else one for one in given.uploads]
+    index = _index(bundle.job.hosts, environ) if bundle.job else 0
+    return [one._replace(uri=_numbered(one.uri, index)) if index else one for one in bundle.uploads]
 
 
 def _numbered(uri: str, index: int) -> str:
@@ -69,14 +69,14 @@ def _channel() -> dict[str, str]:
     return {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
 
 
-def _processing(given: Bundle) -> dict[str, Any]:
+def _processing(bundle: Bundle) -> dict[str, Any]:
     """What a pod knows of the job: no ARN, role or volume size, which only the service has."""
-    cluster_config = {"InstanceCount": max(1, len(given.job.hosts)), "InstanceType": given.job.instance_type}
+    cluster_config = {"InstanceCount": max(1, len(bundle.job.hosts)), "InstanceType": bundle.job.instance_type}
     return {
-        "ProcessingJobName": given.job.name,
-        "Environment": dict(given.environment),
-        "ProcessingInputs": [_input(one) for one in given.downloads],
-        "ProcessingOutputConfig": {"Outputs": [_output(one) for one in given.uploads], "KmsKeyId": None},
+        "ProcessingJobName": bundle.job.name,
+        "Environment": dict(bundle.environment),
+        "ProcessingInputs": [_input(one) for one in bundle.downloads],
+        "ProcessingOutputConfig": {"Outputs": [_output(one) for one in bundle.uploads], "KmsKeyId": None},
         "ProcessingResources": {"ClusterConfig": cluster_config},
     }
 
@@ -108,4 +108,4 @@ def _make(directory: str) -> None:
 
 def _write(path: str, document: Mapping[str, Any]) -> None:
     if not os.path.exists(path):
-        files.replace(path, json.dumps(document).encode())
+        files.replace(path, dumps(document).encode())
