@@ -159,7 +159,7 @@ def test_an_endpoint_is_served_until_ctrl_c(write: Callable[..., Path], tmp_path
     Path("model/code/inference.py").write_text(HANDLERS)
     Path("model/weight").write_text("0.5")
     path = write(kind="serving", model="s3://models/churn/", startup_s=120)
-    command = [sys.executable, "-m", "lyftlearn_image.cli.main", "run", str(path), "--target", "sagemaker", "--here"]
+    command = [sys.executable, "-m", "lyftlearn_image", "run", str(path), "--target", "sagemaker", "--here"]
     with (
         Path("err").open("w") as stderr,
         subprocess.Popen(
@@ -181,7 +181,7 @@ def test_a_signal_ends_a_run_and_leaves_nothing(write: Callable[..., Path], tmp_
     """SIGTERM as Ctrl-C, however long the script would go on."""
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('begun', flush=True); time.sleep(600)"
     path = write(command=["python", "-c", deaf])
-    command = [sys.executable, "-m", "lyftlearn_image.cli.main", "run", str(path), "--target", "kubernetes", "--here"]
+    command = [sys.executable, "-m", "lyftlearn_image", "run", str(path), "--target", "kubernetes", "--here"]
     (tmp_path / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:

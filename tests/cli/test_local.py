@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 ROLE = "arn:aws:iam::000000000000:role/lyftlearn"
-COMMAND = [sys.executable, "-m", "lyftlearn_image.cli.main", "local"]
+COMMAND = [sys.executable, "-m", "lyftlearn_image", "local"]
 SERVER = (Path(__file__).parent.parent / "emulation" / "sagemaker" / "served.py").read_bytes()
 TRAIN = "import json; print('hello from', json.load(open('/opt/ml/input/config/hyperparameters.json'))['name'], flush=True)"
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('begun', flush=True); time.sleep(600)"
@@ -178,7 +178,11 @@ def test_boto3_runs_a_job_an_endpoint_and_an_app_and_ctrl_c_leaves_nothing(
     s3, sagemaker = local.client("s3"), local.client("sagemaker")
     s3.create_bucket(Bucket="data")
     request = training_request("job-1", probe_image, TRAIN)
-    assert sagemaker.create_training_job(**request)["TrainingJobArn"].endswith(":training-job/job-1")
+    account = local.client("sts").get_caller_identity()["Account"]
+    assert (
+        sagemaker.create_training_job(**request)["TrainingJobArn"]
+        == f"arn:aws:sagemaker:us-east-1:{account}:training-job/job-1"
+    )
     sagemaker.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName="job-1", WaiterConfig={"Delay": 1})
     described = sagemaker.describe_training_job(TrainingJobName="job-1")
     assert described["TrainingJobStatus"] == "Completed"

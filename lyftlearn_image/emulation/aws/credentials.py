@@ -15,7 +15,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lyftlearn_image.emulation.aws.endpoint import REGION
+from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION
 from lyftlearn_image.emulation.docker.link_local import redirect_agents
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
@@ -127,7 +127,7 @@ class ContainerCredentials:
         except TokenError as error:
             return _refusal(HTTPStatus.BAD_REQUEST, str(error))
         keys = self._keys(DEFAULT_ROLE, _pod_session_name(pod))
-        return Response(HTTPStatus.OK, json.dumps({**keys, "AccountId": DEFAULT_ROLE.split(":")[4]}))
+        return Response(HTTPStatus.OK, json.dumps({**keys, "AccountId": ACCOUNT}))
 
     def _keys(self, role_arn: str, session_name: str) -> dict[str, str]:
         """New keys at each request."""

@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from lyftlearn_image.errors import InvalidInputError, RunError
+from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,8 @@ REGION = "us-east-1"
 ACCESS_KEY = "AKIALYFTLEARNLOCAL00"
 SECRET_KEY = "local-endpoint-takes-any-key"  # noqa: S105 - see above
 
+# The account of all data and of who has no role: that of the roles which jobs have by default, and of their ARNs.
+ACCOUNT = DEFAULT_ROLE.split(":")[4]
 _SERVER = "lyftlearn_image.emulation.aws.server"
 _LOOPBACK = "127.0.0.1"
 
@@ -156,12 +159,18 @@ def aws_endpoint(host: str, loopback: Loopback | None = None) -> Iterator[AwsEnd
     Raises RunError with the last line of the server's stderr when it does not start.
     """
     fds = () if loopback is None else (loopback.listener.fileno(),)
-    command = [sys.executable, "-m", _SERVER, json.dumps({"host": host, "fd": next(iter(fds), None)})]
+    settings = {"host": host, "account": ACCOUNT, "fd": next(iter(fds), None)}
+    command = [sys.executable, "-m", _SERVER, json.dumps(settings)]
     # A file: nobody reads along, and a pipe that is full would stop the server.
     with (
         tempfile.TemporaryFile("w+") as stderr,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, pass_fds=fds
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            pass_fds=fds,
         ) as process,
     ):
         try:

@@ -1,8 +1,9 @@
 """The process of the local AWS endpoint: moto's server, in one account, with SageMaker's API led to who runs its jobs.
 
 It is started by `endpoint.aws_endpoint` with a JSON object as its argument: `host` is where the run's containers reach it, at
-a free port; `fd`, if there is one, is a listening socket for clients of this machine, whose requests are then lines
-on standard output. It prints its port, takes the URLs of SageMaker's API from standard input, and ends with that.
+a free port; `account` is the number of the account; `fd`, if there is one, is a listening socket for clients of this machine,
+whose requests are then lines on standard output. It prints its port, takes the URLs of SageMaker's API from standard input,
+and ends with that.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import http.client
 import io
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_ACCOUNT = "123456789012"
 # The header of moto for the account of a request (docs.getmoto.org, "Multi-Account support").
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 # In the scope of a signature: Credential=<key>/<date>/<region>/<service>/aws4_request.
@@ -77,7 +78,7 @@ def _forward(request: Request, url: str) -> Response:
         connection.close()
 
 
-def in_one_account(application: WSGIApplication) -> WSGIApplication:
+def in_one_account(application: WSGIApplication, account: str) -> WSGIApplication:
     """The application with one account for all data: a job finds what the run put there, whatever account its role is of.
 
     Only STS knows accounts apart: it says the role's own.
@@ -85,7 +86,7 @@ def in_one_account(application: WSGIApplication) -> WSGIApplication:
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if _STS_SCOPE not in environ.get("HTTP_AUTHORIZATION", ""):
-            environ[_ACCOUNT_HEADER] = _ACCOUNT
+            environ[_ACCOUNT_HEADER] = account
         return application(environ, start_response)
 
     return answer
@@ -118,11 +119,12 @@ def _operation(request: Request) -> Operation:
     return operation_of(HttpRequest(request.method, request.path, request.query_string.decode(), headers, form))
 
 
-def main(host: str, fd: int | None) -> None:
+def main(host: str, account: str, fd: int | None) -> None:
     """Serves until standard input closes."""
+    os.environ["MOTO_ACCOUNT_ID"] = account  # moto reads it at each request: the account of who has no role
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the harness ends us in its order
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    application: WSGIApplication = in_one_account(DomainDispatcherApplication(create_backend_app))
+    application: WSGIApplication = in_one_account(DomainDispatcherApplication(create_backend_app), account)
     proxy = SageMakerProxy(application)
     servers = [make_server(host, 0, proxy, threaded=True)]
     if fd is not None:

@@ -97,10 +97,9 @@ def test_a_request_is_logged_with_its_status_and_read_once_more() -> None:
 
 def test_all_data_is_of_one_account_and_identities_are_not() -> None:
     """STS says the role's own."""
-    client = Client(in_one_account(moto))
+    client = Client(in_one_account(moto, "000000000000"))
     accounts = {service: client.post("/", headers=signed(service)).get_json(force=True)["account"] for service in ("s3", "sts")}
-    assert accounts["s3"]
-    assert not accounts["sts"]
+    assert accounts == {"s3": "000000000000", "sts": ""}
 
 
 def test_a_loopback_client_is_logged_and_a_container_is_not() -> None:
