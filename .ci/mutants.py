@@ -72,7 +72,7 @@ def _generate() -> None:
     """Makes all mutants below mutants/, of the code as it is now."""
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir()
-    steps = "copy_src_dir(); m.copy_also_copy_files(); m.setup_source_paths(); m.create_mutants(1)"
+    steps = f"copy_src_dir(); m.copy_also_copy_files(); m.setup_source_paths(); m.create_mutants({os.cpu_count() or 1})"
     program = f"from mutmut import __main__ as m; m.{steps}"
     subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
 
@@ -127,7 +127,9 @@ def _run(names: Sequence[str], limit_s: float) -> None:
             process.wait(limit_s)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
-        print(f"mutmut ended with {process.wait()} after {time.monotonic() - started:.0f} s; its log is {WORK / 'run.log'}")
+        if process.wait():
+            sys.exit(f"mutmut failed; its log is {WORK / 'run.log'}")
+        print(f"mutmut ended after {time.monotonic() - started:.0f} s; its log is {WORK / 'run.log'}")
 
 
 def _report(rows: Sequence[str], sample: Sequence[Mutant], limit: float) -> int:

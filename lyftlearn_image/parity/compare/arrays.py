@@ -74,7 +74,7 @@ def _same_values(left: Array, right: Array, options: Options) -> Any:
     if left.dtype.names:
         same = [_same_values(left[name], right[name], options) for name in left.dtype.names]
         # A field of a record may be an array itself: its own axes come last.
-        return np.logical_and.reduce([each.reshape(*left.shape, -1).all(axis=-1) for each in same])
+        return np.logical_and.reduce([each.all(axis=tuple(range(left.ndim, each.ndim))) for each in same])
     with np.errstate(all="ignore"):
         if left.dtype.kind in "fc":
             return np.isclose(left, right, rtol=options.rtol, atol=options.atol, equal_nan=options.equal_nan)

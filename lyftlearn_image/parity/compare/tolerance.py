@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.compare.options import Options
 
 MAX_DIFFERENCES = 20
+# Up to here a float holds every int.
+_EXACT_INTEGERS = 2**53
 
 
 def is_number(value: Any) -> bool:
@@ -29,9 +31,9 @@ def is_close(left: float, right: float, options: Options) -> bool:
         return options.equal_nan and left != left and right != right  # noqa: PLR0124 - as above
     if math.inf in {left, right} or -math.inf in {left, right} or not (options.rtol or options.atol):
         return False
-    if isinstance(left, float) and isinstance(right, float):
+    if all(isinstance(number, float) or abs(number) <= _EXACT_INTEGERS for number in (left, right)):
         return abs(left - right) <= options.atol + options.rtol * abs(right)
-    # A float would round an int beyond 2**53, and cannot hold one of 400 digits.
+    # A float would round the larger one, and cannot hold one of 400 digits.
     return abs(Fraction(left) - Fraction(right)) <= Fraction(options.atol) + Fraction(options.rtol) * abs(Fraction(right))
 
 

@@ -24,7 +24,7 @@ DTYPES = [
         "S3", "U3", "M8[s]", "M8[ns]", "m8[ms]", ">i4", ">f8", "V3", RECORD,
     )
 ]  # fmt: skip
-SHAPES = npst.array_shapes(min_dims=0, max_dims=3, max_side=4)
+SHAPES = npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
 
 
 def elements(dtype: np.dtype[Any]) -> st.SearchStrategy[Any]:

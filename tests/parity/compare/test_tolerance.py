@@ -71,6 +71,10 @@ def test_a_relative_tolerance_is_a_share_of_the_right_side(left: float, right: f
         (1, 2.0, {"rtol": 0.25, "atol": 0.25}, False),
         (3.0, 2.0, {"atol": 1}, True),
         (-3, -2, {"rtol": 0.5}, True),
+        (13, 10, {"rtol": 0.3}, True),
+        (13, 10.0, {"rtol": 0.3}, True),
+        (2**53 + 3, 2**53, {"atol": 2.5}, False),
+        (-(2**53) - 1, -(2**53), {"atol": 0.5}, False),
         (-3.0, -2.0, {"rtol": 0.5}, True),
     ],
 )
