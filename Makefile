@@ -6,7 +6,7 @@ SUITE := parity_tests/suite.yaml
 VERMIN := $(BIN)/vermin -q -t=3.8- --no-tips --violations --exclude-regex '/serving/' lyftlearn_runtime entrypoints
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine image demo peers test lint format dist bench clean
+.PHONY: help env engine image demo peers test mutants lint format dist bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -31,6 +31,9 @@ peers: env ## install what tests/evidence compares with (the tests do it by them
 test: engine ## all tests, with containers
 	@$(BIN)/python -m pytest
 
+mutants: env ## how many changes of the pure modules the fast tests miss: a sample, at most 20 minutes
+	@$(BIN)/python .ci/mutants.py
+
 lint: env ## ruff, mypy strict, the floors of the architecture, Python 3.8 for the shim
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(VERMIN)
 
@@ -44,4 +47,4 @@ bench: engine ## every measurement behind a claim of the README
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove what was made here; the engine's images stay
-	@rm -rf $(VENV) .cache/evidence dist parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .cache/evidence dist parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants .import_linter_cache

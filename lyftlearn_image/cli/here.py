@@ -21,7 +21,7 @@ from lyftlearn_image.emulation.sagemaker import studio_app
 from lyftlearn_image.emulation.sagemaker.local_api.runtime import serve_endpoint
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.platforms.compile import compile_complete
+from lyftlearn_image.platforms.compile import compile_for_submission
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE, Launch
 from lyftlearn_image.runs.tuning import run_tuning
 from lyftlearn_image.services.staging import Stager
@@ -103,7 +103,7 @@ def run_here(here: HereRun, make_directory: Callable[[str], Path]) -> tuple[str,
     with _interruptible(), tempfile.TemporaryDirectory(prefix="lyftlearn-run-", ignore_cleanup_errors=True) as workspace:
         with embedded(f"run-{run_id}") as session:
             workload = _stage(here, session, launch)
-            compiled = compile_complete(here.target, workload, launch)
+            compiled = compile_for_submission(here.target, workload, launch)
             objects.put(session.s3, compiled.objects)
             if isinstance(workload, Serving | Notebook):
                 _serve_until_signalled(session, compiled, Path(workspace))

@@ -64,9 +64,10 @@ def submit(workload_file: Path, target: Any, context: str | None, *, as_json: bo
     import json  # noqa: PLC0415 - every import here waits for its verb
 
     from lyftlearn_image.errors import UnsupportedError  # noqa: PLC0415
+    from lyftlearn_image.platforms.trials import is_driven_from_here  # noqa: PLC0415
 
     workload, launch = _read(workload_file, target, **said)
-    if _is_driven_from_here(workload, target):
+    if is_driven_from_here(workload, target):
         raise UnsupportedError("Kubernetes has no tuner that would go on alone", hint="`lyftlearn-image run`: a Job a trial.")
     job = _service(target, context).submit(_complete(target, workload, launch))
     click.echo(json.dumps({"job": job, "target": target}) if as_json else job)
@@ -142,6 +143,8 @@ def run(workload_file: Path, target: Any, context: str | None, output: Path | No
     the values of references, and an endpoint or a notebook is served until Ctrl-C. Exit code 0: the job completed. 1: it
     did not.
     """
+    from lyftlearn_image.platforms.trials import is_driven_from_here  # noqa: PLC0415 - every import here waits for its verb
+
     here, local_options = said.pop("here"), {name: said.pop(name) for name in ("data", "secrets")}
     if here:
         from lyftlearn_image.cli.here import read_options, run_here  # noqa: PLC0415 - every import here waits for its verb
@@ -153,7 +156,7 @@ def run(workload_file: Path, target: Any, context: str | None, output: Path | No
         raise click.UsageError("--data and --secrets are for --here: a service has both itself")
     service = _service(target, context)
     workload, launch = _read(workload_file, target, **said)
-    if _is_driven_from_here(workload, target):
+    if is_driven_from_here(workload, target):
         return _tune(service, workload, launch, output, as_json=as_json)
     job = service.submit(_complete(target, workload, launch))
     click.echo(f"job: {job}", err=True)
@@ -183,29 +186,24 @@ def _tune(service: Service, workload: Any, launch: Launch, output: Path | None, 
     return _show(f"tuning/{launch.job_name}", done, directory, as_json=as_json)
 
 
-def _is_driven_from_here(workload: Workload, target: str) -> bool:
-    """Whether the platform has nothing that runs the whole of it."""
-    return target == "kubernetes" and workload.kind == "tuning"
-
-
 def _read(
     workload_file: Path, target: Any, *, s3_prefix: str | None, role_arn: str | None, again: str
 ) -> tuple[Workload, Launch]:
     from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
-    from lyftlearn_image.platforms import compile as compiler  # noqa: PLC0415
+    from lyftlearn_image.platforms.compile import launch_for  # noqa: PLC0415
     from lyftlearn_image.services.service import job_name  # noqa: PLC0415
     from lyftlearn_image.workload import Workload  # noqa: PLC0415
 
     workload = yamlfile.load(workload_file, Workload)
     prefix = s3_prefix or workload.output or ""
     name = job_name(workload, target, prefix, again)
-    return workload, compiler.launch_of(workload, job_name=name, s3_prefix=s3_prefix, role_arn=role_arn)
+    return workload, launch_for(workload, job_name=name, s3_prefix=s3_prefix, role_arn=role_arn)
 
 
 def _complete(target: Any, workload: Workload, launch: Launch) -> Compiled:
-    from lyftlearn_image.platforms import compile as compiler  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.platforms.compile import compile_for_submission  # noqa: PLC0415 - every import here waits for its verb
 
-    return compiler.compile_complete(target, workload, launch)
+    return compile_for_submission(target, workload, launch)
 
 
 def _service(target: str, context: str | None) -> Service:

@@ -58,23 +58,23 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed.
     """
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
-    from lyftlearn_image.parity import places  # noqa: PLC0415
+    from lyftlearn_image.parity import backends  # noqa: PLC0415
     from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.parity.secrets import secret_values  # noqa: PLC0415
     from lyftlearn_image.parity.suite import load_suite  # noqa: PLC0415
     from lyftlearn_image.report import terminal  # noqa: PLC0415
     from lyftlearn_image.report.write import write_reports  # noqa: PLC0415
 
-    where = places.parse(targets, s3_prefix=s3_prefix, role_arn=role_arn, image=image)
+    selection = backends.parse_targets(targets, s3_prefix=s3_prefix, role_arn=role_arn, image=image)
     suite = load_suite(suite_file)
     cases = select_cases(suite, names)
     _build_image(suite, quiet=quiet)
     with watch([case.name for case in cases], quiet=quiet) as on_event:
         result = SuiteRun(
             suite=suite, suite_path=suite_file.resolve(), directory=report.resolve(), cases=cases, jobs=jobs,
-            keep_artifacts=keep_artifacts, where=where, on_event=on_event,
+            keep_artifacts=keep_artifacts, backends=selection, on_event=on_event,
         ).run()  # fmt: skip
-    secrets = frozenset[str]().union(*(secret_values(case.planted) for case in cases))
+    secrets = frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
     written = write_reports(result, report, secrets=secrets)
     if as_json:
         click.echo(written["json"].read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lyftlearn_image.report.visible import without_colours
+from lyftlearn_image.report.sanitize import strip_ansi
 from lyftlearn_runtime.secret_forms import MASK, Finder, to_bytes
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How parity.differences.shown() ends a value that it cut.
+# How parity.differences.format_value() ends a value that it cut.
 _CUT = re.compile(r"… \(\d+ characters\)\Z")
 
 
@@ -39,7 +39,7 @@ def longest_form(secrets: Collection[str]) -> int:
 def _masked(text: str, finder: Finder) -> str:
     """A text without secrets, those too that colour codes or a cut within them hide from a search."""
     text = finder.mask_text(text)
-    plain = without_colours(text)
+    plain = strip_ansi(text)
     if plain != text and (masked := finder.mask_text(plain)) != plain:
         text = masked
     return _without_cut_secret(text, finder)

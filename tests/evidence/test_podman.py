@@ -19,7 +19,7 @@ from lyftlearn_image.emulation.kubernetes.job_pods import pod_from_template
 from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.parity.compare.environment import _compare
-from lyftlearn_image.platforms.kubernetes.compile import compile_job
+from lyftlearn_image.platforms.kubernetes.compile import compile_manifests
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.workload import Training
@@ -92,7 +92,7 @@ def compiled_for(image: str, prefix: str, code: int) -> Compiled:
         channels={"train": f"s3://{BUCKET}/evidence/train/", "code": f"s3://{BUCKET}/evidence/code/"},
         files={"/etc/team/settings.ini": {"content": "[team]\nname = eta\n"}}, cpus=1, memory_mib=512,
     )  # fmt: skip
-    return compile_job(workload, Launch("probe-1", f"s3://{BUCKET}/{prefix}", observe_key="00" * 16))
+    return compile_manifests(workload, Launch("probe-1", f"s3://{BUCKET}/{prefix}", observe_key="00" * 16))
 
 
 def played(podman: Podman, session: Embedded, compiled: Compiled) -> Ended:

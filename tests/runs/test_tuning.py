@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyftlearn_image.errors import RunError, UnavailableError
-from lyftlearn_image.platforms import compile as compiler
+from lyftlearn_image.platforms.compile import compile_for, launch_for
 from lyftlearn_image.platforms.trials import first_trial, first_values
 from lyftlearn_image.runs.log_metrics import last_value
 from lyftlearn_image.runs.search import best, search
@@ -61,7 +61,7 @@ def test_the_search_begins_with_the_trial_that_is_compiled() -> None:
     """What compile prints is what runs first."""
     first = tried(WORKLOAD.with_(max_trials=1))[0]
     assert WORKLOAD.as_trial(first.values) == first_trial(WORKLOAD)
-    compiled = compiler.compile_for("kubernetes", WORKLOAD, compiler.launch_of(WORKLOAD))
+    compiled = compile_for("kubernetes", WORKLOAD, launch_for(WORKLOAD))
     assert '"depth":5' in next(one for one in compiled.documents if "bundle.json" in one.get("data", {}))["data"]["bundle.json"]
 
 
@@ -88,7 +88,7 @@ def test_a_grid_tries_every_combination() -> None:
     space = {"a": {"type": "choice", "values": [1, 2]}, "b": {"type": "choice", "values": ["x", "y"]}}
     workload = WORKLOAD.with_(strategy="grid", search_space=space)
     trials = search(search_of(workload), lambda _, __: 1.0)
-    request_ = compiler.compile_for("sagemaker", workload, compiler.launch_of(workload)).documents[0]
+    request_ = compile_for("sagemaker", workload, launch_for(workload)).documents[0]
     assert request_["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxNumberOfTrainingJobs"] == len(trials) == 4
     assert {(one.values["a"], one.values["b"]) for one in trials} == {(1, "x"), (1, "y"), (2, "x"), (2, "y")}
 

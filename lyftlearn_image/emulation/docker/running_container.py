@@ -59,8 +59,7 @@ class RunningContainer:
 
         Raises RunError when its output cannot be written, UnavailableError when the engine goes away.
         """
-        self._reader.join(timeout_s)
-        if self._reader.is_alive():
+        if not self._reader.finished.wait(timeout_s):
             return None
         self._reader.raise_error()
         with engine_errors("waiting for a container"):
@@ -122,7 +121,11 @@ class RunningContainer:
 
 
 class OutputReader(threading.Thread):
-    """Copies the output of an attached container to its files as it comes."""
+    """Copies the output of an attached container to its files as it comes.
+
+    `finished` is set at the end of the output, or at an error. The rest is read even then: an engine that cannot deliver the
+    output of a container can neither inspect nor remove it.
+    """
 
     def __init__(
         self,
@@ -138,6 +141,7 @@ class OutputReader(threading.Thread):
         self._stderr = stderr
         self._on_line = on_line
         self._on_chunk = on_chunk
+        self.finished = threading.Event()
         self._error: Exception | None = None
 
     def run(self) -> None:
@@ -147,6 +151,10 @@ class OutputReader(threading.Thread):
                 self._copy(out, err)
         except Exception as error:  # noqa: BLE001 - raised again in `raise_error`
             self._error = error
+        self.finished.set()
+        with contextlib.suppress(Exception):
+            for _ in self._stream:
+                pass
 
     def raise_error(self) -> None:
         """Raises what stopped the reader, if anything did."""

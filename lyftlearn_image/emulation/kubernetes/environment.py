@@ -13,7 +13,7 @@ from lyftlearn_image.emulation.kubernetes.errors import ContainerConfigError
 from lyftlearn_image.emulation.kubernetes.service_env import namespace_service_variables
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.kubernetes.expansion import expand
-from lyftlearn_image.platforms.kubernetes.quantity import divided
+from lyftlearn_image.platforms.kubernetes.quantity import divide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ def resource_field_value(reference: Mapping[str, Any], container: Mapping[str, A
         quantity = (resources.get("limits") or {}).get(resource, "0")
     if quantity is None:
         quantity = node.allocatable[resource]
-    return divided(quantity, reference.get("divisor") or "1")
+    return divide(quantity, reference.get("divisor") or "1")
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from lyftlearn_image.emulation.sagemaker.context import DEFAULT_REGION, create_c
 from lyftlearn_image.emulation.sagemaker.host_group import GroupExit, HostContainer, run_hosts
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.platforms.launch import Compiled, TargetName
+from lyftlearn_image.platforms.sagemaker.actions import PROCESSING, TRAINING, TUNING
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile import PROCESSING, TRAINING, TUNING
-from lyftlearn_image.platforms.sagemaker.outputs import outputs as training_outputs
+from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.log_metrics import final_metrics
 from lyftlearn_image.runs.observation import read_observation

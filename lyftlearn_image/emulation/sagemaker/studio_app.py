@@ -24,8 +24,8 @@ from lyftlearn_image.emulation.sagemaker.serving.http_client import (
     wait_until,
 )
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnsupportedError
+from lyftlearn_image.platforms.sagemaker.actions import APP_CONFIG, IMAGE, IMAGE_VERSION
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile_studio import APP_CONFIG, IMAGE, IMAGE_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -29,7 +29,7 @@ from lyftlearn_image.emulation.sagemaker.job_plan import (
     read_head,
 )
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.platforms.sagemaker.outputs import _ARTIFACTS, outputs
+from lyftlearn_image.platforms.sagemaker.outputs import TRAINING_ARCHIVES, training_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
         role_arn=request["RoleArn"],
         is_isolated=bool(request.get("EnableNetworkIsolation")),
         # Also after a failure (aws/sagemaker-python-sdk, pull request 746).
-        uploads=tuple(Upload(_ARTIFACTS[name], uri) for name, uri in outputs(request).items()),
+        uploads=tuple(Upload(TRAINING_ARCHIVES[name], uri) for name, uri in training_outputs(request).items()),
         metrics=_metrics(algorithm),
     )
 

@@ -11,7 +11,7 @@ from lyftlearn_image.aws.errors import translated
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.sagemaker import job_kinds
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.outputs import outputs as training_outputs
+from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.run import Run, State, Status, Timings, Trial
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.services.service import Clock, poll, run_to_end
@@ -59,7 +59,7 @@ class SageMakerService:
         requests = list(zip(compiled.actions or (compiled.action,), compiled.documents, strict=True))
         for action, request in requests:
             validate_request(action, request)
-        kind = job_kinds.of_action(compiled.action)
+        kind = job_kinds.kind_for_action(compiled.action)
         name = str(requests[-1][1][kind.name_field])
         if self._described(kind, name) is not None:
             return f"{kind.name}/{name}"
@@ -73,7 +73,7 @@ class SageMakerService:
 
     def state(self, job: str) -> State:
         """What Describe…Job says."""
-        kind, name = job_kinds.of_job(job)
+        kind, name = job_kinds.parse_job_id(job)
         return job_kinds.state_of(kind, self._describe(kind, name))
 
     def wait(self, job: str, on_state: Callable[[State], None]) -> State:
@@ -85,7 +85,7 @@ class SageMakerService:
 
         A tuning job's log is that of its best trial so far, once it has ended.
         """
-        kind, name = job_kinds.of_job(job)
+        kind, name = job_kinds.parse_job_id(job)
         group, prefix = (f"{kind.log_group}/{name}", "") if kind is job_kinds.ENDPOINT else (kind.log_group, f"{name}/")
         tokens: dict[str, str] = {}
         ended_at: float | None = None
@@ -104,7 +104,7 @@ class SageMakerService:
 
     def stop(self, job: str) -> None:
         """Stop…Job; an endpoint is deleted."""
-        kind, name = job_kinds.of_job(job)
+        kind, name = job_kinds.parse_job_id(job)
         if kind is job_kinds.ENDPOINT:
             with translated(f"deleting {job}", "sagemaker:DeleteEndpoint"):
                 self._call("DeleteEndpoint", {kind.name_field: name})
@@ -114,7 +114,7 @@ class SageMakerService:
 
     def collect(self, job: str, workspace: Path) -> Run:
         """Artifacts from S3, and the log: the service keeps no difference between stdout and stderr."""
-        kind, name = job_kinds.of_job(job)
+        kind, name = job_kinds.parse_job_id(job)
         told = self._describe(kind, name)
         state = job_kinds.state_of(kind, told)
         if state.status is None:

@@ -141,7 +141,7 @@ class Consumer:
     def _ask(self, pending: set[str], learn: Callable[[str, State], None]) -> None:
         """Learns what has ended already, from the newest job on, until every pending one was seen."""
         for kind in job_kinds.KINDS:
-            unseen = {name for found, name in map(job_kinds.of_job, pending) if found is kind}
+            unseen = {name for found, name in map(job_kinds.parse_job_id, pending) if found is kind}
             request: dict[str, Any] = {"MaxResults": 100, "SortBy": "CreationTime", "SortOrder": "Descending"}
             while unseen:
                 with translated(f"listing {kind.name} jobs", f"sagemaker:List{kind.stem}s"):
@@ -175,7 +175,7 @@ def _take(message: Mapping[str, Any], learn: Callable[[str, State], None]) -> bo
     """Whether a message could be read: an event of another kind can, and says nothing here."""
     try:
         event = json.loads(message["Body"])
-        kind = job_kinds.of_detail_type(event["detail-type"])
+        kind = job_kinds.kind_for_event(event["detail-type"])
         if kind is not None:
             learn(f"{kind.name}/{event['detail'][kind.name_field]}", job_kinds.state_of(kind, event["detail"]))
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.docker.containers import connect
 from lyftlearn_image.errors import RunError, UnavailableError
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.network import Network
+
+WITHIN_S = 60.0
 
 
 def test_a_container_gives_its_exact_output_and_status(containers: Containers, probe_image: str, tmp_path: Path) -> None:
@@ -29,6 +33,30 @@ def test_a_container_gives_its_exact_output_and_status(containers: Containers, p
     assert (tmp_path / "out").read_bytes() == b"one\ntwo"
     assert (tmp_path / "err").read_bytes() == bytes(range(256))
     assert lines == ["one", "two"]
+
+
+def test_output_is_read_to_its_end_after_an_error(containers: Containers, probe_image: str, tmp_path: Path) -> None:
+    """An engine that cannot deliver a container's output can neither inspect nor remove it."""
+
+    def refuse(_stream: str, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    (tmp_path / "seen").mkdir()
+    program = "head -c 40000000 /dev/zero; touch /seen/all; sleep 300"
+    spec = ContainerSpec(
+        image=probe_image,
+        name=f"{containers.run_id}-loud",
+        entrypoint=("sh", "-c", program),
+        mounts=(Mount("/seen", tmp_path / "seen"),),
+    )
+    with containers.start(spec, stdout=tmp_path / "out", stderr=tmp_path / "err", on_chunk=refuse) as running:
+        with pytest.raises(RunError, match="cannot be written"):
+            running.wait(WITHIN_S)
+        deadline = time.monotonic() + WITHIN_S
+        while not (tmp_path / "seen" / "all").exists():
+            assert time.monotonic() < deadline, "the container waits for ever for a reader of its output"
+            time.sleep(0.05)
+    assert not containers.client.containers.list(all=True, filters={"name": spec.name})
 
 
 def test_addresses_of_a_network_can_be_given_out(

@@ -9,7 +9,7 @@ import pytest
 
 from lyftlearn_image.emulation.kubernetes import fields
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.platforms.kubernetes.compile import compile_job
+from lyftlearn_image.platforms.kubernetes.compile import compile_manifests
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.workload import Workload
 
@@ -63,7 +63,7 @@ def test_a_refused_field_is_told_with_its_reason() -> None:
 )
 def test_a_field_that_is_not_implemented_is_named_with_its_path(path: tuple[Any, ...], value: object, named: str) -> None:
     """It is never ignored."""
-    job = json.loads(json.dumps(compile_job(Workload.model_validate(WORKLOAD), LAUNCH).documents[-1]))
+    job = json.loads(json.dumps(compile_manifests(Workload.model_validate(WORKLOAD), LAUNCH).documents[-1]))
     fields.refuse_unsupported(job)
     at = job
     for part in path[:-1]:

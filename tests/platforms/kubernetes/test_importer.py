@@ -13,7 +13,8 @@ from hypothesis import assume, given, settings, strategies as st
 from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.platforms import compile as compiler, serialize
+from lyftlearn_image.platforms import serialize
+from lyftlearn_image.platforms.compile import compile_for, launch_for
 from lyftlearn_image.platforms.kubernetes.importer import workload_file
 from lyftlearn_image.workload import Workload
 
@@ -35,8 +36,8 @@ JOB: dict[str, Any] = {
 
 def back(workload: Workload, job_name: str | None = None) -> workload_file.Imported:
     """What is read from the text that was compiled from a workload."""
-    launch = compiler.launch_of(workload, job_name=job_name)
-    return workload_file.read(serialize.as_text(compiler.compile_for("kubernetes", workload, launch)), "m.yaml")
+    launch = launch_for(workload, job_name=job_name)
+    return workload_file.read(serialize.as_text(compile_for("kubernetes", workload, launch)), "m.yaml")
 
 
 @pytest.mark.parametrize("path", WORKLOADS, ids=lambda path: path.stem)

@@ -23,7 +23,7 @@ from lyftlearn_image.runs.tuning import run_tuning, trial_name
 from lyftlearn_image.services.kubernetes import client as service_module
 from lyftlearn_image.services.kubernetes.client import KubernetesService, connect
 from lyftlearn_image.services.service import Clock, job_name
-from lyftlearn_image.workload import Training, Tuning
+from lyftlearn_image.workload import Tuning, Workload
 from tests.services.kubernetes.api_server import Kubelet, Store, serve
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ def compiled(lyftlearn_image_tag: str, service: KubernetesService) -> Callable[.
 
     def compile_(program: str, **fields: Any) -> Compiled:
         limits = {"cpus": 1, "memory_mib": 512}
-        workload = Training(name="svc", image=lyftlearn_image_tag, command=("python", "-c", program), **limits, **fields)
+        command = ("python", "-c", program)
+        workload = Workload.model_validate(
+            {"name": "svc", "image": lyftlearn_image_tag, "command": command, **limits, **fields}
+        )
         return compile_for(service.name, workload, Launch(job_name(workload, "kubernetes", PREFIX), PREFIX))
 
     return compile_

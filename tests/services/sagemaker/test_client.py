@@ -19,7 +19,7 @@ from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.run import Status, StopRequest
 from lyftlearn_image.services.sagemaker.client import SageMakerService
 from lyftlearn_image.services.service import job_name
-from lyftlearn_image.workload import Training, Tuning
+from lyftlearn_image.workload import Tuning, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +60,8 @@ def compiled(lyftlearn_image_tag: str, s3: S3Client, service: SageMakerService) 
     """The request for a program, with an output that the service archives."""
 
     def compile_(program: str, **fields: Any) -> Compiled:
-        workload = Training(name="svc", image=lyftlearn_image_tag, command=("python", "-c", program), **fields)
+        command = ("python", "-c", program)
+        workload = Workload.model_validate({"name": "svc", "image": lyftlearn_image_tag, "command": command, **fields})
         return compile_for(service.name, workload, Launch(job_name(workload, "sagemaker", PREFIX), PREFIX))
 
     return compile_

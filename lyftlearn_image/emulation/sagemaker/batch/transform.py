@@ -21,9 +21,8 @@ from lyftlearn_image.emulation.sagemaker.job_plan import REASON_CHARACTERS, Rank
 from lyftlearn_image.emulation.sagemaker.serving import model as models
 from lyftlearn_image.emulation.sagemaker.serving.model_server import STOP_GRACE_S, ModelServer
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
+from lyftlearn_image.platforms.sagemaker.actions import APP_CONFIG, ENDPOINT, MODEL, TRANSFORM
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile_hosting import ENDPOINT, MODEL, TRANSFORM
-from lyftlearn_image.platforms.sagemaker.compile_studio import APP_CONFIG
 from lyftlearn_image.run import Run, Status, Timings
 
 if TYPE_CHECKING:

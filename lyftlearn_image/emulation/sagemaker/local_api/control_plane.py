@@ -73,7 +73,7 @@ class ControlPlane:
                 return self._list(kind, request)
         if action == "ListTrainingJobsForHyperParameterTuningJob":
             with self._lock:
-                record = self._get(job_kinds.of_action("CreateHyperParameterTuningJob"), request)
+                record = self._get(job_kinds.kind_for_action("CreateHyperParameterTuningJob"), request)
             return {"TrainingJobSummaries": list(record.trials)}
         raise ServiceError("UnknownOperationException", f"{action} is not in this local control plane")
 

@@ -19,7 +19,7 @@ from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints, m
 from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointSpec
 from lyftlearn_image.errors import LyftlearnError
 from lyftlearn_image.platforms.sagemaker import job_kinds
-from lyftlearn_image.platforms.sagemaker.compile_hosting import ENDPOINT, ENDPOINT_CONFIG, MODEL, TRANSFORM
+from lyftlearn_image.platforms.sagemaker.actions import ENDPOINT, ENDPOINT_CONFIG, MODEL, TRANSFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,7 +10,7 @@ from lyftlearn_image.emulation.sagemaker import tuner
 from lyftlearn_image.emulation.sagemaker.batch.transform import describe_end
 from lyftlearn_image.emulation.sagemaker.local_api.log import Log
 from lyftlearn_image.platforms.launch import Compiled
-from lyftlearn_image.platforms.sagemaker.outputs import outputs
+from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.run import Status, StopRequest
 from lyftlearn_image.runs.search import best
 from lyftlearn_image.runs.tuning import trial_name
@@ -84,7 +84,7 @@ def _training_end(run: Run, request: Mapping[str, Any]) -> dict[str, Any]:
     metrics = [{"MetricName": name, "Value": value, "Timestamp": now} for name, value in run.final_metrics.items()]
     description: dict[str, Any] = {
         "SecondaryStatus": run.status.value, "TrainingEndTime": now, "FailureReason": run.reason,
-        "ModelArtifacts": {"S3ModelArtifacts": outputs(request)["model"]},
+        "ModelArtifacts": {"S3ModelArtifacts": training_outputs(request)["model"]},
     }  # fmt: skip
     return {**description, "FinalMetricDataList": metrics} if metrics else description
 

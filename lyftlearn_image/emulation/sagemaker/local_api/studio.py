@@ -17,8 +17,8 @@ from lyftlearn_image.emulation.sagemaker.local_api.errors import ServiceError
 from lyftlearn_image.emulation.sagemaker.local_api.log import Log
 from lyftlearn_image.emulation.sagemaker.local_api.resources import ResourceStore, ResourceType
 from lyftlearn_image.errors import LyftlearnError, UnsupportedError
+from lyftlearn_image.platforms.sagemaker.actions import APP_CONFIG, IMAGE, IMAGE_VERSION
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile_studio import APP_CONFIG, IMAGE, IMAGE_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

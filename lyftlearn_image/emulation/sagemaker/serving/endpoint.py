@@ -17,8 +17,8 @@ from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.emulation.sagemaker.serving import model as models
 from lyftlearn_image.emulation.sagemaker.serving.model_server import STOP_GRACE_S, ModelServer
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError
+from lyftlearn_image.platforms.sagemaker.actions import ENDPOINT, ENDPOINT_CONFIG
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile_hosting import ENDPOINT, ENDPOINT_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -16,8 +16,8 @@ from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.emulation.sagemaker.job_plan import make_readable
 from lyftlearn_image.errors import InvalidInputError, RunError, UnsupportedError
+from lyftlearn_image.platforms.sagemaker.actions import MODEL
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile_hosting import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
