@@ -23,7 +23,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from lyftlearn_image.emulation.aws.operations import HttpRequest, Operation, operation_of
+from lyftlearn_image.emulation.aws.operation_names import HttpRequest, Operation, operation_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lyftlearn_image.emulation.aws.endpoint import RequestLine
-    from lyftlearn_image.emulation.aws.operations import Operation
+    from lyftlearn_image.emulation.aws.operation_names import Operation
 
 
 def signed(service: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.emulation.aws.operations import HttpRequest, operation_of
+from lyftlearn_image.emulation.aws.operation_names import HttpRequest, operation_of
 
 # One of each protocol, and those whose operations jobs and their clients use.
 SERVICES = (
