@@ -28,6 +28,8 @@ _POLL_S = 0.1
 _USUAL_FOLDERS = ("/usr/bin", "/usr/local/bin")
 _LOG_LINES = 12
 _PACKAGES = ("docker.io", "iptables")
+# `apt-get update` waits for nobody, whatever DPkg::Lock::Timeout says; so two of us at once wait here.
+_APT_LOCK = Path("/run/lyftlearn-apt.lock")
 # From Debian 13 on the client and BuildKit's plugin are packages of their own; Debian 12's docker.io holds both.
 _PACKAGES_WHERE_THEY_EXIST = ("docker-cli", "docker-buildx")
 # Docker 23 took BuildKit out of the client: from then on it needs the buildx plugin.
@@ -110,8 +112,10 @@ def apt_install(packages: tuple[str, ...], *, wanted_for: str) -> None:
     command = f"apt-get install {' '.join(packages)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise UnavailableError(f"{' and '.join(packages)} must be installed {wanted_for}", hint=f"As root on Debian: {command}")
-    _apt("update", wanted_for)
-    _apt("install", wanted_for, "-y", "--no-install-recommends", *packages)
+    with _APT_LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _apt("update", wanted_for)
+        _apt("install", wanted_for, "-y", "--no-install-recommends", *packages)
 
 
 def _apt(verb: str, wanted_for: str, *arguments: str) -> None:

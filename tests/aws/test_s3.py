@@ -76,7 +76,7 @@ TREES = st.dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(TREES)
 def test_a_directory_survives_its_archive_and_its_prefix(
     s3: S3Client, tmp_path_factory: pytest.TempPathFactory, tree: dict[str, bytes]
@@ -166,7 +166,9 @@ def test_a_member_that_leads_out_is_an_error(s3: S3Client, prefix: str, tmp_path
     assert not (tmp_path / "planted").exists()
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", archive_of((member("a"), b"x" * 5000))[:-40]])
+@pytest.mark.parametrize(
+    "data", [b"", b"no archive", archive_of((member("a"), b"x" * 5000))[:-40]], ids=["empty", "none", "cut-short"]
+)
 def test_a_broken_archive_is_one_error(s3: S3Client, prefix: str, tmp_path: Path, data: bytes) -> None:
     """Empty, something else, or cut off: the user reads which archive."""
     put(s3, f"{prefix}a.tar.gz", data)

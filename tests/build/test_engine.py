@@ -7,9 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +24,6 @@ from lyftlearn_image.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NOBODY = 65534
 
@@ -34,7 +35,7 @@ def without_docker_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_network(engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dockerd on PATH with a network and mounts of its own: two in one would take each other's bridge away."""
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -45,11 +46,18 @@ def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def other_daemon(tmp_path: Path, without_docker_host: None, own_network: None) -> Iterator[Daemon]:
+def place() -> Iterator[Path]:
+    """A directory with a short path: the engine's sockets below it may have 107 characters, which pytest's own exceed."""
+    with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def other_daemon(place: Path, without_docker_host: None, own_network: None) -> Iterator[Daemon]:
     """A second engine beside the machine's own, with nothing in common; ended by its own process id."""
-    daemon = daemon_in(tmp_path)
+    daemon = daemon_in(place)
     yield daemon
-    pidfile = tmp_path / "pid"
+    pidfile = place / "pid"
     if pidfile.exists():
         pid = int(pidfile.read_text())
         os.kill(pid, signal.SIGTERM)
@@ -64,7 +72,7 @@ def daemon_in(directory: Path, *more: str) -> Daemon:
 
 def await_end(pid: int) -> None:
     """Returns when a child of this process is gone."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if os.waitpid(pid, os.WNOHANG)[0] == pid:
             return
@@ -125,7 +133,7 @@ except LyftlearnError as error:
 """
 
 
-def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, tmp_path: Path) -> None:
+def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, place: Path, tmp_path: Path) -> None:
     """The run ends with an error that says so, without a traceback; what the engine still had goes with the next run."""
     with ensure_engine(print, other_daemon).connect() as client:
         image = ensure_pause_image(client)
@@ -135,10 +143,10 @@ def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, tmp_path:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        pid = int((tmp_path / "pid").read_text())
+        pid = int((place / "pid").read_text())
         os.kill(pid, signal.SIGTERM)
         await_end(pid)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
     assert process.returncode == UnavailableError.exit_code, said
     assert "the engine does not answer" in said
     assert "make engine" in said
@@ -152,10 +160,10 @@ def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, tmp_path:
 
 
 def test_an_engine_that_cannot_start_shows_the_end_of_its_log(
-    tmp_path: Path, without_docker_host: None, own_network: None
+    place: Path, without_docker_host: None, own_network: None
 ) -> None:
     """The error has the engine's own reason, from this start and not from an earlier one."""
-    daemon = daemon_in(tmp_path, "--storage-driver=papyrus")
+    daemon = daemon_in(place, "--storage-driver=papyrus")
     daemon.log.write_text("words of an earlier start\n")
     with pytest.raises(UnavailableError) as caught:
         ensure_engine(print, daemon)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import docker
 
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 120.0
 CONFIG = """
 version: 0.1
 log: {{level: error}}

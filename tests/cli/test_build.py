@@ -38,7 +38,9 @@ def test_build_prints_json_and_nothing_else(lyftlearn_image_tag: str, capsys: py
 
 
 @pytest.mark.parametrize("arguments", [["--ca-bundle", "nowhere.pem"], ["--images", "nowhere"]])
-def test_a_wrong_argument_of_build_is_told_in_lines(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_argument_of_build_is_told_in_lines(
+    engine: None, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit code 78, what is wrong and what to do; no traceback."""
     assert main(["build", "lyftlearn", "--quiet", *arguments]) == 78
     assert capsys.readouterr().err.startswith("Error: there is no ")

@@ -168,7 +168,7 @@ def test_what_does_not_fit_a_request_is_in_its_bundle(name: str, change: dict[st
         assert (key in there) != (f'"{key}":' in json.dumps(found.documents))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(FILES),
     st.dictionaries(

@@ -8,7 +8,7 @@ import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import Outcome
@@ -178,7 +178,7 @@ def test_hundreds_of_cases_stay_below_a_megabyte(
     assert {each[1:] for each in page.attributes("href") if each.startswith("#")} <= ids
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(text=st.text(st.characters(codec=None)) | st.text("<>&\"'/={}% \nasx", max_size=40))
 @example(HOSTILE)
 @example("x" * 100_000)

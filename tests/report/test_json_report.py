@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.report import json_report
@@ -75,7 +75,6 @@ def test_paths_are_relative_to_the_report(suite_result: SuiteResult, tmp_path: P
     assert str(tmp_path) not in json_report.render(collect_report_data(suite_result, tmp_path / "report"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(text=st.text(st.characters(codec=None)))
 def test_any_text_comes_back_as_it_was(
     make_case: Callable[..., CaseResult],

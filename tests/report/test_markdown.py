@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 from markdown_it import MarkdownIt
 
 from lyftlearn_image.parity.differences import Comparison, Difference
@@ -50,7 +50,6 @@ def test_a_hundred_cases_with_everything_different_fit_into_a_mebibyte(
     assert "more in `report.json`" in text
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(text=st.text(st.characters(codec=None)) | st.text("<>&|`*_[](){}\\~@#$!:/.-+= \n1aA", max_size=40))
 @example("</details><script>alert(1)</script>")
 @example("[a](http://example.org) ![b](c) <http://example.org> https://example.org")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.report.timeline import fit_scale, phase_bars
 from lyftlearn_image.run import Timings
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 SECONDS = st.floats(0, 1e6)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.builds(Timings, SECONDS, st.none() | SECONDS, SECONDS, SECONDS), min_size=1, max_size=4))
 def test_every_run_fits_on_the_scale(make_run: Callable[..., Run], timings: list[Timings]) -> None:
     """Bars follow each other without a gap, none reaches beyond the scale, and the scale has few round ticks."""

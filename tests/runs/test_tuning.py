@@ -95,7 +95,7 @@ def test_a_grid_tries_every_combination() -> None:
 
 def test_so_many_trials_run_at_once() -> None:
     """Three that wait for each other end only when they run together."""
-    barrier = threading.Barrier(3, timeout=20)
+    barrier = threading.Barrier(3, timeout=120)
 
     def reach(number: int, values: Mapping[str, Any]) -> float:
         barrier.wait()

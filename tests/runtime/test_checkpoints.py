@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.network import Network
     from tests.runtime.conftest import Files, Shim
 
-WITHIN_S = 30.0
+WITHIN_S = 120.0
 JOB = {"name": "job", "kind": "training"}
 # Goes on from the last step, and writes the next one as careful scripts do: under another name first.
 SCRIPT = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import itertools
 import threading
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 _ID_CHARACTERS = 12
 # An `internal` network still has the host on its bridge, and whatever listens there (moby/libnetwork drivers/bridge, labels).
 _NO_HOST = {"com.docker.network.bridge.inhibit_ipv4": "true"}
+
+# Somebody else's network may take the subnet between the two creations (moby/libnetwork ipam, ErrPoolOverlap).
+_TAKEN = "Pool overlaps"
+_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -62,18 +67,25 @@ def _create(client: docker.DockerClient, name: str, labels: Mapping[str, str], *
 
     The engine takes fixed addresses only in a subnet that was asked for: a first network is created to learn a free subnet.
     """
+    import docker.errors  # noqa: PLC0415 - see containers.connect()
     from docker.types import IPAMConfig, IPAMPool  # noqa: PLC0415 - see containers.connect()
 
-    probe = client.networks.create(name, driver="bridge", labels=dict(labels))
-    probe.reload()
-    subnet = ipaddress.IPv4Network(probe.attrs["IPAM"]["Config"][0]["Subnet"])
-    probe.remove()
-    upper = list(subnet.subnets(prefixlen_diff=1))[1]
-    pool = IPAMPool(subnet=str(subnet), gateway=str(subnet[1]), iprange=str(upper))
-    ipam = IPAMConfig(pool_configs=[pool])
-    network = client.networks.create(
-        name, driver="bridge", labels=dict(labels), ipam=ipam, internal=isolated, options=_NO_HOST if isolated else {}
-    )
+    create = functools.partial(client.networks.create, name, driver="bridge", labels=dict(labels))
+    for tried in itertools.count(1):
+        probe = create()
+        probe.reload()
+        subnet = ipaddress.IPv4Network(probe.attrs["IPAM"]["Config"][0]["Subnet"])
+        probe.remove()
+        upper = list(subnet.subnets(prefixlen_diff=1))[1]
+        pool = IPAMPool(subnet=str(subnet), gateway=str(subnet[1]), iprange=str(upper))
+        ipam = IPAMConfig(pool_configs=[pool])
+        try:
+            network = create(ipam=ipam, internal=isolated, options=_NO_HOST if isolated else {})
+        except docker.errors.APIError as error:
+            if tried == _TRIES or _TAKEN not in str(error.explanation):
+                raise
+        else:
+            break
     network.reload()
     return network
 

@@ -57,4 +57,4 @@ def test_the_endpoint_dies_with_its_parent() -> None:
         assert server.stdin is not None
         assert server.stdout.readline().strip().isdigit()
         server.stdin.close()
-        assert server.wait(timeout=10) == 0
+        assert server.wait(timeout=120) == 0

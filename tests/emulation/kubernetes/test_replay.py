@@ -111,7 +111,7 @@ def images(probe_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     for name, lines in DERIVED.items():
         directory = tmp_path_factory.mktemp(name)
         (directory / "Dockerfile").write_text(f"FROM {probe_image}\n{lines}\n")
-        tag = f"lyftlearn-test-probe:{name}"
+        tag = f"{probe_image}-{name}"
         subprocess.run(
             [str(build_client()), "build", "-q", "-t", tag, str(directory)],
             check=True, capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "1"},

@@ -64,7 +64,7 @@ def test_the_downward_api_comes_back() -> None:
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]) | st.sampled_from("$\n()"), max_size=60)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.dictionaries(
         st.from_regex(r"V[A-Z_.-]{0,6}", fullmatch=True) | st.text("äX 1-", min_size=1, max_size=4), TEXTS, max_size=4
@@ -185,7 +185,7 @@ def test_what_is_no_manifest_is_refused(text: str, told: str) -> None:
         workload_file.read(text, "m.yaml")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_no_manifest_makes_the_reader_fail(data: st.DataObject) -> None:
     """Whatever stands at any place of a Job: it is read, or refused by an error of ours."""

@@ -94,7 +94,7 @@ VARIABLES = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     VARIABLES,
     VARIABLES,

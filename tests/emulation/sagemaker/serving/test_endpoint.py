@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lyftlearn_image.emulation.docker.containers import RUN_LABEL
 from lyftlearn_image.emulation.sagemaker.local_api import runtime
 from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints
 from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointFailedError
@@ -102,14 +102,12 @@ def test_an_error_of_the_model_is_told_as_one(
 def test_a_model_that_is_late_is_given_up(
     endpoint_at: ServeEndpoint, client_of: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
-    """In the service's words; the limit is 60 s, and shorter here."""
+    """In the service's words; the limit is 60 s, and shorter here. The model itself would take an hour."""
     assert runtime.INVOCATION_TIMEOUT_S == 60.0
     monkeypatch.setattr(runtime, "INVOCATION_TIMEOUT_S", 1.0)
-    with endpoint_at() as url:
-        before = time.monotonic()
-        with pytest.raises(ClientError, match="Your invocation timed out while waiting for a response") as caught:
-            client_of(url).invoke_endpoint(EndpointName="e", Body=body)
-        assert time.monotonic() - before < 10
+    late = "Your invocation timed out while waiting for a response"
+    with endpoint_at() as url, pytest.raises(ClientError, match=late) as caught:
+        client_of(url).invoke_endpoint(EndpointName="e", Body=body)
     assert caught.value.response["OriginalStatusCode"] == 0
 
 
@@ -161,7 +159,8 @@ def test_traffic_goes_to_variants_and_instances(
         client = client_of(url)
         names = {client.invoke_endpoint(EndpointName="e", Body=b"x")["InvokedProductionVariant"] for _ in range(10)}
         assert names == {"blue"}
-        running = [one.name for one in containers.client.containers.list() if "-sagemaker-e-" in str(one.name)]
+        own = {"label": f"{RUN_LABEL}={containers.run_id}"}
+        running = [one.name for one in containers.client.containers.list(filters=own) if "-sagemaker-e-" in str(one.name)]
         assert sorted(str(one).rpartition("-sagemaker-")[2] for one in running) == ["e-blue-0", "e-blue-1", "e-green-0"]
 
 
