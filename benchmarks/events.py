@@ -36,7 +36,7 @@ def main() -> None:
         session.events.register("before-call", lambda model, **_: calls.update([model.name]))
         events._LONG_POLL_S = 0  # noqa: SLF001 - the local queue has no more to wait for
         with serve(
-            ControlPlane(lambda record, tell: held.append((record, tell)), Account("us-east-1"), Publisher(session))
+            ControlPlane(lambda record, update: held.append((record, update)), Account("us-east-1"), Publisher(endpoint))
         ) as url:
             os.environ["AWS_ENDPOINT_URL_SAGEMAKER"] = url
             queue = events.create_queue(session, "lyftlearn-benchmark")
@@ -49,8 +49,8 @@ def main() -> None:
             def on_end(job: str, _: Any) -> None:
                 ended.append(job)
 
-            for record, tell in held:
-                tell(**{record.kind.status_field: "InProgress"})
+            for record, update in held:
+                update(**{record.kind.status_field: "InProgress"})
             calls.clear()
             _end_all(held, calls)
             found = consumer.wait(names, on_end)
@@ -67,10 +67,10 @@ def main() -> None:
 
 def _end_all(held: list[tuple[Record, Callable[..., None]]], calls: Counter[str]) -> None:
     """Publishes every end, without the job list knowing of it yet; the publishing is not the client's."""
-    for record, tell in held:
-        tell(**{record.kind.status_field: "Completed"})
+    for record, update in held:
+        update(**{record.kind.status_field: "Completed"})
         # The list would tell at once; an event comes first on the real service, too.
-        record.told[record.kind.status_field] = "InProgress"
+        record.description[record.kind.status_field] = "InProgress"
     calls.clear()
 
 

@@ -39,25 +39,59 @@ class _Submission:
     again: str
 
 
-def _submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of a verb that sends a workload, which gets them as one value."""
+@dataclass(frozen=True)
+class _Here:
+    """What the options of `run` say of this machine: whether it runs here, and what it then has in place of an account."""
 
-    @functools.wraps(command)
-    def with_submission(**options: Any) -> Any:
-        submission = _Submission(**{field.name: options.pop(field.name) for field in dataclasses.fields(_Submission)})
-        return command(submission, **options)
+    here: bool
+    data: tuple[str, ...]
+    secrets: Path | None
 
-    decorated: Callable[..., Any] = with_submission
-    for option in reversed((
-        click.argument("workload_file", metavar="WORKLOAD", type=_FILE),
-        click.option("--target", required=True, type=click.Choice(["sagemaker", "kubernetes"]), help="The platform."),
-        _CONTEXT,
-        click.option("--s3-prefix", metavar="S3_URI", help="Where models, outputs and bundles go (else the file's `output`)."),
-        click.option("--role-arn", metavar="ARN", help="Execution role on SageMaker (else the file's `role_arn`)."),
-        click.option("--again", metavar="WORD", default="", help="Any word: the same workload as another job."),
-    )):  # fmt: skip
-        decorated = option(decorated)
-    return decorated
+
+def _as_value(name: str, value: type[Any], *options: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a verb these options, of which it gets one value as its argument `name`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_value(**given: Any) -> Any:
+            made = value(**{field.name: given.pop(field.name) for field in dataclasses.fields(value)})
+            return command(**{name: made}, **given)
+
+        decorated: Callable[..., Any] = with_value
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+_submission_options = _as_value(
+    "submission",
+    _Submission,
+    click.argument("workload_file", metavar="WORKLOAD", type=_FILE),
+    click.option("--target", required=True, type=click.Choice(["sagemaker", "kubernetes"]), help="The platform."),
+    _CONTEXT,
+    click.option("--s3-prefix", metavar="S3_URI", help="Where models, outputs and bundles go (else the file's `output`)."),
+    click.option("--role-arn", metavar="ARN", help="Execution role on SageMaker (else the file's `role_arn`)."),
+    click.option("--again", metavar="WORD", default="", help="Any word: the same workload as another job."),
+)
+_here_options = _as_value(
+    "local",
+    _Here,
+    click.option("--here", is_flag=True, help="Run it on this machine: Docker and nothing else, no account."),
+    click.option(
+        "--data",
+        multiple=True,
+        metavar="S3_URI=PATH",
+        help="With --here: a copy of what the workload reads there (may be repeated).",
+    ),
+    click.option(
+        "--secrets",
+        metavar="FILE",
+        type=_FILE,
+        help="With --here: YAML with a suite's `secret_values` and `parameter_values`.",
+    ),
+)
 
 
 @click.command()
@@ -140,13 +174,21 @@ def collect(job: str, context: str | None, output: Path | None, *, as_json: bool
 @_submission_options
 @_OUTPUT
 @_JSON
-def run(submission: _Submission, output: Path | None, *, as_json: bool) -> int:
+@_here_options
+def run(submission: _Submission, local: _Here, output: Path | None, *, as_json: bool) -> int:
     """Send a workload, follow its log, wait for its end and collect what it left.
 
-    Interrupted and started again, it finds its job. Exit code 0: the job completed. 1: it did not.
+    Interrupted and started again, it finds its job. With --here the platform's own request runs on this machine's Docker
+    engine instead, as another job each time: channels may be paths, --data names a copy of what is read from S3, --secrets
+    the values of references, and an endpoint or a notebook is served until Ctrl-C. Exit code 0: the job completed. 1: it
+    did not.
     """
     from lyftlearn_image.platforms.trials import is_driven_from_here  # noqa: PLC0415 - every import here waits for its verb
 
+    if local.here:
+        return _run_here(submission, local, output, as_json=as_json)
+    if local.data or local.secrets:
+        raise click.UsageError("--data and --secrets are for --here: a service has both itself")
     target = submission.target
     service = _connect(target, submission.context)
     workload, launch = _read(submission)
@@ -159,6 +201,16 @@ def run(submission: _Submission, output: Path | None, *, as_json: bool) -> int:
             click.echo(line, err=True)
         service.wait(job, _echo(job))
     return _collect(service, job, output, as_json=as_json)
+
+
+def _run_here(submission: _Submission, local: _Here, output: Path | None, *, as_json: bool) -> int:
+    from lyftlearn_image.cli.here import read_options, run_here  # noqa: PLC0415 - every import here waits for its verb
+
+    options = {**vars(submission), **vars(local)}
+    done = run_here(
+        read_options(submission.workload_file, submission.target, options), lambda name: _empty_directory(output, name)
+    )
+    return 0 if done is None else _show(*done, as_json=as_json)
 
 
 def _tune(service: Service, workload: Any, launch: Launch, output: Path | None, *, as_json: bool) -> int:

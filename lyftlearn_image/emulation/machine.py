@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.aws.credentials import ContainerCredentials
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.network import Network
 
@@ -27,4 +27,4 @@ class Machine:
     network: Network
     s3: S3Client
     platform_environment: Mapping[str, str]
-    credentials: Identity | None = None
+    credentials: ContainerCredentials | None = None

@@ -85,7 +85,7 @@ class SuiteRun:
             shutil.rmtree(runs_directory)
         with embedded(run_id) as session:
             image_id = _image_id(session, self.suite.image)
-            if why := session.identity.note:
+            if why := session.credentials.unavailable_reason:
                 self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
             runs_directory.mkdir(parents=True)
             with ModelReader(session.containers, image_id, runs_directory) as models:

@@ -41,10 +41,8 @@ def service(session: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for waits in ("sagemaker.client._LOG_POLLS", "kubernetes.client._LOG_POLLS", "service._STATE_POLLS"):
         monkeypatch.setattr(f"lyftlearn_image.services.{waits}", every(0.05))
     monkeypatch.chdir(tmp_path)
-    aws = session.endpoint.session()
-    # Its clients are made for the endpoint by the variables, too.
-    jobs = EmulatedJobs(session.targets["sagemaker"], aws, tmp_path / "jobs")  # type: ignore[arg-type]
-    with serve(ControlPlane(jobs, Account("us-east-1"), Publisher(aws))) as url:
+    jobs = EmulatedJobs(session.targets["sagemaker"], session.endpoint, tmp_path / "jobs")  # type: ignore[arg-type]
+    with serve(ControlPlane(jobs, Account("us-east-1"), Publisher(session.endpoint))) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
         yield
 

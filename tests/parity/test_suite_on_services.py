@@ -41,7 +41,7 @@ def cloud(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
         aws = session.endpoint.environment()
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ENDPOINT_URL", session.endpoint.url)  # for the clients of the jobs' log
-            jobs = EmulatedJobs(session.targets["sagemaker"], session.endpoint.session(), directory / "jobs")  # type: ignore[arg-type]
+            jobs = EmulatedJobs(session.targets["sagemaker"], session.endpoint, directory / "jobs")  # type: ignore[arg-type]
         store = api_server.Store(api_server.Kubelet(session, directory / "kubelet"))
         with serve(ControlPlane(jobs, Account("us-east-1"))) as sagemaker, api_server.serve(store) as kubernetes:
             config = {

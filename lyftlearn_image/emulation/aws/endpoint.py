@@ -1,24 +1,27 @@
-"""A local AWS endpoint (moto's server) for S3, Secrets Manager and the Parameter Store: one a run, gone when the run is over.
+"""A local AWS endpoint (moto's server) for S3, Secrets Manager, the Parameter Store and more: one a run, gone with the run.
 
-It runs as a process of its own, so that neither its start (a second of imports) nor its work holds up the harness.
+It runs as a process of its own (`server`), so that neither its start (a second of imports) nor its work holds up the harness.
 """
 
 from __future__ import annotations
 
 import contextlib
-import signal
+import errno
+import json
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from lyftlearn_image.errors import RunError
+from lyftlearn_image.errors import InvalidInputError, RunError
+from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from collections.abc import Callable, Iterator, Mapping
 
     import boto3
     from mypy_boto3_s3 import S3Client
@@ -28,11 +31,48 @@ REGION = "us-east-1"
 ACCESS_KEY = "AKIALYFTLEARNLOCAL00"
 SECRET_KEY = "local-endpoint-takes-any-key"  # noqa: S105 - see above
 
-_ACCOUNT = "123456789012"
-# By this header moto is told the account of a request (docs.getmoto.org, "Multi-Account support").
-_ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
-# In the scope of a signature: Credential=<key>/<date>/<region>/<service>/aws4_request.
-_OF_STS = "/sts/aws4_request"
+# The account of all data and of who has no role: that of the roles which jobs have by default, and of their ARNs.
+ACCOUNT = DEFAULT_ROLE.split(":")[4]
+_SERVER = "lyftlearn_image.emulation.aws.server"
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class RequestLine:
+    """One request that a client of this machine has made: the service's signing name, the operation, and the HTTP status."""
+
+    service: str
+    operation: str
+    status: int
+
+
+@dataclass(frozen=True)
+class Loopback:
+    """A further address of an endpoint, for clients of this machine: a listening socket, and what gets a line a request."""
+
+    listener: socket.socket
+    on_request: Callable[[RequestLine], None]
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{_LOOPBACK}:{self.listener.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def listen_on_loopback(port: int, on_request: Callable[[RequestLine], None]) -> Iterator[Loopback]:
+    """A socket on a port of 127.0.0.1, any free one for 0. Raises InvalidInputError for a port that is taken."""
+    try:
+        listener = socket.create_server((_LOOPBACK, port))
+    except OSError as error:
+        if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+            raise
+        why = "is taken" if error.errno == errno.EADDRINUSE else "is for root alone"
+        raise InvalidInputError(
+            f"port {port} {why}", where=_LOOPBACK, hint="Give another one with --port, or none for any free one."
+        ) from None
+    with listener:
+        yield Loopback(listener, on_request)
 
 
 @dataclass(frozen=True)
@@ -40,20 +80,28 @@ class AwsEndpoint:
     """A running endpoint. `url` is reachable from this machine and from the containers of the run's network."""
 
     url: str
+    process_input: IO[str] | None = None
 
-    def place(self) -> dict[str, str]:
+    def connect_sagemaker(self, *, api_url: str, runtime_url: str) -> None:
+        """From now on SageMaker's requests go there, and not to moto, which runs nothing."""
+        if self.process_input is None:
+            raise RunError("the endpoint is not a process of this one")
+        self.process_input.write(json.dumps({"sagemaker": api_url, "sagemaker-runtime": runtime_url}) + "\n")
+        self.process_input.flush()
+
+    def region_environment(self) -> dict[str, str]:
         """The region, in the one variable that SageMaker has for it, and this endpoint."""
         return {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.url}
 
     def environment(self) -> dict[str, str]:
         """The same with long-lived keys, for a process that no platform gives an identity to."""
         keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-        return {**keys, **self.place(), "AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
+        return {**keys, **self.region_environment(), "AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
 
     def assume_role(self, role_arn: str, session_name: str, lifetime_s: int) -> Mapping[str, Any]:
         """Keys of a role, which need not exist: AccessKeyId, SecretAccessKey, SessionToken and Expiration (a datetime)."""
-        asked = {"RoleArn": role_arn, "RoleSessionName": session_name, "DurationSeconds": lifetime_s}
-        return cast("Mapping[str, Any]", self._sts.assume_role(**asked)["Credentials"])
+        request = {"RoleArn": role_arn, "RoleSessionName": session_name, "DurationSeconds": lifetime_s}
+        return cast("Mapping[str, Any]", self._sts.assume_role(**request)["Credentials"])
 
     @cached_property
     def _sts(self) -> Any:
@@ -67,6 +115,10 @@ class AwsEndpoint:
         """A session of this endpoint's account; give its clients `endpoint_url=url`, or set AWS_ENDPOINT_URL."""
         return _session()
 
+    def client(self, service: str) -> Any:
+        """boto3's client of one of this endpoint's services, such as `logs`."""
+        return _session().client(service, endpoint_url=self.url)  # type: ignore[call-overload]
+
     def s3(self) -> S3Client:
         """An S3 client of this endpoint; safe to use from several threads."""
         from botocore.config import Config  # noqa: PLC0415 - see _session()
@@ -78,7 +130,7 @@ class AwsEndpoint:
         """Puts these names and values into Secrets Manager; a name that is there gets a new version."""
         if not values:
             return
-        client = _session().client("secretsmanager", endpoint_url=self.url)
+        client = self.client("secretsmanager")
         for name, value in values.items():
             try:
                 client.create_secret(Name=name, SecretString=value)
@@ -89,7 +141,7 @@ class AwsEndpoint:
         """Puts these names and values into the Parameter Store, encrypted; a name that is there gets a new version."""
         if not values:
             return
-        client = _session().client("ssm", endpoint_url=self.url)
+        client = self.client("ssm")
         for name, value in values.items():
             client.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
@@ -101,57 +153,43 @@ def _session() -> boto3.Session:
 
 
 @contextlib.contextmanager
-def aws_endpoint(host: str) -> Iterator[AwsEndpoint]:
-    """An endpoint on a free port of `host` (the gateway of the run's network); stopped at the end.
+def aws_endpoint(host: str, loopback: Loopback | None = None) -> Iterator[AwsEndpoint]:
+    """An endpoint on a free port of `host` (the gateway of the run's network), and at `loopback`; stopped at the end.
 
-    Raises RunError with what the server said when it does not start.
+    Raises RunError with the last line of the server's stderr when it does not start.
     """
-    command = [sys.executable, "-m", __name__, host]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    fds = () if loopback is None else (loopback.listener.fileno(),)
+    settings = {"host": host, "account": ACCOUNT, "fd": next(iter(fds), None)}
+    command = [sys.executable, "-m", _SERVER, json.dumps(settings)]
+    # A file: nobody reads along, and a pipe that is full would stop the server.
+    with (
+        tempfile.TemporaryFile("w+") as stderr,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            pass_fds=fds,
+        ) as process,
+    ):
         try:
             assert process.stdout is not None  # noqa: S101 - Popen was given PIPE; tells mypy
             port = process.stdout.readline().strip()
             if not port:
-                said = process.communicate()[1].strip().splitlines()
-                raise RunError("the local AWS endpoint did not start", where=said[-1] if said else f"on {host}")
-            yield AwsEndpoint(url=f"http://{host}:{port}")
+                process.wait()
+                stderr.seek(0)
+                lines = stderr.read().strip().splitlines()
+                raise RunError("the local AWS endpoint did not start", where=lines[-1] if lines else f"on {host}")
+            if loopback is not None:
+                threading.Thread(target=_read_requests, args=(process.stdout, loopback.on_request), daemon=True).start()
+            yield AwsEndpoint(f"http://{host}:{port}", process.stdin)
         finally:
             # It ends by itself when its standard input closes; so it cannot outlive the harness either.
             process.kill()
 
 
-def _serve(host: str) -> None:
-    """Serves until standard input closes. Prints the port once it answers."""
-    import logging  # noqa: PLC0415 - only in the server's own process
-
-    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - a second of imports
-        DomainDispatcherApplication,
-        create_backend_app,
-    )
-    from werkzeug.serving import make_server  # noqa: PLC0415 - see above
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the harness ends us in its order
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    # moto's own ThreadedMotoServer waits for ever when the address cannot be bound.
-    server = make_server(host, 0, _in_one_account(DomainDispatcherApplication(create_backend_app)), threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.port, flush=True)  # noqa: T201 - the handshake
-    sys.stdin.read()
-
-
-def _in_one_account(application: WSGIApplication) -> WSGIApplication:
-    """The application with one account for all data: a job finds what the run put there, whatever account its role is of.
-
-    Only STS knows accounts apart: it says the role's own.
-    """
-
-    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if _OF_STS not in environ.get("HTTP_AUTHORIZATION", ""):
-            environ[_ACCOUNT_HEADER] = _ACCOUNT
-        return application(environ, start_response)
-
-    return answer
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1])
+def _read_requests(lines: IO[str], on_request: Callable[[RequestLine], None]) -> None:
+    with contextlib.suppress(ValueError):  # the file is closed, or a line was cut: the endpoint has been stopped
+        for line in lines:
+            on_request(RequestLine(*json.loads(line)))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_image.emulation.aws.credentials import Identity
+    from lyftlearn_image.emulation.aws.credentials import ContainerCredentials
     from lyftlearn_image.emulation.kubernetes.cluster import Pod
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -50,7 +50,7 @@ _WEB_IDENTITY_TOKEN = _TokenVolume(
 )
 
 
-def admit(pod: Pod, service_accounts: Mapping[str, Mapping[str, Any]], credentials: Identity | None) -> Pod:
+def admit(pod: Pod, service_accounts: Mapping[str, Mapping[str, Any]], credentials: ContainerCredentials | None) -> Pod:
     """The pod as the API stores it. `service_accounts` are by name; without `credentials` the cluster has no webhook."""
     account = service_accounts.get(str(pod.spec.get("serviceAccountName") or pod.spec.get("serviceAccount") or "default"), {})
     spec = dict(pod.spec)
@@ -69,7 +69,7 @@ def admit(pod: Pod, service_accounts: Mapping[str, Mapping[str, Any]], credentia
         }
     else:
         token = _POD_IDENTITY_TOKEN
-        variables = credentials.of_pod(pod.name, token.path)
+        variables = credentials.pod_environment(pod.name, token.path)
     skipped = str((pod.metadata.get("annotations") or {}).get(f"{_PREFIX}/skip-containers") or "").replace(" ", "").split(",")
     for kind in ("initContainers", "containers"):
         if spec.get(kind):

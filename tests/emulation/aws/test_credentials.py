@@ -26,7 +26,7 @@ import six
 import urllib3
 
 import lyftlearn_runtime
-from lyftlearn_image.emulation.aws.credentials import Identity, identity
+from lyftlearn_image.emulation.aws.credentials import ContainerCredentials, container_credentials
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.link_local import redirect_agents, remove_rules
@@ -228,7 +228,9 @@ def test_a_role_of_any_account_finds_what_the_run_planted(
 def test_two_runs_at_once_have_each_its_own(session: Embedded, sdk_image: str, workspace: Callable[[], Path]) -> None:
     """The same addresses lead each run's containers to their own server; a path of the other run is unknown there."""
     with embedded(f"two-{uuid.uuid4().hex[:8]}") as other:
-        foreign = other.identity.of_job("arn:aws:iam::777788889999:role/other")["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+        foreign = other.credentials.job_environment("arn:aws:iam::777788889999:role/other")[
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+        ]
         for one, status in ((session, 400), (other, 200)):
             assert as_job(one, sdk_image, workspace())["arn"].endswith(":assumed-role/churn/SageMaker")
             assert asked(one, sdk_image, workspace(), f"http://169.254.170.2{foreign}") == [status]
@@ -291,7 +293,7 @@ def test_no_container_finds_this_machine_s_own_role(session: Embedded, sdk_image
 
 def test_this_machine_itself_is_not_led_astray(session: Embedded) -> None:
     """What the host sends to the agents' addresses does not come to the run's server: an ECS host keeps its own agent."""
-    path = session.identity.of_job(ROLE)["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+    path = session.credentials.job_environment(ROLE)["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
     with pytest.raises((urllib.error.URLError, TimeoutError)):
         urllib.request.urlopen(f"http://169.254.170.2{path}", timeout=1)
 
@@ -300,11 +302,14 @@ def test_credentials_are_renewed_before_they_expire(
     containers: Containers, network: Network, sdk_image: str, workspace: Callable[[], Path]
 ) -> None:
     """A script that runs longer than its keys live goes on with new ones, by the SDK's own refresh."""
-    with aws_endpoint(network.gateway) as endpoint, identity(containers, network, endpoint, lifetime_s=2) as served:
+    with (
+        aws_endpoint(network.gateway) as endpoint,
+        container_credentials(containers, network, endpoint, session_duration_s=2) as served,
+    ):
         s3 = endpoint.s3()
         s3.create_bucket(Bucket="bucket")
-        platform = endpoint.place()
-        job_target = SageMakerEmulator(containers, network, s3, platform, served)
+        platform = endpoint.region_environment()
+        job_target = SageMakerEmulator(Machine(containers, network, s3, platform, served))
         pod_target = KubernetesEmulator(Machine(containers, network, s3, platform, served))
         request = {
             "TrainingJobName": "long",
@@ -362,12 +367,12 @@ def test_who_is_not_root_sets_the_rules_by_the_engine(
     """A user of the engine alone has the rules too, set and removed by a container in the host's network."""
     with aws_endpoint(network.gateway) as endpoint:
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
-        with identity(containers, network, endpoint) as served:
-            assert not served.note
+        with container_credentials(containers, network, endpoint) as served:
+            assert not served.unavailable_reason
             assert len(rules(network.interface)) == 3
             remove_rules(containers.client, {network.interface})
             assert not rules(network.interface)
-        with identity(containers, network, endpoint):
+        with container_credentials(containers, network, endpoint):
             assert len(rules(network.interface)) == 3
         assert not rules(network.interface)
 
@@ -377,16 +382,18 @@ def test_where_no_rule_can_be_set_keys_are_variables(
 ) -> None:
     """Without iptables a run goes on: the same role's short-lived keys come as variables, and it says why."""
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
-    with aws_endpoint(network.gateway) as endpoint, identity(containers, network, endpoint) as served:
-        assert served.note == "there is no iptables on this machine"
+    with aws_endpoint(network.gateway) as endpoint, container_credentials(containers, network, endpoint) as served:
+        assert served.unavailable_reason == "there is no iptables on this machine"
         assert served.environment() == {"AWS_EC2_METADATA_DISABLED": "true"}
         s3 = endpoint.s3()
-        pod_target = KubernetesEmulator(Machine(containers, network, s3, {**endpoint.place(), **served.environment()}, served))
+        pod_target = KubernetesEmulator(
+            Machine(containers, network, s3, {**endpoint.region_environment(), **served.environment()}, served)
+        )
         run = pod_target.run(Compiled("kubernetes", "Pod", (pod(sdk_image, "/program.py"),)), workspace=workspace())
         said = told(run)
         assert said["method"] == "env"
         assert said["arn"].startswith("arn:aws:sts::000000000000:assumed-role/lyftlearn/eks-")
-        assert served.of_job(ROLE).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+        assert served.job_environment(ROLE).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
         s3.close()
 
 
@@ -409,8 +416,8 @@ def test_nothing_of_a_request_is_told(
 
 def test_a_pod_of_no_cluster_gets_nothing() -> None:
     """Nobody's token is believed where no cluster is trusted."""
-    alone = Identity(None, 60)  # type: ignore[arg-type]
-    assert alone.answer("169.254.170.23", "/v1/credentials", "token").status == 404
+    alone = ContainerCredentials(None, 60)  # type: ignore[arg-type]
+    assert alone.respond("169.254.170.23", "/v1/credentials", "token").status == 404
 
 
 def test_a_compiled_workload_has_the_role_that_it_names(

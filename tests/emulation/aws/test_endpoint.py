@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -42,7 +43,12 @@ def test_an_endpoint_that_cannot_start_says_why() -> None:
 def test_the_endpoint_dies_with_its_parent() -> None:
     """A harness that is killed leaves no server behind: the server ends when its standard input closes."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "lyftlearn_image.emulation.aws.endpoint", "127.0.0.1"],
+        [
+            sys.executable,
+            "-m",
+            "lyftlearn_image.emulation.aws.server",
+            json.dumps({"host": "127.0.0.1", "account": "000000000000", "fd": None}),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lyftlearn_image.emulation.aws.credentials import Identity
+from lyftlearn_image.emulation.aws.credentials import ContainerCredentials
 from lyftlearn_image.emulation.kubernetes.admission import admit
 from lyftlearn_image.emulation.kubernetes.cluster import Pod
 
@@ -35,7 +35,7 @@ def after(
     metadata: dict[str, Any] = {"name": "demo", "annotations": annotations or {}}
     given = Pod(metadata, {"serviceAccountName": "etl", "containers": mains, **spec}, "10.0.0.1")
     before = repr(given)
-    found = dict(admit(given, accounts, Identity(None, 60)).spec)  # type: ignore[arg-type] - asks no endpoint
+    found = dict(admit(given, accounts, ContainerCredentials(None, 60)).spec)  # type: ignore[arg-type] - asks no endpoint
     assert repr(given) == before, "what was given is left as it was"
     return found
 

@@ -46,7 +46,7 @@ def session(
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     session = endpoint.session()
-    plane = ControlPlane(EmulatedJobs(emulator, session, tmp_path / "jobs"), Account("us-east-1"), Publisher(session))
+    plane = ControlPlane(EmulatedJobs(emulator, endpoint, tmp_path / "jobs"), Account("us-east-1"), Publisher(endpoint))
     with serve(plane) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
         yield session

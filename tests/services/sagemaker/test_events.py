@@ -39,15 +39,15 @@ class World:
         self.calls: Counter[str] = Counter()
         self.on_sleep: Callable[[], None] = lambda: None
 
-    def hold(self, record: Record, tell: Callable[..., None]) -> None:
+    def hold(self, record: Record, update: Callable[..., None]) -> None:
         """A job that does nothing until `end`."""
-        self.records[record.request[record.kind.name_field]] = (record, tell)
+        self.records[record.request[record.kind.name_field]] = (record, update)
 
     def end(self, name: str, status: str = "Completed") -> dict[str, Any]:
-        """Ends a job; the event that would be sent."""
-        record, tell = self.records[name]
-        tell(**{record.kind.status_field: status})
-        return {"Source": "aws.sagemaker", "DetailType": record.kind.detail_type, "Detail": json.dumps(record.told)}
+        """GroupExit a job; the event that would be sent."""
+        record, update = self.records[name]
+        update(**{record.kind.status_field: status})
+        return {"Source": "aws.sagemaker", "DetailType": record.kind.detail_type, "Detail": json.dumps(record.description)}
 
     def sleep(self, seconds: float) -> None:
         """Time passes."""
@@ -138,14 +138,14 @@ def test_many_jobs_lose_no_state(session: boto3.Session, world: World, queue: ev
     # The consumer begins before anything is told: all it gets comes through the queue, or by asking in the end.
     for name in names:
         record, _ = world.records[name]
-        record.told["TrainingJobStatus"] = "InProgress"
+        record.description["TrainingJobStatus"] = "InProgress"
     send(session, sent)
     world.calls.clear()
     heard: list[str] = []
 
     def ends_late() -> None:
         for name, status in ends.items():
-            world.records[name][0].told["TrainingJobStatus"] = status
+            world.records[name][0].description["TrainingJobStatus"] = status
 
     def on_end(job: str, _: State) -> None:
         heard.append(job)
@@ -169,7 +169,7 @@ def test_without_the_queue_it_asks(session: boto3.Session, world: World, queue: 
     notices: list[str] = []
 
     def one_more() -> None:
-        running = [name for name in names if world.records[name][0].told["TrainingJobStatus"] == "InProgress"]
+        running = [name for name in names if world.records[name][0].description["TrainingJobStatus"] == "InProgress"]
         if running and len(world.slept) > 6:
             world.end(running[0])
             world.end(running[-1])
