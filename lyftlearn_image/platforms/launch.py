@@ -42,7 +42,7 @@ class Compiled:
     an archive `s3://…/model.tar.gz`, or a prefix that ends in `/`.
     """
 
-    target: str
+    target: TargetName
     action: str
     documents: tuple[Mapping[str, Any], ...]
     objects: Mapping[str, bytes] = field(default_factory=dict)
