@@ -54,7 +54,7 @@ VALUES: dict[str, list[Any]] = {
         {"POD": "downward://metadata.name", "CPUS": "downward://limits.cpu", "MEMORY": "downward://requests.memory"},
         {"REGION": "aws-ssm:///ml/region", "OBJECT": "s3://secrets/object", "ENV": "env://OTHER"},
         {"ARN": "aws-sm://arn:aws:secretsmanager:eu-west-1:1:secret:n", "P": "aws-ssm://arn:aws:ssm:eu-west-1:1:parameter/p:3"},
-        {"D": "aws-sm://a?default=last-known-good", "U": "confidant://service#user"},
+        {"D": "aws-sm://a?default=last-known-good", "U": "confidant://service#user"}, {"no name": "aws-sm://odd"},
     ],
     "secret_sets": [["confidant://team", "aws-ssm-path:///ml/team/"]],
     "refresh": [{"every_s": 60}, {"every_s": 60, "signal": "HUP"}],
@@ -124,12 +124,16 @@ VALUES: dict[str, list[Any]] = {
     "kubernetes.labels": [{"team": "ads"}],
     "kubernetes.annotations": [{"note": "x"}],
     "kubernetes.node_selector": [{"pool": "gpu"}],
-    "kubernetes.tolerations": [[{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}]],
+    "kubernetes.tolerations": [
+        [{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}],
+        [{"operator": "Exists"}],
+    ],
     "kubernetes.retries": [2],
     "kubernetes.ttl_s": [60],
     "kubernetes.grace_s": [45, 0, 30],
 }  # fmt: skip
 ALONGSIDE: dict[str, dict[str, Any]] = {
+    "data_capture": {"encryption": {"output_key": "alias/out"}},
     "spot": {"checkpoints": "s3://kept/here"},
     "objective": {"metrics": {**METRICS, "acc": "acc=(.)"}},
     "kubernetes.role_arn": {"kubernetes": {"service_account": "trainer"}},
@@ -211,7 +215,14 @@ def compiled_facts(target: TargetName, workload: Workload, launch: Launch) -> An
         documents = {f"{one['kind']}/{one['metadata']['name']}": one for one in compiled.documents}
     order = list(documents)
     objects = {uri: data.decode() for uri, data in compiled.objects.items()}
-    return {**documents, "objects": objects, "outputs": dict(compiled.outputs), "order": order, "action": compiled.action}
+    return {
+        **documents,
+        "objects": objects,
+        "outputs": dict(compiled.outputs),
+        "order": order,
+        "action": compiled.action,
+        "target": compiled.target,
+    }
 
 
 def shown(text: str) -> str:
