@@ -11,8 +11,8 @@ from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import Publisher
+from lyftlearn_image.retry import Clock
 from lyftlearn_image.services.sagemaker import events
-from lyftlearn_image.services.service import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +39,9 @@ def main() -> None:
             ControlPlane(lambda record, update: held.append((record, update)), Account("us-east-1"), Publisher(endpoint))
         ) as url:
             os.environ["AWS_ENDPOINT_URL_SAGEMAKER"] = url
-            box = events.open_mailbox(session, "lyftlearn-benchmark")
+            queue = events.create_queue(session, "lyftlearn-benchmark")
             names = [_submit(session, number) for number in range(JOBS)]
-            consumer = events.Consumer(session, box, Clock())
+            consumer = events.Consumer(session, queue, Clock())
             calls.clear()
             ended: list[str] = []
             consumer_calls: Counter[str] = Counter()

@@ -52,6 +52,11 @@ def loads(text: str) -> Any:
         value, end = _scan(text, begin)
     except StopIteration as stop:
         raise _error("Expecting value", text, stop.value) from None
+    except SystemError:
+        # Before Python 3.13 the scanner has no words of its own for what is malformed further in: those of `json`.
+        import json  # noqa: PLC0415 - only for what is malformed
+
+        return json.loads(text)
     rest = text[end:].lstrip(_BLANKS)
     if rest:
         raise _error("Extra data", text, len(text) - len(rest))

@@ -73,10 +73,7 @@ def forms_of(secret: str) -> set[bytes]:
 
 def to_bytes(text: str) -> bytes:
     """As it was given to this process; half of a pair of surrogates, which JSON can say, as UTF-8 would have it."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
+    return _encode(text)[0]
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
@@ -135,14 +132,9 @@ class Finder:
 
     def mask_text(self, text: str) -> str:
         """The text with every form masked; nothing else of it changes."""
-        for errors in ("surrogateescape", "surrogatepass"):
-            try:
-                data = text.encode("utf-8", errors)
-            except UnicodeEncodeError:
-                continue  # half of a pair of surrogates, which JSON can say
-            masked = self.mask(data)
-            return text if masked == data else masked.decode("utf-8", errors)
-        raise AssertionError("the second way encodes every text")
+        data, errors = _encode(text)
+        masked = self.mask(data)
+        return text if masked == data else masked.decode("utf-8", errors)
 
     def unfinished(self, data: bytes) -> int:
         """How many bytes at the end of the data are the beginning of a form that is cut there; 0 for none."""
@@ -151,6 +143,14 @@ class Finder:
             if any(len(form) > len(end) and form.startswith(end) for form in self._by_start.get(end[:SHORTEST], ())):
                 return len(end)
         return 0
+
+
+def _encode(text: str) -> tuple[bytes, str]:
+    """A text's bytes, and how to decode them."""
+    try:
+        return text.encode("utf-8", "surrogateescape"), "surrogateescape"
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass"), "surrogatepass"
 
 
 def _any_of(starts: Iterable[bytes]) -> bytes:

@@ -7,13 +7,13 @@ import fcntl
 import os
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lyftlearn_image.build.connection import DEFAULT_HOST, EngineAddress, find_address
 from lyftlearn_image.errors import UnavailableError
+from lyftlearn_image.retry import Clock, Waits, every
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -218,9 +218,9 @@ def _await_ready(
     daemon: Daemon, process: subprocess.Popen[bytes], origin: Literal["started", "installed"], log_before: int
 ) -> Engine:
     """The engine once it answers. Raises UnavailableError with the log's end when it ends or takes too long."""
-    deadline = time.monotonic() + _READY_WITHIN_S
+    waits = Waits(every(_POLL_S, deadline_s=_READY_WITHIN_S), Clock())
     problem = f"the Docker engine was not ready after {_READY_WITHIN_S} s"
-    while time.monotonic() < deadline:
+    while waits.sleep():
         ended = process.poll()
         if engine := _running(EngineAddress({"DOCKER_HOST": daemon.host}), origin):
             # It goes on without us: nobody here waits for it, and that is no leak.
@@ -229,7 +229,6 @@ def _await_ready(
         if ended:
             problem = f"the Docker engine ended with exit code {ended} while it started"
             break
-        time.sleep(_POLL_S)
     with daemon.log.open("rb") as log:
         log.seek(log_before)
         lines = log.read().decode(errors="replace").strip().splitlines()

@@ -23,7 +23,8 @@ from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.platforms.compile import compile_for_submission
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE, Launch
-from lyftlearn_image.runs.tuning import run_tuning
+from lyftlearn_image.platforms.trials import is_driven_from_here
+from lyftlearn_image.runs.tuning import TuningRun, run_tuning
 from lyftlearn_image.services.staging import Stager
 from lyftlearn_image.workload import Job, Notebook, Serving, Trainable, Transform, Tuning, Workload
 from lyftlearn_image.workload.parts import Model
@@ -104,7 +105,7 @@ def run_here(here: HereRun, make_directory: Callable[[str], Path]) -> tuple[str,
         with embedded(f"run-{run_id}") as session:
             workload = _stage(here, session, launch)
             compiled = compile_for_submission(here.target, workload, launch)
-            objects.put(session.s3, compiled.objects)
+            objects.put_objects(session.s3, compiled.objects)
             if isinstance(workload, Serving | Notebook):
                 _serve_until_signalled(session, compiled, Path(workspace))
                 return None
@@ -153,7 +154,7 @@ def _stage(here: HereRun, session: Embedded, launch: Launch) -> Workload:
     session.endpoint.put_secrets(here.stored.secret_values)
     session.endpoint.put_parameters(here.stored.parameter_values)
     for uri, path in here.data.items():
-        bucket, key = objects.split(uri)
+        bucket, key = objects.split_uri(uri)
         session.s3.create_bucket(Bucket=bucket)
         if path.is_dir():
             objects.upload_directory(session.s3, path, uri)
@@ -169,12 +170,12 @@ def _stage(here: HereRun, session: Embedded, launch: Launch) -> Workload:
 
 
 def _run_job(session: Embedded, workload: Workload, launch: Launch, compiled: Compiled, workspace: Path) -> Run:
-    if isinstance(workload, Tuning) and compiled.target == "kubernetes":
+    if isinstance(workload, Tuning) and is_driven_from_here(workload, compiled.target):
 
         def put_objects(trial: Compiled) -> None:
-            objects.put(session.s3, trial.objects)
+            objects.put_objects(session.s3, trial.objects)
 
-        return run_tuning(session.kubernetes, workload, launch, put_objects, workspace=workspace)
+        return run_tuning(session.kubernetes, workload, launch, TuningRun(workspace), put_objects)
     target = session.targets[compiled.target]
     return target.run(compiled, workspace=workspace, on_line=lambda line: click.echo(line, err=True))
 

@@ -11,7 +11,8 @@ from lyftlearn_image.emulation.session import BUCKET
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE, TARGETS, TargetName
-from lyftlearn_image.services.service import Clock
+from lyftlearn_image.retry import Clock
+from lyftlearn_image.services.connect import connect_service
 
 if TYPE_CHECKING:
     import threading
@@ -64,7 +65,7 @@ class Backend:
     def put_objects(self, compiled: Compiled) -> None:
         """Puts what a request needs into S3. A service does it itself, when it submits."""
         if not self.is_service:
-            objects.put(self.s3, compiled.objects)
+            objects.put_objects(self.s3, compiled.objects)
 
 
 EMBEDDED_BACKENDS = BackendSelection(dict.fromkeys(TARGETS, EMBEDDED))
@@ -107,24 +108,11 @@ def connect_backends(selection: BackendSelection, session: Embedded, interrupted
 def _connect_backend(target: TargetName, kind: str, selection: BackendSelection, session: Embedded, clock: Clock) -> Backend:
     if kind == EMBEDDED:
         return Backend(session.targets[target], session.s3, BUCKET, "", DEFAULT_ROLE)
-    import boto3  # noqa: PLC0415 - 300 ms, where a service is asked for
-
-    bucket, prefix = objects.split(str(selection.s3_prefix))
-    aws = boto3.Session()
-    service: Target
-    if target == "sagemaker":
-        from lyftlearn_image.services.sagemaker.client import SageMakerService  # noqa: PLC0415 - as above
-
-        service = sagemaker = SageMakerService(aws, clock)
-        s3 = sagemaker.s3
-    else:
-        from lyftlearn_image.services.kubernetes.client import KubernetesService, connect  # noqa: PLC0415 - as above
-
-        s3 = aws.client("s3")
-        service = KubernetesService(connect(kind.removeprefix(_CONTEXT)), s3, clock)
+    bucket, prefix = objects.split_uri(str(selection.s3_prefix))
+    service = connect_service(target, context=kind.removeprefix(_CONTEXT) if target == "kubernetes" else None, clock=clock)
     return Backend(
         service,
-        s3,
+        service.s3,
         bucket,
         f"{prefix.rstrip('/')}/" if prefix else "",
         selection.role_arn or DEFAULT_ROLE,

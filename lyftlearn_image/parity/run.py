@@ -24,7 +24,7 @@ from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, jud
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import TARGETS, Launch
 from lyftlearn_image.platforms.trials import is_driven_from_here
-from lyftlearn_image.runs.tuning import run_tuning
+from lyftlearn_image.runs.tuning import TuningRun, run_tuning
 from lyftlearn_image.services.staging import Stager
 from lyftlearn_image.workload import Job, Trainable
 
@@ -207,7 +207,7 @@ class _CaseRunner:
             (workspace / "request.json").write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
             self._emit(Event(case.name, "running", target))
             if is_driven_from_here(workload, target):
-                run = run_tuning(backend.target, workload, launch, backend.put_objects, workspace=workspace, stop=stop)
+                run = run_tuning(backend.target, workload, launch, TuningRun(workspace, stop), backend.put_objects)
             else:
                 run = backend.target.run(compiled, workspace=workspace, stop=stop)
             return replace(run, metrics=sink.close())

@@ -15,6 +15,7 @@ import pytest
 from lyftlearn_image.build import publish
 from lyftlearn_image.build.engine import apt_install, ensure_engine
 from lyftlearn_image.errors import InvalidInputError, UnavailableError
+from lyftlearn_image.retry import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +119,7 @@ def test_a_registry_that_comes_late_is_waited_for(
 ) -> None:
     """A broken connection costs a try, which is told."""
     lines: list[str] = []
-    done = publish.push(client, probe_image, pushed, say=lines.append, sleep=lambda _: registry.start())
+    done = publish.push(client, probe_image, pushed, say=lines.append, clock=Clock(sleep=lambda _: registry.start()))
     assert done.digest.startswith("sha256:")
     assert any("trying again (2 of 5)" in line for line in lines)
 
@@ -126,7 +127,7 @@ def test_a_registry_that_comes_late_is_waited_for(
 def test_a_registry_that_stays_away_is_told(client: docker.DockerClient, pushed: str, probe_image: str) -> None:
     """After the last try, with what the engine said."""
     with pytest.raises(UnavailableError, match="could not be pushed to in 5 tries") as told:
-        publish.push(client, probe_image, pushed, sleep=lambda _: None)
+        publish.push(client, probe_image, pushed, clock=Clock(sleep=lambda _: None))
     assert "refused" in told.value.where
 
 
@@ -139,7 +140,7 @@ def test_a_refusal_is_told_at_once(client: docker.DockerClient, tmp_path: Path, 
     slept: list[float] = []
     try:
         with pytest.raises(InvalidInputError, match="refuses the image") as told:
-            publish.push(client, probe_image, f"{guarded.host}/team/image", sleep=slept.append)
+            publish.push(client, probe_image, f"{guarded.host}/team/image", clock=Clock(sleep=slept.append))
     finally:
         guarded.stop()
         client.images.remove(f"{guarded.host}/team/image:latest")

@@ -86,7 +86,7 @@ def test_sagemaker_needs_a_role() -> None:
 def test_a_service_gets_its_objects_when_it_submits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is put for it before."""
     put: list[Any] = []
-    monkeypatch.setattr("lyftlearn_image.aws.s3.put", lambda *arguments: put.append(arguments))
+    monkeypatch.setattr("lyftlearn_image.aws.s3.put_objects", lambda *arguments: put.append(arguments))
     Backend(None, None, "b", "", "arn", is_service=True).put_objects(SimpleNamespace(objects={}))  # type: ignore[arg-type]
     assert put == []
 
@@ -174,6 +174,6 @@ def test_a_wait_for_a_service_ends_when_it_is_interrupted(user: None, option: st
 def test_objects_of_an_embedded_target_are_put(monkeypatch: pytest.MonkeyPatch) -> None:
     """Into the session's S3, before the request is played."""
     put: list[Any] = []
-    monkeypatch.setattr("lyftlearn_image.aws.s3.put", lambda *arguments: put.append(arguments))
+    monkeypatch.setattr("lyftlearn_image.aws.s3.put_objects", lambda *arguments: put.append(arguments))
     Backend(None, "s3 here", BUCKET, "", "arn").put_objects(SimpleNamespace(objects={"a": b"1"}))  # type: ignore[arg-type]
     assert put == [("s3 here", {"a": b"1"})]

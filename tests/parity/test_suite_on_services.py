@@ -83,7 +83,7 @@ def test_a_suite_runs_on_any_mix(
     """The same verdicts as on the embedded targets: data staged to each side's own S3, outputs and logs collected."""
     for name, value in cloud.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("lyftlearn_image.services.sagemaker.client._LOG_LAG_S", 0.0)
+    monkeypatch.setattr("lyftlearn_image.services.sagemaker.logs.LAG_S", 0.0)
     report = suite.parent / "report"
     said = [word for target in targets for word in ("--target", target)]
     code = main([

@@ -6,6 +6,7 @@ import collections
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, strategies as st
 
 from lyftlearn_runtime import frozen, quick_json
 
+ROOT = Path(__file__).parents[2]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
@@ -65,6 +67,20 @@ def test_what_json_cannot_say_is_refused() -> None:
         quick_json.dumps(ring)
     with pytest.raises(TypeError, match="Object of type set is not JSON serializable"):
         quick_json.dumps({"a": {1}})
+
+
+@pytest.mark.parametrize("text", ["[1, 2", '{"a" 1}', "{a: 1}", '"\\x"', '["a\n"]', '{"a": 1,}', "[[[nan]]]", "-"])
+def test_what_is_malformed_further_in_is_told_so_too(text: str) -> None:
+    """In an interpreter in which nobody has imported json before, as that of a start."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from lyftlearn_runtime import quick_json\n"
+        "assert 'json' not in sys.modules\n"
+        "try: quick_json.loads(sys.argv[2])\n"
+        "except ValueError as error: print(error)\n"
+    )
+    command = [sys.executable, "-I", "-S", "-c", program, str(ROOT), text]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == told(json.loads, text)[1] + "\n"
 
 
 def test_an_interpreter_without_the_functions_in_c_has_those_of_json() -> None:

@@ -12,7 +12,7 @@ from hypothesis import assume, given, strategies as st
 
 from lyftlearn_runtime import failure
 from lyftlearn_runtime.redact import Redactor
-from lyftlearn_runtime.secret_forms import MASK, SHORTEST, mask, values_within
+from lyftlearn_runtime.secret_forms import MASK, SHORTEST, Finder, forms_of, mask, values_within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,24 @@ def test_chunks_make_no_difference(secrets: list[str], parts: list[str], sizes: 
     expected = whole.feed(data) + whole.flush()
     stream = Redactor(secrets)
     assert b"".join([stream.feed(piece) for piece in cut(data, sizes)]) + stream.flush() == expected
+    assert expected == Finder(secrets).mask(data)
     assert not any(secret.encode() in expected for secret in secrets)
+
+
+def test_no_more_is_held_back_than_a_secret_is_long() -> None:
+    """Without one, nothing; else all but one byte of its longest form."""
+    assert Redactor([]).feed(b"a") == b"a"
+    longest = Finder([PLANTED]).longest
+    redactor = Redactor([PLANTED])
+    assert redactor.feed(b"x" * (longest + 2)) == b"xxx"
+    assert redactor.feed(b"y") == b"x"
+
+
+def test_a_form_that_begins_like_a_shorter_one_is_waited_for() -> None:
+    """Where the last byte of the longest form is still to come, a secret that is its beginning is not masked alone."""
+    longest = max(forms_of(PLANTED), key=len)
+    redactor = Redactor([PLANTED, longest[:8].decode()])
+    assert redactor.feed(b"x" + longest[:-1]) + redactor.feed(longest[-1:]) + redactor.flush() == b"x[secret]"
 
 
 @given(SECRETS, st.text(max_size=10), st.text(max_size=10))

@@ -120,5 +120,6 @@ def test_the_first_mark_ends_the_scheme() -> None:
 def test_a_clear_scheme_makes_a_reference(scheme: str, rest: str) -> None:
     """Whatever follows it; not without its mark."""
     assert references.is_reference(f"{scheme}://{rest}")
+    assert references.is_reference(f"{scheme}://{rest}://")
     assert not references.is_reference(scheme)
     assert not references.is_reference(f"{scheme}:/{rest.lstrip('/')}")

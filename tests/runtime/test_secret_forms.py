@@ -160,13 +160,24 @@ def test_every_encoding_of_bytes_with_a_secret_is_masked(encoding: str, masked: 
     check()
 
 
-@given(st.text(min_size=SHORTEST, max_size=20))
+ANY_TEXT = st.text(st.characters() | st.characters(categories=["Cs"]), min_size=SHORTEST, max_size=20)
+
+
+@given(ANY_TEXT)
 def test_any_text_may_be_a_secret(secret: str) -> None:
     """Half of a pair of surrogates, as JSON can say it, is no reason to fail or to show it."""
     assert secret not in mask(f"{BEFORE}{secret}{AFTER}", [secret]).replace(MASK, "")
 
 
-@given(st.text(), st.lists(st.text(max_size=3)))
+def test_bytes_that_are_no_text_stay_as_they_are() -> None:
+    """As halves of pairs of surrogates they are in a text, and even where two of them would be a character."""
+    assert mask("\udcc3\udca9", ["planted"]) == "\udcc3\udca9"
+    assert mask("\udcff planted \udcfe", ["planted"]) == f"\udcff {MASK} \udcfe"
+    assert mask("\ud800 planted \udcfe", ["planted"]) == f"\ud800 {MASK} \udcfe"
+    assert mask("\ud800 \udcfeplanted", ["\udcfeplanted"]) == f"\ud800 {MASK}"
+
+
+@given(ANY_TEXT, st.lists(st.text(max_size=3)))
 def test_a_text_without_a_secret_stays_as_it_is(text: str, secrets: list[str]) -> None:
     """Also with values that are too short to be looked for, and with characters that no encoding has."""
     assert mask(text, secrets) == text
@@ -190,6 +201,7 @@ def test_the_longer_of_two_secrets_is_masked_whole() -> None:
 def test_a_secret_that_is_learnt_later_is_looked_for_from_then_on() -> None:
     """Those before it, too; a value that was known already changes nothing."""
     finder = Finder(["planted-one"])
+    assert finder.find(b"planted-one") == (0, 11)
     assert finder.find(b"a planted-two planted-one") == (14, 25)
     longest = finder.longest
     finder.add(["planted-two", "planted-one"])

@@ -559,7 +559,7 @@ def test_the_start_is_the_same_twice(shim: Shim, files: Files) -> None:
 def test_a_fault_of_the_shim_itself_shows_no_value(shim: Shim, tmp_path: Path) -> None:
     """Its kind and its line, for a report; never its text."""
     broken = tmp_path / "posix_user.py"
-    broken.write_text(f"def variables(*_):\n    raise RuntimeError('{PLANTED}')\n")
+    broken.write_text(f"def user_variables(*_):\n    raise RuntimeError('{PLANTED}')\n")
     done = shim.run("true", options=("-v", f"{broken}:/opt/lyftlearn/lyftlearn_runtime/posix_user.py:ro"))
     assert done.returncode == 78
     assert PLANTED not in done.stderr

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def remove_orphans(client: docker.DockerClient) -> None:
     """Removes the containers, volumes and networks whose owner has ended, and the DNAT rules of these networks."""
     labelled: Any = {"label": OWNER_LABEL}
-    # Containers of other runs come and go meanwhile.
-    listed = client.containers.list(all=True, filters=labelled, ignore_removed=True)
-    containers = [one for one in listed if _is_orphan(one.labels)]
+    # As the engine lists them: to inspect another run's container waits as long as the engine is busy with it.
+    listed = client.containers.list(all=True, filters=labelled, sparse=True)
+    containers = [one for one in listed if _is_orphan(one.attrs["Labels"])]
     volumes = [one for one in client.volumes.list(filters=labelled) if _is_orphan(one.attrs.get("Labels"))]
     networks = [one for one in client.networks.list(filters=labelled) if _is_orphan(one.attrs.get("Labels"))]
     remove_rules(client, {bridge_interface(str(network.id)) for network in networks})

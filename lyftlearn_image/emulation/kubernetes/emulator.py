@@ -100,7 +100,7 @@ class KubernetesEmulator:
         outcome = (self._job_outcome if manifest["kind"] == "Job" else self._pod_outcome)(objects, manifest, workspace, watch)
         watch.timed_out = outcome.is_past_deadline
         finished = time.monotonic()
-        artifacts = s3_objects.collect(self._machine.s3, compiled.outputs, workspace / "artifacts")
+        artifacts = s3_objects.download_outputs(self._machine.s3, compiled.outputs, workspace / "artifacts")
         observation = read_observation(artifacts)
         end = outcome.pod.terminated
         startup_s = None if observation is None else observation["observed_at"] - end.started_at

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws.archive import merge_directories
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.sagemaker import fields, processing, training, tuner
 from lyftlearn_image.emulation.sagemaker.batch import transform
@@ -24,7 +25,7 @@ from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.log_metrics import final_metrics
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.runs.stop_watch import Watch
-from lyftlearn_image.runs.tuning import run_trials
+from lyftlearn_image.runs.tuning import TuningJob, TuningRun, run_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,7 +83,7 @@ class SageMakerEmulator:
         attempt = self._run_attempts(compiled.action, request, workspace, watch)
         job, group_exit = attempt.plan, attempt.group_exit
         self._upload(job)
-        artifacts = objects.collect(self.context.s3, compiled.outputs, workspace / "artifacts")
+        artifacts = objects.download_outputs(self.context.s3, compiled.outputs, workspace / "artifacts")
         observation = read_observation(artifacts)
         first = group_exit.exits[0]
         startup = None if observation is None else observation["observed_at"] - first.started_at
@@ -127,9 +128,9 @@ class SageMakerEmulator:
             outputs = training_outputs(trial)
             return self.run(Compiled(self.name, TRAINING, (trial,), {}, outputs), workspace=directory, stop=stop)
 
-        name = request["HyperParameterTuningJobName"]
-        search = tuner.parse_search(request)
-        return run_trials(search, name, tuner.objective_regex(request), run_trial, workspace=workspace, stop=stop)
+        search, regex = tuner.parse_search(request), tuner.objective_regex(request)
+        job = TuningJob(request["HyperParameterTuningJobName"], search, regex)
+        return run_trials(job, run_trial, TuningRun(workspace, stop))
 
     def _run_attempts(self, action: str, request: Mapping[str, Any], workspace: Path, watch: Watch) -> _Attempt:
         """Runs the job, again after every interruption: on new hosts, which have nothing but the checkpoints."""
@@ -233,7 +234,7 @@ class SageMakerEmulator:
             # "Amazon SageMaker AI aggregates" the hosts' files into one archive (your-algorithms-training-algo-output).
             if len(directories) > 1:
                 merged = job.hosts[0].directory.parent / "merged" / upload.directory
-                objects.merge(directories, merged)
+                merge_directories(directories, merged)
                 directories = [merged]
             objects.upload_archive(self.context.s3, directories[0], upload.uri)
 

@@ -58,7 +58,9 @@ def run_hosts(
     with contextlib.ExitStack() as stack:
         running = [
             stack.enter_context(
-                containers.start(host.spec, stdout=host.stdout, stderr=host.stderr, on_line=watch.of_host(is_first=index == 0))
+                containers.start(
+                    host.spec, stdout=host.stdout, stderr=host.stderr, on_line=watch.line_handler(is_first_host=index == 0)
+                )
             )
             for index, host in enumerate(hosts)
         ]

@@ -124,8 +124,8 @@ def download_input(s3: S3Client, source: Mapping[str, Any], directory: Path, ran
     does not say under which names such objects then appear.
     """
     uri = source["S3Uri"]
-    _, prefix = objects.split(uri)
-    keys = objects.keys_below(s3, uri)
+    _, prefix = objects.split_uri(uri)
+    keys = objects.list_keys(s3, uri)
     if not keys:
         raise InvalidInputError(f"{label}: No S3 objects found under S3 URL {uri}", hint="Check the bucket and the prefix.")
     folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"

@@ -101,7 +101,7 @@ print('I am', host)
     )
     run = train(program, ResourceConfig=THREE)
     place = f"out/{tmp_path.name}/job-1/output"
-    assert objects.keys_below(s3, f"s3://bucket/{place}") == [f"{place}/model.tar.gz"]
+    assert objects.list_keys(s3, f"s3://bucket/{place}") == [f"{place}/model.tar.gz"]
     found = {path.name: path.read_text() for path in run.artifacts["model"].rglob("*") if path.is_file()}
     assert found == {"algo-1": "algo-1", "algo-2": "algo-2", "algo-3": "algo-3", "same": "algo-1"}
     said = [run.stdout, *(tmp_path / "hosts" / name / "stdout" for name in ("algo-2", "algo-3"))]

@@ -229,6 +229,12 @@ def test_in_a_text_1_and_10_are_one_number(left: str, right: str, expected: list
     assert places(compare_csv(right, left)) == expected
 
 
+def test_a_line_break_within_a_cell_is_no_end_of_a_row() -> None:
+    """Also in a CSV that is read in several pieces, a megabyte each."""
+    table = pa.table({"c": ["x" * 1000 + "\n" + "y" * 1000] * 1500})
+    assert compare_csv(table, table) == ()
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
 def test_what_is_no_table_is_told(name: str) -> None:
     """With the files' names and the reason, never as a traceback."""

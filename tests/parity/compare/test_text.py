@@ -118,6 +118,13 @@ def test_a_text_is_aligned_up_to_a_length(lines: int) -> None:
     assert len(found) == (1 if lines == MAX_ALIGNED_LINES else MAX_DIFFERENCES + 1)
 
 
+def test_lines_that_are_often_there_are_aligned_too() -> None:
+    """A line more in a text of 400 equal ones is one difference, and not a shift of all of them."""
+    lines = ["same"] * 400
+    found = compare_texts("\n".join(["first", *lines]), "\n".join(["first", "more", *lines]), EXACT)
+    assert found == (Difference("line 2", None, "more"),)
+
+
 def test_the_normalisers_of_the_rule_are_applied() -> None:
     """Before the lines are compared; what is left still counts."""
     rule = {"normalise": ["durations", {"pattern": r"run-\d+"}]}

@@ -153,6 +153,7 @@ def test_a_query_is_sorted_by_name_and_then_by_value() -> None:
 def test_a_url_without_a_path_has_the_root(url: str) -> None:
     """The path that is signed and sent begins with a slash."""
     assert split_url(url) == ("https", "host", "/?a=b" if "?" in url else "/")
+    assert split_url("https://host/a?b=c://d/") == ("https", "host", "/a?b=c://d/")
 
 
 @given(st.lists(TEXT, min_size=1, max_size=4).map("/".join).filter(bool))

@@ -17,6 +17,7 @@ from lyftlearn_image.emulation.sagemaker.batch import records
 from lyftlearn_image.emulation.sagemaker.batch.association import parse_association
 from lyftlearn_image.emulation.sagemaker.batch.records import RecordError
 from lyftlearn_image.emulation.sagemaker.serving.http_client import NoResponseError
+from lyftlearn_image.retry import Backoff, Clock, Waits
 
 if TYPE_CHECKING:
     import threading
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 600
 _RETRIES = 3
 # How long the service waits before it asks again is not documented.
-RETRY_WAITS_S = (0.5, 1.0, 2.0)
+RETRIES = Backoff(first_s=0.5, longest_s=2.0, jitter=0.0)
 # What neither the request nor /execution-parameters says (your-algorithms-batch-code).
 _DEFAULTS = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6}
 # The API's spelling → the container's.
@@ -169,9 +170,10 @@ class BatchClient:
         """The server's response; one that is busy or broken is asked again, as often as the request says."""
         settings = self._settings
         failure = ObjectError(ALGORITHM_ERROR, "Unable to get response from algorithm")
+        waits = Waits(RETRIES, Clock(sleep=self._ended.wait))
         for attempt in range(settings.retries + 1):
             if attempt:
-                self._ended.wait(RETRY_WAITS_S[min(attempt, len(RETRY_WAITS_S)) - 1])
+                waits.sleep()
             if self._ended.is_set():
                 break
             try:

@@ -99,7 +99,7 @@ def run(context: Context, compiled: Compiled, workspace: Path, watch: Watch) -> 
         reason=reason[:REASON_CHARACTERS],
         stdout=workspace / "stdout",
         stderr=workspace / "stderr",
-        artifacts=objects.collect(context.s3, compiled.outputs, workspace / "artifacts"),
+        artifacts=objects.download_outputs(context.s3, compiled.outputs, workspace / "artifacts"),
         observation=None,
         timings=Timings(prepared - started, None, finished - prepared, time.monotonic() - finished),
     )

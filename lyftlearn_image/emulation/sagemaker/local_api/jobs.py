@@ -12,7 +12,7 @@ from lyftlearn_image.emulation.sagemaker.local_api.log import Log
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.run import Status, StopRequest
-from lyftlearn_image.runs.search import best
+from lyftlearn_image.runs.search import best_trial
 from lyftlearn_image.runs.tuning import trial_name
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _tuning_end(run: Run, request: Mapping[str, Any]) -> dict[str, Any]:
         "TrainingJobStatusCounters": {"Completed": succeeded, "InProgress": 0, "NonRetryableError": failed},
         "ObjectiveStatusCounters": {"Succeeded": succeeded, "Pending": 0, "Failed": failed},
     }
-    winner = best(tuner.parse_search(request).goal, run.trials)
+    winner = best_trial(tuner.parse_search(request).goal, run.trials)
     return {**description, "BestTrainingJob": _trial_summary(run, winner, request)} if winner else description
 
 

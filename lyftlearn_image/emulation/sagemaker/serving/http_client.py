@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.retry import Clock, Waits, every
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -74,11 +76,12 @@ def send_request(
 
 def wait_until(is_ready: Callable[[], bool], running: RunningContainer, timeout_s: float, is_over: Callable[[], bool]) -> bool:
     """Whether `is_ready` came true in time, while the container ran and `is_over` was false."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline and not is_over():
+    # The container's end wakes the waiting.
+    waits = Waits(every(_PERIOD_S, deadline_s=timeout_s), Clock(sleep=running.wait))
+    while not is_over():
         if is_ready():
             return True
-        if running.wait(_PERIOD_S) is not None:
+        if not waits.sleep() or running.wait(0) is not None:
             return False
     return False
 

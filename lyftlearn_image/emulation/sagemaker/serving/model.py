@@ -10,8 +10,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lyftlearn_image.aws import s3 as objects
-from lyftlearn_image.aws.errors import translated
+from lyftlearn_image.aws import archive, s3 as objects
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.emulation.sagemaker.job_plan import make_readable
@@ -70,7 +69,7 @@ def prepare(request: Mapping[str, Any], workspace: Path, s3: S3Client) -> Model:
     container = request["PrimaryContainer"]
     directory = workspace / "model"
     directory.mkdir(parents=True)
-    _download_data(container, workspace, directory, s3)
+    _download_data(container, directory, s3)
     return Model(
         name=request["ModelName"],
         image=container["Image"],
@@ -109,7 +108,7 @@ def container_spec(
 def check_model_data(request: Mapping[str, Any], s3: S3Client) -> None:
     """InvalidInputError when the model's data is not there, in the words with which CreateModel refuses it."""
     kind, uri = _source(request["PrimaryContainer"])
-    keys = objects.keys_below(s3, uri) if uri else []
+    keys = objects.list_keys(s3, uri) if uri else []
     is_there = bool(keys) and uri.endswith("/") if kind == "prefix" else uri.removeprefix("s3://").partition("/")[2] in keys
     if uri and not is_there:
         raise InvalidInputError(
@@ -132,19 +131,19 @@ def _source(container: Mapping[str, Any]) -> tuple[Literal["archive", "object", 
     return ("object" if source["S3DataType"] == "S3Object" else "prefix"), source["S3Uri"]
 
 
-def _download_data(container: Mapping[str, Any], workspace: Path, directory: Path, s3: S3Client) -> None:
+def _download_data(container: Mapping[str, Any], directory: Path, s3: S3Client) -> None:
     kind, uri = _source(container)
     if kind == "prefix":
         _copy_prefix(uri, directory, s3)
     elif kind == "object":
-        _download(uri, directory / uri.rpartition("/")[2], s3)
+        objects.download_file(s3, uri, directory / uri.rpartition("/")[2])
         make_readable(directory)
     elif uri:
-        _unpack(uri, workspace, directory, s3)
+        _unpack(uri, directory, s3)
 
 
 def _copy_prefix(uri: str, directory: Path, s3: S3Client) -> None:
-    if folders := [key for key in objects.keys_below(s3, uri) if key.endswith("/")]:
+    if folders := [key for key in objects.list_keys(s3, uri) if key.endswith("/")]:
         # "… which violates SageMaker restrictions on model artifact file names, leading to model deployment failure" (API
         # reference, S3ModelDataSource).
         raise ModelDataError(f"The model data at {uri} has the object {folders[0]}, which is a folder's marker and no file")
@@ -156,14 +155,12 @@ def _copy_prefix(uri: str, directory: Path, s3: S3Client) -> None:
     make_readable(directory)
 
 
-def _unpack(uri: str, workspace: Path, directory: Path, s3: S3Client) -> None:
-    packed = workspace / "model.tar.gz"
-    _download(uri, packed, s3)
+def _unpack(uri: str, directory: Path, s3: S3Client) -> None:
     try:
-        with tarfile.open(packed, "r:gz") as archive:
-            modes = {member.name: member.mode for member in archive if _is_file_or_directory(member)}
-            objects.unpack(archive, directory)
-    except (tarfile.TarError, OSError, EOFError, RunError) as error:
+        with objects.open_archive(s3, uri) as packed:
+            modes = {member.name: member.mode for member in packed if _is_file_or_directory(member)}
+            archive.unpack(packed, directory)
+    except (*archive.UNREADABLE, RunError) as error:
         # The service's words as seen in aws/deep-learning-containers#569.
         raise ModelDataError(
             f'Failed to extract model data archive for container "container_1" from URL "{uri}". '
@@ -174,7 +171,6 @@ def _unpack(uri: str, workspace: Path, directory: Path, s3: S3Client) -> None:
         # tar keeps modes: a program in the model can still be started.
         if (path := directory / name).is_file():
             path.chmod(mode & 0o777 | 0o444)
-    packed.unlink()
 
 
 def _is_file_or_directory(member: tarfile.TarInfo) -> bool:
@@ -186,9 +182,3 @@ def _is_file_or_directory(member: tarfile.TarInfo) -> bool:
     if not (member.isreg() or member.isdir() or member.islnk()):
         raise tarfile.TarError(f"{member.name} is neither a file nor a directory")
     return True
-
-
-def _download(uri: str, into: Path, s3: S3Client) -> None:
-    bucket, key = objects.split(uri)
-    with translated(f"reading {uri}"):
-        s3.download_file(bucket, key, str(into))

@@ -15,6 +15,7 @@ from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.sagemaker.batch import client, transform as batch_transform
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.retry import every
 from lyftlearn_image.run import Run, Status, StopRequest
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def transform(
     emulator: SageMakerEmulator, s3: S3Client, model_request: Callable[..., Any], tmp_path: Path, monkeypatch: Any
 ) -> Transform:
     """Runs a transform job over these objects; further arguments are merged into the request one level deep."""
-    monkeypatch.setattr(client, "RETRY_WAITS_S", (0.01,))
+    monkeypatch.setattr(client, "RETRIES", every(0.01))
 
     def run(
         inputs: dict[str, bytes],
@@ -260,7 +261,7 @@ def test_a_stopped_job_stores_no_output(transform: Transform, s3: S3Client, tmp_
     run = transform({"a": b"a", "b": b"sleep"}, stop=StopRequest(re.compile("sleep")))
     assert (run.status, run.reason) == (Status.STOPPED, "")
     assert "asked to end" in run.stdout.read_text()
-    assert objects.keys_below(s3, f"s3://bucket/transform/{tmp_path.name}/out") == []
+    assert objects.list_keys(s3, f"s3://bucket/transform/{tmp_path.name}/out") == []
 
 
 def test_ctrl_c_ends_the_containers(transform: Transform) -> None:

@@ -39,6 +39,8 @@ def hosting(
     """boto3's session of a local control plane with models and endpoints, and their runtime."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+    # A local CloudWatch has no lag.
+    monkeypatch.setattr("lyftlearn_image.services.sagemaker.logs.LAG_S", 0.0)
     session = endpoint.session()
     made = Hosting(emulator.context, endpoint, tmp_path / "endpoints")
     jobs = EmulatedJobs(emulator, endpoint, tmp_path / "jobs", made)
@@ -58,7 +60,7 @@ def model_uri(s3: S3Client, archive: Callable[..., bytes], tmp_path: Path) -> st
 
 def test_an_endpoint_goes_through_the_service(hosting: Any, model_image: str, model_uri: str) -> None:
     """Submitted as a workload, waited for, invoked, read and deleted; then it is not there any more."""
-    service = SageMakerService(hosting, log_lag_s=0.0)
+    service = SageMakerService(hosting)
     workload = Serving(name="api", image=model_image, model=model_uri, startup_s=60)
     launch = Launch(job_name(workload, "sagemaker", PREFIX), PREFIX)
     job = service.submit(compile_for(service.name, workload, launch))
@@ -80,7 +82,7 @@ def test_an_endpoint_goes_through_the_service(hosting: Any, model_image: str, mo
 
 def test_an_endpoint_that_fails_says_why(hosting: Any, model_image: str, model_uri: str) -> None:
     """Status Failed and the reason; it can be deleted then."""
-    service = SageMakerService(hosting, log_lag_s=0.0)
+    service = SageMakerService(hosting)
     workload = Serving(name="bad", image=model_image, model=model_uri, startup_s=60, environment={"DIES": "1"})
     job = service.submit(compile_for(service.name, workload, Launch("bad", PREFIX)))
     state = service.wait(job, lambda _: None)
@@ -95,7 +97,7 @@ def test_a_transform_job_goes_through_the_service(
     hosting: Any, model_image: str, model_uri: str, s3: S3Client, tmp_path: Path
 ) -> None:
     """Submitted, followed, waited for and collected, as every other job; a failed one with its reason."""
-    service = SageMakerService(hosting, log_lag_s=0.0)
+    service = SageMakerService(hosting)
     for name, body in (("good", b"a\nb\n"), ("bad", b"a\nrefuse\n")):
         s3.put_object(Bucket="bucket", Key=f"svc/{tmp_path.name}/{name}/x.csv", Body=body)
         workload = Transform(
