@@ -33,7 +33,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
         "Ask for a job to be stopped; an endpoint is deleted, a Deployment scaled to nothing.",
     ),
     "collect": ("lyftlearn_image.cli.jobs:collect", "Fetch what an ended job has left: artifacts and log."),
-    "local": ("lyftlearn_image.cli.local:local", "Serve AWS and SageMaker on this machine, for any AWS SDK or CLI."),
+    "local": ("lyftlearn_image.cli.local:local", "Serve AWS and SageMaker on this machine, until Ctrl-C or SIGTERM."),
     "push": ("lyftlearn_image.cli.push:push", "Push IMAGE to a registry and print its digest."),
     "engine": ("lyftlearn_image.cli.build:engine", "Find a Docker engine, or install and start one."),
     "compile": ("lyftlearn_image.cli.workload:compile_", "Print the requests or manifests of a workload."),
