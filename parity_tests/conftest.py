@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def engine_client(lyftlearn_image_tag: str) -> Iterator[docker.DockerClient]:
     """The docker SDK's client of the engine that has the image."""
-    from lyftlearn_image.emulation.docker.containers import connect
+    from lyftlearn_image.build.connection import connect
 
     client = connect()
     yield client

@@ -64,7 +64,8 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 @pytest.fixture(scope="session")
 def containers(engine: None) -> Iterator[Containers]:
     """The engine, with a run id of this test session; it ends with no container left."""
-    from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers, connect
+    from lyftlearn_image.build.connection import connect
+    from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers
 
     run_id = f"test-{uuid.uuid4().hex[:8]}"
     client = connect()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from lyftlearn_image.cli.options import as_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,24 +48,7 @@ class _Here:
     secrets: Path | None
 
 
-def _as_value(name: str, value: type[Any], *options: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a verb these options, of which it gets one value as its argument `name`."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(command)
-        def with_value(**given: Any) -> Any:
-            made = value(**{field.name: given.pop(field.name) for field in dataclasses.fields(value)})
-            return command(**{name: made}, **given)
-
-        decorated: Callable[..., Any] = with_value
-        for option in reversed(options):
-            decorated = option(decorated)
-        return decorated
-
-    return decorate
-
-
-_submission_options = _as_value(
+_submission_options = as_value(
     "submission",
     _Submission,
     click.argument("workload_file", metavar="WORKLOAD", type=_FILE),
@@ -75,7 +58,7 @@ _submission_options = _as_value(
     click.option("--role-arn", metavar="ARN", help="Execution role on SageMaker (else the file's `role_arn`)."),
     click.option("--again", metavar="WORD", default="", help="Any word: the same workload as another job."),
 )
-_here_options = _as_value(
+_here_options = as_value(
     "local",
     _Here,
     click.option("--here", is_flag=True, help="Run it on this machine: Docker and nothing else, no account."),

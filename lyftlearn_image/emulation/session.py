@@ -6,9 +6,10 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.build.connection import connect
 from lyftlearn_image.emulation.aws.credentials import ContainerCredentials, container_credentials
 from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, Loopback, aws_endpoint
-from lyftlearn_image.emulation.docker.containers import Containers, connect
+from lyftlearn_image.emulation.docker.containers import Containers
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator

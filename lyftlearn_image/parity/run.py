@@ -257,7 +257,7 @@ class _CaseRunner:
 
 
 def _image_id(session: Embedded, image: str) -> str:
-    import docker.errors  # noqa: PLC0415 - see containers.connect()
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
 
     try:
         return str(session.containers.client.images.get(image).id)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.run import StopRequest
 
 
-class Watch:
+class StopWatch:
     """Looks through the stdout lines of one run for the one that asks for its stop, and passes them on.
 
     `stopped`, `interrupted` and `timed_out` say what has become of the run.

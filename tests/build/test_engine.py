@@ -118,7 +118,8 @@ from pathlib import Path
 from lyftlearn_image.cli.main import print_error
 from lyftlearn_image.errors import LyftlearnError
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
-from lyftlearn_image.emulation.docker.containers import Containers, connect
+from lyftlearn_image.build.connection import connect
+from lyftlearn_image.emulation.docker.containers import Containers
 run_id, image, place = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 containers = Containers(connect(), run_id)
 try:

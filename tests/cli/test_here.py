@@ -196,7 +196,7 @@ def test_a_signal_ends_a_run_and_leaves_nothing(write: Callable[..., Path], tmp_
 
 def containers_of(pid: int) -> list[str]:
     """The containers on the engine that belong to a process."""
-    from lyftlearn_image.emulation.docker.containers import connect
+    from lyftlearn_image.build.connection import connect
     from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL
 
     client = connect()

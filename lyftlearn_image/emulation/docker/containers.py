@@ -12,7 +12,6 @@ from lyftlearn_image.emulation.docker.errors import engine_errors
 from lyftlearn_image.emulation.docker.network import bridge_network
 from lyftlearn_image.emulation.docker.ownership import owner_labels
 from lyftlearn_image.emulation.docker.running_container import OutputReader, RunningContainer
-from lyftlearn_image.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,7 +116,7 @@ class Containers:
 
     def image_file(self, image: str, path: str) -> bytes | None:
         """A tar archive of one file of an image, None without such a file. No container is started for it."""
-        import docker.errors  # noqa: PLC0415 - see connect()
+        import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
 
         with engine_errors(f"reading {path} of {image}"):
             container = self._client.containers.create(image, entrypoint=["true"], labels=self._labels)
@@ -137,22 +136,6 @@ class Containers:
         for container in containers:
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
-
-
-def connect() -> docker.DockerClient:
-    """A client of the engine that DOCKER_HOST or the default socket names; UnavailableError when none answers."""
-    import docker.errors  # noqa: PLC0415 - takes 150 ms, and most verbs do not need it
-
-    try:
-        client = docker.from_env(timeout=120)
-        client.ping()
-    except docker.errors.DockerException as error:
-        raise UnavailableError(
-            "no Docker engine answers",
-            where=str(error).splitlines()[0][:200],
-            hint="Start one with `make engine`, or set DOCKER_HOST.",
-        ) from None
-    return client
 
 
 def _attach(container: Container, *, demux: bool) -> Any:

@@ -95,7 +95,7 @@ def _iptables(client: docker.DockerClient, *arguments: str) -> _Result:
 
 def _run_in_container(client: docker.DockerClient, command: list[str]) -> _Result:
     """Runs a command in the host's network namespace, with the capabilities to change it."""
-    import docker.errors  # noqa: PLC0415 - see containers.connect()
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
 
     from lyftlearn_image.emulation.docker.pause_image import ensure_pause_image  # noqa: PLC0415 - only where nobody is root
 

@@ -67,8 +67,8 @@ def _create(client: docker.DockerClient, name: str, labels: Mapping[str, str], *
 
     The engine takes fixed addresses only in a subnet that was asked for: a first network is created to learn a free subnet.
     """
-    import docker.errors  # noqa: PLC0415 - see containers.connect()
-    from docker.types import IPAMConfig, IPAMPool  # noqa: PLC0415 - see containers.connect()
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
+    from docker.types import IPAMConfig, IPAMPool  # noqa: PLC0415 - see EngineAddress.client()
 
     create = functools.partial(client.networks.create, name, driver="bridge", labels=dict(labels))
     for tried in itertools.count(1):

@@ -24,7 +24,7 @@ from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.kubernetes.object_limits import check_size
 from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
-from lyftlearn_image.runs.stop_watch import Watch
+from lyftlearn_image.runs.stop_watch import StopWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -96,7 +96,7 @@ class KubernetesEmulator:
         """Runs the manifests; see Target.run. Of a Job with several pods, the run is that of the pod that decided it."""
         started = time.monotonic()
         *objects, manifest = compiled.documents
-        watch = Watch(stop, on_line)
+        watch = StopWatch(stop, on_line)
         outcome = (self._job_outcome if manifest["kind"] == "Job" else self._pod_outcome)(objects, manifest, workspace, watch)
         watch.timed_out = outcome.is_past_deadline
         finished = time.monotonic()
@@ -131,7 +131,7 @@ class KubernetesEmulator:
 
         ContainerConfigError for what leaves a pod in CreateContainerConfigError or ContainerCreating.
         """
-        return self._run_pod(objects, manifest, workspace, Watch(stop, on_line))
+        return self._run_pod(objects, manifest, workspace, StopWatch(stop, on_line))
 
     def create_pod(
         self,
@@ -157,13 +157,13 @@ class KubernetesEmulator:
         _validate(objects, manifest)
         return JobRun(manifest, NamespaceObjects.from_manifests(objects), self._kubelet, workspace, on_line)
 
-    def _run_pod(self, objects: Sequence[Manifest], manifest: Manifest, workspace: Path, watch: Watch) -> PodResult:
+    def _run_pod(self, objects: Sequence[Manifest], manifest: Manifest, workspace: Path, watch: StopWatch) -> PodResult:
         run = self.create_pod(objects, manifest, workspace, on_line=watch.on_line)
         with _ended_on_request(watch, run):
             status = run.run()
         return _pod_result(status, run.prepared_at)
 
-    def _pod_outcome(self, objects: Sequence[Manifest], manifest: Manifest, workspace: Path, watch: Watch) -> _Outcome:
+    def _pod_outcome(self, objects: Sequence[Manifest], manifest: Manifest, workspace: Path, watch: StopWatch) -> _Outcome:
         result = self._run_pod(objects, manifest, workspace, watch)
         return _Outcome(
             result,
@@ -173,7 +173,7 @@ class KubernetesEmulator:
             is_past_deadline=result.status.reason == "DeadlineExceeded",
         )
 
-    def _job_outcome(self, objects: Sequence[Manifest], manifest: Manifest, workspace: Path, watch: Watch) -> _Outcome:
+    def _job_outcome(self, objects: Sequence[Manifest], manifest: Manifest, workspace: Path, watch: StopWatch) -> _Outcome:
         run = self.create_job(objects, manifest, workspace, on_line=watch.on_line)
         with _ended_on_request(watch, run):
             job = run.run()
@@ -194,7 +194,7 @@ def _validate(objects: Sequence[Manifest], manifest: Manifest) -> None:
 
 
 @contextlib.contextmanager
-def _ended_on_request(watch: Watch, run: PodRun | JobRun) -> Iterator[None]:
+def _ended_on_request(watch: StopWatch, run: PodRun | JobRun) -> Iterator[None]:
     """Deletes the pod or Job as soon as a stop is requested, or drains its node for an interruption."""
     is_over = threading.Event()
 
@@ -250,7 +250,7 @@ def _pod_result(status: PodStatus, prepared_at: float | None) -> PodResult:
     return PodResult(decisive, status, time.monotonic() if prepared_at is None else prepared_at)
 
 
-def _status(watch: Watch, *, is_complete: bool) -> Status:
+def _status(watch: StopWatch, *, is_complete: bool) -> Status:
     if watch.stopped:
         return Status.STOPPED
     return Status.COMPLETED if is_complete else Status.FAILED

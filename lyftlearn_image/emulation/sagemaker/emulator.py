@@ -24,7 +24,7 @@ from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.log_metrics import final_metrics
 from lyftlearn_image.runs.observation import read_observation
-from lyftlearn_image.runs.stop_watch import Watch
+from lyftlearn_image.runs.stop_watch import StopWatch
 from lyftlearn_image.runs.tuning import TuningJob, TuningRun, run_trials
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ class SageMakerEmulator:
     ) -> Run:
         """Carries the request out; see Target.run."""
         if compiled.action in transform.ACTIONS:
-            return transform.run(self.context, compiled, workspace, Watch(stop, on_line))
+            return transform.run(self.context, compiled, workspace, StopWatch(stop, on_line))
         (request,) = compiled.documents
         self._check(compiled.action, request, stop)
         if compiled.action == TUNING:
             return self._tune(request, workspace, stop)
         started = time.monotonic()
-        watch = Watch(stop, on_line)
+        watch = StopWatch(stop, on_line)
         attempt = self._run_attempts(compiled.action, request, workspace, watch)
         job, group_exit = attempt.plan, attempt.group_exit
         self._upload(job)
@@ -132,7 +132,7 @@ class SageMakerEmulator:
         job = TuningJob(request["HyperParameterTuningJobName"], search, regex)
         return run_trials(job, run_trial, TuningRun(workspace, stop))
 
-    def _run_attempts(self, action: str, request: Mapping[str, Any], workspace: Path, watch: Watch) -> _Attempt:
+    def _run_attempts(self, action: str, request: Mapping[str, Any], workspace: Path, watch: StopWatch) -> _Attempt:
         """Runs the job, again after every interruption: on new hosts, which have nothing but the checkpoints."""
         started, ran_s, number = time.monotonic(), 0.0, 1
         while True:
@@ -150,7 +150,9 @@ class SageMakerEmulator:
             if finished - started >= training.max_wait_s(request):
                 return _Attempt(job, group_exit, prepared, finished, waited_too_long=True)
 
-    def _run_hosts(self, job: JobPlan, watch: Watch, workspace: Path, directory: Path, *, max_runtime_s: float) -> GroupExit:
+    def _run_hosts(
+        self, job: JobPlan, watch: StopWatch, workspace: Path, directory: Path, *, max_runtime_s: float
+    ) -> GroupExit:
         try:
             with self._job_network(job) as network:
                 addresses = {host.name: network.allocate_ip() for host in job.hosts}
@@ -258,7 +260,7 @@ def _lines(streams: Sequence[tuple[Path, Path]]) -> Iterator[str]:
             yield from file
 
 
-def _training_outcome(job: JobPlan, group_exit: GroupExit, watch: Watch) -> tuple[Status, str]:
+def _training_outcome(job: JobPlan, group_exit: GroupExit, watch: StopWatch) -> tuple[Status, str]:
     """Status and reason. Stopped after a stop or at the end of its time, whatever the exit code (StopTrainingJob)."""
     if watch.stopped or watch.timed_out:
         return Status.STOPPED, _TIMED_OUT if watch.timed_out else ""
@@ -267,7 +269,7 @@ def _training_outcome(job: JobPlan, group_exit: GroupExit, watch: Watch) -> tupl
     return Status.FAILED, training.failure_reason(job.hosts[group_exit.deciding_index].directory, group_exit.exit.exit_code)
 
 
-def _processing_outcome(job: JobPlan, group_exit: GroupExit, watch: Watch) -> tuple[Status, str]:
+def _processing_outcome(job: JobPlan, group_exit: GroupExit, watch: StopWatch) -> tuple[Status, str]:
     """Status and ExitMessage, which is there for Completed, Failed and Stopped (DescribeProcessingJob)."""
     message = processing.exit_message([host.directory for host in job.hosts])
     if message is None:

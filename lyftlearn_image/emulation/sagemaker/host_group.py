@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.running_container import ContainerExit, RunningContainer
-    from lyftlearn_image.runs.stop_watch import Watch
+    from lyftlearn_image.runs.stop_watch import StopWatch
 
 # StopTrainingJob: the signal, then SIGKILL 120 s later; so for MaxRuntimeInSeconds (API reference). The window of a
 # processing job is not documented.
@@ -49,7 +49,7 @@ class GroupExit:
 
 
 def run_hosts(
-    containers: Containers, hosts: Sequence[HostContainer], watch: Watch, *, stop_signal: str, max_runtime_s: float
+    containers: Containers, hosts: Sequence[HostContainer], watch: StopWatch, *, stop_signal: str, max_runtime_s: float
 ) -> GroupExit:
     """Runs them all to their ends. One that fails, a stop, an interruption, or the end of the time ends the others too.
 
@@ -70,7 +70,7 @@ def run_hosts(
 class _HostGroup:
     """Waits for several containers, each in a thread of its own."""
 
-    def __init__(self, running: Sequence[RunningContainer], watch: Watch, stop_signal: str) -> None:
+    def __init__(self, running: Sequence[RunningContainer], watch: StopWatch, stop_signal: str) -> None:
         self._running = running
         self._watch = watch
         self._stop_signal = stop_signal

@@ -24,7 +24,8 @@ WITHIN_S = 120.0
 HOLD = """
 import sys, pathlib
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
-from lyftlearn_image.emulation.docker.containers import Containers, connect
+from lyftlearn_image.build.connection import connect
+from lyftlearn_image.emulation.docker.containers import Containers
 containers = Containers(connect(), sys.argv[1])
 place = pathlib.Path(sys.argv[2])
 with containers.network() as network, containers.tmpfs_volume(sys.argv[1], size_bytes=None, mode=0o777, gid=None):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lyftlearn_image.build.connection import connect
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
-from lyftlearn_image.emulation.docker.containers import connect
 from lyftlearn_image.errors import RunError, UnavailableError
 
 if TYPE_CHECKING:

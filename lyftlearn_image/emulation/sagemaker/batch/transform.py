@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.running_container import ContainerExit, RunningContainer
     from lyftlearn_image.emulation.sagemaker.context import Context
     from lyftlearn_image.platforms.launch import Compiled
-    from lyftlearn_image.runs.stop_watch import Watch
+    from lyftlearn_image.runs.stop_watch import StopWatch
 
 # Actions of hosting's and Studio's requests, for whom runs them here.
 ACTIONS = frozenset({TRANSFORM, ENDPOINT, APP_CONFIG})
@@ -56,7 +56,7 @@ class _InstanceExit:
     ended_by_itself: bool = False
 
 
-def run(context: Context, compiled: Compiled, workspace: Path, watch: Watch) -> Run:
+def run(context: Context, compiled: Compiled, workspace: Path, watch: StopWatch) -> Run:
     """Carries a transform job out; see Target.run.
 
     Of several instances each has its share of the objects, and their streams stand one after the other. The lines of the
@@ -119,7 +119,7 @@ class _TransformRun:
     """One transform job on its instances."""
 
     def __init__(
-        self, context: Context, model: models.Model, request: Mapping[str, Any], workspace: Path, watch: Watch
+        self, context: Context, model: models.Model, request: Mapping[str, Any], workspace: Path, watch: StopWatch
     ) -> None:
         self._context = context
         self._model = model
@@ -211,7 +211,7 @@ def _batch_variables(request: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in variables.items() if value is not None}
 
 
-def _status(ends: Sequence[_InstanceExit], watch: Watch) -> tuple[Status, str]:
+def _status(ends: Sequence[_InstanceExit], watch: StopWatch) -> tuple[Status, str]:
     if watch.stopped:
         return Status.STOPPED, ""
     reason = next((end.reason for end in ends if end.reason), "")
