@@ -170,13 +170,13 @@ def _stage(here: HereRun, session: Embedded, launch: Launch) -> Workload:
 
 
 def _run_job(session: Embedded, workload: Workload, launch: Launch, compiled: Compiled, workspace: Path) -> Run:
-    if isinstance(workload, Tuning) and is_driven_from_here(workload, compiled.target):
+    target = session.targets[compiled.target]
+    if isinstance(workload, Tuning) and is_driven_from_here(workload, target.name):
 
         def put_objects(trial: Compiled) -> None:
             objects.put_objects(session.s3, trial.objects)
 
-        return run_tuning(session.kubernetes, workload, launch, TuningRun(workspace), put_objects)
-    target = session.targets[compiled.target]
+        return run_tuning(target, workload, launch, TuningRun(workspace), put_objects)
     return target.run(compiled, workspace=workspace, on_line=lambda line: click.echo(line, err=True))
 
 
