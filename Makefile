@@ -6,10 +6,10 @@ SUITE := parity_tests/suite.yaml
 VERMIN := $(BIN)/vermin -q -t=3.8- --no-tips --violations --exclude-regex '/serving/' lyftlearn_runtime entrypoints
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine image demo peers test lint format bench clean
+.PHONY: help env engine image demo peers test test-fast mutants lint format dist bench clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
 
 env: $(VENV)/.made ## make the Python environment (.venv)
 
@@ -29,7 +29,13 @@ peers: env ## install what tests/evidence compares with (the tests do it by them
 	@.ci/peers .cache/evidence
 
 test: engine ## all tests, with containers
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
+
+test-fast: env ## the tests that need no engine, in less than a minute
+	@$(BIN)/python -m pytest -m "not engine and not slow" --numprocesses auto --dist worksteal
+
+mutants: env ## how many changes of the pure modules the fast tests miss: a sample, at most 20 minutes
+	@$(BIN)/python .ci/mutants.py
 
 lint: env ## ruff, mypy strict, the floors of the architecture, Python 3.8 for the shim
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(VERMIN)
@@ -37,8 +43,11 @@ lint: env ## ruff, mypy strict, the floors of the architecture, Python 3.8 for t
 format: env ## let ruff format and fix what it can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
+dist: engine ## wheel and sdist in dist/, and the wheel tried in an empty environment elsewhere
+	@.ci/release-check $(VENV) dist
+
 bench: engine ## every measurement behind a claim of the README
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove what was made here; the engine's images stay
-	@rm -rf $(VENV) .cache/evidence parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .cache/evidence dist parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants .import_linter_cache

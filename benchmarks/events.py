@@ -11,8 +11,8 @@ from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import Publisher
+from lyftlearn_image.retry import Clock
 from lyftlearn_image.services.sagemaker import events
-from lyftlearn_image.services.service import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,12 +36,12 @@ def main() -> None:
         session.events.register("before-call", lambda model, **_: calls.update([model.name]))
         events._LONG_POLL_S = 0  # noqa: SLF001 - the local queue has no more to wait for
         with serve(
-            ControlPlane(lambda record, tell: held.append((record, tell)), Account("us-east-1"), Publisher(session))
+            ControlPlane(lambda record, update: held.append((record, update)), Account("us-east-1"), Publisher(endpoint))
         ) as url:
             os.environ["AWS_ENDPOINT_URL_SAGEMAKER"] = url
-            box = events.open_mailbox(session, "lyftlearn-benchmark")
+            queue = events.create_queue(session, "lyftlearn-benchmark")
             names = [_submit(session, number) for number in range(JOBS)]
-            consumer = events.Consumer(session, box, Clock())
+            consumer = events.Consumer(session, queue, Clock())
             calls.clear()
             ended: list[str] = []
             consumer_calls: Counter[str] = Counter()
@@ -49,8 +49,8 @@ def main() -> None:
             def on_end(job: str, _: Any) -> None:
                 ended.append(job)
 
-            for record, tell in held:
-                tell(**{record.kind.status_field: "InProgress"})
+            for record, update in held:
+                update(**{record.kind.status_field: "InProgress"})
             calls.clear()
             _end_all(held, calls)
             found = consumer.wait(names, on_end)
@@ -67,10 +67,10 @@ def main() -> None:
 
 def _end_all(held: list[tuple[Record, Callable[..., None]]], calls: Counter[str]) -> None:
     """Publishes every end, without the job list knowing of it yet; the publishing is not the client's."""
-    for record, tell in held:
-        tell(**{record.kind.status_field: "Completed"})
+    for record, update in held:
+        update(**{record.kind.status_field: "Completed"})
         # The list would tell at once; an event comes first on the real service, too.
-        record.told[record.kind.status_field] = "InProgress"
+        record.description[record.kind.status_field] = "InProgress"
     calls.clear()
 
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.peers import peer_image, run
 from benchmarks.report import Measurement, show
+from lyftlearn_image.build.connection import connect
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
-from lyftlearn_image.emulation.docker.containers import Containers, connect
+from lyftlearn_image.emulation.docker.containers import Containers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

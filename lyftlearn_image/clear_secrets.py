@@ -11,6 +11,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_runtime.secret_forms import sounds_secret
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -31,12 +33,8 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("an API key", re.compile(r"\bsk-[A-Za-z0-9_-]{20,}")),
     ("a URL with a password in it", re.compile(r"\b[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s:@$]{3,}@")),
 )
-_NAMES = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY", re.IGNORECASE)
-# Names with such a word that mean something else.
-_HARMLESS = re.compile(
-    r"(?:NUM|MAX|MIN|N)_?(?:\w+_)?TOKENS?|TOKENS?_?(?:PER|LIMIT|COUNT|SIZE|LENGTH)|TOKENI[SZ]|(?:FILE|PATH|NAME|URL|URI|ARN|ID)$",
-    re.IGNORECASE,
-)
+# Names of the place of a secret, which may stand in the clear.
+_PLACES = re.compile(r"(?:FILE|PATH|NAME|URL|URI|ARN|ID)$", re.IGNORECASE)
 # Below these a text is a word, a path or a number, not a key (bits a character, of the characters' own frequencies).
 _LEAST_CHARACTERS = 8
 _LEAST_ENTROPY = 2.75
@@ -48,7 +46,7 @@ def what_secret(name: str, value: str) -> str | None:
     for what, form in _FORMS:
         if form.search(value):
             return what
-    if _NAMES.search(name) and not _HARMLESS.search(name) and _is_random(value):
+    if sounds_secret(name) and not _PLACES.search(name) and _is_random(value):
         return f"the value of `{name}`"
     return None
 

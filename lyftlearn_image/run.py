@@ -36,7 +36,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial: its number from 0, what it tried, and the objective it reached, None where it failed or told none."""
+    """One trial: its number from 0, what it tried, and the objective it reached, None where it failed or printed none."""
 
     number: int
     values: Mapping[str, Any]

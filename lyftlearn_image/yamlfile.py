@@ -208,7 +208,7 @@ def _keys_at(model: type[BaseModel], location: Sequence[str | int], data: Any, u
     chosen = _chosen(found, data)
     keys = [field.alias or key for key, field in chosen.model_fields.items()] if chosen else []
     family = getattr(found, "members", {})
-    homes = [f"`{chosen.tag}: {tag}`" for tag, member in family.items() if unknown in member.model_fields]
+    homes = [f"`{chosen.discriminator}: {tag}`" for tag, member in family.items() if unknown in member.model_fields]
     return keys, ", ".join(homes)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections import namedtuple
-
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.frozen import namedtuple
+from lyftlearn_runtime.quick_json import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,21 +29,21 @@ Bundle = namedtuple(
     "Bundle",
     ["job", "environment", "hyperparameters", "files", "channels", "mounted", "downloads", "uploads", "checkpoints", "command"],
 )
-NONE = Bundle(None, {}, {}, (), {}, (), (), (), None, ())
+EMPTY = Bundle(None, {}, {}, (), {}, (), (), (), None, ())
 
 
 def read(environ: Mapping[str, str]) -> Bundle:
-    """The bundle that LYFTLEARN_BUNDLE names, NONE when it names none. ShimError when it is not what was meant."""
+    """The bundle that LYFTLEARN_BUNDLE names, EMPTY when it names none. ShimError when it is not what was meant."""
     value = environ.get(contract.BUNDLE)
     if not value:
-        return NONE
+        return EMPTY
     where, mark, digest = value.rpartition(_MARK)
     if not mark or not where:
         raise ShimError(f"{contract.BUNDLE} is {value!r}; expected <place>{_MARK}<hex digest>", contract.EXIT_CONFIG)
     data = _fetch(where, environ)
     _check(where, data, digest)
     try:
-        document = json.loads(data.decode("utf-8"))
+        document = loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ShimError(f"the launch bundle {where} is not JSON: {error}", contract.EXIT_CONFIG) from None
     version = document.get("version") if isinstance(document, dict) else None
@@ -163,9 +162,9 @@ def _checkpoints(one: Any) -> Checkpoints | None:
 
 def _fetch(where: str, environ: Mapping[str, str]) -> bytes:
     if where.startswith("s3://"):
-        from lyftlearn_runtime.aws.s3 import S3, split  # noqa: PLC0415 - network modules only where something is fetched
+        from lyftlearn_runtime.aws.s3 import S3, split_uri  # noqa: PLC0415 - network modules only where something is fetched
 
-        return S3(environ).get(*split(where))
+        return S3(environ).get(*split_uri(where))
     try:
         with open(where, "rb") as file:
             return file.read()

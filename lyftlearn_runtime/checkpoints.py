@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _SETTLED_S = 2.0
 
 
-class Keeper:
+class CheckpointSync:
     """Brings a prefix's objects to a directory once, and then what is new, changed or removed there to the prefix."""
 
     def __init__(self, wanted: Checkpoints, environ: Mapping[str, str]) -> None:
@@ -37,7 +37,7 @@ class Keeper:
         # Path → size and time of change of what is in S3.
         self._sent: dict[str, tuple[int, int]] = {}
 
-    def bring(self) -> None:
+    def restore(self) -> None:
         """What an earlier run of the job has left; nothing is no error."""
         transfer.download([Transfer(self._wanted.path, self._wanted.uri)], self._environ, may_be_empty=True)
         self._sent = self._found()
@@ -50,7 +50,7 @@ class Keeper:
         """Ends it; what is on its way arrives."""
         self._over.set()
 
-    def send(self, settled_s: float = 0.0) -> None:
+    def sync(self, settled_s: float = 0.0) -> None:
         """Carries what is new or changed, and for at least so many seconds unchanged since."""
         with self._lock:
             before = time.time_ns() - int(settled_s * 1e9)
@@ -73,7 +73,7 @@ class Keeper:
     def _run(self) -> None:
         while not self._over.wait(self._wanted.every_s):
             try:
-                self.send(_SETTLED_S)
+                self.sync(_SETTLED_S)
             except ShimError as error:
                 # The script goes on, and the next turn tries again.
                 say(f"checkpoints are not in S3 yet: {error.message}")

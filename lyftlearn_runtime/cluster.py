@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections import namedtuple
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.deadline import hosts_timeout
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.frozen import namedtuple
+from lyftlearn_runtime.quick_json import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read_config(name: str, directory: str = CONFIG_DIR) -> dict[str, Any]:
     path = f"{directory}/{name}"
     try:
         with open(path, "rb") as file:
-            document = json.loads(file.read().decode("utf-8"))
+            document = loads(file.read().decode("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
@@ -41,7 +41,7 @@ def read_config(name: str, directory: str = CONFIG_DIR) -> dict[str, Any]:
     return document
 
 
-def of(resources: Mapping[str, Any]) -> Cluster:
+def parse_resource_config(resources: Mapping[str, Any]) -> Cluster:
     """The cluster that resourceconfig.json describes; one host of its own where there is no such file.
 
     Ranks follow the sorted `hosts`: the hosts of an instance group come unsorted (SageMaker developer guide,
@@ -69,7 +69,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def wait_for(cluster: Cluster, environ: Mapping[str, str]) -> None:
+def wait_for_hosts(cluster: Cluster, environ: Mapping[str, str]) -> None:
     """Returns when every host of the job has an address; ShimError that names those that have none in time.
 
     Hosts of a job start one after the other, and a name is known when its host has started.
@@ -97,7 +97,7 @@ def _has_address(socket: Any, host: str) -> bool:
     return True
 
 
-def ranks(cluster: Cluster) -> dict[str, str]:
+def rank_variables(cluster: Cluster) -> dict[str, str]:
     """What torch's `env://` reads (torch.distributed), one process a host; nothing for a job on one host."""
     if len(cluster.hosts) < 2:
         return {}

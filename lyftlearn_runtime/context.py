@@ -10,12 +10,12 @@ and a restarted container finds them. A pod may be started with `train` or `serv
 
 from __future__ import annotations
 
-import json
 import os
-from collections import namedtuple
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.frozen import namedtuple
+from lyftlearn_runtime.quick_json import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,6 +67,6 @@ def _names_an_app(path: str) -> bool:
     """Whether it is an app of Studio: a classic notebook instance has the file without AppType."""
     try:
         with open(path, encoding="utf-8") as file:
-            return "AppType" in json.load(file)
+            return "AppType" in loads(file.read())
     except (OSError, ValueError, TypeError, RecursionError):
         return False

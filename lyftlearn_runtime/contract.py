@@ -1,6 +1,7 @@
 """Names of the LyftLearn contract that the shim and the toolkit both speak.
 
-The toolkit may import this module and nothing else of the runtime; the runtime imports nothing of the toolkit.
+The toolkit may import this module and `secret_forms`, and nothing else of the runtime; the runtime imports nothing of the
+toolkit.
 """
 
 # Where things live in every image.
@@ -11,6 +12,7 @@ INSTALL_DIR = "/opt/lyftlearn"
 IMAGE_MANIFEST = "/opt/lyftlearn/image.json"
 VENV_DIR = "/opt/venv"
 ML_DIR = "/opt/ml"
+CODE_DIR = "/opt/ml/code"  # a script's own, and its working directory
 PROCESSING_DIR = "/opt/ml/processing"
 MEMORY = "/dev/shm/lyftlearn"  # noqa: S108 - memory-backed and writable on a read-only root
 
@@ -31,6 +33,9 @@ REFRESH = "LYFTLEARN_REFRESH"  # "<seconds>" or "<seconds>:<signal>": how often 
 # Compiled from a workload's own fields, so no workload sets one of these itself.
 COMPILED_VARIABLES = (ARGUMENTS, BUNDLE, ENV_FROM, GRACE, MEMORY_DIR, OBSERVE, PROGRAM, REFERENCES, REFRESH, STATSD)
 HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, GRACE, HOSTS_TIMEOUT, MEMORY_DIR, REFRESH)
+
+# Variables of the platforms whose values are secrets: they come without a reference.
+SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 
 # Schemes that no value has by accident. The others are references only where REFERENCES, a file or ENV_FROM says so.
 CLEAR_SCHEMES = ("aws-sm", "aws-ssm", "aws-ssm-path", "confidant", "downward")

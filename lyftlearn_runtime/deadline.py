@@ -24,9 +24,9 @@ def hosts_timeout(environ: Mapping[str, str]) -> float:
     return _seconds(environ, contract.HOSTS_TIMEOUT, HOSTS_S)
 
 
-def grace(environ: Mapping[str, str], usual_s: float) -> float:
+def grace_period(environ: Mapping[str, str], default_s: float) -> float:
     """Seconds between SIGTERM and SIGKILL, by LYFTLEARN_GRACE."""
-    return _seconds(environ, contract.GRACE, usual_s)
+    return _seconds(environ, contract.GRACE, default_s)
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:

@@ -6,8 +6,9 @@ Sources: aws/sagemaker-training-toolkit (src/sagemaker_training/environment.py) 
 
 from __future__ import annotations
 
-from lyftlearn_runtime import hyperparameters
-from lyftlearn_runtime.cluster import CONFIG_DIR, MASTER_PORT, ranks
+from lyftlearn_runtime import contract, hyperparameters
+from lyftlearn_runtime.cluster import CONFIG_DIR, MASTER_PORT, rank_variables
+from lyftlearn_runtime.frozen import namedtuple
 from lyftlearn_runtime.hyperparameters import dumps
 
 TYPE_CHECKING = False
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from lyftlearn_runtime.cluster import Cluster
     from lyftlearn_runtime.program import Program
 
-CODE_DIR = "/opt/ml/code"
 _DATA_DIR = "/opt/ml/input/data"
 _LOG_LEVEL = 20  # logging.INFO, the toolkit's default
 _DIRECTORIES = {
@@ -30,41 +30,40 @@ _DIRECTORIES = {
     "SM_OUTPUT_DATA_DIR": "/opt/ml/output/data",
     "SM_OUTPUT_INTERMEDIATE_DIR": "/opt/ml/output/intermediate",
     "SM_OUTPUT_FAILURE": "/opt/ml/output/failure",
-    "SM_MODULE_DIR": CODE_DIR,
-    "SM_SOURCE_DIR": CODE_DIR,
+    "SM_MODULE_DIR": contract.CODE_DIR,
+    "SM_SOURCE_DIR": contract.CODE_DIR,
 }
 
 
-def training(  # noqa: PLR0913, PLR0917 - its parts, each said once
-    values: Mapping[str, Any],
-    cluster: Cluster,
-    resources: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    compute: Mapping[str, int],
-    program: Program,
-    job_name: str,
-) -> dict[str, str]:
-    """The variables of a training job. `values` are all hyperparameters, `compute` has num_cpus and num_gpus."""
+# `hyperparameters` are all of them with their types; `resource_config` and `input_data_config` are the files' content.
+TrainingJob = namedtuple(
+    "TrainingJob",
+    ["name", "hyperparameters", "cluster", "resource_config", "input_data_config", "num_cpus", "num_gpus", "program"],
+)
+
+
+def training_variables(job: TrainingJob) -> dict[str, str]:
+    """The variables of a training job."""
     return {
         **_DIRECTORIES,
-        **_of_the_program(program),
-        **_of_the_cluster(cluster),
-        **_of_the_channels(inputs),
-        **hyperparameters.variables(hyperparameters.of_the_script(values)),
+        **_program_variables(job.program),
+        **_cluster_variables(job.cluster),
+        **_channel_variables(job.input_data_config),
+        **hyperparameters.sm_variables(hyperparameters.script_values(job.hyperparameters)),
         "SM_LOG_LEVEL": str(_LOG_LEVEL),
-        "SM_NUM_CPUS": str(compute["num_cpus"]),
-        "SM_NUM_GPUS": str(compute["num_gpus"]),
+        "SM_NUM_CPUS": str(job.num_cpus),
+        "SM_NUM_GPUS": str(job.num_gpus),
         "SM_NUM_NEURONS": "0",
         "SM_FRAMEWORK_MODULE": "",
-        "SM_FRAMEWORK_PARAMS": dumps(hyperparameters.of_the_framework(values)),
-        "SM_RESOURCE_CONFIG": dumps(resources),
-        "SM_INPUT_DATA_CONFIG": dumps(inputs),
-        "SM_TRAINING_ENV": dumps(_training_env(values, cluster, resources, inputs, compute, program, job_name)),
-        "SAGEMAKER_JOB_NAME": str(values.get("sagemaker_job_name") or job_name),
+        "SM_FRAMEWORK_PARAMS": dumps(hyperparameters.framework_values(job.hyperparameters)),
+        "SM_RESOURCE_CONFIG": dumps(job.resource_config),
+        "SM_INPUT_DATA_CONFIG": dumps(job.input_data_config),
+        "SM_TRAINING_ENV": dumps(_training_env(job)),
+        "SAGEMAKER_JOB_NAME": str(job.hyperparameters.get("sagemaker_job_name") or job.name),
     }
 
 
-def _of_the_program(program: Program) -> dict[str, str]:
+def _program_variables(program: Program) -> dict[str, str]:
     return {
         "SM_USER_ENTRY_POINT": program.name,
         "SM_ENTRY_SCRIPT": program.name,
@@ -83,7 +82,7 @@ def _module(name: str) -> str:
     return name[: -len(".py")] if name.endswith(".py") else name  # noqa: FURB188 - removesuffix needs Python 3.9
 
 
-def _of_the_cluster(cluster: Cluster) -> dict[str, str]:
+def _cluster_variables(cluster: Cluster) -> dict[str, str]:
     group = cluster.groups.get(cluster.group, {})
     return {
         "SM_HOSTS": dumps(cluster.hosts),
@@ -100,14 +99,14 @@ def _of_the_cluster(cluster: Cluster) -> dict[str, str]:
         "SM_NETWORK_INTERFACE_NAME": cluster.interface,
         "SM_MASTER_ADDR": cluster.hosts[0],
         "SM_MASTER_PORT": MASTER_PORT,
-        **ranks(cluster),
+        **rank_variables(cluster),
         "CURRENT_HOST": cluster.host,
         "MASTER_ADDR": cluster.hosts[0],
         "MASTER_PORT": MASTER_PORT,
     }
 
 
-def _of_the_channels(inputs: Mapping[str, Any]) -> dict[str, str]:
+def _channel_variables(inputs: Mapping[str, Any]) -> dict[str, str]:
     """A variable for each channel, and one more that a shell can read where the name has a hyphen or a dot."""
     exact = {"SM_CHANNEL_" + name.upper(): f"{_DATA_DIR}/{name}" for name in inputs}
     found = {name.replace("-", "_").replace(".", "_"): path for name, path in exact.items()}
@@ -116,20 +115,13 @@ def _of_the_channels(inputs: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def _training_env(  # noqa: PLR0913, PLR0917 - as above
-    values: Mapping[str, Any],
-    cluster: Cluster,
-    resources: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    compute: Mapping[str, int],
-    program: Program,
-    job_name: str,
-) -> dict[str, Any]:
+def _training_env(job: TrainingJob) -> dict[str, Any]:
     """SM_TRAINING_ENV: the keys of both, most of which are the variables above in lower case."""
+    cluster = job.cluster
     return {
         **{name[len("SM_") :].lower(): path for name, path in _DIRECTORIES.items()},
-        "additional_framework_parameters": hyperparameters.of_the_framework(values),
-        "channel_input_dirs": {name: f"{_DATA_DIR}/{name}" for name in inputs},
+        "additional_framework_parameters": hyperparameters.framework_values(job.hyperparameters),
+        "channel_input_dirs": {name: f"{_DATA_DIR}/{name}" for name in job.input_data_config},
         "current_host": cluster.host,
         "current_instance_group": cluster.group,
         "current_instance_group_hosts": cluster.groups.get(cluster.group, {}).get("hosts", []),
@@ -138,23 +130,23 @@ def _training_env(  # noqa: PLR0913, PLR0917 - as above
         "distribution_instance_groups": [],
         "framework_module": None,
         "hosts": cluster.hosts,
-        "hyperparameters": hyperparameters.of_the_script(values),
-        "input_data_config": inputs,
+        "hyperparameters": hyperparameters.script_values(job.hyperparameters),
+        "input_data_config": job.input_data_config,
         "instance_groups": list(cluster.groups),
         "instance_groups_dict": cluster.groups,
         "is_hetero": len(cluster.groups) > 1,
         "is_master": cluster.rank == 0,
         "is_modelparallel_enabled": None,
-        "job_name": job_name,
+        "job_name": job.name,
         "log_level": _LOG_LEVEL,
         "master_addr": cluster.hosts[0],
         "master_hostname": cluster.hosts[0],
         "master_port": MASTER_PORT,
-        "module_name": _module(program.name),
+        "module_name": _module(job.program.name),
         "network_interface_name": cluster.interface,
-        "num_cpus": compute["num_cpus"],
-        "num_gpus": compute["num_gpus"],
+        "num_cpus": job.num_cpus,
+        "num_gpus": job.num_gpus,
         "num_neurons": 0,
-        "resource_config": resources,
-        "user_entry_point": program.name,
+        "resource_config": job.resource_config,
+        "user_entry_point": job.program.name,
     }

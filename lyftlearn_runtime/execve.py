@@ -33,7 +33,7 @@ def size_of(text: str) -> int | None:
     return None if len(data) + 1 > LONGEST_STRING or b"\0" in data else len(data) + 1 + _POINTER_BYTES
 
 
-def fitting_arguments(names: Sequence[str], groups: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
+def fit_arguments(names: Sequence[str], groups: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
     """The words of the groups that fit, in their order, and the names of the groups that do not."""
     sizes = [_total(group) for group in groups]
     kept = _smallest(sizes, ARGUMENTS_BYTES)
@@ -41,7 +41,7 @@ def fitting_arguments(names: Sequence[str], groups: Sequence[Sequence[str]]) -> 
     return words, [name for number, name in enumerate(names[: len(groups)]) if number not in kept]
 
 
-def fitting_variables(own: Mapping[str, str], derived: Mapping[str, str], used: int) -> tuple[dict[str, str], list[str]]:
+def fit_variables(own: Mapping[str, str], derived: Mapping[str, str], used: int) -> tuple[dict[str, str], list[str]]:
     """All of `own` and what fits of `derived`, and the names of what does not. `used` is what argv takes.
 
     ShimError that names the variable of `own` that cannot be one, or says by how much they are too many.

@@ -10,10 +10,10 @@ import os
 import sys
 import time
 
-from lyftlearn_runtime import contract, hyperparameters, metrics
+from lyftlearn_runtime import contract, execution, hyperparameters, metrics, start
 from lyftlearn_runtime.context import signals
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.start import Start, given_environment
+from lyftlearn_runtime.secret_forms import mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,54 +42,53 @@ def main(argv: list[str]) -> int:
 def explain(argv: Sequence[str]) -> dict[str, Any]:
     """What a start with `argv` would do. `problem` is None where it would reach the script."""
     begun = time.monotonic()
-    given = given_environment()
-    document: dict[str, Any] = {"problem": None, "program": None, "sources": {}}
-    start = None
+    environ = start.process_environment()
+    document: dict[str, Any] = {"problem": None, "program": None, "sources": {}, "context": None}
+    document["signals"] = [
+        {"context": name, "signal": because, "found": found} for name, because, found in signals(environ, argv)
+    ]
+    # As far as it gets.
+    invocation = inputs = resolved = launch = None
     try:
-        start = Start(list(argv), dict(given), set())
-        start.read()
-        start.describe(dict(start.bundle.hyperparameters or hyperparameters.read()))
-        document["program"] = {"argv": [_masked(one, start) for one in start.program.argv], "cwd": start.program.cwd}
+        invocation = start.detect(argv, environ)
+        inputs = start.read(invocation)
+        resolved = start.resolve(inputs)
+        values = inputs.bundle.hyperparameters or hyperparameters.read()
+        launch = start.describe(start.without_files(resolved, values))
     except ShimError as error:
         document["problem"] = {"message": error.message, "exit_code": error.exit_code}
-    document["signals"] = [
-        {"context": name, "signal": because, "found": found} for name, because, found in signals(given, argv)
-    ]
-    document["context"] = {"name": start.context.name, "because": start.context.because} if start else None
-    if start:
-        document.update(_of(start, given))
+    if invocation:
+        document["context"] = {"name": invocation.context.name, "because": invocation.context.because}
+        document.update(_settings(invocation, inputs or start.without_bundle(invocation), resolved, launch))
+    if launch:
+        words = [mask(word, launch.secrets) for word in launch.command.argv]
+        document["program"] = {"argv": words, "cwd": launch.command.cwd}
     document["seconds"] = round(time.monotonic() - begun, 3)
     return document
 
 
-def _of(start: Start, given: dict[str, str]) -> dict[str, Any]:
-    names = {*start.variables, *start.origins}.difference(contract.HIDDEN_VARIABLES)
-    hidden = [name for name in contract.HIDDEN_VARIABLES if name in given]
+def _settings(
+    invocation: start.Invocation, inputs: start.Inputs, resolved: start.Resolved | None, launch: start.Launch | None
+) -> dict[str, Any]:
+    reached = launch or resolved or inputs
+    names = {*(launch.command.variables if launch else ()), *reached.origins}.difference(contract.HIDDEN_VARIABLES)
+    seconds = resolved.references.seconds if resolved else {}
     return {
         "user": {"uid": os.getuid(), "gid": os.getgid()},
-        "variables": {name: start.origins.get(name, "given") for name in sorted(names)},
-        "hidden": hidden,
-        "files": {one.path: one.secret or "bundle" for one in start.bundle.files},
-        "downloads": {one.path: one.uri for one in start.bundle.downloads},
-        "uploads": {one.path: one.uri for one in start.bundle.uploads},
-        "sources": {scheme: round(seconds, 3) for scheme, seconds in start.resolved.seconds.items()},
-        "metrics": _metrics(start),
-        "refresh": given.get(contract.REFRESH),
-        "supervised": start.needs_supervision,
+        "variables": {name: reached.origins.get(name, "given") for name in sorted(names)},
+        "hidden": [name for name in contract.HIDDEN_VARIABLES if name in invocation.environ],
+        "files": {file.path: file.secret or "bundle" for file in inputs.bundle.files},
+        "downloads": {one.path: one.uri for one in inputs.bundle.downloads},
+        "uploads": {one.path: one.uri for one in inputs.bundle.uploads},
+        "sources": {scheme: round(duration, 3) for scheme, duration in seconds.items()},
+        "metrics": reached.environ.get(contract.STATSD) or _usual_metrics(inputs.context.name),
+        "refresh": invocation.environ.get(contract.REFRESH),
+        "supervised": execution.needs_supervision(inputs, reached.environ),
     }
 
 
-def _metrics(start: Start) -> str:
-    value = start.environ.get(contract.STATSD)
-    if value:
-        return value
-    return "left to a sidecar" if start.context.name == "kubernetes" else metrics.DROP
-
-
-def _masked(word: str, start: Start) -> str:
-    from lyftlearn_runtime.redact import redact  # noqa: PLC0415 - with the words of a program only
-
-    return redact(word, start.secrets)
+def _usual_metrics(context: str) -> str:
+    return "left to a sidecar" if context == "kubernetes" else metrics.DROP
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 
 from lyftlearn_runtime.log import say
-from lyftlearn_runtime.redact import Redactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from lyftlearn_runtime.redact import Redactor
 
 FAILURE_FILE = "/opt/ml/output/failure"
 MESSAGE_FILE = "/opt/ml/output/message"
@@ -30,20 +31,29 @@ class Tail:
     """The last bytes of a stream, with its secrets masked before anything is cut."""
 
     def __init__(self, secrets: Collection[str]) -> None:
-        self._redactor = Redactor(secrets)
+        # None as long as there is nothing to mask.
+        self._redactor: Redactor | None = None
         self._kept = bytearray()
+        self.add_secrets(secrets)
 
     def feed(self, data: bytes) -> None:
         """Takes the next chunk."""
-        self._keep(self._redactor.feed(data))
+        self._keep(self._redactor.feed(data) if self._redactor else data)
 
-    def learn(self, secrets: Collection[str]) -> None:
+    def add_secrets(self, secrets: Collection[str]) -> None:
         """Masks these from the next chunk on, too."""
-        self._redactor.learn(secrets)
+        if not secrets:
+            return
+        if self._redactor is None:
+            from lyftlearn_runtime.redact import Redactor  # noqa: PLC0415 - only where there are secrets
+
+            self._redactor = Redactor(())
+        self._redactor.add_secrets(secrets)
 
     def text(self) -> str:
         """The end of the stream, once it has ended."""
-        self._keep(self._redactor.flush())
+        if self._redactor:
+            self._keep(self._redactor.flush())
         return bytes(self._kept).decode("utf-8", "replace").strip()
 
     def _keep(self, data: bytes) -> None:
@@ -51,10 +61,9 @@ class Tail:
         del self._kept[:-TERMINATION_BYTES]
 
 
-def tell(head: str, tail: str, secrets: Collection[str], *, is_processing: bool) -> None:
+def write_reason(head: str, tail: str, secrets: Collection[str], *, is_processing: bool) -> None:
     """Leaves the reason wherever nobody has left one: the script's own words, else `head` and the end of its stderr."""
-    redactor = Redactor(secrets)
-    masked = (redactor.feed(head.encode("utf-8", "replace")) + redactor.flush()).decode()
+    masked = _masked(head.encode("utf-8", "replace"), secrets).decode()
     places = [MESSAGE_FILE, FAILURE_FILE] if is_processing else [FAILURE_FILE]
     own = [_own_words(path, secrets) for path in (*places, TERMINATION_LOG)]
     said = next((one for one in own if one), None)
@@ -84,12 +93,17 @@ def _own_words(path: str, secrets: Collection[str]) -> str:
             data = file.read(_READ_BYTES)
     except OSError:
         return ""
-    redactor = Redactor(secrets)
-    masked = redactor.feed(data) + redactor.flush()
+    masked = _masked(data, secrets)
     text = masked.decode("utf-8", "replace")
     if masked != data:
         _leave(path, text)
     return text
+
+
+def _masked(data: bytes, secrets: Collection[str]) -> bytes:
+    from lyftlearn_runtime.secret_forms import Finder  # noqa: PLC0415 - only after a failure
+
+    return Finder(secrets).mask(data)
 
 
 def _leave(path: str, text: str) -> None:

@@ -16,12 +16,14 @@ def replace(path: str, data: bytes, mode: int = 0o644, owner: tuple[int, int] | 
     directory = os.path.dirname(path)
     temporary = f"{directory}/.{os.path.basename(path)}.{os.getpid()}"
     try:
-        os.makedirs(directory, exist_ok=True)
-        # Nobody else can read it before it has its own mode.
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, mode)
+        descriptor = _create(temporary)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
         if owner and owner != (os.geteuid(), os.getegid()):
             os.chown(temporary, *owner)
         os.rename(temporary, path)
@@ -51,6 +53,16 @@ def is_in_memory(path: str) -> bool:
         if (place + "/").startswith(point.rstrip("/") + "/") and len(point) >= len(best):
             best, kind = point, type_
     return kind in {"tmpfs", "ramfs"}
+
+
+def _create(path: str) -> int:
+    """A new file to write to. Nobody else can read it before it has its own mode."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return os.open(path, flags, 0o600)
 
 
 def _forget(path: str) -> None:

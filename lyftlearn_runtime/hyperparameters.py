@@ -7,11 +7,11 @@ finds both; where only the bytes of a list of strings differ it finds the driver
 
 from __future__ import annotations
 
-import json
 import os
 
-from lyftlearn_runtime import contract, files
+from lyftlearn_runtime import contract, files, quick_json
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.quick_json import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _ELSEWHERE = ("/tmp", "/dev/shm")  # noqa: S108 - writable on every platform, th
 _INTERNAL = ("_tuning_objective_metric", "default_user_module_name")
 _PREFIX = "sagemaker_"
 # Those with the prefix that are no parameters of a framework.
-_OF_THE_TOOLKIT = (
+_TOOLKIT_NAMES = (
     "sagemaker_program",
     "sagemaker_submit_directory",
     "sagemaker_enable_cloudwatch_metrics",
@@ -46,7 +46,7 @@ def _decode(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return loads(value)
     except (ValueError, RecursionError):  # the latter for "[[[[…", which is then a string
         return value
 
@@ -65,7 +65,7 @@ def _encode(value: Any) -> str:
 def dumps(value: Any, *, ensure_ascii: bool = True) -> str:
     """Compact JSON with sorted keys: the same bytes for the same value, and, in ASCII, those of the v2 toolkit."""
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=ensure_ascii)
+        return quick_json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=ensure_ascii)
     except RecursionError:
         raise _too_deep() from None
 
@@ -79,7 +79,7 @@ def read(path: str = PATH) -> dict[str, Any]:
     """The typed values of a hyperparameters.json, {} when there is none."""
     try:
         with open(path, "rb") as file:
-            document = json.loads(file.read().decode("utf-8"))
+            document = loads(file.read().decode("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
@@ -89,29 +89,29 @@ def read(path: str = PATH) -> dict[str, Any]:
     return decode(document)
 
 
-def of_the_script(values: Mapping[str, Any]) -> dict[str, Any]:
+def script_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values without those that belong to SageMaker's own tools."""
     return {key: value for key, value in values.items() if not key.startswith(_PREFIX) and key not in _INTERNAL}
 
 
-def of_the_framework(values: Mapping[str, Any]) -> dict[str, Any]:
+def framework_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values that a framework's container reads, such as `sagemaker_mpi_enabled`."""
-    return {key: value for key, value in values.items() if key.startswith(_PREFIX) and key not in _OF_THE_TOOLKIT}
+    return {key: value for key, value in values.items() if key.startswith(_PREFIX) and key not in _TOOLKIT_NAMES}
 
 
-def variables(values: Mapping[str, Any]) -> dict[str, str]:
+def sm_variables(values: Mapping[str, Any]) -> dict[str, str]:
     """SM_HPS and SM_HP_*: with the hyphens that the v2 toolkit keeps, and with the underscores of the v3 driver.
 
     Of two names that become one by that, the one that is spelt so wins.
     """
-    exact = {"SM_HP_" + key.upper(): text_of(value) for key, value in values.items()}
+    exact = {"SM_HP_" + key.upper(): to_text(value) for key, value in values.items()}
     found = {name.replace("-", "_"): text for name, text in exact.items()}
     found.update(exact)
     found["SM_HPS"] = dumps(values)
     return found
 
 
-def text_of(value: Any) -> str:
+def to_text(value: Any) -> str:
     """A value as a variable: a string as it is, nothing for None, else JSON."""
     if isinstance(value, str):
         return value
@@ -137,18 +137,18 @@ def _argument(value: Any) -> str:
     try:
         if isinstance(value, dict):
             return ",".join(f"{key}={value[key]}" for key in sorted(value))
-        return json.dumps(value) if isinstance(value, list) else str(value)
+        return quick_json.dumps(value) if isinstance(value, list) else str(value)
     except RecursionError:
         raise _too_deep() from None
 
 
-def place(values: Mapping[str, Any], strings_too: bool) -> str:  # noqa: FBT001 - the one question here
+def write(values: Mapping[str, Any], *, with_strings: bool) -> str:
     """Writes the typed file, and SageMaker's own where that did not bring the values; the typed file's path."""
     typed = TYPED
     if not files.is_writable(os.path.dirname(TYPED)):
         directory = next((one for one in _ELSEWHERE if files.is_writable(one)), _ELSEWHERE[0])
         typed = f"{directory}/lyftlearn/hyperparameters.json"
     files.replace(typed, dumps(values).encode())
-    if strings_too:
+    if with_strings:
         files.replace(PATH, dumps(encode(values)).encode())
     return typed

@@ -1,18 +1,23 @@
-"""The start as a list: detect, read, fetch, materialise, observe, run, carry away, tell."""
+"""The start of every container: its steps in a row, and the one door through which a failure leaves."""
 
 from __future__ import annotations
 
 import os
-import signal
 
-from lyftlearn_runtime import contract, supervise
+from lyftlearn_runtime import contract, execution, placement, start, supervise
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.log import say
-from lyftlearn_runtime.start import Start, given_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
+    from collections.abc import Collection
     from typing import Any, NoReturn
+else:
+    import _signal as signal  # see supervise.py
+
+# What is known before the first step.
+_NOTHING = start.Invocation((), {}, None, frozenset(), is_processing=False)
 
 
 class Stopped(BaseException):
@@ -21,61 +26,70 @@ class Stopped(BaseException):
 
 def main(argv: list[str]) -> int:
     """Makes the contract true and runs the script; its exit code, or the shim's own (64, 69, 77, 78)."""
-    secrets: set[str] = set()
-    start = None
+    # The value of the last step that was done: what a failure of the next one must not show, and where it is reported.
+    known: Any = _NOTHING
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            # PID 1 has no default action: without a handler it would wait for SIGKILL.
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, _stop)
-        start = Start(argv, given_environment(), secrets)
-        start.prepare()
-        if not start.needs_supervision:
-            start.become()
-        code, tail = start.run()
+        _catch_stop_signals()
+        known = invocation = start.detect(argv, start.process_environment())
+        known = inputs = start.read(invocation)
+        known = resolved = start.resolve(inputs)
+        known = placed = placement.place(resolved)
+        known = launch = start.describe(placed)
+        known = outcome = execution.run(launch)
     except ShimError as error:
-        return _fail(error.message, error.exit_code, start, secrets)
+        return _fail(error.message, error.exit_code, known)
     except Stopped as error:
-        name, number = error.args
-        return _fail(f"stopped by {name} before the script began", supervise.SIGNALLED + number, start, secrets)
+        from signal import Signals  # noqa: PLC0415 - the names are what is slow
+
+        (number,) = error.args
+        message = f"stopped by {Signals(number).name} before the script began"
+        return _fail(message, supervise.SIGNALLED + number, known)
     except Exception as error:  # noqa: BLE001 - the last door; its text may hold a value, so it is not shown
-        return _fail(f"a fault of the start itself: {_where(error)}; please report it", contract.EXIT_CONFIG, start, secrets)
-    if code:
-        _tell(f"exit code {code}", tail.text(), start, secrets)
+        return _fail(f"a fault of the start itself: {_where(error)}; please report it", contract.EXIT_CONFIG, known)
+    if outcome.exit_code:
+        _report(f"exit code {outcome.exit_code}", outcome.stderr, known)
     try:
-        start.finish()
+        execution.finish(launch)
     except ShimError as error:
-        say(_masked(error.message, secrets))
-        if code:
-            return code
-        _tell(error.message, "", start, secrets)
+        say(_masked(error.message, known.secrets))
+        if outcome.exit_code:
+            return int(outcome.exit_code)
+        _report(error.message, "", known)
         return contract.EXIT_UNAVAILABLE
-    return code
+    return int(outcome.exit_code)
+
+
+def _catch_stop_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # PID 1 has no default action: without a handler it would wait for SIGKILL.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
 
 
 def _stop(number: int, _: Any) -> NoReturn:
-    raise Stopped(signal.Signals(number).name, number)
+    raise Stopped(number)
 
 
-def _fail(message: str, code: int, start: Start | None, secrets: set[str]) -> int:
-    say(_masked(message, secrets))
-    _tell(message, "", start, secrets)
+def _fail(message: str, code: int, known: Any) -> int:
+    say(_masked(message, known.secrets))
+    _report(message, "", known)
     return code
 
 
-def _masked(message: str, secrets: set[str]) -> str:
+def _masked(message: str, secrets: Collection[str]) -> str:
     """A line of the shim's own without secrets: a variable that it shows may have been one by reference."""
     if not secrets:
         return message
-    from lyftlearn_runtime.redact import redact  # noqa: PLC0415 - only after a failure
+    from lyftlearn_runtime.secret_forms import mask  # noqa: PLC0415 - only after a failure
 
-    return redact(message, secrets)
+    return mask(message, secrets)
 
 
-def _tell(head: str, tail: str, start: Start | None, secrets: set[str]) -> None:
+def _report(reason: str, stderr: str, known: Any) -> None:
+    """Leaves the reason of a failure where the platform looks for it."""
     from lyftlearn_runtime import failure  # noqa: PLC0415 - only after a failure
 
-    failure.tell(head, tail, secrets, is_processing=start is not None and start.is_processing)
+    failure.write_reason(reason, stderr, known.secrets, is_processing=known.is_processing)
 
 
 def _where(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from lyftlearn_runtime.log import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    import _socket
     import threading
     from typing import Any
 
@@ -22,12 +22,12 @@ _BUFFER_BYTES = 4 << 20
 _LAST_CHANCE_S = 2.0
 
 
-def variables() -> dict[str, str]:
+def statsd_variables() -> dict[str, str]:
     """What StatsD and DogStatsD clients read."""
     return {"STATSD_HOST": HOST, "STATSD_PORT": str(PORT), "DD_AGENT_HOST": HOST, "DD_DOGSTATSD_PORT": str(PORT)}
 
 
-def gateway(value: str) -> tuple[str, int]:
+def parse_gateway(value: str) -> tuple[str, int]:
     """Host and port of LYFTLEARN_STATSD, or the path of a Unix socket and 0, as of a node's agent."""
     if value.startswith(_UNIX) and value[len(_UNIX) :].startswith("/"):
         return value[len(_UNIX) :], 0
@@ -41,10 +41,10 @@ def gateway(value: str) -> tuple[str, int]:
 class Sink:
     """localhost:8125, held so that a client never finds it closed; nobody reads what comes."""
 
-    def __init__(self, received: socket.socket) -> None:
+    def __init__(self, received: _socket.socket) -> None:
         self._received = received
 
-    def start(self, leader: int) -> None:
+    def start(self, pid: int) -> None:
         """Nothing to do: the kernel drops what nobody reads."""
 
     def close(self) -> None:
@@ -55,13 +55,13 @@ class Sink:
 class Relay(Sink):
     """Carries datagrams from localhost:8125 to a gateway."""
 
-    def __init__(self, received: socket.socket, to: tuple[str, int]) -> None:
+    def __init__(self, received: _socket.socket, to: tuple[str, int]) -> None:
         super().__init__(received)
         self._to = to
         self._closing = False
         self._thread: threading.Thread | None = None
 
-    def start(self, leader: int) -> None:  # noqa: ARG002 - as above
+    def start(self, pid: int) -> None:  # noqa: ARG002 - as above
         """Begins to carry. What came before is in the socket's buffer."""
         import threading  # noqa: PLC0415 - only where there is a gateway
 
@@ -119,11 +119,11 @@ def listen(value: str | None, context: str) -> Sink | None:
     """
     if not value and context == "kubernetes":
         return None
-    to = None if not value or value == DROP else gateway(value)
-    import socket  # noqa: PLC0415 - 2 ms that a pod with a sidecar saves
+    to = None if not value or value == DROP else parse_gateway(value)
+    import _socket  # noqa: PLC0415 - the part in C: `socket` brings `selectors` and `enum`, a sixth of a start
 
-    received = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    received.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+    received = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    received.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, _BUFFER_BYTES)
     try:
         received.bind((HOST, PORT))
     except OSError:

@@ -15,10 +15,10 @@ import socket
 import stat
 import time
 
-from lyftlearn_runtime import compute, contract, files
+from lyftlearn_runtime import cgroup, contract, files
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.identity import row_of
-from lyftlearn_runtime.redact import SHORTEST
+from lyftlearn_runtime.posix_user import passwd_entry
+from lyftlearn_runtime.secret_forms import SHORTEST, sounds_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lyftlearn_runtime.context import Context
+    from lyftlearn_runtime.supervise import Command
 
 # A larger file is known by its size and by its first and last bytes: an observation must not read all data twice.
 _HASHED_BYTES = 64 << 20
@@ -35,50 +36,37 @@ _STATUS = {"CapEff": "capabilities", "NoNewPrivs": "no_new_privs", "Seccomp": "s
 _WRITABLE = ("/tmp", "/opt/ml/output", "/dev/shm")  # noqa: S108 - asked about
 _WRITABLE_TRAINING = ("/opt/ml/model", "/opt/ml/checkpoints")
 _INPUTS = ("/opt/ml/input", "/opt/ml/processing/input")
-# Words of a name that tell of a secret which came without a reference: the platform's own keys, a pod's secretKeyRef.
-_TELLING = frozenset(("SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "APIKEY", "CREDENTIAL", "CREDENTIALS"))
-_TELLING_PAIRS = ("API_KEY", "PRIVATE_KEY", "SECRET_KEY", "ACCESS_KEY")
-# Of these, places of a secret and no secret: a reader of a report wants to see them.
-_PUBLIC = (
-    "AWS_ACCESS_KEY_ID", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-)  # fmt: skip
 
 
-def write(  # noqa: PLR0913, PLR0917 - its parts, each said once
-    place: str,
-    argv: list[str],
-    cwd: str | None,
-    variables: Mapping[str, str],
-    secrets: Collection[str],
-    context: Context,
-    placed: Mapping[str, bool],
+def write_observation(
+    destination: str, command: Command, context: Context, placed: Mapping[str, bool], secrets: Collection[str]
 ) -> None:
-    """Writes the observation that LYFTLEARN_OBSERVE asks for (`<path>#<hex key>`).
+    """Writes the observation that LYFTLEARN_OBSERVE asks for; `destination` is its value, `<path>#<hex key>`.
 
     `placed` are the files that the shim wrote or that a ConfigMap brought, True for one with a secret in it. The time is
     taken last, for the hashing of inputs is none of the start's.
     """
-    path, _, key = place.rpartition("#")
+    path, _, key = destination.rpartition("#")
     try:
         digests = _Digests(bytes.fromhex(key), secrets)
     except ValueError:
         path = ""
     if not path.startswith("/"):
         raise ShimError(f"{contract.OBSERVE} is not <absolute path>#<hex key>", contract.EXIT_CONFIG)
+    variables = command.variables
     document = {
         "version": contract.OBSERVATION_VERSION,
         "context": {"name": context.name, "because": context.because},
-        "argv": [digests.plain(one) for one in argv],
-        "cwd": cwd or os.getcwd(),
+        "argv": [digests.plain(one) for one in command.argv],
+        "cwd": command.cwd or os.getcwd(),
         "variables": {name: digests.variable(name, value) for name, value in sorted(variables.items())},
         "ids": {"uid": os.getuid(), "gid": os.getgid(), "groups": sorted(os.getgroups())},
-        "user": {"name": variables.get("USER", ""), "home": variables.get("HOME", ""), "row": _row()},
+        "user": {"name": variables.get("USER", ""), "home": variables.get("HOME", ""), "row": _passwd_row()},
         "umask": f"{_umask():04o}",
         "hostname": socket.gethostname(),
         "limits": _limits(),
         "cpu": _cpu(),
-        "memory": {"limit_bytes": compute.memory_limit()},
+        "memory": {"limit_bytes": cgroup.memory_limit()},
         "shm_bytes": _shm_bytes(),
         "python": _python(variables),
         "packages": _packages(),
@@ -98,11 +86,11 @@ class _Digests:
     def __init__(self, key: bytes, secrets: Collection[str]) -> None:
         self._key = key
         self._secrets = frozenset(secrets)
-        self._telling = tuple(one for one in self._secrets if len(one) >= SHORTEST)
+        self._searchable = tuple(one for one in self._secrets if len(one) >= SHORTEST)
 
     def variable(self, name: str, value: str) -> Any:
         """The value, or its digest where it is a secret, has one in it, or has a name that says so."""
-        if value in self._secrets or any(one in value for one in self._telling) or (value and _tells(name)):
+        if value in self._secrets or any(one in value for one in self._searchable) or (value and sounds_secret(name)):
             return {"digest": self.of(value.encode("utf-8", "surrogateescape"))}
         return value
 
@@ -116,20 +104,14 @@ class _Digests:
         return hmac.new(self._key, data, hashlib.sha256).hexdigest()[:16]
 
 
-def _tells(name: str) -> bool:
-    upper = name.upper()
-    words = upper.replace("-", "_").split("_")
-    return upper not in _PUBLIC and (not _TELLING.isdisjoint(words) or any(pair in upper for pair in _TELLING_PAIRS))
-
-
 def _asked(variables: Mapping[str, str]) -> list[str]:
     training = _WRITABLE_TRAINING if "SM_MODEL_DIR" in variables else ()
     return list(dict.fromkeys((variables.get("HOME", "/"), *_WRITABLE, *training)))
 
 
-def _row() -> Any:
-    row = row_of(os.getuid())
-    return list(row) if row else None
+def _passwd_row() -> Any:
+    entry = passwd_entry(os.getuid())
+    return list(entry) if entry else None
 
 
 def _umask() -> int:
@@ -145,7 +127,7 @@ def _limits() -> dict[str, list[int]]:
 
 
 def _cpu() -> dict[str, Any]:
-    found: dict[str, Any] = {"count": len(os.sched_getaffinity(0)), "quota": compute.cpu_quota(), "model": "", "flags": []}
+    found: dict[str, Any] = {"count": len(os.sched_getaffinity(0)), "quota": cgroup.cpu_quota(), "model": "", "flags": []}
     with open("/proc/cpuinfo") as file:
         for line in file:
             name, _, value = line.partition(":")

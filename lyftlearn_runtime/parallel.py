@@ -19,11 +19,11 @@ WORKERS = 16
 _PATIENCE_S = 1.0
 
 
-def each(things: Sequence[Any], work: Callable[[Any], Any], deadline: float) -> dict[Any, Any]:
-    """What `work` gives for each thing, or the ShimError that it raised; those that are late have one, too."""
+def map_items(items: Sequence[Any], work: Callable[[Any], Any], deadline: float) -> dict[Any, Any]:
+    """What `work` gives for each item, or the ShimError that it raised; those that are late have one, too."""
     late = ShimError("there was no answer in time", contract.EXIT_UNAVAILABLE)
-    found: dict[Any, Any] = dict.fromkeys(things, late)
-    pending = list(reversed(things))
+    found: dict[Any, Any] = dict.fromkeys(items, late)
+    pending = list(reversed(items))
 
     def run() -> None:
         while pending:
@@ -33,7 +33,7 @@ def each(things: Sequence[Any], work: Callable[[Any], Any], deadline: float) -> 
                 return  # another thread was faster
             found[one] = _done(work, one)
 
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(WORKERS, len(things)))]
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(min(WORKERS, len(items)))]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
 from lyftlearn_runtime import contract, execve, hyperparameters
 from lyftlearn_runtime.context import detect
-from lyftlearn_runtime.environment import CODE_DIR
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.frozen import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 _SERVING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "serving", "__main__.py")
 # Where the inference convention keeps a model's code, then where training has it.
-_SERVING_CODE_DIRS = ("/opt/ml/model/code", CODE_DIR)
+_SERVING_CODE_DIRS = ("/opt/ml/model/code", contract.CODE_DIR)
 # The volume of a Studio space (developer guide, studio-updated-byoi-specs).
 _STUDIO_HOME = "/home/sagemaker-user"
 _NOTEBOOK = contract.VENV_DIR + "/bin/jupyter-lab"
 _WAYS = f"{contract.PROGRAM}, the hyperparameter sagemaker_program or SAGEMAKER_PROGRAM"
 
-# `name` is "" unless `train` chose the program; `arguments` are those made of hyperparameters, `left` the hyperparameters
+# `name` is "" unless `train` chose the program; `arguments` are those made of hyperparameters, `omitted` the hyperparameters
 # that no command line can hold; `cwd` is None where the script stays in the image's directory.
-Program = namedtuple("Program", ["argv", "name", "arguments", "left", "cwd"])
+Program = namedtuple("Program", ["argv", "name", "arguments", "omitted", "cwd"])
 
 
-def resolve(argv: list[str], environ: Mapping[str, str], values: Mapping[str, Any], code_dir: str = CODE_DIR) -> Program:
+def resolve(
+    argv: Sequence[str], environ: Mapping[str, str], values: Mapping[str, Any], code_dir: str = contract.CODE_DIR
+) -> Program:
     """The program to run. What follows `train` comes after the hyperparameters; every other argv is taken as it is.
 
     ShimError that names the ways to say it when nothing was said.
@@ -36,21 +37,21 @@ def resolve(argv: list[str], environ: Mapping[str, str], values: Mapping[str, An
     if not argv:
         raise ShimError(f"nothing to run: give a command, or `train` with {_WAYS}", contract.EXIT_USAGE)
     if argv[0] == "serve":
-        return Program(_server(environ) + argv[1:], "", [], [], None)
+        return Program([*_server(environ), *argv[1:]], "", [], [], None)
     if argv[0] == "notebook":
-        return _notebook(environ, argv[1:])
+        return _notebook(environ, list(argv[1:]))
     if argv[0] != "train":
         return Program(list(argv), "", [], [], None)
     name = environ.get(contract.PROGRAM) or values.get("sagemaker_program") or environ.get("SAGEMAKER_PROGRAM")
     if not name:
         raise ShimError(f"`train` has no program: set {_WAYS}", contract.EXIT_USAGE)
-    own = hyperparameters.of_the_script(values)
+    own = hyperparameters.script_values(values)
     style = environ.get(contract.ARGUMENTS) or contract.ARGUMENT_STYLES[0]
-    arguments, left = execve.fitting_arguments(sorted(own), hyperparameters.arguments(own, style))
+    arguments, omitted = execve.fit_arguments(sorted(own), hyperparameters.arguments(own, style))
     command = _command(str(name), code_dir)
     # The toolkit starts programs there, so a script may open a file beside it by its name alone.
     cwd = code_dir if os.path.isdir(code_dir) else None
-    return Program(command + arguments + argv[1:], str(name), arguments, left, cwd)
+    return Program([*command, *arguments, *argv[1:]], str(name), arguments, omitted, cwd)
 
 
 def _server(environ: Mapping[str, str]) -> list[str]:

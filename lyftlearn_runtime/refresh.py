@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import namedtuple
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.frozen import namedtuple
 from lyftlearn_runtime.log import say
 
 TYPE_CHECKING = False
@@ -15,13 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # `signal` is None where nobody is told.
-Wish = namedtuple("Wish", ["seconds", "signal"])
+RefreshPolicy = namedtuple("RefreshPolicy", ["seconds", "signal"])
 
 
-def parse(value: str | None) -> Wish | None:
-    """What LYFTLEARN_REFRESH says: `300`, or `300:HUP`. None where it says nothing."""
-    if not value:
-        return None
+def parse(value: str) -> RefreshPolicy:
+    """What LYFTLEARN_REFRESH says: `300`, or `300:HUP`."""
     text, _, name = value.partition(":")
     number = getattr(signal, "SIG" + name.upper().replace("SIG", "", 1), None) if name else None
     try:
@@ -33,24 +31,24 @@ def parse(value: str | None) -> Wish | None:
             f"{contract.REFRESH} is {value!r}; expected seconds, 1 or more, and the name of a signal: 300:HUP",
             contract.EXIT_CONFIG,
         )
-    return Wish(seconds, number)
+    return RefreshPolicy(seconds, number)
 
 
 class Refresher:
     """Calls `renew` every so often; it gives back the paths of the files that have changed."""
 
-    def __init__(self, wish: Wish, renew: Callable[[], list[str]]) -> None:
+    def __init__(self, policy: RefreshPolicy, renew: Callable[[], list[str]]) -> None:
         import threading  # noqa: PLC0415 - only where a workload asks for it
 
-        self._wish = wish
+        self._policy = policy
         self._renew = renew
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._leader = 0
+        self._pid = 0
 
-    def start(self, leader: int) -> None:
+    def start(self, pid: int) -> None:
         """Begins, for the script with this process ID."""
-        self._leader = leader
+        self._pid = pid
         self._thread.start()
 
     def close(self) -> None:
@@ -58,7 +56,7 @@ class Refresher:
         self._over.set()
 
     def _run(self) -> None:
-        while not self._over.wait(self._wish.seconds):
+        while not self._over.wait(self._policy.seconds):
             try:
                 changed = self._renew()
             except ShimError as error:
@@ -73,10 +71,10 @@ class Refresher:
 
     def _tell(self, changed: list[str]) -> None:
         told = ""
-        if self._wish.signal is not None:
+        if self._policy.signal is not None:
             try:
-                os.kill(self._leader, self._wish.signal)
-                told = f"; the script was sent {self._wish.signal.name}"
+                os.kill(self._pid, self._policy.signal)
+                told = f"; the script was sent {self._policy.signal.name}"
             except ProcessLookupError:
                 return
         say(f"renewed: {', '.join(changed)}{told}")

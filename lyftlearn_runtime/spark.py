@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from lyftlearn_runtime import compute, contract, files
+from lyftlearn_runtime import cgroup, contract, files
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ _LOCAL = "127.0.0.1"
 _SMALLEST_HEAP_MIB = 512
 
 
-def place(environ: Mapping[str, str]) -> dict[str, str]:
+def write_defaults(environ: Mapping[str, str]) -> dict[str, str]:
     """Writes a file of settings, and gives what names it; nothing without a Spark, or where somebody has set it."""
     home = environ.get("SPARK_HOME") or _pyspark()
     if not home or environ.get("SPARK_CONF_DIR"):
@@ -40,7 +40,7 @@ def place(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _settings(directory: str) -> dict[str, str]:
-    cpus, memory = compute.cpu_count(compute.cpu_quota()), compute.memory_limit()
+    cpus, memory = cgroup.cpu_count(cgroup.cpu_quota()), cgroup.memory_limit()
     found = {
         # One JVM with as many threads as there are CPUs: Spark would count the node's.
         "spark.master": f"local[{cpus}]",

@@ -10,16 +10,23 @@ from __future__ import annotations
 import errno
 import os
 import select
-import signal
 import time
 
 from lyftlearn_runtime import contract
+from lyftlearn_runtime.frozen import namedtuple
 from lyftlearn_runtime.log import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import signal
+    from collections.abc import Callable
     from typing import Any, NoReturn
+else:
+    # The same functions and plain numbers: `signal` gives them names by `enum`, a tenth of what a start takes.
+    import _signal as signal
+
+# `cwd` is None where the script stays in this process's directory.
+Command = namedtuple("Command", ["argv", "variables", "cwd"])
 
 # 128 + n is how a shell and both platforms tell death by signal n.
 SIGNALLED = 128
@@ -42,48 +49,50 @@ _MARGIN_S = 5.0
 _ASK_S = 0.05
 
 
-def run(  # noqa: PLR0913, PLR0917 - its parts, each said once
-    argv: list[str],
-    variables: Mapping[str, str],
-    grace_s: float,
-    heard: Callable[[bytes], None],
-    started: Callable[[int], None],
-    cwd: str | None = None,
-) -> int:
-    """Runs argv to its end: its exit code, 128 + n for signal n.
+def start(command: Command, grace_s: float) -> Script:
+    """Starts the command in a process group of its own; from now on that group gets every signal that comes.
 
-    `heard` gets its stderr piece by piece. `started` is called with its process ID once it
-    exists, for threads must not be forked.
-    A second SIGTERM or SIGINT that comes `grace_s` after the first kills. After such a signal the whole group is waited
-    for, for so long: a shell is gone at once, and what it has started may still be writing a checkpoint.
+    A second SIGTERM or SIGINT that comes `grace_s` after the first kills.
     """
-    group = _Group(grace_s)
-    has_terminal = os.isatty(2)
-    reader, writer = (-1, -1) if has_terminal else os.pipe()
-    wake = _wake()
+    script = Script(grace_s)
     # Blocked until the child exists, so that a signal that comes now is not lost.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, group.forwarded)
-    group.leader = os.fork()
-    if group.leader == 0:
-        _become(argv, variables, writer, mask, cwd)
-    if writer >= 0:
-        os.close(writer)
-    _catch(group)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, script.forwarded)
+    script.fork(command, mask)
+    _catch(script)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    started(group.leader)
-    code = _watch(group, reader, wake, heard)
-    group.wait()
-    return code
+    return script
 
 
-class _Group:
-    """The script's process group, and what has been asked of it."""
+class Script:
+    """The script's process group, what has been asked of it, and the pipe that its stderr goes through."""
 
     def __init__(self, grace_s: float) -> None:
-        self.leader = 0
+        self.pid = 0
         self.forwarded = {one for one in signal.valid_signals() if one not in _OWN}
         self._grace_s = grace_s
         self._asked_at: float | None = None
+        self._reader = -1
+        self._wake = _wake_pipe()
+
+    def fork(self, command: Command, mask: Any) -> None:
+        """Begins it. `mask` are the signals that it is to find blocked."""
+        has_terminal = os.isatty(2)
+        self._reader, writer = (-1, -1) if has_terminal else os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become_child(command, writer, mask)
+        if writer >= 0:
+            os.close(writer)
+
+    def watch(self, on_stderr: Callable[[bytes], None]) -> int:
+        """Waits for its end: its exit code, 128 + n for signal n. `on_stderr` gets its stderr piece by piece.
+
+        After a SIGTERM or SIGINT the whole group is waited for, for as long as the grace: a shell is gone at once, and what
+        it has started may still be writing a checkpoint.
+        """
+        code = self._copy_until_end(on_stderr)
+        self._wait_for_group()
+        return code
 
     def forward(self, number: int, _: Any = None) -> None:
         """A handler of signals: hands one on at once, also while something else is being done."""
@@ -98,7 +107,7 @@ class _Group:
     def send(self, number: int) -> bool:
         """Sends a signal to all of the group; False when nobody is left."""
         try:
-            os.killpg(self.leader, number)
+            os.killpg(self.pid, number)
         except ProcessLookupError:
             return self._send_to_child(number)
         except PermissionError:
@@ -109,13 +118,13 @@ class _Group:
         """To a leader that has not made its group yet: it has the signal when it unblocks them, just before the script."""
         try:
             # A child that has been waited for is none any more, and its ID may be another's.
-            os.waitid(os.P_PID, self.leader, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            os.kill(self.leader, number)
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            os.kill(self.pid, number)
         except (ChildProcessError, ProcessLookupError):
             return False
         return True
 
-    def wait(self) -> None:
+    def _wait_for_group(self) -> None:
         """After the leader's end: waits for the others if they were asked to end, else asks them to."""
         if self._asked_at is None:
             self.send(signal.SIGTERM)
@@ -123,10 +132,28 @@ class _Group:
         until = self._asked_at + self._grace_s - _MARGIN_S
         while self.send(0) and time.monotonic() < until:
             time.sleep(_ASK_S)
-            _reap(self.leader)
+            _reap(self.pid)
+
+    def _copy_until_end(self, on_stderr: Callable[[bytes], None]) -> int:
+        """Copies stderr and reaps until the script has ended."""
+        readers = [self._wake] + ([self._reader] if self._reader >= 0 else [])
+        code = None
+        while code is None:
+            ready = select.select(readers, [], [])[0]
+            if self._wake in ready:
+                _empty(self._wake)
+            if self._reader in ready and not _copy(self._reader, on_stderr):
+                readers.remove(self._reader)
+            code = _reap(self.pid)
+        # What the script wrote is in the pipe by now.
+        deadline = time.monotonic() + _DRAIN_S
+        while self._reader in readers and select.select([self._reader], [], [], 0)[0] and time.monotonic() < deadline:
+            if not _copy(self._reader, on_stderr):
+                break
+        return code
 
 
-def _wake() -> int:
+def _wake_pipe() -> int:
     """A pipe that gets a byte with every signal, so that none falls between a look and a wait."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
@@ -135,23 +162,23 @@ def _wake() -> int:
     return reader
 
 
-def _catch(group: _Group) -> None:
+def _catch(script: Script) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    for number in group.forwarded:
+    for number in script.forwarded:
         try:
-            signal.signal(number, group.forward)
+            signal.signal(number, script.forward)
         except (OSError, ValueError):
             continue  # not catchable
     for number in (signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)  # a background process writes to its terminal all the same
 
 
-def become(argv: list[str], variables: Mapping[str, str], cwd: str | None = None) -> NoReturn:
+def exec_script(command: Command) -> NoReturn:
     """Puts the script in this process's place; nothing of the shim is left."""
-    _exec(argv, variables, signal.pthread_sigmask(signal.SIG_BLOCK, []), cwd)
+    _exec(command, signal.pthread_sigmask(signal.SIG_BLOCK, []))
 
 
-def _become(argv: list[str], variables: Mapping[str, str], writer: int, mask: Any, cwd: str | None) -> NoReturn:
+def _become_child(command: Command, writer: int, mask: Any) -> NoReturn:
     """In the child: a group of its own and its stderr, then the script."""
     try:
         _lead_group()
@@ -159,27 +186,27 @@ def _become(argv: list[str], variables: Mapping[str, str], writer: int, mask: An
             os.dup2(writer, 2)
         signal.set_wakeup_fd(-1)
     except OSError as error:
-        say(f"cannot run {argv[0]}: {error.strerror}")
+        say(f"cannot run {command.argv[0]}: {error.strerror}")
         os._exit(contract.EXIT_CONFIG)
-    _exec(argv, variables, mask, cwd)
+    _exec(command, mask)
 
 
-def _exec(argv: list[str], variables: Mapping[str, str], mask: Any, cwd: str | None) -> NoReturn:
+def _exec(command: Command, mask: Any) -> NoReturn:
     """The script with default dispositions of signals, or the shell's code for why it cannot be run."""
     try:
         for number in (*_IGNORED_BY_PYTHON, signal.SIGTERM, signal.SIGINT):
             if number in _IGNORED_BY_PYTHON or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if cwd:
-            os.chdir(cwd)
-        os.execvpe(argv[0], argv, dict(variables))  # noqa: S606 - the script itself
+        if command.cwd:
+            os.chdir(command.cwd)
+        os.execvpe(command.argv[0], list(command.argv), dict(command.variables))  # noqa: S606 - the script itself
     except OSError as error:
-        say(f"cannot run {argv[0]}: {error.strerror}")
+        say(f"cannot run {command.argv[0]}: {error.strerror}")
         # As a shell tells it: 127 not found, 126 found but not to be run.
         os._exit(NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else NOT_EXECUTABLE)
     except BaseException as error:  # noqa: BLE001 - nothing of the parent may run on in the child
-        say(f"cannot run {argv[0]}: {type(error).__name__}")
+        say(f"cannot run {command.argv[0]}: {type(error).__name__}")
         os._exit(contract.EXIT_CONFIG)
 
 
@@ -198,25 +225,6 @@ def _lead_group() -> None:
     signal.signal(signal.SIGTTOU, before)
 
 
-def _watch(group: _Group, reader: int, wake: int, heard: Callable[[bytes], None]) -> int:
-    """Copies stderr and reaps until the script has ended."""
-    readers = [wake] + ([reader] if reader >= 0 else [])
-    code = None
-    while code is None:
-        ready = select.select(readers, [], [])[0]
-        if wake in ready:
-            _empty(wake)
-        if reader in ready and not _copy(reader, heard):
-            readers.remove(reader)
-        code = _reap(group.leader)
-    # What the script wrote is in the pipe by now.
-    deadline = time.monotonic() + _DRAIN_S
-    while reader in readers and select.select([reader], [], [], 0)[0] and time.monotonic() < deadline:
-        if not _copy(reader, heard):
-            break
-    return code
-
-
 def _empty(wake: int) -> None:
     try:
         while os.read(wake, 512):
@@ -225,10 +233,10 @@ def _empty(wake: int) -> None:
         pass
 
 
-def _copy(reader: int, heard: Callable[[bytes], None]) -> bool:
+def _copy(reader: int, on_stderr: Callable[[bytes], None]) -> bool:
     """Hands one piece of stderr on; False when there is no more."""
     data = os.read(reader, _CHUNK_BYTES)
-    heard(data)
+    on_stderr(data)
     rest = memoryview(data)
     while rest:
         try:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import namedtuple
 
-from lyftlearn_runtime import contract, integrity
-from lyftlearn_runtime.aws.s3 import S3, split
+from lyftlearn_runtime import contract, s3_checksums
+from lyftlearn_runtime.aws.s3 import S3, ByteRange, split_uri
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.pool import Pool
+from lyftlearn_runtime.frozen import namedtuple
+from lyftlearn_runtime.transfer_pool import Pool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from lyftlearn_runtime.aws.s3 import Found
+    from lyftlearn_runtime.aws.s3 import ListedObject
     from lyftlearn_runtime.bundle import Transfer
 
 # What is larger travels in pieces of this size, several at a time. An object has 10,000 parts at most, and one PUT takes
@@ -28,7 +28,7 @@ _MOST_PARTS = 10_000
 _Sent = namedtuple("_Sent", ["bucket", "key", "path", "temporary"])
 
 
-def download(wanted: Sequence[Transfer], environ: Mapping[str, str], *, may_be_empty: bool = False) -> None:
+def download(transfers: Sequence[Transfer], environ: Mapping[str, str], *, may_be_empty: bool = False) -> None:
     """Puts every object below each prefix under its path: several at a time, and large ones in pieces.
 
     A file appears under its name when it is whole and its checksum is right. A prefix without any object is an error, as
@@ -37,18 +37,18 @@ def download(wanted: Sequence[Transfer], environ: Mapping[str, str], *, may_be_e
     s3 = S3(environ)
     pool = Pool(environ, stop_at_errors=True)
     files: list[_Download] = []
-    for one in wanted:
-        bucket, prefix = split(one.uri)
-        objects = list(s3.list(bucket, prefix))
+    for one in transfers:
+        bucket, prefix = split_uri(one.uri)
+        objects = list(s3.list_objects(bucket, prefix))
         if not objects and not may_be_empty:
             raise ShimError(f"there is no object below {one.uri}; check the channel", contract.EXIT_CONFIG)
         _make(one.path)
-        for found in objects:
-            name = found.key[len(prefix) :].lstrip("/") or os.path.basename(found.key)
-            if not found.key.endswith("/"):
-                files.append(_Download(bucket, found, _below(one.path, name)))
+        for listed in objects:
+            name = listed.key[len(prefix) :].lstrip("/") or os.path.basename(listed.key)
+            if not listed.key.endswith("/"):
+                files.append(_Download(bucket, listed, _below(one.path, name)))
     for file in files:
-        for start in range(0, max(file.found.size, 1), PIECE_BYTES):
+        for start in range(0, max(file.listed.size, 1), PIECE_BYTES):
             pool.add(file.fetch, start)
     try:
         pool.run()
@@ -57,14 +57,14 @@ def download(wanted: Sequence[Transfer], environ: Mapping[str, str], *, may_be_e
             file.discard()
 
 
-def upload(wanted: Sequence[Transfer], environ: Mapping[str, str]) -> None:
+def upload(transfers: Sequence[Transfer], environ: Mapping[str, str]) -> None:
     """Puts each path at its URI: as a tar.gz, or every file of it where the URI ends in `/`.
 
     Every one is tried, also when another one failed; the error names all that did.
     """
     pool = Pool(environ, stop_at_errors=False)
-    for one in wanted:
-        bucket, key = split(one.uri)
+    for one in transfers:
+        bucket, key = split_uri(one.uri)
         if key.endswith("/"):
             for path in regular_files(one.path):
                 pool.add(_send, pool, _Sent(bucket, key + os.path.relpath(path, one.path), path, temporary=False))
@@ -77,7 +77,7 @@ def upload_files(files: Mapping[str, str], environ: Mapping[str, str]) -> None:
     """Puts each file (path → URI) at its URI."""
     pool = Pool(environ, stop_at_errors=False)
     for path, uri in files.items():
-        pool.add(_send, pool, _Sent(*split(uri), path, temporary=False))
+        pool.add(_send, pool, _Sent(*split_uri(uri), path, temporary=False))
     pool.run()
 
 
@@ -85,7 +85,7 @@ def remove(uris: Sequence[str], environ: Mapping[str, str]) -> None:
     """Deletes these objects; one that is not there is none to delete."""
     pool = Pool(environ, stop_at_errors=False)
     for uri in uris:
-        pool.add(S3.delete, *split(uri))
+        pool.add(S3.delete, *split_uri(uri))
     pool.run()
 
 
@@ -112,12 +112,12 @@ def regular_files(directory: str) -> list[str]:
 class _Download:
     """One object on its way to a file, in one piece or in several."""
 
-    def __init__(self, bucket: str, found: Found, path: str) -> None:
-        self.found = found
+    def __init__(self, bucket: str, listed: ListedObject, path: str) -> None:
+        self.listed = listed
         self._bucket = bucket
         self._path = path
         self._lock = threading.Lock()
-        self._left = max(1, -(-found.size // PIECE_BYTES))
+        self._left = max(1, -(-listed.size // PIECE_BYTES))
         # A reader never sees half a file: it appears under its name when it is whole.
         self._part = path + ".part"
 
@@ -126,16 +126,17 @@ class _Download:
         _make(os.path.dirname(self._path))
         with self._lock, open(self._part, "ab"):
             pass  # it exists now, whichever piece is first
+        byte_range = ByteRange(start, min(PIECE_BYTES, self.listed.size - start))
         with open(self._part, "r+b") as file:
-            headers = s3.get_stretch(self._bucket, self.found, file, start, min(PIECE_BYTES, self.found.size - start))
+            headers = s3.get_range(self._bucket, self.listed, file, byte_range)
         with self._lock:
             self._left -= 1
             if self._left:
                 return
-        if not integrity.says_anything(headers):  # it came in pieces, or a part of it again
-            headers = s3.head(self._bucket, self.found)
-        if not integrity.is_whole(self._part, self.found.tag, headers):
-            what = f"s3://{self._bucket}/{self.found.key}"
+        if not s3_checksums.has_checksums(headers):  # it came in pieces, or a part of it again
+            headers = s3.head(self._bucket, self.listed)
+        if not s3_checksums.matches(self._part, self.listed.etag, headers):
+            what = f"s3://{self._bucket}/{self.listed.key}"
             raise ShimError(f"{what}: what came has another checksum than S3 has; start again", contract.EXIT_UNAVAILABLE)
         os.rename(self._part, self._path)
 
@@ -152,17 +153,17 @@ class _Upload:
 
     def __init__(self, s3: S3, sent: _Sent, parts: int) -> None:
         self._sent = sent
-        self._id = s3.begin(sent.bucket, sent.key)
-        self._tags = [""] * parts
+        self._upload = s3.create_multipart_upload(sent.bucket, sent.key)
+        self._etags = [""] * parts
         self._left = parts
         self._lock = threading.Lock()
 
-    def put(self, s3: S3, index: int, start: int, size: int) -> None:
+    def put(self, s3: S3, index: int, byte_range: ByteRange) -> None:
         """Sends one part; the last one that is there makes the object, or takes it back when one has failed."""
         sent = self._sent
         try:
             with open(sent.path, "rb") as file:
-                self._tags[index] = s3.put_part(sent.bucket, sent.key, self._id, index + 1, file, start, size)
+                self._etags[index] = s3.upload_part(self._upload, index + 1, file, byte_range)
         finally:
             with self._lock:
                 self._left -= 1
@@ -173,13 +174,13 @@ class _Upload:
     def _end(self, s3: S3) -> None:
         sent = self._sent
         try:
-            if not all(self._tags):
-                s3.abort(sent.bucket, sent.key, self._id)
+            if not all(self._etags):
+                s3.abort_multipart_upload(self._upload)
                 return
             try:
-                s3.complete(sent.bucket, sent.key, self._id, self._tags)
+                s3.complete_multipart_upload(self._upload, self._etags)
             except BaseException:
-                s3.abort(sent.bucket, sent.key, self._id)
+                s3.abort_multipart_upload(self._upload)
                 raise
         finally:
             _forget(sent)
@@ -210,7 +211,7 @@ def _send(s3: S3, pool: Pool, sent: _Sent) -> None:
             whole = _Upload(s3, sent, len(starts))
             is_left = True
             for index, start in enumerate(starts):
-                pool.add(whole.put, index, start, min(step, size - start))
+                pool.add(whole.put, index, ByteRange(start, min(step, size - start)))
             return
         with open(sent.path, "rb") as file:
             s3.put(sent.bucket, sent.key, file, size)

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,24 +22,28 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 SUITE: dict[str, Any] = yaml.safe_load((HERE / "suite.yaml").read_text(encoding="utf-8"))
 CONTROLS = [case["name"] for case in SUITE["cases"] if case["name"].startswith("control-")]
-PLANTED_IMAGE = "lyftlearn-parity-planted:latest"
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 Run = tuple[int, dict[str, Any], str]
 
 
 def _suite(names: list[str], **changes: Any) -> dict[str, Any]:
-    """A copy of the suite with these cases only."""
-    suite = copy.deepcopy({**SUITE, "build": str(HERE / "scripts"), **changes})
+    """A copy of the suite with these cases only; the image, where none is given, comes with the run."""
+    suite = copy.deepcopy({**{key: value for key, value in SUITE.items() if key not in {"image", "build"}}, **changes})
     suite["cases"] = [case for case in suite["cases"] if case["name"] in names]
     return suite
 
 
-def _run(suite: Mapping[str, Any], directory: Path) -> Run:
+def _run(suite: Mapping[str, Any], directory: Path, suite_file: Path) -> Run:
     """Exit code, report.json (empty when there is none) and stderr of a run of this suite."""
+    image = {
+        "image": yaml.safe_load(suite_file.read_text(encoding="utf-8"))["image"],
+        "build": str(suite_file.parent / "scripts"),
+    }
+    whole = dict(suite) if "image" in suite else {**suite, **image}
     file = directory / "suite.yaml"
-    file.write_text(yaml.safe_dump(dict(suite), allow_unicode=True), encoding="utf-8")
+    file.write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
     command = [
         str(Path(sys.executable).parent / "lyftlearn-image"),
         "parity",
@@ -53,18 +58,18 @@ def _run(suite: Mapping[str, Any], directory: Path) -> Run:
 
 
 @pytest.fixture
-def run(tmp_path: Path, lyftlearn_image_tag: str) -> Callable[[Mapping[str, Any]], Run]:
+def run(tmp_path: Path, suite_file: Path) -> Callable[[Mapping[str, Any]], Run]:
     """Runs a suite as a user would."""
-    return lambda suite: _run(suite, tmp_path)
+    return lambda suite: _run(suite, tmp_path, suite_file)
 
 
 @pytest.fixture(scope="module")
-def controls_declared_parity(lyftlearn_image_tag: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def controls_declared_parity(suite_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """All negative controls, run as if their suite expected parity of them."""
     suite = _suite(CONTROLS)
     for case in suite["cases"]:
         del case["expect"], case["different_in"]
-    return _run(suite, tmp_path_factory.mktemp("controls"))
+    return _run(suite, tmp_path_factory.mktemp("controls"), suite_file)
 
 
 def test_a_suite_with_unexpected_differences_fails(controls_declared_parity: Run) -> None:
@@ -109,16 +114,21 @@ def test_an_output_that_neither_side_writes_is_a_difference(run: Callable[[Mappi
 
 
 @pytest.fixture
-def planted_scripts(tmp_path: Path, engine_client: docker.DockerClient) -> Iterator[Path]:
-    """A copy of the scripts to plant a fault in; the image that is made of it is removed."""
-    scripts = tmp_path / "scripts"
-    shutil.copytree(HERE / "scripts", scripts)
-    yield scripts
-    engine_client.images.remove(PLANTED_IMAGE, force=True)
+def planted_scripts(tmp_path: Path, suite_file: Path) -> Path:
+    """A copy of the scripts to plant a fault in."""
+    return Path(shutil.copytree(suite_file.parent / "scripts", tmp_path / "scripts"))
+
+
+@pytest.fixture
+def planted_image(engine_client: docker.DockerClient) -> Iterator[str]:
+    """A name for the image that is made of them; the image is removed."""
+    name = f"lyftlearn-parity-planted:{uuid.uuid4().hex[:12]}"
+    yield name
+    engine_client.images.remove(name, force=True)
 
 
 def test_a_script_that_trains_another_model_in_a_pod_is_found(
-    run: Callable[[Mapping[str, Any]], Run], planted_scripts: Path
+    run: Callable[[Mapping[str, Any]], Run], planted_scripts: Path, planted_image: str
 ) -> None:
     """One tree more on Kubernetes: the model, its metrics and nothing of the environment differ."""
     script = planted_scripts / "iris_forest.py"
@@ -128,7 +138,7 @@ def test_a_script_that_trains_another_model_in_a_pod_is_found(
     )
     assert "KUBERNETES_SERVICE_HOST" in changed
     script.write_text(changed)
-    status, report, _ = run(_suite(["iris-script-mode"], build=str(planted_scripts), image=PLANTED_IMAGE))
+    status, report, _ = run(_suite(["iris-script-mode"], build=str(planted_scripts), image=planted_image))
     assert status == 1
     subjects = {each["subject"] for each in report["cases"][0]["comparisons"] if each["counting"]}
     assert {"model/model.joblib", "output/metrics.json"} <= subjects <= {"model/model.joblib", "output/metrics.json", "stdout"}
@@ -137,7 +147,6 @@ def test_a_script_that_trains_another_model_in_a_pod_is_found(
 def test_an_image_that_is_not_there_is_the_harness_failing(run: Callable[[Mapping[str, Any]], Run]) -> None:
     """Exit code 2 and what to do: nothing was compared, so nothing is said of parity."""
     suite = _suite(["control-clock"], image="there-is-no-such-image:1")
-    del suite["build"]
     status, report, stderr = run(suite)
     assert (status, report) == (2, {})
     assert "there-is-no-such-image:1" in stderr

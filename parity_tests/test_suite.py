@@ -49,7 +49,7 @@ METRICS = {
 }
 
 # A run of the whole suite takes minutes on two CPUs; the limit of a single test is for a single container.
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = pytest.mark.timeout(3600)
 
 
 def _lyftlearn_image(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -65,9 +65,9 @@ def report_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(lyftlearn_image_tag: str, report_directory: Path) -> subprocess.CompletedProcess[str]:
+def done(suite_file: Path, report_directory: Path) -> subprocess.CompletedProcess[str]:
     """The whole suite, run once."""
-    return _lyftlearn_image("parity", "run", SUITE_FILE, "--report", report_directory, "--keep-artifacts")
+    return _lyftlearn_image("parity", "run", suite_file, "--report", report_directory, "--keep-artifacts")
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from filelock import FileLock
 
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.network import Network
@@ -25,6 +28,16 @@ RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf --mount=typ
     if [ -s /run/secrets/pip-conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip-conf; fi; \\
     pip install -q --root-user-action=ignore jupyterlab
 """
+# For `make mutants`, which runs the same tests thousands of times: the same examples each time, and a failure is enough.
+settings.register_profile(
+    "mutants",
+    derandomize=True,
+    max_examples=25,
+    deadline=None,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 PROBE_CONTEXT = ROOT / "tests" / "emulation" / "kubernetes" / "pods" / "probe"
 
 
@@ -49,17 +62,10 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 
 @pytest.fixture(scope="session")
-def engine() -> None:
-    """A Docker engine that answers: the one that runs, or one that is started as `make engine` does."""
-    from lyftlearn_image.build.engine import ensure_engine
-
-    ensure_engine(print)
-
-
-@pytest.fixture(scope="session")
 def containers(engine: None) -> Iterator[Containers]:
     """The engine, with a run id of this test session; it ends with no container left."""
-    from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers, connect
+    from lyftlearn_image.build.connection import connect
+    from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers
 
     run_id = f"test-{uuid.uuid4().hex[:8]}"
     client = connect()
@@ -79,33 +85,26 @@ def network(containers: Containers) -> Iterator[Network]:
 
 
 @pytest.fixture(scope="session")
-def probe_image(engine: None) -> str:
-    """The image of the recorded observations: Debian 12, Python 3.11, and a probe that prints what it sees."""
-    from lyftlearn_image.build.builder import build_directory
-
-    ensure_debian()
-    return build_directory(PROBE_CONTEXT, "lyftlearn-test-probe:1").image
-
-
-def ensure_debian() -> None:
-    """Makes sure that `debian:bookworm-slim` is on the engine, as the builder does it."""
+def debian_image(engine: None, setup_lock: FileLock) -> str:
+    """`debian:bookworm-slim`, as the builder makes sure of it."""
     from lyftlearn_image.build.base_image import ensure_base
     from lyftlearn_image.build.engine import ensure_engine
     from lyftlearn_image.build.spec import load_spec
 
-    ensure_base(load_spec("lyftlearn", ROOT / "images").base, ensure_engine(print), print)
+    with setup_lock:
+        ensure_base(load_spec("lyftlearn", ROOT / "images").base, ensure_engine(print), print)
+    return "debian:bookworm-slim"
 
 
 @pytest.fixture(scope="session")
-def lyftlearn_image_tag(engine: None) -> str:
-    """The built `lyftlearn` image; building it again with nothing changed builds nothing.
+def probe_image(debian_image: str, setup_lock: FileLock) -> str:
+    """The image of the recorded observations: Debian 12, Python 3.11, and a probe that prints what it sees."""
+    from lyftlearn_image.build.builder import build_directory
+    from lyftlearn_image.build.context import build_key
 
-    LYFTLEARN_TEST_TAG gives it another tag, so that two checkouts can be tested on one engine at the same time.
-    """
-    from lyftlearn_image.build.builder import build
-
-    tag = os.environ.get("LYFTLEARN_TEST_TAG")
-    return build("lyftlearn", images_dir=ROOT / "images", tags=(tag,) if tag else ()).image
+    content = {path.name: path.read_bytes() for path in PROBE_CONTEXT.iterdir() if path.is_file()}
+    with setup_lock:
+        return build_directory(PROBE_CONTEXT, f"lyftlearn-test-probe:{build_key(content, debian_image)[:12]}").image
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +121,7 @@ def notebook_image(lyftlearn_image_tag: str, docker_cli: Callable[..., str], tmp
 
 
 @pytest.fixture(scope="session")
-def docker_cli() -> Callable[..., str]:
+def docker_cli(engine: None) -> Callable[..., str]:
     """Runs the docker client that can do BuildKit builds and gives its output."""
     from lyftlearn_image.build.engine import build_client
 

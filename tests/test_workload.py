@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Literal
+
 import jsonschema
 import pytest
 import yaml
@@ -10,7 +12,10 @@ from pydantic import ValidationError
 
 from lyftlearn_image import yamlfile
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import KINDS, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MINIMAL = "name: job\nimage: team:1\nprogram: train.py\n"
 
@@ -72,7 +77,7 @@ def test_a_change_is_validated_too() -> None:
         workload.with_(cpus=0)
 
 
-KINDS = {
+FIELDS = {
     "training": {"program": "train.py"},
     "processing": {"command": ["python", "prep.py"]},
     "tuning": {
@@ -85,22 +90,22 @@ KINDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FIELDS))
 def test_the_kind_chooses_the_model(kind: str) -> None:
     """By constructor, by validation and in a file it is the same frozen workload of that kind."""
-    data = {"name": "demo", "image": "team:1", "kind": kind, **KINDS[kind]}
+    data = {"name": "demo", "image": "team:1", "kind": kind, **FIELDS[kind]}
     workload = Workload.model_validate(data)
-    assert workload == Workload(**data) == yamlfile.parse(yaml.safe_dump(data), Workload, name="x.yaml")
-    assert type(workload) is Workload.members[kind]
+    assert workload == KINDS[kind](**data) == yamlfile.parse(yaml.safe_dump(data), Workload, name="x.yaml")
+    assert type(workload) is KINDS[kind]
     assert workload.with_() == workload
     with pytest.raises(ValidationError, match="frozen"):
         workload.name = "other"
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FIELDS))
 def test_the_schema_accepts_every_kind(kind: str) -> None:
     """An editor shows no error in a good file of any kind, and one in a file with a key of another kind."""
-    data = {"name": "demo", "image": "team:1", "kind": kind, **KINDS[kind]}
+    data = {"name": "demo", "image": "team:1", "kind": kind, **FIELDS[kind]}
     jsonschema.validate(data, Workload.model_json_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**data, "nowhere": 1}, Workload.model_json_schema())
@@ -127,3 +132,66 @@ def test_a_mistake_in_an_option_is_told(text: str, told: str) -> None:
         yamlfile.parse(f"name: job\nimage: team:1\n{text}", Workload, name="job.yaml")
     assert told in str(caught.value)
     assert "hunter22" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", list(FIELDS))
+@given(data=st.data())
+def test_a_mistake_is_where_it_stands(kind: str, data: st.DataObject) -> None:
+    """Of every kind and every field, a wrong value is told at that field's own place, and at no other."""
+    good: dict[str, Any] = {"name": "demo", "image": "team:1", "kind": kind, **FIELDS[kind]}
+    field = data.draw(st.sampled_from(sorted(KINDS[kind].model_fields.keys() - {"kind"})))
+    with pytest.raises(ValidationError) as caught:
+        Workload.model_validate({**good, field: object()})
+    assert {error["loc"][0] for error in caught.value.errors()} == {field}
+    with pytest.raises(InvalidInputError, match=rf"`(?:search_space\.lr\.)?low_{kind}`"):
+        yamlfile.parse(yaml.safe_dump(_with_unknown_key(good, f"low_{kind}")), Workload, name="x.yaml")
+
+
+def _with_unknown_key(fields: dict[str, Any], key: str) -> dict[str, Any]:
+    """The fields with a key that nobody knows, as deep as the kind goes."""
+    if "search_space" in fields:
+        return {**fields, "search_space": {"lr": {**fields["search_space"]["lr"], key: 1}}}
+    return {**fields, key: 1}
+
+
+class Spark(Workload):
+    """A kind that the toolkit does not have."""
+
+    kind: Literal["spark"] = "spark"
+    main_class: str
+
+
+@pytest.fixture
+def spark() -> Iterator[None]:
+    """The registry with that kind in it."""
+    Workload.set_members({**KINDS, "spark": Spark})
+    yield
+    Workload.set_members(KINDS)
+
+
+def test_a_further_kind_is_a_class_and_a_line_in_the_registry(spark: None) -> None:
+    """Files of it are read, its mistakes are told with what it knows, and editors get its schema."""
+    text = "name: job\nimage: team:1\nkind: spark\n"
+    workload = yamlfile.parse(f"{text}main_class: a.B\n", Workload, name="x.yaml")
+    assert workload == Spark(name="job", image="team:1", main_class="a.B")
+    with pytest.raises(InvalidInputError, match="Did you mean `main_class`"):
+        yamlfile.parse(f"{text}main_clas: a.B\n", Workload, name="x.yaml")
+    with pytest.raises(InvalidInputError, match="It is a key of `kind: spark`"):
+        yamlfile.parse(f"{MINIMAL}main_class: a.B\n", Workload, name="x.yaml")
+    with pytest.raises(InvalidInputError, match=r"expected one of training, .*, spark"):
+        yamlfile.parse("name: job\nimage: team:1\nkind: flink\n", Workload, name="x.yaml")
+    schema = Workload.model_json_schema()
+    jsonschema.validate({"name": "job", "image": "team:1", "kind": "spark", "main_class": "a.B"}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"name": "job", "image": "team:1", "main_class": "a.B"}, schema)
+
+
+def test_the_registry_says_each_kind_as_the_kind_itself_does() -> None:
+    """A line of the registry under another word than the model's own would give workloads that no file can say."""
+    assert {kind: model.model_fields["kind"].default for kind, model in KINDS.items()} == {kind: kind for kind in KINDS}
+
+
+def test_the_family_itself_is_no_workload() -> None:
+    """Only a kind has instances: nothing is sent that no compiler knows."""
+    with pytest.raises(TypeError, match="make one of training, processing"):
+        Workload(name="job", image="team:1", kind="training")

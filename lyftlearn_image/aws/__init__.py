@@ -1,1 +1,1 @@
-"""What talks to AWS with boto3: its errors in our words, and S3."""
+"""What talks to AWS with boto3: its errors in our words, the session, and S3."""

@@ -1,4 +1,4 @@
-"""What boto3 says went wrong, as our errors: what, where, and what to do next."""
+"""boto3's errors as ours: what went wrong, where, and what to do next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 # As IAM words a denial: who "is not authorized to perform: <action> on resource: <ARN> because no identity-based policy …".
 _DENIED = re.compile(r"not authorized to perform: (?P<action>[\w-]+:\w+)(?: on resource: (?P<resource>[^\s]+))?")
-_DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
+# S3's answer to a HEAD has no body: boto3 gives its status instead of a code.
+_HEAD_CODES = {"403": "AccessDenied", "404": "NoSuchKey"}
+_DENIED_CODES = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 _EXPIRED_CODES = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -27,25 +29,35 @@ _SHOWN_CHARACTERS = 300
 
 
 @contextlib.contextmanager
-def translated(doing: str, action: str = "") -> Iterator[None]:
-    """Turns boto3's errors into ours. `doing` is told first; `action` is the permission, where AWS does not name it."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - 200 ms, for the verbs that run
+def translate_errors(doing: str, action: str = "") -> Iterator[None]:
+    """Turns boto3's errors into ours, which begin with `doing`. `action` is the permission, where AWS does not name it."""
+    from boto3.exceptions import S3UploadFailedError  # noqa: PLC0415 - 200 ms, for the verbs that run
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
+    from s3transfer.exceptions import RetriesExceededError  # noqa: PLC0415 - as above
 
     try:
         yield
     except ClientError as error:
-        raise of(dict(error.response.get("Error", {})), doing, action) from None
+        raise service_error(dict(error.response.get("Error", {})), doing, action) from None
+    # Of boto3's transfers, which wrap what has happened.
+    except S3UploadFailedError as error:
+        cause = error.__context__
+        answer = dict(cause.response.get("Error", {})) if isinstance(cause, ClientError) else {"Message": str(error)}
+        raise service_error(answer, doing, action) from None
+    except RetriesExceededError as error:
+        raise _client_error(error.last_exception, doing) from None
     except BotoCoreError as error:
-        raise _of_the_client(error, doing) from None
+        raise _client_error(error, doing) from None
 
 
-def of(told: Mapping[str, Any], doing: str, action: str = "") -> LyftlearnError:
+def service_error(error: Mapping[str, Any], doing: str, action: str = "") -> LyftlearnError:
     """Our error for a service's `Error`: a code and a message."""
-    code, message = str(told.get("Code", "")), str(told.get("Message", ""))[:_SHOWN_CHARACTERS]
-    found = _DENIED.search(message)
-    if found or code in _DENIED_CODES:
-        action = found["action"] if found else action
-        resource = (found["resource"] or "").rstrip(".,") if found else ""
+    code, message = str(error.get("Code", "")), str(error.get("Message", ""))[:_SHOWN_CHARACTERS]
+    code = _HEAD_CODES.get(code, code)
+    denied = _DENIED.search(message)
+    if denied or code in _DENIED_CODES:
+        action = denied["action"] if denied else action
+        resource = (denied["resource"] or "").rstrip(".,") if denied else ""
         needs = f": it needs {action}" + (f" on {resource}" if resource else "") if action else ""
         return InvalidInputError(
             f"{doing}: access denied{needs}",
@@ -58,12 +70,12 @@ def of(told: Mapping[str, Any], doing: str, action: str = "") -> LyftlearnError:
     if code in _THROTTLED_CODES:
         return UnavailableError(f"{doing}: AWS throttles the requests", where=code, hint="Try again, with fewer at a time.")
     if code == _MISSING_BUCKET:
-        bucket = str(told.get("BucketName", ""))
+        bucket = str(error.get("BucketName", ""))
         return InvalidInputError(f"{doing}: NoSuchBucket", where=bucket or message, hint="Make the bucket, or name another.")
     return InvalidInputError(f"{doing}: {code}", where=message)
 
 
-def _of_the_client(error: Exception, doing: str) -> LyftlearnError:
+def _client_error(error: BaseException, doing: str) -> LyftlearnError:
     name = type(error).__name__
     if name in {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError"}:
         hint = "Set AWS_PROFILE, or log in; `aws sts get-caller-identity` should work."

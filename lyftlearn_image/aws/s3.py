@@ -1,29 +1,37 @@
-"""S3 as both emulators use it: prefixes down, directories up, archives packed and safely unpacked."""
+"""S3, as staging, the emulators and the services use it: objects, prefixes, and the archives that jobs leave.
+
+Files go through boto3's managed transfers: in parts, several at a time, in little memory, and of any size that S3 takes (one
+PUT ends at 5 GiB).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import tarfile
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from lyftlearn_image.aws.errors import translated
+from lyftlearn_image.aws import archive
+from lyftlearn_image.aws.errors import translate_errors
 from lyftlearn_image.errors import InvalidInputError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
 
 # The most that S3 lists at a time.
 _PAGE_KEYS = 1000
-_ARCHIVE = ".tar.gz"
+# A smaller archive never touches the disk.
+_SPOOLED_BYTES = 8 << 20
+# Small files wait for answers more than for bytes; large ones have threads of their own, and buffers, each.
+_FILES_AT_ONCE = 4
 
 
-def split(uri: str) -> tuple[str, str]:
+def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of an S3 URI."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not uri.startswith("s3://") or not bucket:
@@ -31,30 +39,59 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def put(s3: S3Client, contents: Mapping[str, bytes]) -> None:
+def put_objects(s3: S3Client, contents: Mapping[str, bytes]) -> None:
     """Writes objects: S3 URI → bytes."""
     for uri, data in contents.items():
-        bucket, key = split(uri)
-        with translated(f"writing {uri}", "s3:PutObject"):
+        bucket, key = split_uri(uri)
+        with translate_errors(f"writing {uri}", "s3:PutObject"):
             s3.put_object(Bucket=bucket, Key=key, Body=data)
 
 
-def remove(s3: S3Client, uris: Iterable[str]) -> None:
-    """Removes objects that were put in vain, as far as it can; the error that it is done for is the one to tell."""
+def delete_objects(s3: S3Client, uris: Iterable[str]) -> None:
+    """Deletes what it can, and raises nothing: for clearing up after an error, which is the one to show."""
     for uri in uris:
-        bucket, key = split(uri)
+        bucket, key = split_uri(uri)
         with contextlib.suppress(Exception):
             s3.delete_object(Bucket=bucket, Key=key)
 
 
-def keys_below(s3: S3Client, uri: str) -> list[str]:
+def list_keys(s3: S3Client, uri: str) -> list[str]:
     """Every key that begins with the prefix, in S3's order."""
-    bucket, prefix = split(uri)
-    with translated(f"listing {uri}"):
+    bucket, prefix = split_uri(uri)
+    with translate_errors(f"listing {uri}"):
         pages = s3.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _PAGE_KEYS}
         )
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+
+def upload_file(s3: S3Client, path: Path, uri: str) -> None:
+    """Copies a file to `uri`."""
+    bucket, key = split_uri(uri)
+    with translate_errors(f"writing {uri}", "s3:PutObject"):
+        s3.upload_file(str(path), bucket, key)
+
+
+def upload_files(s3: S3Client, directory: Path, uri: str, names: Sequence[str]) -> None:
+    """Copies these files of a directory, each to `uri` with its name at the end."""
+    _for_each(lambda name: upload_file(s3, directory / name, uri + name), names)
+
+
+def download_file(s3: S3Client, uri: str, path: Path) -> None:
+    """Copies an object to a new file, of which nothing is left after an error. Raises OSError where it cannot be made."""
+    # boto3's download_file would replace what is there: of two keys that are one name to the file system, one would be lost.
+    with path.open("xb") as file:
+        try:
+            _download(s3, uri, file)
+        except BaseException:
+            path.unlink()
+            raise
+
+
+def _download(s3: S3Client, uri: str, file: IO[bytes]) -> None:
+    bucket, key = split_uri(uri)
+    with translate_errors(f"reading {uri}", "s3:GetObject"):
+        s3.download_fileobj(bucket, key, file)
 
 
 def download_prefix(s3: S3Client, uri: str, into: Path, keys: Collection[str] | None = None) -> int:
@@ -63,24 +100,38 @@ def download_prefix(s3: S3Client, uri: str, into: Path, keys: Collection[str] | 
     A key that ends in `/` is a folder's marker and no file. Raises InvalidInputError for keys that cannot be files side
     by side (`a` and `a/b`) or that lead out of the directory.
     """
-    bucket, prefix = split(uri)
+    bucket, prefix = split_uri(uri)
     into.mkdir(parents=True, exist_ok=True)
-    files = [key for key in (keys_below(s3, uri) if keys is None else keys) if not key.endswith("/")]
-    for key in files:
+    files = [key for key in (list_keys(s3, uri) if keys is None else keys) if not key.endswith("/")]
+
+    def download(key: str) -> None:
         name = key.removeprefix(prefix).lstrip("/") or key.rpartition("/")[2]
         if ".." in PurePosixPath(name).parts:
             raise InvalidInputError(f"the object {key} leads out of its directory", where=uri, hint="Rename the object.")
         try:
             (into / name).parent.mkdir(parents=True, exist_ok=True)
-            with translated(f"reading s3://{bucket}/{key}"), (into / name).open("xb") as file:
-                shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file)
+            download_file(s3, f"s3://{bucket}/{key}", into / name)
         except OSError as error:
             raise InvalidInputError(
                 f"the object {key} cannot be written as a file: {error.strerror}",
                 where=uri,
                 hint="Of two keys such as `a` and `a/b`, only one can be a file.",
             ) from None
+
+    _for_each(download, files)
     return len(files)
+
+
+def _for_each(copy: Callable[[str], None], names: Sequence[str]) -> None:
+    """Copies several files at once. After an error no further one is begun, and that error is raised."""
+    with ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="s3") as pool:
+        copies = [pool.submit(copy, name) for name in names]
+        try:
+            for one in copies:
+                one.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def upload_directory(s3: S3Client, directory: Path, uri: str) -> None:
@@ -90,132 +141,74 @@ def upload_directory(s3: S3Client, directory: Path, uri: str) -> None:
 
 def snapshot(directory: Path) -> dict[str, tuple[int, int]]:
     """Every regular file of a directory: its name from there → time of its last change in nanoseconds, and size in bytes."""
-    found = {}
-    for path in directory.rglob("*") if _is_directory(directory) else ():
+    files = {}
+    for path in directory.rglob("*") if archive.is_real_directory(directory) else ():
         if path.is_file() and not path.is_symlink():
             stat = path.stat()
-            found[path.relative_to(directory).as_posix()] = (stat.st_mtime_ns, stat.st_size)
-    return found
+            files[path.relative_to(directory).as_posix()] = (stat.st_mtime_ns, stat.st_size)
+    return files
 
 
 def sync_directory(s3: S3Client, directory: Path, uri: str, known: Mapping[str, tuple[int, int]]) -> None:
     """Uploads what has changed in a directory since the snapshot `known`, and deletes below the prefix what is gone."""
-    bucket, prefix = split(uri)
+    bucket, prefix = split_uri(uri)
     now = snapshot(directory)
-    for name in sorted(name for name, seen in now.items() if known.get(name) != seen):
-        with (directory / name).open("rb") as file, translated(f"writing {uri}{name}"):
-            s3.put_object(Bucket=bucket, Key=prefix + name, Body=file)
+    upload_files(s3, directory, uri, sorted(name for name, version in now.items() if known.get(name) != version))
     for name in sorted(known.keys() - now.keys()):
-        with translated(f"deleting {uri}{name}"):
+        with translate_errors(f"deleting {uri}{name}"):
             s3.delete_object(Bucket=bucket, Key=prefix + name)
-
-
-def merge(directories: Sequence[Path], into: Path) -> None:
-    """Moves the content of several directories into one; of files with the same name, the first directory's stays."""
-    into.mkdir(parents=True, exist_ok=True)
-    for directory in directories:
-        for path in sorted(directory.iterdir()) if _is_directory(directory) else ():
-            target = into / path.name
-            if not (target.exists() or target.is_symlink()):
-                path.rename(target)
-            elif _is_directory(path) and _is_directory(target):
-                merge([path], target)
 
 
 def upload_archive(s3: S3Client, directory: Path, uri: str) -> None:
     """Packs a directory's content as tar.gz and puts it at `uri`; nothing when there is no content."""
-    bucket, key = split(uri)
-    content = sorted(directory.iterdir()) if _is_directory(directory) else []
-    if not content:
+    if not archive.is_real_directory(directory) or not any(directory.iterdir()):
         return
-    with tempfile.TemporaryFile(dir=directory.parent) as packed:
-        with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=3) as archive:
-            for path in content:
-                archive.add(path, arcname=path.name)
+    with tempfile.NamedTemporaryFile(dir=directory.parent) as packed:
+        archive.pack(directory, packed)
+        packed.flush()
+        upload_file(s3, Path(packed.name), uri)
+
+
+@contextlib.contextmanager
+def open_archive(s3: S3Client, uri: str) -> Iterator[tarfile.TarFile]:
+    """An archive in S3, to be unpacked. Raises archive.UNREADABLE for what is none; so may reading it."""
+    with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as packed:
+        _download(s3, uri, packed)
         packed.seek(0)
-        with translated(f"writing {uri}"):
-            s3.put_object(Bucket=bucket, Key=key, Body=packed)
+        with tarfile.open(fileobj=packed, mode="r:gz") as opened:
+            yield opened
 
 
-def collect(s3: S3Client, outputs: Mapping[str, str], into: Path) -> dict[str, Path]:
+def download_outputs(s3: S3Client, outputs: Mapping[str, str], into: Path) -> dict[str, Path]:
     """What a run left in S3, unpacked below `into`: name → directory. A missing archive gives an empty directory.
 
     Pods of one Job leave an archive each, `model.tar.gz`, `model-1.tar.gz` …; they are put together as SageMaker does it.
     """
-    found: dict[str, Path] = {}
+    directories: dict[str, Path] = {}
     for name, uri in outputs.items():
-        directory = into / name
+        directories[name] = directory = into / name
         directory.mkdir(parents=True, exist_ok=True)
         if uri.endswith("/"):
             download_prefix(s3, uri, directory)
         else:
-            _collect_archives(s3, uri, directory)
-        found[name] = directory
-    return found
+            _download_archives(s3, uri, directory)
+    return directories
 
 
-def _collect_archives(s3: S3Client, uri: str, into: Path) -> None:
-    bucket, key = split(uri)
-    stem = key.removesuffix(_ARCHIVE)
-    form = re.compile(re.escape(stem) + r"(?:-(\d+))?" + re.escape(_ARCHIVE))
-    found = [match for one in keys_below(s3, f"s3://{bucket}/{stem}") if (match := form.fullmatch(one))]
-    for match in sorted(found, key=lambda match: int(match[1] or 0)):
+def _download_archives(s3: S3Client, uri: str, into: Path) -> None:
+    bucket, key = split_uri(uri)
+    stem = key.removesuffix(archive.SUFFIX)
+    numbered = re.compile(re.escape(stem) + r"(?:-(\d+))?" + re.escape(archive.SUFFIX))
+    matches = [match for key in list_keys(s3, f"s3://{bucket}/{stem}") if (match := numbered.fullmatch(key))]
+    for match in sorted(matches, key=lambda match: int(match[1] or 0)):
         with tempfile.TemporaryDirectory(dir=into.parent) as beside:
-            _download_archive(s3, f"s3://{bucket}/{match[0]}", Path(beside))
-            merge([Path(beside)], into)
+            _unpack(s3, f"s3://{bucket}/{match[0]}", Path(beside))
+            archive.merge_directories([Path(beside)], into)
 
 
-def _download_archive(s3: S3Client, uri: str, into: Path) -> None:
-    bucket, key = split(uri)
-    with tempfile.TemporaryFile(dir=into) as packed:
-        with translated(f"reading {uri}"):
-            shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], packed)
-        packed.seek(0)
-        try:
-            with tarfile.open(fileobj=packed, mode="r:gz") as archive:
-                unpack(archive, into)
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise RunError(f"the archive cannot be unpacked: {error}", where=uri) from None
-
-
-def unpack(archive: tarfile.TarFile, into: Path) -> None:
-    """Files and directories first, links last, so that nothing is ever written through a link.
-
-    What is neither a file nor a directory becomes a text file that says what it is: a device, a link that leads out of
-    the archive or to nothing. So it can be compared, and nobody reads this machine's files through it. (tarfile's own
-    "data" filter came with Python 3.11.4; Debian 12 has 3.11.2.)
-    """
-    links: list[tuple[Path, str]] = []
-    for member in archive:
-        path = into / member.name
-        if member.name.startswith("/") or ".." in PurePosixPath(member.name).parts:
-            raise RunError(f"the archive's member {member.name} leads out of it")
-        if member.isdir():
-            path.mkdir(parents=True, exist_ok=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if member.issym():
-            links.append((path, member.linkname))
-        elif (content := archive.extractfile(member)) is not None:
-            with path.open("xb") as file:
-                shutil.copyfileobj(content, file)
-        else:
-            path.write_text(f"special file of tar type {member.type!r}\n", encoding="utf-8")
-    for path, target in links:
-        path.symlink_to(target)
-    # All links are judged before the first is replaced: one may lead through another.
-    for path, target in [link for link in links if not _leads_inside(link[0], into)]:
-        path.unlink()
-        path.write_text(f"symbolic link to {target}\n", encoding="utf-8", errors="surrogateescape")
-
-
-def _leads_inside(link: Path, directory: Path) -> bool:
+def _unpack(s3: S3Client, uri: str, into: Path) -> None:
     try:
-        return link.resolve(strict=True).is_relative_to(directory.resolve())
-    except (OSError, RuntimeError):  # it leads to nothing, or round and round
-        return False
-
-
-def _is_directory(path: Path) -> bool:
-    """Whether it is a directory itself: a script may put a link to anywhere in its place, or remove it."""
-    return path.is_dir() and not path.is_symlink()
+        with open_archive(s3, uri) as packed:
+            archive.unpack(packed, into)
+    except archive.UNREADABLE as error:
+        raise RunError(f"the archive cannot be unpacked: {error}", where=uri) from None

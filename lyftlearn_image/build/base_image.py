@@ -38,7 +38,10 @@ def ensure_base(base: Base, engine: Engine, tell: Tell) -> BaseImage:
     Tried in turn: the image with that digest, one bootstrapped before, a pull, Debian's packages. So a machine without
     a registry asks for it once. `tell` gets one line for what takes time. Raises UnavailableError when none works.
     """
-    pinned = f"{_repository(base.image)}@{base.digest}"
+    from docker.utils import parse_repository_tag  # noqa: PLC0415 - see EngineAddress.client()
+
+    repository, _ = parse_repository_tag(base.image)
+    pinned = f"{repository}@{base.digest}"
     with engine.connect() as client:
         if image_id := _image_id(client, pinned):
             return BaseImage(pinned, image_id, "local")
@@ -46,7 +49,7 @@ def ensure_base(base: Base, engine: Engine, tell: Tell) -> BaseImage:
         recipe = debian.recipe(base.bootstrap) if base.bootstrap else ""
         if recipe and (image_id := _image_id(client, own_tag, recipe)):
             return BaseImage(own_tag, image_id, "bootstrapped")
-        problem = _pull(client, base)
+        problem = _pull(client, repository, base.digest)
         if not problem and (image_id := _image_id(client, pinned)):
             tell(f"pulled {base.image}")
             return BaseImage(pinned, image_id, "pulled")
@@ -60,15 +63,9 @@ def ensure_base(base: Base, engine: Engine, tell: Tell) -> BaseImage:
     return BaseImage(own_tag, _bootstrap(base, engine, own_tag, recipe), "bootstrapped")
 
 
-def _repository(image: str) -> str:
-    """The name without its tag; a port (`host:5000/debian`) is no tag."""
-    folder, slash, name = image.rpartition("/")
-    return f"{folder}{slash}{name.partition(':')[0]}"
-
-
 def _image_id(client: docker.DockerClient, reference: str, recipe: str = "") -> str | None:
     """The id of an image that is on the engine, made by this recipe if one is given; else None."""
-    import docker.errors  # noqa: PLC0415 - see Engine.connect()
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
 
     try:
         image = client.images.get(reference)
@@ -79,15 +76,15 @@ def _image_id(client: docker.DockerClient, reference: str, recipe: str = "") -> 
     return str(image.id)
 
 
-def _pull(client: docker.DockerClient, base: Base) -> str:
-    """Pulls the image by its digest; what went wrong, or nothing.
+def _pull(client: docker.DockerClient, repository: str, digest: str) -> str:
+    """Pulls an image by its digest; what went wrong, or nothing.
 
     The engine itself gives up on a registry that does not answer, after 15 s (25 s where it also tries plain HTTP).
     """
-    import docker.errors  # noqa: PLC0415 - see Engine.connect()
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
 
     try:
-        for event in client.api.pull(_repository(base.image), tag=base.digest, stream=True, decode=True):
+        for event in client.api.pull(repository, tag=digest, stream=True, decode=True):
             if "error" in event:
                 return str(event["error"])
     except docker.errors.APIError as error:

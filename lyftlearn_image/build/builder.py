@@ -17,11 +17,11 @@ from lyftlearn_image.build.engine import build_client, ensure_engine
 from lyftlearn_image.build.progress import BuildOutput, Silent
 from lyftlearn_image.build.secrets import BuildSecrets, build_secrets
 from lyftlearn_image.build.spec import load_spec
-from lyftlearn_image.build.team_context import base_of, read_context
+from lyftlearn_image.build.team_context import base_images, read_context
 from lyftlearn_image.errors import BuildError, LyftlearnError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from lyftlearn_image.build.engine import Engine
     from lyftlearn_image.build.progress import Progress, Step
@@ -46,6 +46,20 @@ _HINTS = (
     ),
     (r"Unable to locate package|has no installation candidate", "Debian has no such package: check `apt` in image.yaml."),
 )
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """A user's choices for a build. Without `tags` the image is `<class>:latest` and `<class>:<version>`.
+
+    `ca_bundle` is a file of PEM certificates to trust during the build, else this machine's own. `force` builds also what
+    has not changed, from BuildKit's cache unless not `use_cache`.
+    """
+
+    tags: tuple[str, ...] = ()
+    ca_bundle: Path | None = None
+    use_cache: bool = True
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,47 +91,40 @@ class _Order:
     secrets: BuildSecrets = field(default_factory=lambda: BuildSecrets(()))
 
 
-def build(  # noqa: PLR0913 - one parameter a choice of the user
-    class_name: str,
-    *,
-    images_dir: Path,
-    tags: Sequence[str] = (),
-    ca_bundle: Path | None = None,
-    use_cache: bool = True,
-    force: bool = False,
-    progress: Progress | None = None,
+def build(
+    class_name: str, *, images_dir: Path, options: BuildOptions = BuildOptions(), progress: Progress | None = None
 ) -> BuildResult:
-    """The image of a class, tagged `<class>:latest` and `<class>:<version>` unless `tags` are given.
+    """The image of a class.
 
-    An image that was built from the same context on the same base is only tagged, unless `force` or not `use_cache`.
+    An image that was built from the same context on the same base is only tagged, unless the options say otherwise.
     Raises InvalidInputError for a wrong description, UnavailableError without an engine, a client or a base image, and
     BuildError with the failing step and the last lines that it wrote.
     """
     started = time.monotonic()
-    teller = progress or Silent()
+    display = progress or Silent()
     spec = load_spec(class_name, images_dir)
-    engine = ensure_engine(teller.note)
-    base = ensure_base(spec.base, engine, teller.note)
+    engine = ensure_engine(display.note)
+    base = ensure_base(spec.base, engine, display.note)
     context = build_context(spec, images_dir, bootstrapped=base.origin == "bootstrapped")
     own_tags = (f"{spec.name}:latest", f"{spec.name}:{spec.version}")
     with (
         tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as directory,
-        build_secrets(ca_bundle, os.environ) as secrets,
+        build_secrets(options.ca_bundle, os.environ) as secrets,
     ):
         order = _Order(
             context=Path(directory),
-            tags=tuple(tags) or own_tags,
+            tags=options.tags or own_tags,
             known_as=own_tags,
             key=build_key(context, base.id),
             base=base,
             arguments=(f"--build-arg=BASE_IMAGE={base.reference}",),
-            use_cache=use_cache,
+            use_cache=options.use_cache,
             secrets=secrets,
         )
-        was_built = force or not use_cache or not _retag(order, engine)
+        was_built = options.force or not options.use_cache or not _retag(order, engine)
         if was_built:
             _write(context, order.context)
-            _run_build(order, engine, teller)
+            _run_build(order, engine, display)
     return _result(order, engine, was_built=was_built, started=started)
 
 
@@ -128,17 +135,17 @@ def build_directory(directory: Path, tag: str, *, force: bool = False, progress:
     Raises InvalidInputError without a Dockerfile or a FROM in it, else as `build` does.
     """
     started = time.monotonic()
-    teller = progress or Silent()
-    engine = ensure_engine(teller.note)
+    display = progress or Silent()
+    engine = ensure_engine(display.note)
     context = read_context(directory)
-    references = base_of(context, where=str(directory / "Dockerfile"))
+    references = base_images(context, where=str(directory / "Dockerfile"))
     ids = {reference: _image_id(engine, reference) for reference in references}
     base = BaseImage(references[-1], ids[references[-1]], "local")
     key = build_key(context, " ".join(ids.values()))
     order = _Order(context=directory, tags=(tag,), known_as=(), key=key, base=base)
     was_built = force or not _retag(order, engine)
     if was_built:
-        _run_build(order, engine, teller)
+        _run_build(order, engine, display)
     return _result(order, engine, was_built=was_built, started=started)
 
 
@@ -147,7 +154,7 @@ def _retag(order: _Order, engine: Engine) -> bool:
 
     Only names of this very image are asked: every image built on top of one inherits its key label.
     """
-    import docker.errors  # noqa: PLC0415 - see Engine.connect()
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
 
     with engine.connect() as client:
         for name in dict.fromkeys((*order.tags, *order.known_as)):
@@ -167,7 +174,7 @@ def _run_build(order: _Order, engine: Engine, progress: Progress) -> None:
     """Runs the build, telling each step, with its whole output in a log. Raises BuildError."""
     output = BuildOutput()
     log = _log_path(order.tags[0])
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": engine.host, "BUILDX_BUILDER": "default"}
+    environment = {**os.environ, **engine.address.variables, "DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
     with (
         log.open("w", encoding="utf-8") as file,
         subprocess.Popen(
@@ -233,7 +240,7 @@ def _log_path(image: str) -> Path:
 
 def _image_id(engine: Engine, reference: str) -> str:
     """The id of an image that a FROM names; the reference itself where the engine must pull it first."""
-    import docker.errors  # noqa: PLC0415 - see Engine.connect()
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
 
     with engine.connect() as client:
         try:

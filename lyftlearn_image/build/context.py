@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.build.render import render
-from lyftlearn_image.build.spec import find_assets, find_part
+from lyftlearn_image.build.spec import find_assets, find_shared_file
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def build_context(spec: ImageSpec, images_dir: Path, *, bootstrapped: bool = Fal
         "Dockerfile": render(spec, images_dir, bootstrapped=bootstrapped).encode(),
         spec.python.lock: lock.read_bytes(),
         "image-facts.json": json.dumps(_facts(spec, lock, bootstrapped=bootstrapped), sort_keys=True).encode(),
-        **{name: find_part(name, images_dir).read_bytes() for name in PROGRAMS},
+        **{name: find_shared_file(name, images_dir).read_bytes() for name in PROGRAMS},
     }
     for path in sorted((find_assets() / "entrypoints").iterdir()):
         if path.is_file():

@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import tarfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.build.engine import apt_install
+from lyftlearn_image.build.secrets import without_credentials
 from lyftlearn_image.errors import BuildError
 
 if TYPE_CHECKING:
@@ -118,11 +118,6 @@ def host_mirrors(suite: str) -> list[str]:
         if release in wanted and component == "main" and origin == "Debian":
             found.append(f"deb {uri.rstrip('/')} {release} main")
     return list(dict.fromkeys(found))
-
-
-def without_credentials(text: str) -> str:
-    """The text with `user:password@` taken out of every address."""
-    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
 
 
 def pack(layer: Path, archive: Path, *, tag: str, labels: Mapping[str, str]) -> str:

@@ -7,12 +7,13 @@ import fcntl
 import os
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lyftlearn_image.build.connection import DEFAULT_HOST, EngineAddress, find_address
 from lyftlearn_image.errors import UnavailableError
+from lyftlearn_image.retry import Clock, Waits, every
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ _POLL_S = 0.1
 _USUAL_FOLDERS = ("/usr/bin", "/usr/local/bin")
 _LOG_LINES = 12
 _PACKAGES = ("docker.io", "iptables")
+# `apt-get update` waits for nobody, whatever DPkg::Lock::Timeout says; so two of us at once wait here.
+_APT_LOCK = Path("/run/lyftlearn-apt.lock")
 # From Debian 13 on the client and BuildKit's plugin are packages of their own; Debian 12's docker.io holds both.
 _PACKAGES_WHERE_THEY_EXIST = ("docker-cli", "docker-buildx")
 # Docker 23 took BuildKit out of the client: from then on it needs the buildx plugin.
@@ -36,16 +39,16 @@ _FIRST_WITHOUT_BUILDKIT = 23
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers. `host` is its address as DOCKER_HOST writes it."""
+    """An engine that answers."""
 
-    host: str
+    address: EngineAddress
     version: str
     origin: Literal["running", "started", "installed"]
 
     @contextlib.contextmanager
     def connect(self, timeout_s: int = 600) -> Iterator[docker.DockerClient]:
         """A client of this engine, closed at the end. `timeout_s` is the longest silence of a call."""
-        client = _client(self.host, timeout_s)
+        client = self.address.client(timeout_s)
         try:
             yield client
         finally:
@@ -56,7 +59,7 @@ class Engine:
 class Daemon:
     """The engine that is started where none runs: where it listens and writes, and who waits for whom."""
 
-    host: str = "unix:///var/run/docker.sock"
+    host: str = DEFAULT_HOST
     arguments: tuple[str, ...] = ()
     log: Path = Path("/var/log/lyftlearn-dockerd.log")
     lock: Path = Path("/run/lyftlearn-dockerd.lock")
@@ -72,15 +75,15 @@ def ensure_engine(tell: Tell, daemon: Daemon = DEFAULT_DAEMON) -> Engine:
     at the same time start one engine. `tell` gets one line a step. Raises UnavailableError that says what to install
     when this user cannot do that, or with the end of the engine's log.
     """
-    host = os.environ.get("DOCKER_HOST") or daemon.host
-    if found := _running(host, "running"):
-        return found
-    _refuse_what_cannot_be_started(host, daemon)
+    address = find_address(os.environ, daemon.host)
+    if engine := _running(address, "running"):
+        return engine
+    _refuse_what_cannot_be_started(address, daemon)
     with daemon.lock.open("w") as lock:
         # Two at once must not start two engines: the second finds what the first started.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if found := _running(host, "running"):
-            return found
+        if engine := _running(address, "running"):
+            return engine
         return _start(tell, daemon)
 
 
@@ -109,8 +112,10 @@ def apt_install(packages: tuple[str, ...], *, wanted_for: str) -> None:
     command = f"apt-get install {' '.join(packages)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise UnavailableError(f"{' and '.join(packages)} must be installed {wanted_for}", hint=f"As root on Debian: {command}")
-    _apt("update", wanted_for)
-    _apt("install", wanted_for, "-y", "--no-install-recommends", *packages)
+    with _APT_LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _apt("update", wanted_for)
+        _apt("install", wanted_for, "-y", "--no-install-recommends", *packages)
 
 
 def _apt(verb: str, wanted_for: str, *arguments: str) -> None:
@@ -133,21 +138,15 @@ def _can_build(client: Path) -> bool:
     return major.isdigit() and int(major) < _FIRST_WITHOUT_BUILDKIT
 
 
-def _client(host: str, timeout_s: int) -> docker.DockerClient:
-    import docker  # noqa: PLC0415 - takes 150 ms, and most verbs do not need it
-
-    return docker.from_env(timeout=timeout_s, environment={**os.environ, "DOCKER_HOST": host})
-
-
-def _running(host: str, origin: Literal["running", "started", "installed"]) -> Engine | None:
-    """The engine at `host`, or None when none answers there."""
-    import docker.errors  # noqa: PLC0415 - see _client()
+def _running(address: EngineAddress, origin: Literal["running", "started", "installed"]) -> Engine | None:
+    """The engine at an address, or None when none answers there."""
+    import docker.errors  # noqa: PLC0415 - takes 150 ms, and most verbs do not need it
     import requests  # noqa: PLC0415 - comes with the docker SDK
 
     client = None
     try:
-        client = _client(host, 10)
-        return Engine(host=host, version=str(client.version()["Version"]), origin=origin)
+        client = address.client(10)
+        return Engine(address, str(client.version()["Version"]), origin)
     except (docker.errors.DockerException, requests.exceptions.RequestException):
         return None
     finally:
@@ -155,17 +154,16 @@ def _running(host: str, origin: Literal["running", "started", "installed"]) -> E
             client.close()
 
 
-def _refuse_what_cannot_be_started(host: str, daemon: Daemon) -> None:
+def _refuse_what_cannot_be_started(address: EngineAddress, daemon: Daemon) -> None:
     """Raises UnavailableError where starting an engine would be no help, or is not ours to do."""
-    if host != daemon.host:
+    if address.host != daemon.host:
+        way_out = "unset DOCKER_HOST" if address.named_by == "DOCKER_HOST" else "choose another one: `docker context use`"
         raise UnavailableError(
-            "the engine that DOCKER_HOST names does not answer",
-            where=_without_credentials(host),
-            hint="Start it, or unset DOCKER_HOST.",
+            f"the engine that {address.named_by} names does not answer", where=str(address), hint=f"Start it, or {way_out}."
         )
     if os.geteuid() == 0:
         return
-    socket = Path(host.removeprefix("unix://"))
+    socket = Path(address.host.removeprefix("unix://"))
     # os.path, for pathlib raises where even the folder may not be read.
     if os.path.exists(socket) and not os.access(socket, os.W_OK):  # noqa: PTH110
         raise UnavailableError(
@@ -180,11 +178,6 @@ def _refuse_what_cannot_be_started(host: str, daemon: Daemon) -> None:
     )
 
 
-def _without_credentials(host: str) -> str:
-    scheme, separator, rest = host.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
-
-
 def _start(tell: Tell, daemon: Daemon) -> Engine:
     """Starts an engine, after installing one where there is none, and waits until it answers."""
     origin: Literal["started", "installed"] = "started"
@@ -195,7 +188,7 @@ def _start(tell: Tell, daemon: Daemon) -> Engine:
     log_before = daemon.log.stat().st_size if daemon.log.exists() else 0
     process = _launch(daemon)
     engine = _await_ready(daemon, process, origin, log_before)
-    tell(f"started a Docker engine, version {engine.version}, at {engine.host}; its log is {daemon.log}")
+    tell(f"started a Docker engine, version {engine.version}, at {daemon.host}; its log is {daemon.log}")
     return engine
 
 
@@ -225,18 +218,17 @@ def _await_ready(
     daemon: Daemon, process: subprocess.Popen[bytes], origin: Literal["started", "installed"], log_before: int
 ) -> Engine:
     """The engine once it answers. Raises UnavailableError with the log's end when it ends or takes too long."""
-    deadline = time.monotonic() + _READY_WITHIN_S
+    waits = Waits(every(_POLL_S, deadline_s=_READY_WITHIN_S), Clock())
     problem = f"the Docker engine was not ready after {_READY_WITHIN_S} s"
-    while time.monotonic() < deadline:
+    while waits.sleep():
         ended = process.poll()
-        if found := _running(daemon.host, origin):
+        if engine := _running(EngineAddress({"DOCKER_HOST": daemon.host}), origin):
             # It goes on without us: nobody here waits for it, and that is no leak.
             process.returncode = 0
-            return found
+            return engine
         if ended:
             problem = f"the Docker engine ended with exit code {ended} while it started"
             break
-        time.sleep(_POLL_S)
     with daemon.log.open("rb") as log:
         log.seek(log_before)
         lines = log.read().decode(errors="replace").strip().splitlines()

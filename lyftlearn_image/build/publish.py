@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import base64
-import random
 import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.aws.errors import translated
+from lyftlearn_image.aws.errors import translate_errors
+from lyftlearn_image.aws.session import open_session
 from lyftlearn_image.errors import InvalidInputError, UnavailableError
+from lyftlearn_image.retry import Backoff, Clock, Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import boto3
     import docker
 
 # Account, region and partition of a private ECR registry (Amazon ECR user guide, "Private registries").
 _ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 _TRIES = 5
-_FIRST_WAIT_S = 1.0
+_BETWEEN_TRIES = Backoff(first_s=2.0, longest_s=16.0)
 # What the engine says where another try would say the same.
 _FINAL = ("denied", "unauthorized", "no basic auth", "authentication required", "does not exist", "invalid reference")
 # The media type by which a registry tells one version from another; the engine gives the digest in its last line.
@@ -50,14 +50,22 @@ class Login:
         return f"Login(user={self.user!r})"
 
 
-def push(  # noqa: PLR0913 - its parts, by name
+@dataclass(frozen=True)
+class _Destination:
+    """A repository of a registry, a tag in it, and the login where the engine has none of its own."""
+
+    repository: str
+    tag: str
+    login: Login | None
+
+
+def push(
     client: docker.DockerClient,
     image: str,
     reference: str,
     *,
-    session: boto3.Session | None = None,
     say: Callable[[str], None] = lambda _: None,
-    sleep: Callable[[float], None] = time.sleep,
+    clock: Clock | None = None,
 ) -> Published:
     """Tags `image` as `reference` and pushes it, as often as a broken connection makes it necessary.
 
@@ -67,8 +75,8 @@ def push(  # noqa: PLR0913 - its parts, by name
     import docker.errors  # noqa: PLC0415 - 100 ms, for the verbs that need an engine
 
     started = time.monotonic()
-    repository, tag = _split(reference)
-    login = _ecr_login(repository, session, say)
+    repository, tag = _repository_and_tag(reference)
+    destination = _Destination(repository, tag, _ecr_login(repository, say))
     try:
         found = client.images.get(image)
     except docker.errors.ImageNotFound:
@@ -76,32 +84,27 @@ def push(  # noqa: PLR0913 - its parts, by name
         raise InvalidInputError(f"there is no image {image} on this engine", hint=hint) from None
     if not found.tag(repository, tag):
         raise InvalidInputError(f"the engine does not take {reference} as a name", hint="Expected registry/repository:tag.")
-    digest, size = _push_until_done(client, repository, tag, login, say, sleep)
+    digest, size = _push_until_done(client, destination, say, clock or Clock())
     return Published(f"{repository}:{tag}", digest, f"{repository}@{digest}", size, time.monotonic() - started)
 
 
-def _split(reference: str) -> tuple[str, str]:
-    """Repository and tag."""
-    repository, colon, tag = reference.rpartition(":")
-    if not colon or "/" in tag:
-        repository, tag = reference, "latest"
+def _repository_and_tag(reference: str) -> tuple[str, str]:
+    from docker.utils import parse_repository_tag  # noqa: PLC0415 - see push()
+
+    repository, tag = parse_repository_tag(reference)
     if "/" not in repository or "@" in reference:
         raise InvalidInputError(f"{reference!r} names no registry", hint="Expected registry/repository:tag.")
-    return repository, tag
+    return repository, "latest" if tag is None else tag
 
 
-def _ecr_login(repository: str, session: boto3.Session | None, say: Callable[[str], None]) -> Login | None:
+def _ecr_login(repository: str, say: Callable[[str], None]) -> Login | None:
     """The login of an ECR registry, whose repository exists then; None for any other registry."""
     host, _, name = repository.partition("/")
     found = _ECR.fullmatch(host)
     if not found:
         return None
-    if session is None:
-        import boto3  # noqa: PLC0415 - 300 ms, for this registry alone
-
-        session = boto3.Session()
-    ecr: Any = session.client("ecr", region_name=found["region"])
-    with translated(f"logging in to {host}", "ecr:GetAuthorizationToken"):
+    ecr: Any = open_session().client("ecr", region_name=found["region"])
+    with translate_errors(f"logging in to {host}", "ecr:GetAuthorizationToken"):
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     _make_repository(ecr, found["account"], name, say)
     user, _, password = base64.b64decode(token).decode().partition(":")
@@ -110,14 +113,14 @@ def _ecr_login(repository: str, session: boto3.Session | None, say: Callable[[st
 
 def _make_repository(ecr: Any, account: str, name: str, say: Callable[[str], None]) -> None:
     """A private repository with scanning on push, where there is none."""
-    with translated(f"looking for the repository {name}", "ecr:DescribeRepositories"):
+    with translate_errors(f"looking for the repository {name}", "ecr:DescribeRepositories"):
         try:
             ecr.describe_repositories(registryId=account, repositoryNames=[name])
         except ecr.exceptions.RepositoryNotFoundException:
             pass
         else:
             return
-    with translated(f"making the repository {name}", "ecr:CreateRepository"):
+    with translate_errors(f"making the repository {name}", "ecr:CreateRepository"):
         try:
             ecr.create_repository(registryId=account, repositoryName=name, imageScanningConfiguration={"scanOnPush": True})
         except ecr.exceptions.RepositoryAlreadyExistsException:
@@ -125,19 +128,16 @@ def _make_repository(ecr: Any, account: str, name: str, say: Callable[[str], Non
     say(f"made the repository {name}")
 
 
-def _push_until_done(  # noqa: PLR0913, PLR0917 - the parts of one push
-    client: docker.DockerClient,
-    repository: str,
-    tag: str,
-    login: Login | None,
-    say: Callable[[str], None],
-    sleep: Callable[[float], None],
+def _push_until_done(
+    client: docker.DockerClient, destination: _Destination, say: Callable[[str], None], clock: Clock
 ) -> tuple[str, int]:
     """Digest and size in bytes of what the registry has then."""
+    repository, login = destination.repository, destination.login
     auth = {"username": login.user, "password": login.password} if login else None
+    waits = Waits(_BETWEEN_TRIES, clock)
     for number in range(1, _TRIES + 1):
         error = ""
-        for event in _events(client, repository, tag, auth):
+        for event in _events(client, repository, destination.tag, auth):
             if _AUX in event and "Digest" in event[_AUX]:
                 return str(event[_AUX]["Digest"]), int(event[_AUX].get("Size", 0))
             error = str(event.get("error") or error)
@@ -148,7 +148,7 @@ def _push_until_done(  # noqa: PLR0913, PLR0917 - the parts of one push
             raise InvalidInputError(f"{repository} refuses the image", where=error, hint=hint)
         if number < _TRIES:
             say(f"{error or 'the push ended early'}; trying again ({number + 1} of {_TRIES})")
-            sleep(random.uniform(0.5, 1) * _FIRST_WAIT_S * 2**number)  # noqa: S311 - jitter, no secret
+            waits.sleep()
     raise UnavailableError(f"{repository} could not be pushed to in {_TRIES} tries", where=error, hint="Try again later.")
 
 

@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.build.spec import find_part
+from lyftlearn_image.build.spec import find_shared_file
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def render(spec: ImageSpec, images_dir: Path, *, bootstrapped: bool = False) -> 
     environment.filters["quoted"] = quoted
     environment.filters["shell"] = lambda value: shlex.quote(str(value))
     environment.filters["tojson"] = json.dumps
-    path = find_part(TEMPLATE, images_dir)
+    path = find_shared_file(TEMPLATE, images_dir)
     try:
         template = environment.from_string(path.read_text(encoding="utf-8"))
         # Sorted: no variable refers to another, so their order in the file says nothing.

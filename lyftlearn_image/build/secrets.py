@@ -44,6 +44,11 @@ class BuildSecrets:
         return text
 
 
+def without_credentials(text: str) -> str:
+    """The text with `user:password@` taken out of every address."""
+    return re.sub(r"(?<=://)[^/\s]+@", "", text)
+
+
 @contextlib.contextmanager
 def build_secrets(ca_bundle: Path | None, environment: Mapping[str, str]) -> Iterator[BuildSecrets]:
     """The secrets of a build, in files that only this user can read and that are gone afterwards.

@@ -155,7 +155,7 @@ def find_images_dir(explicit: Path | None = None) -> Path:
     return here if here.is_dir() and list_specs(here) else find_assets() / "images"
 
 
-def find_part(name: str, images_dir: Path) -> Path:
+def find_shared_file(name: str, images_dir: Path) -> Path:
     """A file that all classes share (the template, a program of the build): of `images_dir`, else the toolkit's own."""
     own = images_dir / name
     return own if own.is_file() else find_assets() / "images" / name

@@ -39,7 +39,7 @@ def read_context(directory: Path) -> dict[str, bytes]:
     return files
 
 
-def base_of(context: Mapping[str, bytes], *, where: str) -> list[str]:
+def base_images(context: Mapping[str, bytes], *, where: str) -> list[str]:
     """The images that the Dockerfile's FROM lines name, in their order; earlier stages are none.
 
     Raises InvalidInputError where there is no FROM.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from lyftlearn_image.cli.options import as_value
 
 if TYPE_CHECKING:
     from lyftlearn_image.build.builder import BuildResult
@@ -13,28 +16,35 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
+@dataclass(frozen=True)
+class _Build:
+    """What the options of `build` say: how to build, and where the result goes."""
+
+    tags: tuple[str, ...]
+    images: Path | None
+    ca_bundle: Path | None
+    no_cache: bool
+    force: bool
+    as_json: bool
+    json_file: Path | None
+    quiet: bool
+
+
 @click.command()
 @click.argument("class_name", metavar="CLASS")
-@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME:TAG", help="Name of the image (may be repeated).")
-@click.option("--images", type=click.Path(path_type=Path, file_okay=False), help="Folder of the image classes.")
-@click.option("--ca-bundle", type=_FILE, help="CA certificates (PEM) to trust during the build; never in a layer.")
-@click.option("--no-cache", is_flag=True, help="Run every step again.")
-@click.option("--force", is_flag=True, help="Build also when nothing has changed.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--json-file", type=_FILE, help="Write the result as JSON to this file.")
-@click.option("--quiet", is_flag=True, help="No progress.")
-def build(  # noqa: PLR0913 - one parameter an option
-    class_name: str,
-    tags: tuple[str, ...],
-    images: Path | None,
-    ca_bundle: Path | None,
-    json_file: Path | None,
-    *,
-    no_cache: bool,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+@as_value(
+    "options",
+    _Build,
+    click.option("-t", "--tag", "tags", multiple=True, metavar="NAME:TAG", help="Name of the image (may be repeated)."),
+    click.option("--images", type=click.Path(path_type=Path, file_okay=False), help="Folder of the image classes."),
+    click.option("--ca-bundle", type=_FILE, help="CA certificates (PEM) to trust during the build; never in a layer."),
+    click.option("--no-cache", is_flag=True, help="Run every step again."),
+    click.option("--force", is_flag=True, help="Build also when nothing has changed."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    click.option("--json-file", type=_FILE, help="Write the result as JSON to this file."),
+    click.option("--quiet", is_flag=True, help="No progress."),
+)
+def build(class_name: str, options: _Build) -> None:
     """Build the image of a class.
 
     Prints the image's digest, size and time; nothing is built when nothing has changed. A private package index is
@@ -47,20 +57,17 @@ def build(  # noqa: PLR0913 - one parameter an option
 
     from lyftlearn_image.build import builder, progress, spec  # noqa: PLC0415
 
-    with progress.open_progress(quiet=quiet) as shown:
+    with progress.open_progress(quiet=options.quiet) as shown:
         result = builder.build(
             class_name,
-            images_dir=spec.find_images_dir(images),
-            tags=tags,
-            ca_bundle=ca_bundle,
-            use_cache=not no_cache,
-            force=force,
+            images_dir=spec.find_images_dir(options.images),
+            options=builder.BuildOptions(options.tags, options.ca_bundle, use_cache=not options.no_cache, force=options.force),
             progress=shown,
         )
     document = json.dumps(_as_json(result), indent=2)
-    if json_file:
-        json_file.write_text(f"{document}\n", encoding="utf-8")
-    click.echo(document if as_json else _as_text(result))
+    if options.json_file:
+        options.json_file.write_text(f"{document}\n", encoding="utf-8")
+    click.echo(document if options.as_json else _as_text(result))
 
 
 @click.command()
@@ -71,14 +78,16 @@ def engine(*, as_json: bool) -> None:
     One that already runs is used and left alone. Else, as root on Debian, docker.io is installed and started.
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
-    from dataclasses import asdict  # noqa: PLC0415
 
     from lyftlearn_image.build.engine import ensure_engine  # noqa: PLC0415
 
-    found = ensure_engine(lambda line: click.echo(line, err=True))
+    answering = ensure_engine(lambda line: click.echo(line, err=True))
+    host = str(answering.address)
+    if as_json:
+        click.echo(json.dumps({"host": host, "version": answering.version, "origin": answering.origin}, indent=2))
+        return
     origins = {"running": "it was running", "started": "started now", "installed": "installed and started now"}
-    text = f"Docker engine {found.version} at {found.host}: {origins[found.origin]}"
-    click.echo(json.dumps(asdict(found), indent=2) if as_json else text)
+    click.echo(f"Docker engine {answering.version} at {host}: {origins[answering.origin]}")
 
 
 def _as_json(result: BuildResult) -> dict[str, object]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from lyftlearn_image.cli.options import as_value
 
-    from lyftlearn_image.platforms.launch import Compiled, Launch
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lyftlearn_image.platforms.launch import Compiled, Launch, TargetName
     from lyftlearn_image.run import Run, State, Trial
     from lyftlearn_image.services.service import Service
     from lyftlearn_image.workload import Workload
@@ -22,28 +25,62 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _OUTPUT = click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Directory for what is collected (else ./<name>)."
 )
-_ON_KUBERNETES = ("job", "deployment")
 
 
-def _of_a_workload(command: Any) -> Any:
-    """The options of a verb that sends a workload."""
-    options = (
-        click.argument("workload_file", metavar="WORKLOAD", type=_FILE),
-        click.option("--target", required=True, type=click.Choice(["sagemaker", "kubernetes"]), help="The platform."),
-        _CONTEXT,
-        click.option("--s3-prefix", metavar="S3_URI", help="Where models, outputs and bundles go (else the file's `output`)."),
-        click.option("--role-arn", metavar="ARN", help="Execution role on SageMaker (else the file's `role_arn`)."),
-        click.option("--again", metavar="WORD", default="", help="Any word: the same workload as another job."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+@dataclass(frozen=True)
+class _Submission:
+    """What the options of `submit` and `run` say: which workload goes where, and under which name."""
+
+    workload_file: Path
+    target: TargetName
+    context: str | None
+    s3_prefix: str | None
+    role_arn: str | None
+    again: str
+
+
+@dataclass(frozen=True)
+class _Here:
+    """What the options of `run` say of this machine: whether it runs here, and what it then has in place of an account."""
+
+    here: bool
+    data: tuple[str, ...]
+    secrets: Path | None
+
+
+_submission_options = as_value(
+    "submission",
+    _Submission,
+    click.argument("workload_file", metavar="WORKLOAD", type=_FILE),
+    click.option("--target", required=True, type=click.Choice(["sagemaker", "kubernetes"]), help="The platform."),
+    _CONTEXT,
+    click.option("--s3-prefix", metavar="S3_URI", help="Where models, outputs and bundles go (else the file's `output`)."),
+    click.option("--role-arn", metavar="ARN", help="Execution role on SageMaker (else the file's `role_arn`)."),
+    click.option("--again", metavar="WORD", default="", help="Any word: the same workload as another job."),
+)
+_here_options = as_value(
+    "local",
+    _Here,
+    click.option("--here", is_flag=True, help="Run it on this machine: Docker and nothing else, no account."),
+    click.option(
+        "--data",
+        multiple=True,
+        metavar="S3_URI=PATH",
+        help="With --here: a copy of what the workload reads there (may be repeated).",
+    ),
+    click.option(
+        "--secrets",
+        metavar="FILE",
+        type=_FILE,
+        help="With --here: YAML with a suite's `secret_values` and `parameter_values`.",
+    ),
+)
 
 
 @click.command()
-@_of_a_workload
+@_submission_options
 @_JSON
-def submit(workload_file: Path, target: Any, context: str | None, *, as_json: bool, **said: Any) -> None:
+def submit(submission: _Submission, *, as_json: bool) -> None:
     """Send a workload and print its job.
 
     The job's name is made of the workload's content: sent again, it is the same job, which is not started twice.
@@ -51,11 +88,13 @@ def submit(workload_file: Path, target: Any, context: str | None, *, as_json: bo
     import json  # noqa: PLC0415 - every import here waits for its verb
 
     from lyftlearn_image.errors import UnsupportedError  # noqa: PLC0415
+    from lyftlearn_image.platforms.trials import is_driven_from_here  # noqa: PLC0415
 
-    workload, launch = _read(workload_file, target, **said)
-    if _is_driven_from_here(workload, target):
+    workload, launch = _read(submission)
+    target = submission.target
+    if is_driven_from_here(workload, target):
         raise UnsupportedError("Kubernetes has no tuner that would go on alone", hint="`lyftlearn-image run`: a Job a trial.")
-    job = _service(target, context).submit(_complete(target, workload, launch))
+    job = _connect(target, submission.context).submit(_compile(target, workload, launch))
     click.echo(json.dumps({"job": job, "target": target}) if as_json else job)
 
 
@@ -71,8 +110,8 @@ def wait(jobs: tuple[str, ...], context: str | None, *, events: bool, as_json: b
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
 
-    with _going_on(jobs):
-        states = _by_events(jobs) if events else {job: _service_of(job, context).wait(job, _told(job)) for job in jobs}
+    with _jobs_go_on(jobs):
+        states = _wait_by_events(jobs) if events else {job: _connect_to(job, context).wait(job, _echo(job)) for job in jobs}
     if as_json:
         click.echo(json.dumps([{"job": job, **_document(state)} for job, state in states.items()], indent=2))
     else:
@@ -87,8 +126,8 @@ def wait(jobs: tuple[str, ...], context: str | None, *, events: bool, as_json: b
 @click.option("-f", "--follow", is_flag=True, help="Until the job's end.")
 def logs(job: str, context: str | None, *, follow: bool) -> None:
     """Print what a job has written."""
-    with _going_on((job,)):
-        for line in _service_of(job, context).logs(job, follow=follow):
+    with _jobs_go_on((job,)):
+        for line in _connect_to(job, context).logs(job, follow=follow):
             click.echo(line)
 
 
@@ -97,7 +136,7 @@ def logs(job: str, context: str | None, *, follow: bool) -> None:
 @_CONTEXT
 def stop(job: str, context: str | None) -> None:
     """Ask for a job to be stopped; an endpoint is deleted, a Deployment scaled to nothing."""
-    _service_of(job, context).stop(job)
+    _connect_to(job, context).stop(job)
     click.echo(f"{job} is being stopped", err=True)
 
 
@@ -111,106 +150,113 @@ def collect(job: str, context: str | None, output: Path | None, *, as_json: bool
 
     Exit code 0: the job had completed. 1: it had not.
     """
-    return _collect(_service_of(job, context), job, output, as_json=as_json)
+    return _collect(_connect_to(job, context), job, output, as_json=as_json)
 
 
 @click.command()
-@_of_a_workload
+@_submission_options
 @_OUTPUT
 @_JSON
-def run(workload_file: Path, target: Any, context: str | None, output: Path | None, *, as_json: bool, **said: Any) -> int:
+@_here_options
+def run(submission: _Submission, local: _Here, output: Path | None, *, as_json: bool) -> int:
     """Send a workload, follow its log, wait for its end and collect what it left.
 
-    Interrupted and started again, it finds its job. Exit code 0: the job completed. 1: it did not.
+    Interrupted and started again, it finds its job. With --here the platform's own request runs on this machine's Docker
+    engine instead, as another job each time: channels may be paths, --data names a copy of what is read from S3, --secrets
+    the values of references, and an endpoint or a notebook is served until Ctrl-C. Exit code 0: the job completed. 1: it
+    did not.
     """
-    service = _service(target, context)
-    workload, launch = _read(workload_file, target, **said)
-    if _is_driven_from_here(workload, target):
+    from lyftlearn_image.platforms.trials import is_driven_from_here  # noqa: PLC0415 - every import here waits for its verb
+
+    if local.here:
+        return _run_here(submission, local, output, as_json=as_json)
+    if local.data or local.secrets:
+        raise click.UsageError("--data and --secrets are for --here: a service has both itself")
+    target = submission.target
+    service = _connect(target, submission.context)
+    workload, launch = _read(submission)
+    if is_driven_from_here(workload, target):
         return _tune(service, workload, launch, output, as_json=as_json)
-    job = service.submit(_complete(target, workload, launch))
+    job = service.submit(_compile(target, workload, launch))
     click.echo(f"job: {job}", err=True)
-    with _going_on((job,)):
+    with _jobs_go_on((job,)):
         for line in service.logs(job, follow=True):
             click.echo(line, err=True)
-        service.wait(job, _told(job))
+        service.wait(job, _echo(job))
     return _collect(service, job, output, as_json=as_json)
+
+
+def _run_here(submission: _Submission, local: _Here, output: Path | None, *, as_json: bool) -> int:
+    from lyftlearn_image.cli.here import read_options, run_here  # noqa: PLC0415 - every import here waits for its verb
+
+    options = {**vars(submission), **vars(local)}
+    done = run_here(
+        read_options(submission.workload_file, submission.target, options), lambda name: _empty_directory(output, name)
+    )
+    return 0 if done is None else _show(*done, as_json=as_json)
 
 
 def _tune(service: Service, workload: Any, launch: Launch, output: Path | None, *, as_json: bool) -> int:
     """Runs a search whose trials are jobs of their own. Begun again, it finds those that it has begun or ended."""
-    from lyftlearn_image.runs.tuning import run_tuning  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.runs.tuning import TuningRun, run_tuning  # noqa: PLC0415 - every import here waits for its verb
 
-    _complete("kubernetes", workload, launch)
+    _compile("kubernetes", workload, launch)
     directory = _empty_directory(output, launch.job_name)
     click.echo(f"a search of {workload.trials} trials: {launch.job_name}-…", err=True)
 
-    def tell(trial: Trial) -> None:
+    def show_trial(trial: Trial) -> None:
         click.echo(f"trial {trial.number + 1}  {trial.values}  {trial.objective}", err=True)
 
     try:
-        done = run_tuning(service, workload, launch, lambda _: None, workspace=directory, on_trial=tell)
+        done = run_tuning(service, workload, launch, TuningRun(directory, on_trial=show_trial))
     except KeyboardInterrupt:
         click.echo("the trials that have begun go on; the same command goes on with the search", err=True)
         raise
     return _show(f"tuning/{launch.job_name}", done, directory, as_json=as_json)
 
 
-def _is_driven_from_here(workload: Workload, target: str) -> bool:
-    """Whether the platform has nothing that runs the whole of it."""
-    return target == "kubernetes" and workload.kind == "tuning"
-
-
-def _read(
-    workload_file: Path, target: Any, *, s3_prefix: str | None, role_arn: str | None, again: str
-) -> tuple[Workload, Launch]:
+def _read(submission: _Submission) -> tuple[Workload, Launch]:
+    """The workload, and the name and places of its job."""
     from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
-    from lyftlearn_image.platforms import compile as compiler  # noqa: PLC0415
+    from lyftlearn_image.platforms.compile import launch_for  # noqa: PLC0415
     from lyftlearn_image.services.service import job_name  # noqa: PLC0415
     from lyftlearn_image.workload import Workload  # noqa: PLC0415
 
-    workload = yamlfile.load(workload_file, Workload)
-    prefix = s3_prefix or workload.output or ""
-    name = job_name(workload, target, prefix, again)
-    return workload, compiler.launch_of(workload, job_name=name, s3_prefix=s3_prefix, role_arn=role_arn)
+    workload = yamlfile.load(submission.workload_file, Workload)
+    prefix = submission.s3_prefix or workload.output or ""
+    name = job_name(workload, submission.target, prefix, submission.again)
+    launch = launch_for(workload, job_name=name, s3_prefix=submission.s3_prefix, role_arn=submission.role_arn)
+    return workload, launch
 
 
-def _complete(target: Any, workload: Workload, launch: Launch) -> Compiled:
-    from lyftlearn_image.platforms import compile as compiler  # noqa: PLC0415 - every import here waits for its verb
+def _compile(target: TargetName, workload: Workload, launch: Launch) -> Compiled:
+    from lyftlearn_image.platforms.compile import compile_for_submission  # noqa: PLC0415 - every import here waits for its verb
 
-    return compiler.compile_complete(target, workload, launch)
-
-
-def _service(target: str, context: str | None) -> Service:
-    import boto3  # noqa: PLC0415 - every import here waits for its verb
-
-    from lyftlearn_image.aws.errors import translated  # noqa: PLC0415
-
-    with translated("connecting to AWS"):
-        session = boto3.Session()
-    if target == "sagemaker":
-        from lyftlearn_image.services.sagemaker.client import SageMakerService  # noqa: PLC0415
-
-        return SageMakerService(session)
-    from lyftlearn_image.services.kubernetes.client import KubernetesService, connect  # noqa: PLC0415
-
-    client = connect(context)
-    # A watch or a log that is not read to its end keeps its connection.
-    click.get_current_context().call_on_close(client.close)
-    with translated("connecting to S3"):
-        return KubernetesService(client, session.client("s3"))
+    return compile_for_submission(target, workload, launch)
 
 
-def _service_of(job: str, context: str | None) -> Service:
+def _connect(target: TargetName, context: str | None) -> Service:
+    """The service of a platform, closed when the verb ends."""
+    from lyftlearn_image.services.connect import connect_service  # noqa: PLC0415 - every import here waits for its verb
+
+    service = connect_service(target, context=context)
+    click.get_current_context().call_on_close(service.close)
+    return service
+
+
+def _connect_to(job: str, context: str | None) -> Service:
     """The service of a job, by its kind."""
-    return _service("kubernetes" if job.partition("/")[0] in _ON_KUBERNETES else "sagemaker", context)
+    from lyftlearn_image.services.connect import platform_of_job  # noqa: PLC0415 - every import here waits for its verb
+
+    return _connect(platform_of_job(job), context)
 
 
-def _told(job: str) -> Any:
+def _echo(job: str) -> Callable[[State], None]:
     return lambda state: click.echo(f"{job}  {state.phase}", err=True)
 
 
 @contextlib.contextmanager
-def _going_on(jobs: tuple[str, ...]) -> Iterator[None]:
+def _jobs_go_on(jobs: tuple[str, ...]) -> Iterator[None]:
     """Says, when somebody interrupts the waiting, that the jobs are not interrupted."""
     try:
         yield
@@ -220,22 +266,21 @@ def _going_on(jobs: tuple[str, ...]) -> Iterator[None]:
         raise
 
 
-def _by_events(jobs: tuple[str, ...]) -> dict[str, State]:
-    """The ends by a mailbox of our own, which is gone afterwards."""
+def _wait_by_events(jobs: tuple[str, ...]) -> dict[str, State]:
+    """The ends by an event queue of our own, which is gone afterwards."""
     import uuid  # noqa: PLC0415 - every import here waits for its verb
 
-    import boto3  # noqa: PLC0415
-
+    from lyftlearn_image.aws.session import open_session  # noqa: PLC0415
     from lyftlearn_image.services.sagemaker import events  # noqa: PLC0415
 
-    session = boto3.Session()
-    box = events.open_mailbox(session, f"lyftlearn-{uuid.uuid4().hex[:12]}")
+    session = open_session()
+    queue = events.create_queue(session, f"lyftlearn-{uuid.uuid4().hex[:12]}")
     try:
-        consumer = events.Consumer(session, box)
-        return consumer.wait(jobs, lambda job, state: _told(job)(state), lambda line: click.echo(line, err=True))
+        consumer = events.Consumer(session, queue)
+        return consumer.wait(jobs, lambda job, state: _echo(job)(state), lambda line: click.echo(line, err=True))
     finally:
         with contextlib.suppress(Exception):  # it may be gone already; the waiting's own error is what counts
-            events.close_mailbox(session, box)
+            events.delete_queue(session, queue)
 
 
 def _collect(service: Service, job: str, output: Path | None, *, as_json: bool) -> int:
@@ -263,7 +308,7 @@ def _show(job: str, done: Run, directory: Path, *, as_json: bool) -> int:
     }  # fmt: skip
     if done.trials:
         document["trials"] = [
-            {"number": one.number, "values": dict(one.values), "objective": one.objective} for one in done.trials
+            {"number": trial.number, "values": dict(trial.values), "objective": trial.objective} for trial in done.trials
         ]
     click.echo(json.dumps(document, indent=2) if as_json else f"{job}  {done.status}  {directory}")
     return 0 if done.status == "Completed" else 1

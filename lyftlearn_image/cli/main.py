@@ -33,6 +33,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
         "Ask for a job to be stopped; an endpoint is deleted, a Deployment scaled to nothing.",
     ),
     "collect": ("lyftlearn_image.cli.jobs:collect", "Fetch what an ended job has left: artifacts and log."),
+    "local": ("lyftlearn_image.cli.local:local", "Serve AWS and SageMaker on this machine, until Ctrl-C or SIGTERM."),
     "push": ("lyftlearn_image.cli.push:push", "Push IMAGE to a registry and print its digest."),
     "engine": ("lyftlearn_image.cli.build:engine", "Find a Docker engine, or install and start one."),
     "compile": ("lyftlearn_image.cli.workload:compile_", "Print the requests or manifests of a workload."),
@@ -94,7 +95,7 @@ def completion(shell: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     try:
-        result: Any = cli.main(args=arguments, prog_name="lyftlearn-image", standalone_mode=False)
+        result: Any = cli.main(args=arguments, prog_name="lyftlearn-image", standalone_mode=False, terminal_width=_help_width())
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except LyftlearnError as error:
-        tell(error)
+        print_error(error)
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output went away, as `head` does; Python would complain once more at exit.
@@ -112,24 +113,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno is None:
             raise
         where = "" if error.filename is None else str(error.filename)
-        tell(RunError(os.strerror(error.errno), where=where, hint="Check the space and the permissions there."))
+        print_error(RunError(os.strerror(error.errno), where=where, hint="Check the space and the permissions there."))
         return RunError.exit_code
     return result if isinstance(result, int) else 0
 
 
-def tell(error: LyftlearnError) -> None:
+def _help_width() -> int:
+    """The width that click gives its help. It would ask shutil, whose three compression libraries take 5 % of `--help`."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or 0)
+    except ValueError:
+        columns = 0
+    if columns <= 0:
+        try:
+            columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
+        except (AttributeError, ValueError, OSError):
+            columns = 0
+    return max(min(columns or 80, 80) - 2, 50)
+
+
+def print_error(error: LyftlearnError) -> None:
     """Writes what happened, where, and what to do, to stderr."""
     click.secho(f"Error: {error.what}", fg="red", err=True)
     if error.where:
         click.echo(f"  at: {error.where}", err=True)
     if error.hint:
         click.echo(f"  try: {error.hint}", err=True)
-
-
-def run() -> None:
-    """The console script."""
-    sys.exit(main())
-
-
-if __name__ == "__main__":
-    run()

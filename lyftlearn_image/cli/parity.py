@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from lyftlearn_image.cli.options import as_value
 
 if TYPE_CHECKING:
     from lyftlearn_image.parity.suite import Suite
@@ -16,67 +19,77 @@ def parity() -> None:
     """Run scripts on both targets and compare what they do."""
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What the options of `run` say: which cases run where, and what is shown and kept."""
+
+    names: tuple[str, ...]
+    report: Path
+    jobs: int
+    targets: tuple[str, ...]
+    s3_prefix: str | None
+    role_arn: str | None
+    image: str | None
+    keep_artifacts: bool
+    as_json: bool
+    quiet: bool
+
+
 @parity.command()
 @click.argument("suite_file", metavar="SUITE", type=click.Path(path_type=Path))
-@click.option("--case", "names", multiple=True, metavar="NAME", help="Run only this case (may be repeated).")
-@click.option(
-    "--report", type=click.Path(path_type=Path, file_okay=False), default=Path("parity-report"), show_default=True,
-    help="Directory for report.json, junit.xml, report.md, report.html and the runs' files.",
+@as_value(
+    "options",
+    _Run,
+    click.option("--case", "names", multiple=True, metavar="NAME", help="Run only this case (may be repeated)."),
+    click.option(
+        "--report", type=click.Path(path_type=Path, file_okay=False), default=Path("parity-report"), show_default=True,
+        help="Directory for report.json, junit.xml, report.md, report.html and the runs' files.",
+    ),
+    click.option(
+        "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Cases at the same time, two containers each."
+    ),
+    click.option(
+        "--target", "targets", multiple=True, metavar="TARGET=PLACE",
+        help="sagemaker=embedded|service, kubernetes=embedded|context:NAME (may be repeated; embedded else).",
+    ),
+    click.option("--s3-prefix", metavar="S3_URI", help="For services: where data and outputs go."),
+    click.option("--role-arn", metavar="ARN", help="For SageMaker itself: the execution role."),
+    click.option(
+        "--image", metavar="REFERENCE", help="For services: the suite's image as they pull it (lyftlearn-image push)."
+    ),
+    click.option(
+        "--keep-artifacts", is_flag=True, help="Keep models and outputs of every case, not only of unexpected results."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the table."),
+    click.option("--quiet", is_flag=True, help="No progress."),
 )  # fmt: skip
-@click.option(
-    "--jobs", type=click.IntRange(1), default=2, show_default=True, help="Cases at the same time, two containers each."
-)
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    metavar="TARGET=PLACE",
-    help="sagemaker=embedded|service, kubernetes=embedded|context:NAME (may be repeated; embedded else).",
-)
-@click.option("--s3-prefix", metavar="S3_URI", help="For services: where data and outputs go.")
-@click.option("--role-arn", metavar="ARN", help="For SageMaker itself: the execution role.")
-@click.option("--image", metavar="REFERENCE", help="For services: the suite's image as they pull it (lyftlearn-image push).")
-@click.option("--keep-artifacts", is_flag=True, help="Keep models and outputs of every case, not only of unexpected results.")
-@click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the table.")
-@click.option("--quiet", is_flag=True, help="No progress.")
-def run(  # noqa: PLR0913, PLR0917 - one parameter an option
-    suite_file: Path,
-    names: tuple[str, ...],
-    report: Path,
-    jobs: int,
-    targets: tuple[str, ...],
-    s3_prefix: str | None,
-    role_arn: str | None,
-    image: str | None,
-    *,
-    keep_artifacts: bool,
-    as_json: bool,
-    quiet: bool,
-) -> int:
+def run(suite_file: Path, options: _Run) -> int:
     """Run the cases of SUITE on both targets and compare them.
 
     Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed.
     """
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
-    from lyftlearn_image.parity import places  # noqa: PLC0415
+    from lyftlearn_image.parity import backends  # noqa: PLC0415
     from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.parity.secrets import secret_values  # noqa: PLC0415
     from lyftlearn_image.parity.suite import load_suite  # noqa: PLC0415
     from lyftlearn_image.report import terminal  # noqa: PLC0415
     from lyftlearn_image.report.write import write_reports  # noqa: PLC0415
 
-    where = places.parse(targets, s3_prefix=s3_prefix, role_arn=role_arn, image=image)
+    selection = backends.parse_targets(
+        options.targets, s3_prefix=options.s3_prefix, role_arn=options.role_arn, image=options.image
+    )
     suite = load_suite(suite_file)
-    cases = select_cases(suite, names)
-    _build_image(suite, quiet=quiet)
-    with watch([case.name for case in cases], quiet=quiet) as on_event:
+    cases = select_cases(suite, options.names)
+    _build_image(suite, quiet=options.quiet)
+    with watch([case.name for case in cases], quiet=options.quiet) as on_event:
         result = SuiteRun(
-            suite=suite, suite_path=suite_file.resolve(), directory=report.resolve(), cases=cases, jobs=jobs,
-            keep_artifacts=keep_artifacts, where=where, on_event=on_event,
+            suite=suite, suite_path=suite_file.resolve(), directory=options.report.resolve(), cases=cases, jobs=options.jobs,
+            keep_artifacts=options.keep_artifacts, backends=selection, on_event=on_event,
         ).run()  # fmt: skip
-    secrets = frozenset[str]().union(*(secret_values(case.planted) for case in cases))
-    written = write_reports(result, report, secrets=secrets)
-    if as_json:
+    secrets = frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
+    written = write_reports(result, options.report, secrets=secrets)
+    if options.as_json:
         click.echo(written["json"].read_text(encoding="utf-8"))
     else:
         terminal.show(result, secrets=secrets)

@@ -16,7 +16,7 @@ _IMAGES = click.option(
 _SCHEMAS = {
     "image": ("lyftlearn_image.build.spec", "json_schema"),
     "suite": ("lyftlearn_image.parity.suite", "json_schema"),
-    "workload": ("lyftlearn_image.workload.base", "json_schema"),
+    "workload": ("lyftlearn_image.workload.kinds", "json_schema"),
 }
 
 

@@ -26,28 +26,19 @@ _NAME = click.option("--job-name", metavar="NAME", help="Name of the job or endp
 @_ROLE
 @click.option("--objects", type=click.Path(path_type=Path, file_okay=False), help="Directory for what must be in S3 before.")
 @_JSON
-def compile_(  # noqa: PLR0913, PLR0917 - one parameter an option
-    workload_file: Path,
-    target: Any,
-    job_name: str | None,
-    s3_prefix: str | None,
-    role_arn: str | None,
-    objects: Path | None,
-    *,
-    as_json: bool,
-) -> None:
+def compile_(workload_file: Path, target: Any, objects: Path | None, *, as_json: bool, **launch_options: Any) -> None:
     """Print the requests or manifests of a workload.
 
     For SageMaker a JSON object: each action with its request, in the order in which they are sent. For Kubernetes YAML,
     ready for `kubectl apply -f -`. The same file gives the same text. Nothing is sent.
     """
     from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
-    from lyftlearn_image.platforms import compile as compiler, serialize  # noqa: PLC0415
+    from lyftlearn_image.platforms import serialize  # noqa: PLC0415
+    from lyftlearn_image.platforms.compile import compile_for_submission, launch_for  # noqa: PLC0415
     from lyftlearn_image.workload import Workload  # noqa: PLC0415
 
     workload = yamlfile.load(workload_file, Workload)
-    launch = compiler.launch_of(workload, job_name=job_name, s3_prefix=s3_prefix, role_arn=role_arn)
-    compiled = compiler.compile_complete(target, workload, launch)
+    compiled = compile_for_submission(target, workload, launch_for(workload, **launch_options))
     click.echo(serialize.as_json(compiled) if as_json else serialize.as_text(compiled), nl=False)
     _put_objects(compiled, objects)
 
@@ -80,15 +71,15 @@ def lint(workload_file: Path, only: Any, *, as_json: bool) -> int:
 
     from lyftlearn_image import yamlfile  # noqa: PLC0415
     from lyftlearn_image.platforms.launch import TARGETS  # noqa: PLC0415
-    from lyftlearn_image.platforms.lint import lint as find  # noqa: PLC0415
+    from lyftlearn_image.platforms.lint import lint as lint_file  # noqa: PLC0415
 
-    findings = find(yamlfile.read_text(workload_file), str(workload_file), (only,) if only else TARGETS)
-    breaches = [one for one in findings if one.level == "error"]
+    findings = lint_file(yamlfile.read_text(workload_file), str(workload_file), (only,) if only else TARGETS)
+    breaches = [finding for finding in findings if finding.level == "error"]
     if as_json:
-        click.echo(json.dumps({"breaches": len(breaches), "findings": [asdict(one) for one in findings]}, indent=2))
+        click.echo(json.dumps({"breaches": len(breaches), "findings": [asdict(finding) for finding in findings]}, indent=2))
     else:
-        for one in findings:
-            click.echo(str(one))
+        for finding in findings:
+            click.echo(str(finding))
         click.echo(f"{len(breaches)} breaches, {len(findings) - len(breaches)} notes")
     return 1 if breaches else 0
 
@@ -96,12 +87,12 @@ def lint(workload_file: Path, only: Any, *, as_json: bool) -> int:
 @click.command("import")
 @click.argument("manifest_file", metavar="MANIFEST", type=_FILE)
 @click.option("-o", "--output", type=_FILE, help="Write the workload to this file instead of stdout.")
-@click.option("--name", "wanted", metavar="NAME", help="Which Job, CronJob or Deployment, where there are several.")
+@click.option("--name", metavar="NAME", help="Which Job, CronJob or Deployment, where there are several.")
 @click.option(
     "--kind", type=click.Choice(["training", "processing"]), default="training", show_default=True, help="What a Job becomes."
 )
 @_JSON
-def import_(manifest_file: Path, output: Path | None, wanted: str | None, kind: str, *, as_json: bool) -> None:
+def import_(manifest_file: Path, output: Path | None, name: str | None, kind: str, *, as_json: bool) -> None:
     """Read a Kubernetes manifest into a workload.
 
     MANIFEST has a Job, a CronJob or a Deployment, with its ConfigMaps and Secrets beside it. What cannot be carried is
@@ -113,19 +104,20 @@ def import_(manifest_file: Path, output: Path | None, wanted: str | None, kind: 
     from lyftlearn_image import yamlfile  # noqa: PLC0415
     from lyftlearn_image.platforms.kubernetes.importer import workload_file  # noqa: PLC0415
 
-    imported = workload_file.read(yamlfile.read_text(manifest_file), str(manifest_file), wanted=wanted, kind=kind)
+    imported = workload_file.read(yamlfile.read_text(manifest_file), str(manifest_file), main_name=name, kind=kind)
     if output:
         output.write_text(imported.text, encoding="utf-8")
     if as_json:
-        said = {"workload": imported.workload.model_dump(mode="json"), "left": [asdict(one) for one in imported.left]}
-        click.echo(json.dumps(said, indent=2, ensure_ascii=False))
+        left = [asdict(note) for note in imported.left]
+        document = {"workload": imported.workload.model_dump(mode="json"), "left": left}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     if not output:
         click.echo(imported.text, nl=False)
     if imported.left:
         click.echo(f"not carried as it was ({len(imported.left)}):", err=True)
-    for one in imported.left:
-        click.echo(f"  {one}", err=True)
+    for note in imported.left:
+        click.echo(f"  {note}", err=True)
 
 
 @click.command()
@@ -148,5 +140,5 @@ def permissions(workload_file: Path, only: Any, region: str | None, account: str
     from lyftlearn_image.workload import Workload  # noqa: PLC0415
 
     workload = yamlfile.load(workload_file, Workload)
-    found = needed.permissions(workload, (only,) if only else TARGETS, region=region, account=account)
-    click.echo(json.dumps(found, indent=2))
+    policies = needed.permissions(workload, (only,) if only else TARGETS, region=region, account=account)
+    click.echo(json.dumps(policies, indent=2))

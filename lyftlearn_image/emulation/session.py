@@ -1,4 +1,4 @@
-"""The embedded targets of one run: a network, a local AWS endpoint, and both emulators. Docker and nothing else."""
+"""The embedded targets of one run: a network, a local AWS endpoint, and both emulators. They need Docker and nothing else."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.emulation.aws.credentials import Identity, identity
-from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, aws_endpoint
-from lyftlearn_image.emulation.docker.containers import Containers, connect
+from lyftlearn_image.build.connection import connect
+from lyftlearn_image.emulation.aws.credentials import ContainerCredentials, container_credentials
+from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, Loopback, aws_endpoint
+from lyftlearn_image.emulation.docker.containers import Containers
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 
 if TYPE_CHECKING:
@@ -25,31 +27,43 @@ BUCKET = "lyftlearn-local"
 
 @dataclass(frozen=True)
 class Embedded:
-    """What a run on this machine has at hand. `targets` maps `sagemaker` and `kubernetes` to their emulators."""
+    """What a run on this machine has at hand."""
 
     containers: Containers
     network: Network
     endpoint: AwsEndpoint
-    identity: Identity
+    credentials: ContainerCredentials
     s3: S3Client
-    targets: Mapping[str, Target]
+    sagemaker: SageMakerEmulator
+    kubernetes: KubernetesEmulator
+
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """The emulators by their names, `sagemaker` and `kubernetes`."""
+        return {emulator.name: emulator for emulator in (self.sagemaker, self.kubernetes)}
 
 
 @contextlib.contextmanager
-def embedded(run_id: str) -> Iterator[Embedded]:
-    """Both emulators, ready to run; nothing of them is left at the end."""
+def embedded(run_id: str, loopback: Loopback | None = None) -> Iterator[Embedded]:
+    """Both emulators, ready to run, and the AWS endpoint also at `loopback`; nothing of them is left at the end."""
     containers = Containers(connect(), run_id)
     with (
         containers.network() as network,
-        aws_endpoint(network.gateway) as endpoint,
-        identity(containers, network, endpoint) as served,
+        aws_endpoint(network.gateway, loopback) as endpoint,
+        container_credentials(containers, network, endpoint) as credentials,
     ):
         s3 = endpoint.s3()
         s3.create_bucket(Bucket=BUCKET)
         # In a pod the webhook adds the region.
-        everywhere = {"AWS_ENDPOINT_URL": endpoint.url, **served.environment()}
-        emulators = (
-            SageMakerEmulator(containers, network, s3, {**endpoint.place(), **everywhere}, served),
-            KubernetesEmulator(containers, network, s3, everywhere, identity=served),
+        everywhere = {"AWS_ENDPOINT_URL": endpoint.url, **credentials.environment()}
+        yield Embedded(
+            containers=containers,
+            network=network,
+            endpoint=endpoint,
+            credentials=credentials,
+            s3=s3,
+            sagemaker=SageMakerEmulator(
+                Machine(containers, network, s3, {**endpoint.region_environment(), **everywhere}, credentials)
+            ),
+            kubernetes=KubernetesEmulator(Machine(containers, network, s3, everywhere, credentials)),
         )
-        yield Embedded(containers, network, endpoint, served, s3, {emulator.name: emulator for emulator in emulators})

@@ -1,4 +1,4 @@
-"""A StatsD sink: takes what a script sends, and keeps it."""
+"""A StatsD server that keeps the metrics which a script sends."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 
 # Larger than any datagram that loopback or a bridge carries.
 _DATAGRAM_BYTES = 65535
-# A burst is kept by the kernel until the reader's turn comes.
+# The kernel keeps a burst until it is read.
 _RECEIVE_BUFFER_BYTES = 4 << 20
 
 
 class StatsdSink:
-    """A UDP socket on `address` (host:port) whose datagrams are kept as lines."""
+    """Reads a bound UDP socket and keeps the lines of its datagrams. `address` is host:port."""
 
-    def __init__(self, received: socket.socket) -> None:
-        self._socket = received
+    def __init__(self, listener: socket.socket) -> None:
+        self._socket = listener
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        host, port = received.getsockname()
+        host, port = listener.getsockname()
         self.address = f"{host}:{port}"
 
     def close(self) -> tuple[str, ...]:
-        """Every line that came, in order; the sink takes no more.
+        """Every line that was received, in order. The sink takes no more.
 
-        An empty datagram of our own marks the end: what the kernel had queued before it is read first.
+        An empty datagram of our own marks the end: what the kernel has queued is read before it.
         """
         if self._reader.is_alive():
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -47,10 +47,10 @@ class StatsdSink:
 @contextlib.contextmanager
 def statsd_sink(host: str) -> Iterator[StatsdSink]:
     """A sink on a free UDP port of `host`."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as received:
-        received.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-        received.bind((host, 0))
-        sink = StatsdSink(received)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        listener.bind((host, 0))
+        sink = StatsdSink(listener)
         try:
             yield sink
         finally:

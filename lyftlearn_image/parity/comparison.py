@@ -7,12 +7,13 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.parity.compare.accept import accept
-from lyftlearn_image.parity.compare.directories import comparator, compare_artifacts
+from lyftlearn_image.parity.compare.acceptance import apply_acceptances
+from lyftlearn_image.parity.compare.artifacts import compare_artifacts, compare_files
+from lyftlearn_image.parity.compare.comparator import ComparatorContext
 from lyftlearn_image.parity.compare.environment import compare_environment
 from lyftlearn_image.parity.compare.metrics import compare_metrics
-from lyftlearn_image.parity.compare.rule import Replacement, Rule
-from lyftlearn_image.parity.compare.tools import Tools
+from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE, Replacement
+from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.differences import Comparison, Difference
 
 if TYPE_CHECKING:
@@ -21,39 +22,37 @@ if TYPE_CHECKING:
     from lyftlearn_image.run import Run
 
 _TEXT = Rule(compare="text")
-# The shim says once as whom it has fetched something; on one platform it has more to fetch than on the other.
-_IDENTITY = Replacement(pattern=r"(?m)^lyftlearn: AWS identity: .*\n", replace="")
+_WITHOUT_IDENTITY = Replacement(pattern=rf"(?m)^{AWS_IDENTITY_LINE}.*\n", replace="")
 
 
 def compare_runs(case: Case, left: Run, right: Run, models: ModelReader) -> tuple[Comparison, ...]:
     """Everything that a case compares, with the accepted differences marked."""
-    tools = Tools(models, left.artifacts, right.artifacts)
-    streams = []
-    for name, mine, theirs in (("stdout", left.stdout, right.stdout), ("stderr", left.stderr, right.stderr)):
-        rule = case.streams.get("stdout" if name == "stdout" else "stderr", _TEXT)
-        if name == "stderr":
-            rule = rule.model_copy(update={"normalise": (_IDENTITY, *rule.normalise)})
-        streams.append(Comparison(name, rule.compare, comparator(rule.compare)(mine, theirs, rule, tools), rule.tolerance))
+    context = ComparatorContext(models, left.artifacts, right.artifacts)
+    stderr = case.streams.get("stderr", _TEXT)
+    # With any other comparator the stream is not read as text, and nothing can be taken out of it.
+    if stderr.compare == "text":
+        stderr = stderr.model_copy(update={"normalise": (_WITHOUT_IDENTITY, *stderr.normalise)})
     comparisons = (
         _compare_ends(case, left, right),
-        *streams,
+        compare_files("stdout", (left.stdout, right.stdout), case.streams.get("stdout", _TEXT), context),
+        compare_files("stderr", (left.stderr, right.stderr), stderr, context),
         compare_metrics(left.metrics, right.metrics),
         *_compare_trials(left, right),
-        *compare_artifacts(case.outputs, tools),
+        *compare_artifacts(case.outputs, context),
         compare_environment(left.observation, right.observation),
     )
-    return accept(comparisons, case.accept, datetime.now(UTC).date())
+    return apply_acceptances(comparisons, case.accept, datetime.now(UTC).date())
 
 
 def _compare_trials(left: Run, right: Run) -> tuple[Comparison, ...]:
     """What a tuning job tried, in its order, and what it reached; nothing for other jobs."""
-    mine, theirs = (_trial_lines(run) for run in (left, right))
-    if not mine and not theirs:
+    left_lines, right_lines = _trial_lines(left), _trial_lines(right)
+    if not left_lines and not right_lines:
         return ()
     differences = [
-        Difference(f"trial {number + 1}", one or "none", other or "none")
-        for number, (one, other) in enumerate(itertools.zip_longest(mine, theirs))
-        if one != other
+        Difference(f"trial {number}", left_line or "none", right_line or "none")
+        for number, (left_line, right_line) in enumerate(itertools.zip_longest(left_lines, right_lines), start=1)
+        if left_line != right_line
     ]
     return (Comparison("trials", "exact", tuple(differences)),)
 
@@ -61,9 +60,9 @@ def _compare_trials(left: Run, right: Run) -> tuple[Comparison, ...]:
 def _trial_lines(run: Run) -> list[str]:
     """A line a trial: its values as JSON, which SageMaker's tuner has as strings, and its objective."""
     lines = []
-    for one in run.trials:
-        values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in one.values.items()}
-        lines.append(f"{json.dumps(values, sort_keys=True)} reached {one.objective}")
+    for trial in run.trials:
+        values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in trial.values.items()}
+        lines.append(f"{json.dumps(values, sort_keys=True)} reached {trial.objective}")
     return lines
 
 

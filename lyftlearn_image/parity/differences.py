@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # Longer values are cut before they reach a report; the whole values stay in the run's files.
-SHOWN_CHARACTERS = 2000
+MAX_VALUE_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Comparison:
         return tuple(difference for difference in self.differences if difference.accepted is None)
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as text, short enough for a report."""
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}… ({len(text)} characters)"

@@ -16,37 +16,38 @@ import lyftlearn_image
 from lyftlearn_image.emulation.session import Embedded, embedded
 from lyftlearn_image.emulation.statsd import statsd_sink
 from lyftlearn_image.errors import LyftlearnError, RunError
+from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS, connect_backends, merge_streams
 from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.comparison import compare_runs
-from lyftlearn_image.parity.places import HERE, places, with_one_stream
 from lyftlearn_image.parity.secrets import redact_file, secret_values
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import TARGETS, Launch
-from lyftlearn_image.runs.tuning import run_tuning
+from lyftlearn_image.platforms.trials import is_driven_from_here
+from lyftlearn_image.runs.tuning import TuningRun, run_tuning
 from lyftlearn_image.services.staging import Stager
-from lyftlearn_image.workload import Job, Trainable, Tuning
+from lyftlearn_image.workload import Job, Trainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from lyftlearn_image.emulation.docker.containers import Containers
-    from lyftlearn_image.parity.places import Where
+    from lyftlearn_image.parity.backends import BackendSelection
     from lyftlearn_image.parity.suite import Case, Suite
     from lyftlearn_image.platforms.launch import TargetName
     from lyftlearn_image.run import Run
 
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
-_ASK_S = 0.1
+_POLL_S = 0.1
 # Directories of a run that hold what went into the script and came out of it.
-_DATA = ("artifacts", "opt-ml*", "volumes")
+_DATA_DIRECTORIES = ("artifacts", "opt-ml*", "volumes")
 
 
 @dataclass(frozen=True)
 class Event:
-    """What a watcher of a run is told. `state` is `started`, `running` (with a target) or `finished` (with a result).
+    """What a watcher of a run gets. `state` is `started`, `running` (with a target) or `finished` (with a result).
 
     Before the first case, `note` (with a text): something of the platforms cannot be played on this machine, and why.
     """
@@ -68,7 +69,7 @@ class SuiteRun:
     cases: Sequence[Case]
     jobs: int = 2
     keep_artifacts: bool = False
-    where: Where = HERE
+    backends: BackendSelection = EMBEDDED_BACKENDS
     on_event: Callable[[Event], None] = field(default=lambda _: None)
 
     def run(self) -> SuiteResult:
@@ -84,7 +85,7 @@ class SuiteRun:
             shutil.rmtree(runs_directory)
         with embedded(run_id) as session:
             image_id = _image_id(session, self.suite.image)
-            if why := session.identity.note:
+            if why := session.credentials.unavailable_reason:
                 self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
             runs_directory.mkdir(parents=True)
             with ModelReader(session.containers, image_id, runs_directory) as models:
@@ -116,7 +117,7 @@ class SuiteRun:
                 # A case that was about to start its next container does so, and loses that one too.
                 while not all(future.done() for future in futures):
                     containers.remove_all()
-                    time.sleep(_ASK_S)
+                    time.sleep(_POLL_S)
                 if not isinstance(error, KeyboardInterrupt):
                     raise
             return tuple(finished[case.name].result() if case.name in finished else _unfinished(case) for case in self.cases)
@@ -145,14 +146,14 @@ class _CaseRunner:
         self._run_id = run_id
         self._models = models
         self.interrupted = threading.Event()
-        self._places = places(suite_run.where, session, self.interrupted)
-        self._stagers = {name: Stager(one.s3, one.bucket, one.prefix) for name, one in self._places.items()}
+        self._backends = connect_backends(suite_run.backends, session, self.interrupted)
+        self._stagers = {name: Stager(each.s3, each.bucket, each.prefix) for name, each in self._backends.items()}
         self._staging = threading.Lock()
         self._observe_key = uuid.uuid4().hex[: 2 * _OBSERVE_KEY_BYTES]
 
     def run(self, case: Case) -> CaseResult:
         """The result of one case. Errors of the harness become the case's outcome."""
-        self._tell(Event(case.name, "started"))
+        self._emit(Event(case.name, "started"))
         started = time.monotonic()
         runs: tuple[Run, ...] = ()
         try:
@@ -175,12 +176,12 @@ class _CaseRunner:
             problem=problem,
         )
         self._tidy(case, result)
-        self._tell(Event(case.name, "finished", result=result))
+        self._emit(Event(case.name, "finished", result=result))
         return result
 
     def _run_targets(self, case: Case) -> tuple[Run, ...]:
         """The case's runs in the order of TARGETS. A failure on one target waits for the other, then is raised."""
-        is_here = not self._suite_run.where.has_services
+        is_here = not self._suite_run.backends.has_services
         if not is_here and (case.secret_values or case.parameter_values):
             raise RunError(
                 "the case plants secrets, which only the embedded endpoint takes",
@@ -191,29 +192,29 @@ class _CaseRunner:
         with ThreadPoolExecutor(len(TARGETS), thread_name_prefix=case.name) as pool:
             futures = [pool.submit(self._run_on, case, target) for target in TARGETS]
         runs = tuple(future.result() for future in futures)
-        return runs if is_here else tuple(with_one_stream(run) for run in runs)
+        return runs if is_here else tuple(merge_streams(run) for run in runs)
 
     def _run_on(self, case: Case, target: TargetName) -> Run:
         """One run, with the metrics that it sent."""
         workspace = self._suite_run.directory / "runs" / case.name / target
         workspace.mkdir(parents=True)
-        place, stop = self._places[target], case.stop_request()
+        backend, stop = self._backends[target], case.stop_request()
         with statsd_sink(self._session.network.gateway) as sink:
-            workload, launch = self._prepared(case, target, None if place.is_service else sink.address)
+            workload, launch = self._prepared(case, target, None if backend.is_service else sink.address)
             compiled = compile_for(target, workload, launch)
-            place.put_objects(compiled)
+            backend.put_objects(compiled)
             documents = list(compiled.documents)
             (workspace / "request.json").write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
-            self._tell(Event(case.name, "running", target))
-            if isinstance(workload, Tuning) and target == "kubernetes":
-                run = run_tuning(place.target, workload, launch, place.put_objects, workspace=workspace, stop=stop)
+            self._emit(Event(case.name, "running", target))
+            if is_driven_from_here(workload, target):
+                run = run_tuning(backend.target, workload, launch, TuningRun(workspace, stop), backend.put_objects)
             else:
-                run = place.target.run(compiled, workspace=workspace, stop=stop)
+                run = backend.target.run(compiled, workspace=workspace, stop=stop)
             return replace(run, metrics=sink.close())
 
     def _prepared(self, case: Case, target: TargetName, statsd: str | None) -> tuple[Job, Launch]:
         """The workload with its channels in S3, and the names of this run of it."""
-        workload, place = case.workload_for(target), self._places[target]
+        workload, backend = case.workload_for(target), self._backends[target]
         if not isinstance(workload, Job):
             raise RunError(
                 f"case {case.name}: the harness does not run the kind {workload.kind}",
@@ -227,12 +228,12 @@ class _CaseRunner:
         job_name = f"{self._suite_run.suite.name}-{case.name}-{self._run_id}"
         launch = Launch(
             job_name=job_name,
-            s3_prefix=f"s3://{place.bucket}/{place.prefix}runs/{case.name}/{target}",
-            role_arn=place.role_arn,
+            s3_prefix=f"s3://{backend.bucket}/{backend.prefix}runs/{case.name}/{target}",
+            role_arn=backend.role_arn,
             statsd=statsd,
             observe_key=self._observe_key,
         )
-        changes = {"image": place.image} if place.image else {}
+        changes = {"image": backend.image} if backend.image else {}
         if isinstance(workload, Trainable) and workload.checkpoints:
             # Of its own, so that neither run goes on from the other's.
             changes["checkpoints"] = f"{launch.s3_prefix}/checkpoints"
@@ -240,23 +241,23 @@ class _CaseRunner:
 
     def _tidy(self, case: Case, result: CaseResult) -> None:
         """Takes the case's secrets out of what stays on disk, and removes what nobody will look at."""
-        secrets = secret_values(case.planted)
+        secrets = secret_values(case.planted_secrets)
         directory = self._suite_run.directory / "runs" / case.name
         if result.is_as_expected and not self._suite_run.keep_artifacts:
-            for path in [path for form in _DATA for path in directory.rglob(form)]:
+            for path in [path for form in _DATA_DIRECTORIES for path in directory.rglob(form)]:
                 shutil.rmtree(path, ignore_errors=True)
         for path in directory.rglob("*"):
             # What the script made is its own, and may be binary; everything else is a log of some kind.
-            is_data = any(fnmatchcase(part, form) for part in path.relative_to(directory).parts for form in _DATA)
+            is_data = any(fnmatchcase(part, form) for part in path.relative_to(directory).parts for form in _DATA_DIRECTORIES)
             if not is_data and path.is_file() and not path.is_symlink():
                 redact_file(path, secrets)
 
-    def _tell(self, event: Event) -> None:
+    def _emit(self, event: Event) -> None:
         self._suite_run.on_event(event)
 
 
 def _image_id(session: Embedded, image: str) -> str:
-    import docker.errors  # noqa: PLC0415 - see containers.connect()
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
 
     try:
         return str(session.containers.client.images.get(image).id)

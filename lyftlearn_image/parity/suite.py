@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lyftlearn_image import yamlfile
-from lyftlearn_image.parity.compare.accept import Acceptance
+from lyftlearn_image.parity.compare.acceptance import Acceptance
+from lyftlearn_image.parity.compare.normalisers import RegularExpression
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.platforms.launch import TargetName
 from lyftlearn_image.run import StopRequest
 from lyftlearn_image.workload import Workload
-
-
-def _regex(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"expected a regular expression: {error}") from None
-    return text
 
 
 class _Model(BaseModel):
@@ -42,10 +35,10 @@ class Case(_Model):
     parameter_values: dict[str, str] = Field(
         default={}, description="Parameter name → value, put into the local Parameter Store."
     )
-    stop_when: Annotated[str, AfterValidator(_regex)] | None = Field(
+    stop_when: RegularExpression | None = Field(
         default=None, description="Regular expression; the job is stopped when a line of its stdout matches."
     )
-    interrupt_when: Annotated[str, AfterValidator(_regex)] | None = Field(
+    interrupt_when: RegularExpression | None = Field(
         default=None,
         description="Regular expression; when a line of its stdout matches, the job loses its host: spot capacity, or a node.",
     )
@@ -76,7 +69,7 @@ class Case(_Model):
         return StopRequest(re.compile(when), is_interruption=bool(self.interrupt_when)) if when else None
 
     @property
-    def planted(self) -> dict[str, str]:
+    def planted_secrets(self) -> dict[str, str]:
         """Everything that must not be shown, by its name."""
         return {**self.secret_values, **self.parameter_values}
 

@@ -49,8 +49,8 @@ class Bundle:
     command: tuple[str, ...] = ()
 
 
-def of(workload: Workload, job_name: str, **contents: Any) -> Bundle:
-    """A bundle for this workload with the given contents."""
+def bundle_for(workload: Workload, job_name: str, **contents: Any) -> Bundle:
+    """A bundle for this workload; `contents` are fields of `Bundle`."""
     # A trial is a training job to whoever runs in it.
     kind = {"tuning": "training"}.get(workload.kind, workload.kind) if isinstance(workload, Job) else ""
     return Bundle(job_name=job_name, kind=kind, instance_type=workload.instance_type, **contents)
@@ -61,14 +61,14 @@ def shim_variables(workload: Workload) -> dict[str, str]:
     named = sorted(name for name, text in workload.secrets.items() if text.partition("://")[0] not in contract.CLEAR_SCHEMES)
     refresh = workload.refresh
     style = workload.arguments if isinstance(workload, Job) else ""
-    wanted = {
+    variables = {
         contract.PROGRAM: getattr(workload, "program", None) or "",
         contract.ARGUMENTS: style if style != contract.ARGUMENT_STYLES[0] else "",
         contract.REFERENCES: ",".join(named),
         contract.ENV_FROM: " ".join(workload.secret_sets),
         contract.REFRESH: f"{refresh.every_s}:{refresh.signal or ''}" if refresh else "",
     }
-    return {name: value for name, value in wanted.items() if value}
+    return {name: value for name, value in variables.items() if value}
 
 
 def to_bytes(bundle: Bundle) -> bytes:
@@ -87,10 +87,10 @@ def to_bytes(bundle: Bundle) -> bytes:
         "command": list(bundle.command),
     }
     filled = {key: value for key, value in document.items() if value}
-    return _dumped(filled)
+    return _encode_json(filled)
 
 
-def _dumped(filled: Mapping[str, Any]) -> bytes:
+def _encode_json(filled: Mapping[str, Any]) -> bytes:
     return json.dumps(filled, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -99,9 +99,9 @@ def _job(bundle: Bundle) -> dict[str, Any]:
     return {**job, "hosts": list(bundle.hosts)} if bundle.hosts else dict(job)
 
 
-def reference(where: str, data: bytes) -> str:
-    """The value of LYFTLEARN_BUNDLE: the place (a path or s3://bucket/key) and the digest of its bytes."""
-    return f"{where}#sha256={hashlib.sha256(data).hexdigest()}"
+def reference(location: str, data: bytes) -> str:
+    """The value of LYFTLEARN_BUNDLE: the location (a path or s3://bucket/key) and the digest of its bytes."""
+    return f"{location}#sha256={hashlib.sha256(data).hexdigest()}"
 
 
 def encode_hyperparameters(values: Mapping[str, JsonValue]) -> dict[str, str]:
@@ -110,10 +110,10 @@ def encode_hyperparameters(values: Mapping[str, JsonValue]) -> dict[str, str]:
     A string stays as it is unless it would read as JSON (`"5"`, `"true"`); then it gets JSON's quotes, as the
     SageMaker Python SDK v2 does. So decoding (JSON, else the string) gives back exactly the value.
     """
-    return {key: _encode(value) for key, value in values.items()}
+    return {key: _encode_value(value) for key, value in values.items()}
 
 
-def _encode(value: JsonValue) -> str:
+def _encode_value(value: JsonValue) -> str:
     if isinstance(value, str) and not _is_json(value):
         return value
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
@@ -132,5 +132,5 @@ def _file(path: str, file: ConfigFile) -> dict[str, str]:
     return {"path": path, **content, "mode": file.mode, **({"owner": file.owner} if file.owner else {})}
 
 
-# The bundle of a workload that needs none.
-NOTHING = _dumped({"version": contract.BUNDLE_VERSION})
+# The bytes of a bundle with nothing in it.
+EMPTY = _encode_json({"version": contract.BUNDLE_VERSION})

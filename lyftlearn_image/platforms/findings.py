@@ -1,18 +1,18 @@
-"""What a target says of one field of a workload."""
+"""What a platform would refuse, or ignore, of one field of a workload."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Key = tuple[str | int, ...]
+FieldPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Remark:
-    """An error is refused there, a note has no effect there. `key` is the field's place in the workload."""
+class Finding:
+    """An error is refused there, a note has no effect there. `field` is the field's place in the workload."""
 
-    key: Key
+    field: FieldPath
     what: str
     hint: str = ""
     level: Literal["error", "note"] = "error"

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from collections.abc import Iterator, Mapping
 
 TargetName = Literal["sagemaker", "kubernetes"]
 TARGETS: tuple[TargetName, TargetName] = ("sagemaker", "kubernetes")
@@ -43,9 +42,13 @@ class Compiled:
     an archive `s3://…/model.tar.gz`, or a prefix that ends in `/`.
     """
 
-    target: str
+    target: TargetName
     action: str
     documents: tuple[Mapping[str, Any], ...]
     objects: Mapping[str, bytes] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     actions: tuple[str, ...] = ()
+
+    def requests(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Each action with its request, in the order in which they must be sent."""
+        return zip(self.actions or (self.action,), self.documents, strict=True)

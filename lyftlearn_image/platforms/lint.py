@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.errors import LyftlearnError
-from lyftlearn_image.platforms import compile as compiler
-from lyftlearn_image.platforms.findings import Remark
+from lyftlearn_image.platforms.compile import compile_for, launch_for, lint_compiled
+from lyftlearn_image.platforms.findings import Finding
 from lyftlearn_image.platforms.launch import TARGETS
 from lyftlearn_image.workload import Workload
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A remark with its place. `target` is `file` for what is wrong on both platforms."""
+class FileFinding:
+    """A finding with its place in a file. `target` is `file` for what is wrong on both platforms."""
 
     target: str
     level: str
@@ -38,28 +38,29 @@ class Finding:
         return f"{place}\n    try: {self.hint}" if self.hint else place
 
 
-def lint(text: str, name: str, targets: Sequence[TargetName] = TARGETS) -> tuple[Finding, ...]:
+def lint(text: str, name: str, targets: Sequence[TargetName] = TARGETS) -> tuple[FileFinding, ...]:
     """Every finding of the file, in the order of its lines. Raises InvalidInputError for what is no mapping of YAML."""
     document = yamlfile.examine(text, Workload, name=name)
-    found = [
-        Finding("file", "error", name, one.line, one.key, one.what.removeprefix(f"`{one.key}`: "), one.hint)
+    findings = [
+        FileFinding("file", "error", name, one.line, one.key, one.what.removeprefix(f"`{one.key}`: "), one.hint)
         for one in document.problems
     ]
-    remarks: list[tuple[str, Remark]] = [("file", one) for one in _clear(document.data)]
-    model = document.model or _without_mistakes(document)
-    if model is not None:
-        remarks += [(target, one) for target in targets for one in _of_target(target, model)]
-    for target, one in remarks:
-        field = ".".join(map(str, one.key)) or "(top level)"
-        found.append(Finding(target, one.level, name, document.line(one.key), field, one.what, one.hint))
-    return tuple(sorted(set(found), key=lambda one: (one.line, one.target, one.field, one.what)))
+    by_target: list[tuple[str, Finding]] = [("file", finding) for finding in _clear_secrets(document.data)]
+    workload = document.model or _without_mistakes(document)
+    if workload is not None:
+        by_target += [(target, finding) for target in targets for finding in _lint_target(target, workload)]
+    for target, finding in by_target:
+        field = ".".join(map(str, finding.field)) or "(top level)"
+        line = document.line(finding.field)
+        findings.append(FileFinding(target, finding.level, name, line, field, finding.what, finding.hint))
+    return tuple(sorted(set(findings), key=lambda finding: (finding.line, finding.target, finding.field, finding.what)))
 
 
 def _without_mistakes(document: yamlfile.Document[Workload]) -> Workload | None:
     """The workload without its wrong fields, so that a mistake in one does not hide what is refused of the others."""
     data = copy.deepcopy(dict(document.data))
-    for one in document.problems:
-        _remove(data, one.path)
+    for problem in document.problems:
+        _remove(data, problem.path)
     try:
         return Workload.model_validate({"name": "unnamed", "image": "unnamed", **data})
     except ValidationError:
@@ -77,18 +78,17 @@ def _remove(data: Any, path: Sequence[str | int]) -> None:
         data = data[part]
 
 
-def _clear(data: Any) -> Iterator[Remark]:
+def _clear_secrets(data: Any) -> Iterator[Finding]:
     for path, what in clear_secrets.found_in(data):
         hint = "Put it into a secret store, and its reference under `secrets`: aws-sm://name#key."
-        yield Remark(path, f"looks like {what}, in the clear", hint)
+        yield Finding(path, f"looks like {what}, in the clear", hint)
 
 
-def _of_target(target: TargetName, workload: Workload) -> Iterator[Remark]:
+def _lint_target(target: TargetName, workload: Workload) -> Iterator[Finding]:
     """What the target's own rules say, or the one reason why the workload does not compile for it."""
-    launch = compiler.launch_of(workload)
     try:
-        compiled = compiler.compile_for(target, workload, launch)
+        compiled = compile_for(target, workload, launch_for(workload))
     except LyftlearnError as error:
-        yield Remark(("kind",) if "kind:" in error.where else (), error.what, error.hint)
+        yield Finding((), error.what, error.hint)
         return
-    yield from compiler.remarks(target, workload, compiled)
+    yield from lint_compiled(target, workload, compiled)

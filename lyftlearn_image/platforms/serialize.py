@@ -19,22 +19,20 @@ def as_text(compiled: Compiled) -> str:
     """YAML documents for Kubernetes; for SageMaker a JSON object of the actions with their requests, in order."""
     if compiled.target == "kubernetes":
         return as_yaml(*compiled.documents)
-    actions = compiled.actions or (compiled.action,)
-    return _json(dict(zip(actions, compiled.documents, strict=True)))
+    return _json(dict(compiled.requests()))
 
 
 def as_json(compiled: Compiled) -> str:
     """Everything that was compiled, for programs."""
-    actions = compiled.actions or (compiled.action,)
     if compiled.target == "kubernetes":
-        said: dict[str, Any] = {"manifests": list(compiled.documents)}
+        documents: dict[str, Any] = {"manifests": list(compiled.documents)}
     else:
-        said = {"requests": [{"action": one, "request": two} for one, two in zip(actions, compiled.documents, strict=True)]}
+        documents = {"requests": [{"action": action, "request": request} for action, request in compiled.requests()]}
     objects = [
         {"uri": uri, "size_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "content": data.decode()}
         for uri, data in compiled.objects.items()
     ]
-    return _json({"target": compiled.target, **said, "objects": objects, "outputs": dict(compiled.outputs)})
+    return _json({"target": compiled.target, **documents, "objects": objects, "outputs": dict(compiled.outputs)})
 
 
 def as_yaml(*documents: Any) -> str:

@@ -16,45 +16,46 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from lyftlearn_image.report import standing, timeline
-from lyftlearn_image.report.caps import cut, within
-from lyftlearn_image.report.page import ENVIRONMENT, case_views, details
-from lyftlearn_image.report.visible import visible
+from lyftlearn_image.report import summary, timeline
+from lyftlearn_image.report.html_view import ENVIRONMENT, case_details, case_views
+from lyftlearn_image.report.sanitize import make_visible
+from lyftlearn_image.report.size_budget import render_within, truncate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lyftlearn_image.report.caps import Caps
-    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.report.report_data import ReportData
+    from lyftlearn_image.report.size_budget import SizeBudget
 
+FILE_NAME = "report.html"
 LIMIT_BYTES = 1_000_000
 _TEMPLATES = Path(__file__).parent / "templates"
 _SYMBOLS = {
-    standing.Standing.PARITY: "=",
-    standing.Standing.CONTROL: "≠",
-    standing.Standing.DIFFERENT: "✗",
-    standing.Standing.UNEXPECTED: "✗",
-    standing.Standing.ERROR: "!",
+    summary.Standing.PARITY: "=",
+    summary.Standing.CONTROL: "≠",
+    summary.Standing.DIFFERENT: "✗",
+    summary.Standing.UNEXPECTED: "✗",
+    summary.Standing.ERROR: "!",
 }
 
 
-def render(contents: Contents) -> str:
+def render(data: ReportData) -> str:
     """The report as one HTML document of less than LIMIT_BYTES, unless the bare table of the cases is longer."""
-    return within(LIMIT_BYTES, functools.partial(_document, contents))
+    return render_within(LIMIT_BYTES, functools.partial(_document, data))
 
 
-def _document(contents: Contents, caps: Caps) -> Iterator[str]:
-    result = contents.result
+def _document(data: ReportData, budget: SizeBudget) -> Iterator[str]:
+    result = data.result
     style, script = _source("report.css"), _source("report.js")
     return _environment().get_template("report.html.j2").generate(
         result=result,
-        caps=caps,
-        views=case_views(result, caps),
-        details=lambda view: details(view, contents, caps),
+        budget=budget,
+        views=case_views(result, budget),
+        case_details=lambda view: case_details(view, data, budget),
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}",
         style=Markup(style),  # noqa: S704 - the project's own file
         script=Markup(script),  # noqa: S704 - likewise
-        scale=timeline.scale_of([run for case in result.cases for run in case.runs]),
+        scale=timeline.fit_scale([run for case in result.cases for run in case.runs]),
     )  # fmt: skip
 
 
@@ -69,20 +70,20 @@ def _environment() -> jinja2.Environment:
         finalize=_finalized,
     )
     environment.globals.update(
-        standing=standing,
+        summary=summary,
         timeline=timeline,
-        words=standing.WORDS,
+        labels=summary.STANDING_LABELS,
         symbols=_SYMBOLS,
         environment_subject=ENVIRONMENT,
         phases=timeline.PHASES,
     )
-    environment.filters.update(cut=cut, href=_href, percent=_percent, size=_size)
+    environment.filters.update(truncate_value=truncate, href=_href, percent=_percent, size=_size)
     return environment
 
 
 def _finalized(value: object) -> object:
     """What the template prints: plain text made visible; markup of our own as it is."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return make_visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @functools.cache

@@ -20,14 +20,14 @@ _LEAST_RATIO = 0.3
 
 
 @dataclass(frozen=True)
-class Part:
+class Segment:
     """A stretch of one text, and whether the other text has something else there."""
 
     text: str
-    changed: bool
+    is_changed: bool
 
 
-def parts(left: str, right: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+def diff_segments(left: str, right: str) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
     """Both texts cut into parts; joining the parts of one gives that text again."""
     left_tokens, right_tokens = _TOKEN.findall(left), _TOKEN.findall(right)
     start = _common_start(left_tokens, right_tokens)
@@ -36,8 +36,8 @@ def parts(left: str, right: str) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
     left_parts, right_parts = [_same(left_tokens[:start])], [_same(right_tokens[:start])]
     for is_same, left_piece, right_piece in _matched(left_middle, right_middle):
         digits = len(left_piece) if is_same else _shared_digits(left_piece, right_piece)
-        left_parts += [Part(left_piece[:digits], changed=False), Part(left_piece[digits:], changed=True)]
-        right_parts += [Part(right_piece[:digits], changed=False), Part(right_piece[digits:], changed=True)]
+        left_parts += [Segment(left_piece[:digits], is_changed=False), Segment(left_piece[digits:], is_changed=True)]
+        right_parts += [Segment(right_piece[:digits], is_changed=False), Segment(right_piece[digits:], is_changed=True)]
     left_parts.append(_same(left_tokens[len(left_tokens) - end :]))
     right_parts.append(_same(right_tokens[len(right_tokens) - end :]))
     return _joined(left_parts), _joined(right_parts)
@@ -67,18 +67,18 @@ def _common_start(left: Sequence[str], right: Sequence[str]) -> int:
     return next((index for index in range(shortest) if left[index] != right[index]), shortest)
 
 
-def _same(tokens: list[str]) -> Part:
-    return Part("".join(tokens), changed=False)
+def _same(tokens: list[str]) -> Segment:
+    return Segment("".join(tokens), is_changed=False)
 
 
-def _joined(found: list[Part]) -> tuple[Part, ...]:
+def _joined(found: list[Segment]) -> tuple[Segment, ...]:
     """The parts without empty ones, neighbours of one kind made one."""
-    joined: list[Part] = []
+    joined: list[Segment] = []
     for part in found:
         if not part.text:
             continue
-        if joined and joined[-1].changed == part.changed:
-            joined[-1] = Part(joined[-1].text + part.text, part.changed)
+        if joined and joined[-1].is_changed == part.is_changed:
+            joined[-1] = Segment(joined[-1].text + part.text, part.is_changed)
         else:
             joined.append(part)
     return tuple(joined)

@@ -5,23 +5,24 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.report.standing import counts, headline, standing
+from lyftlearn_image.report.summary import case_standing, count_standings, headline
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_image.parity.differences import Comparison, Difference
     from lyftlearn_image.parity.verdict import CaseResult
-    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.report.report_data import ReportData
     from lyftlearn_image.run import Run
 
+FILE_NAME = "report.json"
 # Goes up when a program that reads the report would have to change; new keys alone do not count.
 VERSION = 1
 
 
-def render(contents: Contents) -> str:
+def render(data: ReportData) -> str:
     """The report as JSON text. Paths are relative to the report's directory; times are in seconds."""
-    result = contents.result
+    result = data.result
     document = {
         "version": VERSION,
         "tool": {"name": "lyftlearn-image", "version": result.tool_version},
@@ -33,29 +34,29 @@ def render(contents: Contents) -> str:
         "image": {"name": result.image, "id": result.image_id},
         "started_at": result.started_at,
         "duration_s": result.duration_s,
-        "counts": {str(each): number for each, number in counts(result).items()},
-        "cases": [_case(case, contents) for case in result.cases],
+        "counts": {str(each): number for each, number in count_standings(result).items()},
+        "cases": [_case(case, data) for case in result.cases],
     }
     return _plain_unicode(json.dumps(document, indent=1, ensure_ascii=False)) + "\n"
 
 
-def _case(case: CaseResult, contents: Contents) -> dict[str, Any]:
+def _case(case: CaseResult, data: ReportData) -> dict[str, Any]:
     return {
         "name": case.name,
         "description": case.description,
-        "standing": str(standing(case)),
+        "standing": str(case_standing(case)),
         "as_expected": case.is_as_expected,
         "expected": str(case.expected),
         "expected_in": list(case.expected_in),
         "outcome": str(case.outcome),
         "problem": case.problem,
         "duration_s": case.duration_s,
-        "runs": [_run(run, contents) for run in case.runs],
+        "runs": [_run(run, data) for run in case.runs],
         "comparisons": [_comparison(comparison) for comparison in case.comparisons],
     }
 
 
-def _run(run: Run, contents: Contents) -> dict[str, Any]:
+def _run(run: Run, data: ReportData) -> dict[str, Any]:
     timings = run.timings
     return {
         "target": run.target,
@@ -63,9 +64,9 @@ def _run(run: Run, contents: Contents) -> dict[str, Any]:
         "status": str(run.status),
         "exit_code": run.exit_code,
         "reason": run.reason,
-        "stdout": contents.relative(run.stdout),
-        "stderr": contents.relative(run.stderr),
-        "artifacts": {name: _artifact(path, contents) for name, path in run.artifacts.items()},
+        "stdout": data.relative_path(run.stdout),
+        "stderr": data.relative_path(run.stderr),
+        "artifacts": {name: _artifact(path, data) for name, path in run.artifacts.items()},
         "timings": {
             "prepare_s": timings.prepare_s,
             "startup_s": timings.startup_s,
@@ -77,9 +78,9 @@ def _run(run: Run, contents: Contents) -> dict[str, Any]:
     }
 
 
-def _artifact(path: Path, contents: Contents) -> dict[str, Any]:
+def _artifact(path: Path, data: ReportData) -> dict[str, Any]:
     """Where the artifact was unpacked, and whether it was kept there."""
-    return {"path": contents.relative(path), "kept": path in contents.kept}
+    return {"path": data.relative_path(path), "kept": path in data.kept_files}
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:

@@ -12,26 +12,34 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.parity.verdict import Outcome
-from lyftlearn_image.report.caps import cut
-from lyftlearn_image.report.standing import WORDS, counts, differs_in, rule, run_on, standing
-from lyftlearn_image.report.visible import one_line, visible
+from lyftlearn_image.report.sanitize import make_visible, make_visible_line
+from lyftlearn_image.report.size_budget import truncate
+from lyftlearn_image.report.summary import (
+    STANDING_LABELS,
+    case_standing,
+    count_standings,
+    describe_rule,
+    find_run,
+    list_differing_subjects,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.report.report_data import ReportData
     from lyftlearn_image.run import Run
 
+FILE_NAME = "junit.xml"
 _SHOWN_DIFFERENCES = 20
 _SHOWN_CHARACTERS = 300
 # Per stream of a run. Readers keep the whole file in memory.
 _SYSTEM_OUT_CHARACTERS = 2000
 
 
-def render(contents: Contents) -> str:
+def render(data: ReportData) -> str:
     """The report as an XML 1.0 document. Characters that XML cannot hold are shown as pictures."""
-    result = contents.result
+    result = data.result
     totals = {
         "name": _attribute(result.suite),
         "tests": str(len(result.cases)),
@@ -46,7 +54,7 @@ def render(contents: Contents) -> str:
     for name, value in _properties(result):
         ET.SubElement(properties, "property", name=_attribute(name), value=_attribute(value))
     for case in result.cases:
-        suite.append(_case(case, contents))
+        suite.append(_case(case, data))
     ET.indent(root, " ")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -58,7 +66,7 @@ def _properties(result: SuiteResult) -> Iterator[tuple[str, str]]:
     yield "image", result.image
     yield "image_id", result.image_id
     yield "exit_code", str(result.exit_code)
-    for where, number in counts(result).items():
+    for where, number in count_standings(result).items():
         yield f"cases.{where}", str(number)
     for case in result.cases:
         yield f"{case.name}.expected", str(case.expected)
@@ -70,19 +78,19 @@ def _properties(result: SuiteResult) -> Iterator[tuple[str, str]]:
                     yield f"{case.name}.{run.target}.{phase}", f"{seconds:.3f}"
 
 
-def _case(case: CaseResult, contents: Contents) -> ET.Element:
-    result = contents.result
+def _case(case: CaseResult, data: ReportData) -> ET.Element:
+    result = data.result
     element = ET.Element(
         "testcase", classname=_attribute(result.suite), name=_attribute(case.name), time=f"{case.duration_s:.3f}"
     )
     if case.outcome is Outcome.ERROR:
         error = ET.SubElement(element, "error", type="harness", message=_attribute(case.problem))
-        error.text = visible(case.problem)
+        error.text = make_visible(case.problem)
     elif _is_failure(case):
-        failure = ET.SubElement(element, "failure", type=str(standing(case)), message=_attribute(_message(case)))
+        failure = ET.SubElement(element, "failure", type=str(case_standing(case)), message=_attribute(_message(case)))
         failure.text = "\n".join(_differences(case, result.targets))
-    runs = [run for target in result.targets if (run := run_on(case, target)) is not None]
-    ET.SubElement(element, "system-out").text = "\n".join(line for run in runs for line in _streams(run, contents))
+    runs = [run for target in result.targets if (run := find_run(case, target)) is not None]
+    ET.SubElement(element, "system-out").text = "\n".join(line for run in runs for line in _streams(run, data))
     return element
 
 
@@ -91,33 +99,33 @@ def _is_failure(case: CaseResult) -> bool:
 
 
 def _message(case: CaseResult) -> str:
-    found = f"differs in {differs_in(case)}" if case.counting else "no difference"
-    return "; ".join(text for text in (WORDS[standing(case)], case.problem or found) if text)
+    found = f"differs in {list_differing_subjects(case)}" if case.counting else "no difference"
+    return "; ".join(text for text in (STANDING_LABELS[case_standing(case)], case.problem or found) if text)
 
 
 def _differences(case: CaseResult, targets: tuple[str, str]) -> Iterator[str]:
     for comparison in case.counting:
-        yield one_line(f"{comparison.subject} ({rule(comparison)})")
+        yield make_visible_line(f"{comparison.subject} ({describe_rule(comparison)})")
         for difference in comparison.counting[:_SHOWN_DIFFERENCES]:
-            yield one_line(f"  {difference.place or 'as a whole'}  {difference.detail}".rstrip())
+            yield make_visible_line(f"  {difference.place or 'as a whole'}  {difference.detail}".rstrip())
             for target, value in zip(targets, (difference.left, difference.right), strict=True):
-                yield one_line(f"    {target}: {'(none)' if value is None else cut(value, _SHOWN_CHARACTERS)}")
+                yield make_visible_line(f"    {target}: {'(none)' if value is None else truncate(value, _SHOWN_CHARACTERS)}")
         more = len(comparison.counting) - _SHOWN_DIFFERENCES
         if more > 0:
             yield f"  … {more:,} more in report.json"
 
 
-def _streams(run: Run, contents: Contents) -> Iterator[str]:
-    yield one_line(f"{run.target}: {run.status}, exit code {run.exit_code} {run.reason}".rstrip())
+def _streams(run: Run, data: ReportData) -> Iterator[str]:
+    yield make_visible_line(f"{run.target}: {run.status}, exit code {run.exit_code} {run.reason}".rstrip())
     for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
-        tail = contents.tail(path)
-        text = visible(tail.text).rstrip()
+        tail = data.tail(path)
+        text = make_visible(tail.text).rstrip()
         if text:
             note = "" if tail.is_whole and len(text) <= _SYSTEM_OUT_CHARACTERS else "the end of "
-            yield one_line(f"--- {note}{run.target} {name}: {contents.relative(path)}")
+            yield make_visible_line(f"--- {note}{run.target} {name}: {data.relative_path(path)}")
             yield text[-_SYSTEM_OUT_CHARACTERS:]
 
 
 def _attribute(text: str) -> str:
     """Text for an attribute, bounded, on one line: readers show it in a list."""
-    return one_line(cut(text, _SHOWN_CHARACTERS))
+    return make_visible_line(truncate(text, _SHOWN_CHARACTERS))

@@ -7,30 +7,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.report.caps import cut, within
-from lyftlearn_image.report.standing import (
-    WORDS,
+from lyftlearn_image.report.sanitize import make_visible_line
+from lyftlearn_image.report.size_budget import render_within, truncate
+from lyftlearn_image.report.summary import (
+    STANDING_LABELS,
     Standing,
-    counted,
-    differs_in,
-    duration,
+    case_standing,
+    describe_rule,
+    find_run,
+    format_count,
+    format_duration,
+    format_timestamp,
     headline,
-    moment,
-    rule,
-    run_on,
-    standing,
+    list_differing_subjects,
     tally,
 )
-from lyftlearn_image.report.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lyftlearn_image.parity.differences import Comparison, Difference
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.report.caps import Caps
-    from lyftlearn_image.report.contents import Contents
+    from lyftlearn_image.report.report_data import ReportData
+    from lyftlearn_image.report.size_budget import SizeBudget
 
+FILE_NAME = "report.md"
 LIMIT_BYTES = 1024 * 1024
 _SHOWN_REASONS = 50
 _REASON_CHARACTERS = 300
@@ -46,26 +47,26 @@ _MARKS = {
 _ESCAPED = {ord(character): f"&#{ord(character)};" for character in "&<>|`*_[]\\~@#$!"}
 
 
-def render(contents: Contents) -> str:
+def render(data: ReportData) -> str:
     """The report as GitHub-flavoured Markdown of at most LIMIT_BYTES."""
-    return within(LIMIT_BYTES, lambda caps: (f"{line}\n" for line in _lines(contents.result, caps)))
+    return render_within(LIMIT_BYTES, lambda budget: (f"{line}\n" for line in _lines(data.result, budget)))
 
 
-def _lines(result: SuiteResult, caps: Caps) -> Iterator[str]:
+def _lines(result: SuiteResult, budget: SizeBudget) -> Iterator[str]:
     yield f"## {_MARKS[Standing.PARITY] if result.exit_code == 0 else _MARKS[Standing.DIFFERENT]} {headline(result)}"
     yield ""
     yield f"{tally(result)}."
     yield ""
     targets = " and ".join(_code(target) for target in result.targets)
     yield f"Suite {_code(result.suite)} on {targets}, image {_code(result.image)}"
-    yield f"{_code(result.image_id)}, {moment(result.started_at)}, took {duration(result.duration_s)}."
+    yield f"{_code(result.image_id)}, {format_timestamp(result.started_at)}, took {format_duration(result.duration_s)}."
     yield ""
     yield from _table(result)
     failing = [case for case in result.cases if not case.is_as_expected]
-    for case in failing[: caps.failing]:
-        yield from _details(case, result.targets, caps)
-    if len(failing) > caps.failing:
-        yield from ("", f"{counted(len(failing) - caps.failing, 'more case')} in `report.html` and `report.json`.")
+    for case in failing[: budget.failing_cases]:
+        yield from _details(case, result.targets, budget)
+    if len(failing) > budget.failing_cases:
+        yield from ("", f"{format_count(len(failing) - budget.failing_cases, 'more case')} in `report.html` and `report.json`.")
     yield from _accepted(result)
 
 
@@ -73,53 +74,55 @@ def _table(result: SuiteResult) -> Iterator[str]:
     yield _row(["", "Case", "Verdict", "Differs in", *(f"{_escaped(target)} script" for target in result.targets)])
     yield _row(["---", "---", "---", "---", *("---:" for _ in result.targets)])
     for case in result.cases:
-        where = standing(case)
-        runs = (run_on(case, target) for target in result.targets)
-        times = (duration(run.timings.script_s if run else None) for run in runs)
-        yield _row([_MARKS[where], _escaped(case.name), WORDS[where], _escaped(differs_in(case)), *times])
+        where = case_standing(case)
+        runs = (find_run(case, target) for target in result.targets)
+        times = (format_duration(run.timings.script_s if run else None) for run in runs)
+        yield _row(
+            [_MARKS[where], _escaped(case.name), STANDING_LABELS[where], _escaped(list_differing_subjects(case)), *times]
+        )
 
 
-def _details(case: CaseResult, targets: tuple[str, str], caps: Caps) -> Iterator[str]:
+def _details(case: CaseResult, targets: tuple[str, str], budget: SizeBudget) -> Iterator[str]:
     """A block that opens on a click: what is wrong, then the differences side by side."""
-    yield from ("", "<details>", f"<summary><b>{_escaped(case.name)}</b>: {WORDS[standing(case)]}</summary>", "")
+    yield from ("", "<details>", f"<summary><b>{_escaped(case.name)}</b>: {STANDING_LABELS[case_standing(case)]}</summary>", "")
     if case.description:
         yield from (f"<p>{_escaped(case.description)}</p>", "")
     if case.problem:
-        lines = (_escaped(cut(line, caps.characters)) for line in case.problem.splitlines())
+        lines = (_escaped(truncate(line, budget.value_chars)) for line in case.problem.splitlines())
         yield from (f"<blockquote>{'<br>'.join(lines)}</blockquote>", "")
     for target in targets:
-        run = run_on(case, target)
+        run = find_run(case, target)
         if run is not None:
-            reason = f": {_code(cut(run.reason, caps.characters))}" if run.reason else ""
+            reason = f": {_code(truncate(run.reason, budget.value_chars))}" if run.reason else ""
             yield f"- {_escaped(target)}: {run.status}, exit code {run.exit_code}{reason}"
     for comparison in case.counting:
-        yield from _comparison(comparison, targets, caps)
+        yield from _comparison(comparison, targets, budget)
     yield from ("", "</details>")
 
 
-def _comparison(comparison: Comparison, targets: tuple[str, str], caps: Caps) -> Iterator[str]:
+def _comparison(comparison: Comparison, targets: tuple[str, str], budget: SizeBudget) -> Iterator[str]:
     number = len(comparison.counting)
     yield ""
-    yield f"**{_escaped(comparison.subject)}** ({_escaped(rule(comparison))}): {counted(number, 'difference')}"
-    if caps.differences:
+    yield f"**{_escaped(comparison.subject)}** ({_escaped(describe_rule(comparison))}): {format_count(number, 'difference')}"
+    if budget.differences:
         yield ""
         yield _row(["Where", *(_escaped(target) for target in targets)])
         yield _row(["---"] * (1 + len(targets)))
-        for difference in comparison.counting[: caps.differences]:
-            yield _difference(difference, caps)
-    if number > caps.differences:
-        yield from ("", f"{number - caps.differences:,} more in `report.json`.")
+        for difference in comparison.counting[: budget.differences]:
+            yield _difference(difference, budget)
+    if number > budget.differences:
+        yield from ("", f"{number - budget.differences:,} more in `report.json`.")
 
 
-def _difference(difference: Difference, caps: Caps) -> str:
-    where = _escaped(cut(difference.place, caps.characters)) or "as a whole"
+def _difference(difference: Difference, budget: SizeBudget) -> str:
+    where = _escaped(truncate(difference.place, budget.value_chars)) or "as a whole"
     if difference.detail:
-        where += f"<br>{_escaped(cut(difference.detail, caps.characters))}"
-    return _row([where, _value(difference.left, caps), _value(difference.right, caps)])
+        where += f"<br>{_escaped(truncate(difference.detail, budget.value_chars))}"
+    return _row([where, _value(difference.left, budget), _value(difference.right, budget)])
 
 
-def _value(value: str | None, caps: Caps) -> str:
-    return "(none)" if value is None else _code(cut(value, caps.characters))
+def _value(value: str | None, budget: SizeBudget) -> str:
+    return "(none)" if value is None else _code(truncate(value, budget.value_chars))
 
 
 def _accepted(result: SuiteResult) -> Iterator[str]:
@@ -133,14 +136,14 @@ def _accepted(result: SuiteResult) -> Iterator[str]:
     if not reasons:
         return
     total = sum(reasons.values())
-    yield from ("", "<details>", f"<summary>{counted(total, 'accepted difference')}, by reason</summary>", "")
+    yield from ("", "<details>", f"<summary>{format_count(total, 'accepted difference')}, by reason</summary>", "")
     yield _row(["Number", "Reason"])
     yield _row(["---:", "---"])
     ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     for reason, number in ranked[:_SHOWN_REASONS]:
-        yield _row([f"{number:,}", _escaped(cut(reason, _REASON_CHARACTERS))])
+        yield _row([f"{number:,}", _escaped(truncate(reason, _REASON_CHARACTERS))])
     if len(ranked) > _SHOWN_REASONS:
-        yield from ("", f"{counted(len(ranked) - _SHOWN_REASONS, 'more reason')} in `report.json`.")
+        yield from ("", f"{format_count(len(ranked) - _SHOWN_REASONS, 'more reason')} in `report.json`.")
     yield from ("", "</details>")
 
 
@@ -155,4 +158,4 @@ def _code(text: str) -> str:
 
 def _escaped(text: str) -> str:
     """Text on one line that Markdown and HTML show as it is."""
-    return one_line(text).translate(_ESCAPED).replace("://", "&#58;//")
+    return make_visible_line(text).translate(_ESCAPED).replace("://", "&#58;//")

@@ -10,23 +10,23 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lyftlearn_image.report.caps import cut
-from lyftlearn_image.report.intraline import parts
+from lyftlearn_image.report.intraline import diff_segments
 from lyftlearn_image.report.redaction import without_secrets
-from lyftlearn_image.report.standing import (
-    WORDS,
+from lyftlearn_image.report.sanitize import make_visible, make_visible_line
+from lyftlearn_image.report.size_budget import truncate
+from lyftlearn_image.report.summary import (
+    STANDING_LABELS,
     Standing,
-    accepted,
-    counted,
-    differs_in,
-    duration,
+    case_standing,
+    count_accepted,
+    describe_rule,
+    find_run,
+    format_count,
+    format_duration,
     headline,
-    rule,
-    run_on,
-    standing,
+    list_differing_subjects,
     tally,
 )
-from lyftlearn_image.report.visible import one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.parity.differences import Comparison, Difference
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
-    from lyftlearn_image.report.intraline import Part
+    from lyftlearn_image.report.intraline import Segment
 
 WIDTH = 100
 _SHOWN_SUBJECTS = 4
@@ -44,7 +44,7 @@ _SHOWN_CHARACTERS = 160
 _SHOWN_REASON = 400
 
 # The table has no room for the whole sentence.
-_WORDS = WORDS | {Standing.CONTROL: "differs as expected"}
+_WORDS = STANDING_LABELS | {Standing.CONTROL: "differs as expected"}
 _STYLES = {
     Standing.PARITY: "green",
     Standing.CONTROL: "cyan",
@@ -81,42 +81,42 @@ def _cases(result: SuiteResult) -> Table:
     table.add_column("verdict")
     table.add_column("differs in", ratio=1, min_width=20, overflow="fold")
     for target in result.targets:
-        table.add_column(Text(f"{one_line(target)}\nscript"), justify="right", no_wrap=True)
+        table.add_column(Text(f"{make_visible_line(target)}\nscript"), justify="right", no_wrap=True)
     for case in result.cases:
-        where = standing(case)
+        where = case_standing(case)
         table.add_row(
-            Text(one_line(case.name)),
+            Text(make_visible_line(case.name)),
             Text(_WORDS[where], style=_STYLES[where]),
-            Text(one_line(differs_in(case))),
+            Text(make_visible_line(list_differing_subjects(case))),
             *(_script_time(case, target) for target in result.targets),
         )
     return table
 
 
 def _script_time(case: CaseResult, target: str) -> Text:
-    run = run_on(case, target)
-    return Text(duration(run.timings.script_s if run else None))
+    run = find_run(case, target)
+    return Text(format_duration(run.timings.script_s if run else None))
 
 
 def _failing(case: CaseResult, targets: tuple[str, str]) -> RenderableType:
     """One case with what is wrong with it: the problem, then differences side by side."""
-    where = standing(case)
+    where = case_standing(case)
     lines: list[RenderableType] = []
     if case.description:
-        lines.append(Text(one_line(case.description), style="dim"))
+        lines.append(Text(make_visible_line(case.description), style="dim"))
     if case.problem:
-        lines.append(Text(visible(cut(case.problem, _SHOWN_REASON)), style="yellow"))
+        lines.append(Text(make_visible(truncate(case.problem, _SHOWN_REASON)), style="yellow"))
     for target in targets:
-        run = run_on(case, target)
+        run = find_run(case, target)
         if run is not None and run.reason:
-            reason = cut(run.reason.strip(), _SHOWN_REASON)
-            lines.append(Text(f"{one_line(target)} ended with {run.exit_code}: {one_line(reason)}"))
+            reason = truncate(run.reason.strip(), _SHOWN_REASON)
+            lines.append(Text(f"{make_visible_line(target)} ended with {run.exit_code}: {make_visible_line(reason)}"))
     for comparison in case.counting[:_SHOWN_SUBJECTS]:
         lines += [Text(), _comparison(comparison, targets)]
     more = len(case.counting) - _SHOWN_SUBJECTS
     if more > 0:
-        lines.append(Text(f"… and differences in {counted(more, 'more subject')}", style="dim"))
-    heading = Text.assemble((one_line(case.name), "bold"), "  ", (WORDS[where], _STYLES[where]))
+        lines.append(Text(f"… and differences in {format_count(more, 'more subject')}", style="dim"))
+    heading = Text.assemble((make_visible_line(case.name), "bold"), "  ", (STANDING_LABELS[where], _STYLES[where]))
     return Group(heading, Padding(Group(*lines), (0, 0, 1, 2)))
 
 
@@ -124,26 +124,31 @@ def _comparison(comparison: Comparison, targets: tuple[str, str]) -> RenderableT
     table = Table(box=box.SIMPLE_HEAD, expand=True, padding=(0, 1), pad_edge=False, show_edge=False)
     table.add_column("where", ratio=4, overflow="fold")
     for target in targets:
-        table.add_column(Text(one_line(target)), ratio=5, overflow="fold")
+        table.add_column(Text(make_visible_line(target)), ratio=5, overflow="fold")
     for difference in comparison.counting[:_SHOWN_DIFFERENCES]:
         table.add_row(*_row(difference))
     more = len(comparison.counting) - _SHOWN_DIFFERENCES
     if more > 0:
         table.add_row(Text(f"… {more:,} more", style="dim"))
-    return Group(Text.assemble((one_line(comparison.subject), "bold"), (one_line(f"  {rule(comparison)}"), "dim")), table)
+    return Group(
+        Text.assemble(
+            (make_visible_line(comparison.subject), "bold"), (make_visible_line(f"  {describe_rule(comparison)}"), "dim")
+        ),
+        table,
+    )
 
 
 def _row(difference: Difference) -> Iterator[Text]:
-    where = Text(one_line(difference.place) or "(as a whole)")
+    where = Text(make_visible_line(difference.place) or "(as a whole)")
     if difference.detail:
-        where.append(f"\n{one_line(difference.detail)}", style="dim")
+        where.append(f"\n{make_visible_line(difference.detail)}", style="dim")
     yield where
-    left, right = parts(difference.left or "", difference.right or "")
+    left, right = diff_segments(difference.left or "", difference.right or "")
     yield _value(difference.left, left)
     yield _value(difference.right, right)
 
 
-def _value(value: str | None, value_parts: tuple[Part, ...]) -> Text:
+def _value(value: str | None, value_parts: tuple[Segment, ...]) -> Text:
     """The value with what the other side does not have in bold red."""
     if value is None:
         return Text("(none)", style="dim")
@@ -151,7 +156,7 @@ def _value(value: str | None, value_parts: tuple[Part, ...]) -> Text:
         return Text("(empty)", style="dim")
     text = Text()
     for part in value_parts:
-        text.append(one_line(part.text), style="bold red" if part.changed else "")
+        text.append(make_visible_line(part.text), style="bold red" if part.is_changed else "")
     if len(text) > _SHOWN_CHARACTERS:
         text = text[:_SHOWN_CHARACTERS]
         text.append("…", style="dim")
@@ -160,8 +165,9 @@ def _value(value: str | None, value_parts: tuple[Part, ...]) -> Text:
 
 def _verdict(result: SuiteResult) -> Text:
     style = "bold green" if result.exit_code == 0 else "bold red"
-    facts = f"{tally(result)}\n{counted(accepted(result), 'accepted difference')} · {duration(result.duration_s)}\n"
-    image = one_line(f"image {result.image} {_short(result.image_id)}")
+    accepted = format_count(count_accepted(result), "accepted difference")
+    facts = f"{tally(result)}\n{accepted} · {format_duration(result.duration_s)}\n"
+    image = make_visible_line(f"image {result.image} {_short(result.image_id)}")
     return Text.assemble((f"{headline(result)}.\n", style), facts, (image, "dim"))
 
 

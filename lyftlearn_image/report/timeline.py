@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.report.standing import total_s
+from lyftlearn_image.report.summary import total_duration_s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,14 +36,14 @@ class Scale:
     seconds: float
     ticks: tuple[float, ...]
 
-    def at(self, seconds: float) -> float:
+    def fraction(self, seconds: float) -> float:
         """The place of a moment, as a fraction of the width."""
         return seconds / self.seconds
 
 
-def scale_of(runs: Sequence[Run]) -> Scale:
+def fit_scale(runs: Sequence[Run]) -> Scale:
     """A scale on which all these runs fit, with round ticks."""
-    longest = max((total_s(run) for run in runs), default=0.0)
+    longest = max((total_duration_s(run) for run in runs), default=0.0)
     if longest < _SHORTEST_S:
         longest = 1.0
     step = _round_step(longest / _MOST_TICKS)
@@ -56,13 +56,13 @@ def _round_step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
-def bars(run: Run, scale: Scale) -> tuple[Bar, ...]:
+def phase_bars(run: Run, scale: Scale) -> tuple[Bar, ...]:
     """The run's phases one after the other; a phase that was not measured has no bar."""
     found, at_s = [], 0.0
     for phase in PHASES:
         seconds = getattr(run.timings, f"{phase}_s")
         if seconds is None:
             continue
-        found.append(Bar(phase, seconds, scale.at(at_s), scale.at(seconds)))
+        found.append(Bar(phase, seconds, scale.fraction(at_s), scale.fraction(seconds)))
         at_s += seconds
     return tuple(found)

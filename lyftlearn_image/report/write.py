@@ -9,22 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.report import html, json_report, junit, markdown
-from lyftlearn_image.report.contents import gather
+from lyftlearn_image.report.formats import FORMATS, load_format
+from lyftlearn_image.report.report_data import collect_report_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from lyftlearn_image.parity.verdict import SuiteResult
-    from lyftlearn_image.report.contents import Contents
-
-# Each format: its file's name, and the function that renders it.
-FORMATS: Mapping[str, tuple[str, Callable[[Contents], str]]] = {
-    "json": ("report.json", json_report.render),
-    "junit": ("junit.xml", junit.render),
-    "markdown": ("report.md", markdown.render),
-    "html": ("report.html", html.render),
-}
 
 
 def write_reports(result: SuiteResult, directory: Path, secrets: Collection[str] = ()) -> Mapping[str, Path]:
@@ -34,8 +25,11 @@ def write_reports(result: SuiteResult, directory: Path, secrets: Collection[str]
     are masked wherever they occur, also where they are base64-, URL- or JSON-encoded. Raises RunError when the
     directory cannot be written.
     """
-    contents = gather(result, directory, secrets)
-    rendered = {directory / name: render(contents) for name, render in FORMATS.values()}
+    data = collect_report_data(result, directory, secrets)
+    formats = {name: load_format(name) for name in FORMATS}
+    paths = {name: directory / each.FILE_NAME for name, each in formats.items()}
+    # All of them before the first is written: a format that fails leaves no report of another run beside new ones.
+    rendered = {paths[name]: each.render(data) for name, each in formats.items()}
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for path, text in rendered.items():
@@ -46,7 +40,7 @@ def write_reports(result: SuiteResult, directory: Path, secrets: Collection[str]
             where=str(error.filename2 or error.filename or directory),
             hint="Name another directory with --report.",
         ) from error
-    return dict(zip(FORMATS, rendered, strict=True))
+    return paths
 
 
 def _write_atomically(path: Path, text: str) -> None:

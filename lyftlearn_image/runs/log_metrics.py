@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 def last_value(regex: str, lines: Iterable[str]) -> float | None:
     """The last value that the lines have for a metric; None when there is none. What is no number is passed over."""
-    form = re.compile(regex)
-    found = None
+    pattern = re.compile(regex)
+    last = None
     for line in lines:
-        for match in form.finditer(line):
+        for match in pattern.finditer(line):
             try:
-                found = float(match[1])
+                last = float(match[1])
             except ValueError:
                 continue
-    return found
+    return last
 
 
 def final_metrics(regexes: Mapping[str, str], lines: Iterable[str]) -> dict[str, float]:
     """The last value of each metric that the lines have one for."""
     kept = list(lines) if regexes else []
-    found = {name: last_value(regex, kept) for name, regex in regexes.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    values = {name: last_value(regex, kept) for name, regex in regexes.items()}
+    return {name: value for name, value in values.items() if value is not None}

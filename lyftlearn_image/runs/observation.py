@@ -17,14 +17,14 @@ def read_observation(artifacts: Mapping[str, Path]) -> dict[str, Any] | None:
 
     Raises RunError when the script has made something else of it.
     """
-    for path in (artifacts.get("output", None), artifacts.get("lyftlearn", None)):
-        for candidate in (path / ".lyftlearn" / "observation.json", path / "observation.json") if path else ():
-            if candidate.is_file():
-                return _observation(candidate)
+    for directory in (artifacts.get("output"), artifacts.get("lyftlearn")):
+        for path in (directory / ".lyftlearn" / "observation.json", directory / "observation.json") if directory else ():
+            if path.is_file():
+                return _load(path)
     return None
 
 
-def _observation(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except ValueError:

@@ -37,28 +37,28 @@ class Search:
 
 
 def search(
-    wanted: Search,
-    reach: Callable[[int, Mapping[str, Any]], float | None],
+    settings: Search,
+    objective: Callable[[int, Mapping[str, Any]], float | None],
     on_trial: Callable[[Trial], None] = lambda _: None,
 ) -> tuple[Trial, ...]:
     """Runs every trial and gives them all, in the order of their numbers.
 
-    `reach` gets a trial's number and values, and gives the objective, None for none; a RunError from it is a failed trial,
-    and the search goes on. `parallel` of them run at once; `on_trial` gets each at its end. The same seed tries the same
-    values as long as the trials end in the same order. Raises UnavailableError without Optuna.
+    `objective` gets a trial's number and values, and gives what it reached, None for nothing; a RunError from it is a
+    failed trial, and the search goes on. `parallel` of them run at once; `on_trial` gets each at its end. The same seed
+    tries the same values as long as the trials end in the same order. Raises UnavailableError without Optuna.
     """
-    study = _study(wanted)
-    distributions = _distributions(wanted.ranges)
+    study = _study(settings)
+    distributions = _distributions(settings.ranges)
     done: list[Trial] = []
     running: dict[int, tuple[Any, Mapping[str, Any]]] = {}
     ended: queue.SimpleQueue[tuple[int, float | BaseException | None]] = queue.SimpleQueue()
-    while len(done) < wanted.trials:
-        while len(done) + len(running) < wanted.trials and len(running) < wanted.parallel:
+    while len(done) < settings.trials:
+        while len(done) + len(running) < settings.trials and len(running) < settings.parallel:
             trial = study.ask(distributions)
-            values = _decoded(wanted.ranges, trial.params)
+            values = _decoded(settings.ranges, trial.params)
             running[trial.number] = (trial, values)
             # Nobody who interrupts a search waits for its trials.
-            threading.Thread(target=_run, args=(reach, trial.number, values, ended), daemon=True).start()
+            threading.Thread(target=_run, args=(objective, trial.number, values, ended), daemon=True).start()
         number, reached = ended.get()
         if isinstance(reached, BaseException):
             raise reached
@@ -66,31 +66,31 @@ def search(
         _tell(study, trial, reached)
         done.append(Trial(number, tried, reached))
         on_trial(done[-1])
-    return tuple(sorted(done, key=lambda one: one.number))
+    return tuple(sorted(done, key=lambda trial: trial.number))
 
 
 def _run(
-    reach: Callable[[int, Mapping[str, Any]], float | None],
+    objective: Callable[[int, Mapping[str, Any]], float | None],
     number: int,
     values: Mapping[str, Any],
     ended: queue.SimpleQueue[tuple[int, float | BaseException | None]],
 ) -> None:
     try:
-        ended.put((number, reach(number, values)))
+        ended.put((number, objective(number, values)))
     except RunError:
         ended.put((number, None))
     except BaseException as error:  # noqa: BLE001 - raised again by the search's own thread
         ended.put((number, error))
 
 
-def best(goal: str, trials: Iterable[Trial]) -> Trial | None:
+def best_trial(goal: str, trials: Iterable[Trial]) -> Trial | None:
     """The trial that reached most, or least, the first of equals; None where none reached anything."""
-    told = [one for one in trials if one.objective is not None and not math.isnan(one.objective)]
+    judged = [trial for trial in trials if trial.objective is not None and not math.isnan(trial.objective)]
     sign = 1 if goal == "maximize" else -1
-    return max(told, key=lambda one: (sign * (one.objective or 0.0), -one.number), default=None)
+    return max(judged, key=lambda trial: (sign * (trial.objective or 0.0), -trial.number), default=None)
 
 
-def _study(wanted: Search) -> Any:
+def _study(settings: Search) -> Any:
     try:
         import optuna  # noqa: PLC0415 - an optional extra, and half a second
     except ImportError:
@@ -99,14 +99,14 @@ def _study(wanted: Search) -> Any:
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     samplers: dict[str, Callable[[], Any]] = {
-        "bayesian": lambda: optuna.samplers.TPESampler(seed=wanted.seed),
-        "random": lambda: optuna.samplers.RandomSampler(seed=wanted.seed),
-        "grid": lambda: optuna.samplers.RandomSampler(seed=wanted.seed),
+        "bayesian": lambda: optuna.samplers.TPESampler(seed=settings.seed),
+        "random": lambda: optuna.samplers.RandomSampler(seed=settings.seed),
+        "grid": lambda: optuna.samplers.RandomSampler(seed=settings.seed),
     }
-    study = optuna.create_study(direction=wanted.goal, sampler=samplers[wanted.strategy]())
+    study = optuna.create_study(direction=settings.goal, sampler=samplers[settings.strategy]())
     # Optuna's own sampler of a grid ends its loop itself, and here there is none.
-    for values in _grid(wanted.ranges) if wanted.strategy == "grid" else [first_values(wanted.ranges)]:
-        study.enqueue_trial(_encoded(wanted.ranges, values))
+    for values in _grid(settings.ranges) if settings.strategy == "grid" else [first_values(settings.ranges)]:
+        study.enqueue_trial(_encoded(settings.ranges, values))
     return study
 
 
@@ -122,21 +122,21 @@ def _tell(study: Any, trial: Any, reached: float | None) -> None:
 def _distributions(ranges: Mapping[str, Range]) -> dict[str, Any]:
     from optuna import distributions  # noqa: PLC0415 - see `_study`
 
-    found: dict[str, Any] = {}
-    for name, one in sorted(ranges.items()):
-        match one:
+    made: dict[str, Any] = {}
+    for name, values in sorted(ranges.items()):
+        match values:
             case FloatRange():
-                found[name] = distributions.FloatDistribution(one.low, one.high, log=one.log)
+                made[name] = distributions.FloatDistribution(values.low, values.high, log=values.log)
             case IntegerRange():
-                found[name] = distributions.IntDistribution(one.low, one.high, log=one.log)
+                made[name] = distributions.IntDistribution(values.low, values.high, log=values.log)
             case Choice():
-                found[name] = distributions.CategoricalDistribution([json.dumps(value) for value in one.values])
-    return found
+                made[name] = distributions.CategoricalDistribution([json.dumps(value) for value in values.values])
+    return made
 
 
 def _grid(ranges: Mapping[str, Range]) -> list[dict[str, Any]]:
     """Every combination, beginning with the first of every choice."""
-    space = {name: one.values for name, one in sorted(ranges.items()) if isinstance(one, Choice)}
+    space = {name: choice.values for name, choice in sorted(ranges.items()) if isinstance(choice, Choice)}
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
 
 

@@ -1,4 +1,4 @@
-"""What a run says meanwhile, and what is asked of it: its lines, a stop, the observation that the shim left."""
+"""Who watches one run: takes its lines as they come, and knows when it is to be stopped or interrupted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from lyftlearn_image.run import StopRequest
 
 
-class Watch:
-    """Of one run: sees its stdout lines, and says when a stop, or an interruption, was asked for."""
+class StopWatch:
+    """Looks through the stdout lines of one run for the one that asks for its stop, and passes them on.
+
+    `stopped`, `interrupted` and `timed_out` say what has become of the run.
+    """
 
     def __init__(self, stop: StopRequest | None, on_line: Callable[[str], None] | None) -> None:
         self._stop = stop
@@ -29,16 +32,16 @@ class Watch:
 
     def on_line(self, line: str) -> None:
         """Takes one line of stdout."""
-        self._look_at(line)
+        self._check(line)
         if self._on_line:
             self._on_line(line)
 
-    def of_host(self, *, is_first: bool) -> Callable[[str], None]:
-        """What takes the lines of one host of several: only the first one's are told to others."""
-        return self.on_line if is_first else self._look_at
+    def line_handler(self, *, is_first_host: bool) -> Callable[[str], None]:
+        """What takes the lines of one host of several: any may ask for the stop, only the first one's are passed on."""
+        return self.on_line if is_first_host else self._check
 
     def wait_for_stop(self, seconds: float) -> bool:
-        """Whether the run is to be stopped; waits so long for somebody to ask."""
+        """Whether the run is to be stopped; waits up to `seconds` for somebody to ask."""
         return self._asked.wait(seconds)
 
     def take_request(self) -> None:
@@ -52,6 +55,6 @@ class Watch:
         else:
             self.stopped = True
 
-    def _look_at(self, line: str) -> None:
+    def _check(self, line: str) -> None:
         if self._stop and self._stop.when and self._stop.when.search(line):
             self._asked.set()

@@ -1,16 +1,17 @@
-"""Tuning jobs: their trials are training jobs, on SageMaker's own tuner as on a target that has none."""
+"""Tuning jobs, whose trials are training jobs: in SageMaker's emulated tuner, and on targets that have no tuner."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.run import Run, Status, StopRequest, Timings
 from lyftlearn_image.runs.log_metrics import last_value
-from lyftlearn_image.runs.search import Search, best, search
+from lyftlearn_image.runs.search import Search, best_trial, search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.workload import Tuning
 
 
-def search_of(workload: Tuning) -> Search:
-    """What a workload wants to be tried."""
+def search_settings(workload: Tuning) -> Search:
+    """The search that a workload describes."""
     return Search(
         ranges=workload.search_space,
         strategy=workload.strategy,
@@ -40,83 +41,94 @@ def trial_name(job_name: str, number: int) -> str:
     return f"{job_name}-{number + 1:03}-{digest}"
 
 
-def run_trials(  # noqa: PLR0913 - what a tuning job is run with
-    wanted: Search,
-    job_name: str,
-    regex: str,
-    run_one: Callable[[int, Mapping[str, Any], Path, StopRequest], Run],
-    *,
-    workspace: Path,
-    stop: StopRequest | None = None,
-    on_trial: Callable[[Trial], None] = lambda _: None,
+@dataclass(frozen=True)
+class TuningJob:
+    """A tuning job's name, what it tries, and the regular expression whose group is the objective in a trial's log."""
+
+    name: str
+    search: Search
+    objective_regex: str
+
+
+@dataclass(frozen=True)
+class TuningRun:
+    """How a tuning job is run: in which directory, who may stop it, and who gets each trial at its end."""
+
+    workspace: Path
+    stop: StopRequest | None = None
+    on_trial: Callable[[Trial], None] = field(default=lambda _: None)
+
+
+def run_trials(
+    job: TuningJob, run_trial: Callable[[int, Mapping[str, Any], Path, StopRequest], Run], settings: TuningRun
 ) -> Run:
     """Runs a search whose trials are runs; what the best one left is what the tuning job left.
 
-    `run_one` gets a trial's number, its values, and a directory of its own. A stop ends every trial, and the search.
+    `run_trial` gets a trial's number, its values, and a directory of its own. A stop ends every trial, and the search.
     """
-    asked = stop or StopRequest()
+    stop = settings.stop or StopRequest()
     runs: dict[int, Run] = {}
 
-    def reach(number: int, values: Mapping[str, Any]) -> float | None:
-        if asked.asked.is_set():
+    def objective(number: int, values: Mapping[str, Any]) -> float | None:
+        if stop.asked.is_set():
             raise RunError("the tuning job was stopped")
-        place = workspace / "trials" / trial_name(job_name, number)
-        place.mkdir(parents=True)
-        runs[number] = run = run_one(number, values, place, asked)
-        return last_value(regex, _log(run)) if run.status is Status.COMPLETED else None
+        workspace = settings.workspace / "trials" / trial_name(job.name, number)
+        workspace.mkdir(parents=True)
+        runs[number] = run = run_trial(number, values, workspace, stop)
+        return last_value(job.objective_regex, _log(run)) if run.status is Status.COMPLETED else None
 
     try:
-        trials = search(wanted, reach, on_trial)
+        trials = search(job.search, objective, settings.on_trial)
     except BaseException:
-        asked.asked.set()
+        stop.asked.set()
         raise
-    return _run_of(job_name, wanted.goal, trials, runs, is_stopped=asked.asked.is_set())
+    return _tuning_result(job, trials, runs, is_stopped=stop.asked.is_set())
 
 
-def run_tuning(  # noqa: PLR0913 - what a tuning job is run with
+def run_tuning(
     target: Target,
     workload: Tuning,
     launch: Launch,
-    prepare: Callable[[Compiled], None],
-    *,
-    workspace: Path,
-    stop: StopRequest | None = None,
-    on_trial: Callable[[Trial], None] = lambda _: None,
+    settings: TuningRun,
+    put_objects: Callable[[Compiled], None] = lambda _: None,
 ) -> Run:
-    """Runs a tuning job on a target that has no tuner: one job a trial. `prepare` puts a trial's objects into S3."""
+    """Runs a tuning job on a target that has no tuner: one job a trial.
 
-    def run_one(number: int, values: Mapping[str, Any], place: Path, stop: StopRequest) -> Run:
-        named = dataclasses.replace(launch, job_name=trial_name(launch.job_name, number))
-        compiled = compile_for(target.name, workload.as_trial(values), named)
-        prepare(compiled)
-        return target.run(compiled, workspace=place, stop=stop)
+    `put_objects` puts what a trial's request needs into S3, where the target does not do so itself.
+    """
 
-    regex = workload.metrics[workload.objective]
-    return run_trials(search_of(workload), launch.job_name, regex, run_one, workspace=workspace, stop=stop, on_trial=on_trial)
+    def run_trial(number: int, values: Mapping[str, Any], workspace: Path, stop: StopRequest) -> Run:
+        trial_launch = dataclasses.replace(launch, job_name=trial_name(launch.job_name, number))
+        compiled = compile_for(target.name, workload.as_trial(values), trial_launch)
+        put_objects(compiled)
+        return target.run(compiled, workspace=workspace, stop=stop)
+
+    job = TuningJob(launch.job_name, search_settings(workload), workload.metrics[workload.objective])
+    return run_trials(job, run_trial, settings)
 
 
-def _run_of(job_name: str, goal: str, trials: tuple[Trial, ...], runs: Mapping[int, Run], *, is_stopped: bool) -> Run:
+def _tuning_result(job: TuningJob, trials: tuple[Trial, ...], runs: Mapping[int, Run], *, is_stopped: bool) -> Run:
     """The tuning job's own end. Without any objective it has failed, as the service has it."""
-    winner = best(goal, trials)
-    told = runs[winner.number] if winner else next(iter(runs.values()), None)
-    if told is None:
-        raise RunError(f"no trial of {job_name} could be run", hint="Run the training by itself: it says what is wrong.")
-    status = Status.STOPPED if is_stopped else Status.COMPLETED if winner else Status.FAILED
-    reason = "" if winner or is_stopped else "No trial completed and told its objective."
+    best = best_trial(job.search.goal, trials)
+    shown = runs[best.number] if best else next(iter(runs.values()), None)
+    if shown is None:
+        raise RunError(f"no trial of {job.name} could be run", hint="Run the training by itself: it says what is wrong.")
+    status = Status.STOPPED if is_stopped else Status.COMPLETED if best else Status.FAILED
+    reason = "" if best or is_stopped else "No trial completed and told its objective."
     return dataclasses.replace(
-        told, job_name=job_name, status=status, reason=reason, trials=trials, timings=_of_all(runs.values())
+        shown, job_name=job.name, status=status, reason=reason, trials=trials, timings=_total(runs.values())
     )
 
 
-def _of_all(runs: Iterable[Run]) -> Timings:
+def _total(runs: Iterable[Run]) -> Timings:
     """The seconds of all trials together; how many run side by side is the search's."""
     timings = [run.timings for run in runs]
-    startups = [one.startup_s for one in timings if one.startup_s is not None]
+    startups = [timing.startup_s for timing in timings if timing.startup_s is not None]
     return Timings(
-        prepare_s=sum(one.prepare_s for one in timings),
+        prepare_s=sum(timing.prepare_s for timing in timings),
         startup_s=sum(startups) if startups else None,
-        script_s=sum(one.script_s for one in timings),
-        collect_s=sum(one.collect_s for one in timings),
+        script_s=sum(timing.script_s for timing in timings),
+        collect_s=sum(timing.collect_s for timing in timings),
     )
 
 

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from lyftlearn_image.errors import UnsupportedError
+from lyftlearn_image.retry import Backoff, Waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from mypy_boto3_s3 import S3Client
+
     from lyftlearn_image.platforms.launch import Compiled, TargetName
+    from lyftlearn_image.retry import Clock
     from lyftlearn_image.run import Run, State, StopRequest
     from lyftlearn_image.workload import Workload
 
 _DIGEST_CHARACTERS = 12
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Time, for what waits: tests bring their own."""
-
-    now: Callable[[], float] = field(default=time.monotonic)
-    sleep: Callable[[float], None] = field(default=time.sleep)
+_STATE_POLLS = Backoff(first_s=2.0, longest_s=30.0, factor=1.5)
 
 
 class Service(Protocol):
-    """A platform's own API. A job is named by its `id`, `<kind>/<name>`, from any client and at any later time."""
+    """A platform's own API. A job is named by its `id`, `<kind>/<name>`, from any client and at any later time.
+
+    `s3` is where the jobs' data and outputs are.
+    """
 
     name: TargetName
+    s3: S3Client
 
     def submit(self, compiled: Compiled) -> str:
         """Sends the request and gives the job's id; the same request again gives the same job."""
@@ -63,32 +61,35 @@ class Service(Protocol):
     ) -> Run:
         """All of it; see Target.run."""
 
+    def close(self) -> None:
+        """Closes the connections: a watch or a log that is not read to its end keeps its own."""
+
 
 def job_name(workload: Workload, target: str, s3_prefix: str, again: str = "") -> str:
     """A name from the content: who submits the same workload twice, or after a crash, meets the same job.
 
     `again` is any word that makes it another job.
     """
-    said = [workload.model_dump(mode="json"), target, s3_prefix, again]
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    content = [workload.model_dump(mode="json"), target, s3_prefix, again]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return f"{workload.name}-{digest[:_DIGEST_CHARACTERS]}"
 
 
-def poll(ask: Callable[[], State], on_state: Callable[[State], None], clock: Clock, first_s: float = 2.0) -> State:
-    """Asks until the end. The waits grow to half a minute, with jitter, so that many clients do not ask at once."""
-    wait, last = first_s, None
+def poll_until_ended(ask: Callable[[], State], on_state: Callable[[State], None], clock: Clock) -> State:
+    """Asks until the end, more seldom the longer nothing changes; `on_state` gets every change.
+
+    boto3's waiters would ask as well, and tell nothing of what comes before the end.
+    """
+    waits, last = Waits(_STATE_POLLS, clock), None
     while True:
         state = ask()
         if state != last:
             on_state(state)
-            last, wait = state, first_s
+            last = state
+            waits.reset()
         if state.status is not None:
             return state
-        clock.sleep(random.uniform(wait / 2, wait))  # noqa: S311 - jitter, no secret
-        wait = min(_LONGEST_WAIT_S, wait * 1.5)
-
-
-_LONGEST_WAIT_S = 30.0
+        waits.sleep()
 
 
 def run_to_end(

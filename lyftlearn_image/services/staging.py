@@ -1,4 +1,4 @@
-"""Puts local data into S3, where both targets take it from."""
+"""Staging: local data is put into S3, from where both platforms read it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.aws.errors import translated
+from lyftlearn_image.aws.s3 import upload_files
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -43,16 +43,19 @@ class Stager:
     def _upload(self, path: Path) -> str:
         top = path if path.is_dir() else path.parent
         files = [file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
+        names = [file.relative_to(top).as_posix() for file in files]
         # Of the content: a bucket that stays must not mix today's files with those of yesterday.
         digest = hashlib.sha256()
-        for file in files:
-            digest.update(file.relative_to(top).as_posix().encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-        prefix = f"{self._prefix}data/{digest.hexdigest()[:16]}"
-        for file in files:
-            key = f"{prefix}/{file.relative_to(top).as_posix()}"
-            with translated(f"writing s3://{self._bucket}/{key}", "s3:PutObject"):
-                self._s3.put_object(Bucket=self._bucket, Key=key, Body=file.read_bytes())
-        return f"s3://{self._bucket}/{prefix}/"
+        for name, file in zip(names, files, strict=True):
+            digest.update(name.encode() + b"\0" + _digest(file))
+        uri = f"s3://{self._bucket}/{self._prefix}data/{digest.hexdigest()[:16]}/"
+        upload_files(self._s3, top, uri, names)
+        return uri
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _package_file(source: str) -> Path:

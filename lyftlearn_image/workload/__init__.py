@@ -13,10 +13,12 @@ from lyftlearn_image.workload.jobs import (
     Training,
     Tuning,
 )
+from lyftlearn_image.workload.kinds import KINDS
 from lyftlearn_image.workload.parts import ConfigFile, Encryption, Kubernetes, Network, Refresh, Toleration
 from lyftlearn_image.workload.services import Notebook, Serving, Transform
 
 __all__ = [
+    "KINDS",
     "Choice",
     "ConfigFile",
     "Encryption",

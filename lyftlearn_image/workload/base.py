@@ -1,104 +1,34 @@
-"""What every workload says, whatever its kind, and how a file's `kind` decides what else it may say."""
+"""What every workload says, whatever its kind."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import core_schema
 
 from lyftlearn_image.workload.parts import (
     ConfigFile,
     ContainerPath,
     Encryption,
     Kubernetes,
-    Model,
     Network,
     Reference,
     Refresh,
     S3Uri,
     VariableName,
 )
+from lyftlearn_image.workload.tagged_union import TaggedUnion
 from lyftlearn_runtime import contract
 
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue
 
-Tag = str
-
-
-class Discriminated(Model):
-    """A family of models of which one key of the data chooses the member.
-
-    Pydantic's own tagged unions put the tag into the place of every error; here an error's place is what stands in the file.
-    """
-
-    tag: ClassVar[str] = "kind"
-    default_tag: ClassVar[str | None] = None
-    members: ClassVar[dict[Tag, type[Discriminated]]]
-
-    @classmethod
-    def concrete(cls, data: Any) -> type[Discriminated] | None:
-        """The member that this data chooses, None when it chooses none."""
-        if "members" not in cls.__dict__:
-            return cls
-        tag = data.get(cls.tag, cls.default_tag) if isinstance(data, dict) else None
-        return cls.members.get(tag) if isinstance(tag, str) else None
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Enters a member, told by the Literal of its tag, into its family."""
-        if "members" not in cls.__dict__ and hasattr(cls, "members") and cls.tag in cls.__annotations__:
-            tag = cls.model_fields[cls.tag].annotation.__args__[0]  # type: ignore[union-attr]
-            cls.members[tag] = cls
-
-    def __new__(cls, **data: Any) -> Self:
-        """An instance of the member that the arguments choose."""
-        made: Self = super().__new__(cls.concrete(data) or cls)  # type: ignore[assignment]
-        return made
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """The member's own schema, or a function that finds the member."""
-        if "members" not in cls.__dict__:
-            return handler(source)
-        return core_schema.no_info_plain_validator_function(cls._validated)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """One of the members."""
-        if "members" not in cls.__dict__:
-            return handler(schema)
-        schemas = []
-        for tag, member in cls.members.items():
-            found = handler.resolve_ref_schema(handler(member.__pydantic_core_schema__))
-            required = [name for name in found.get("required", []) if name != cls.tag]
-            schemas.append({**found, "required": [*required, *([cls.tag] if tag != cls.default_tag else [])]})
-        return {"oneOf": schemas, "title": cls.__name__, "type": "object"}
-
-    @classmethod
-    def _validated(cls, data: Any) -> Discriminated:
-        if isinstance(data, cls):
-            return data
-        if not isinstance(data, dict):
-            raise ValueError("expected a mapping")  # noqa: TRY004 - pydantic takes a ValueError as a mistake in the data
-        member = cls.concrete(data)
-        if member is None:
-            found = data.get(cls.tag)
-            raise ValueError(f"`{cls.tag}` is {found!r:.40}; expected one of {', '.join(cls.members)}")
-        return member.model_validate(data)
-
-
-class Workload(Discriminated):
+class Workload(TaggedUnion):
     """One job, endpoint or notebook, described once: the only description from which both platforms' requests are compiled.
 
     Channels, models and outputs are S3 URIs by the time a workload is compiled; a suite or the CLI may accept local paths
     and stage them first.
     """
 
-    default_tag: ClassVar[str | None] = "training"
-    members: ClassVar[dict[Tag, type[Discriminated]]] = {}
+    default: ClassVar[str | None] = "training"
 
     name: str = Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=40)
     kind: str
@@ -136,8 +66,3 @@ class Workload(Discriminated):
     def with_(self, **changes: Any) -> Self:
         """A validated copy with these fields changed."""
         return type(self).model_validate({**self.model_dump(), **changes})
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON schema of a workload file, for editors."""
-    return Workload.model_json_schema()

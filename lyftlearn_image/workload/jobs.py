@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from lyftlearn_image.workload.base import Discriminated, Tag, Workload
+from lyftlearn_image.workload.base import Workload
 from lyftlearn_image.workload.parts import ContainerPath, MetricRegex, Model, S3Uri
+from lyftlearn_image.workload.tagged_union import TaggedUnion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,11 +89,10 @@ class Processing(Job):
     outputs: dict[str, ContainerPath] = Field(default={}, description="Output name → directory below /opt/ml/processing.")
 
 
-class Range(Discriminated):
+class Range(TaggedUnion):
     """Which values of a hyperparameter a tuning job tries."""
 
-    tag: ClassVar[str] = "type"
-    members: ClassVar[dict[Tag, type[Discriminated]]] = {}
+    discriminator: ClassVar[str] = "type"
 
 
 class FloatRange(Range):
@@ -128,6 +128,9 @@ class Choice(Range):
 
     type: Literal["choice"] = "choice"
     values: tuple[str | bool | int | float, ...] = Field(min_length=1)
+
+
+Range.set_members({"float": FloatRange, "int": IntegerRange, "choice": Choice})
 
 
 class Tuning(Trainable):

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
-import random
-import ssl
 import time
 
 from lyftlearn_runtime import contract
-from lyftlearn_runtime.aws import endpoints, identity, sigv4
-from lyftlearn_runtime.aws.connection import STALL_S, Again, Answer, Connection, origin, split
+from lyftlearn_runtime.aws import credential_cache, endpoints, sigv4
+from lyftlearn_runtime.aws.connection import STALL_S, Connection
+from lyftlearn_runtime.aws.http import retry
+from lyftlearn_runtime.aws.request import Request
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from lyftlearn_runtime.aws.endpoints import Service
+    from lyftlearn_runtime.aws.request import Response
 
-_SHORTEST_TRY_S = 0.1
-# The waits between tries have full jitter below a bound that doubles: many containers that start together do not come
-# back together.
-_FIRST_WAIT_S = 0.2
-_LONGEST_WAIT_S = 5.0
-_WORTH_REPEATING = (429, 500, 502, 503, 504)
-_THROTTLING = (b"Throttling", b"TooManyRequests", b"RequestLimitExceeded", b"SlowDown")
 # What a service says when the clocks differ, by which the difference can be taken out of the next signature.
 _SKEWED = (
     b"RequestTimeTooSkewed",
@@ -48,30 +41,26 @@ class Signer:
         self._service = service
         self._offset_s = 0.0
         self._has_renewed = False
-        identity.credentials(environ, deadline)  # an early word where there is none
+        credential_cache.get_credentials(environ, deadline)  # where there are none, that is said early
 
-    def headers(self, method: str, url: str, given: Mapping[str, str], digest: str) -> dict[str, str]:
-        """The headers to send. `digest` is the sha256 of the body, in hex; the URL's path and query are encoded."""
-        _, host, target = split(url)
-        path, _, query = target.partition("?")
+    def sign(self, request: Request, digest: str) -> Request:
+        """The request with a signature among its headers. `digest` is the sha256 of the body, in hex."""
         timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + self._offset_s))
-        who = identity.credentials(self.environ, time.monotonic() + STALL_S)
-        return sigv4.sign(
-            method, path, query, {**given, "Host": host}, digest, who,
-            endpoints.region(self.environ), self._service.name, timestamp,
-        )  # fmt: skip
+        keys = credential_cache.get_credentials(self.environ, time.monotonic() + STALL_S)
+        scope = sigv4.Scope(timestamp, endpoints.region(self.environ), self._service.name)
+        return sigv4.sign(request, digest, keys, scope)
 
-    def heal(self, answer: Answer) -> bool:
-        """Whether a refusal was for a clock or a token that the next signature will not have: each is healed once."""
-        if answer.status not in (400, 401, 403):
+    def recover(self, response: Response) -> bool:
+        """Whether a refusal was for a clock or a token that the next signature will not have: for each of them once."""
+        if response.status not in (400, 401, 403):
             return False
-        if any(word in answer.body for word in _SKEWED) and not self._offset_s:
-            self._offset_s = _clock_offset(answer.headers.get("Date"))
+        if any(word in response.body for word in _SKEWED) and not self._offset_s:
+            self._offset_s = _clock_offset(response.headers.get("Date"))
             return bool(self._offset_s)
-        if self._has_renewed or not any(word in answer.body for word in _EXPIRED):
+        if self._has_renewed or not any(word in response.body for word in _EXPIRED):
             return False
         self._has_renewed = True
-        return identity.renew(self.environ)
+        return credential_cache.renew(self.environ)
 
 
 def _clock_offset(date: str | None) -> float:
@@ -84,18 +73,15 @@ def _clock_offset(date: str | None) -> float:
         return 0.0
 
 
-def call(  # noqa: PLR0913, PLR0917 - the parts of a request
-    signer: Signer, method: str, url: str, headers: Mapping[str, str], body: bytes, deadline: float
-) -> Answer:
-    """The answer to a signed request, repeated until `deadline` (of time.monotonic)."""
-    digest = hashlib.sha256(body).hexdigest()
+def call(signer: Signer, request: Request, deadline: float) -> Response:
+    """The response to a signed request, repeated until `deadline` (of time.monotonic)."""
+    digest = hashlib.sha256(request.body).hexdigest()
 
-    def once(seconds: float) -> Answer:
-        # Signed anew at each try: a signature is good for a few minutes, and waiting may take them.
-        signed = signer.headers(method, url, headers, digest)
-        return Connection(url, signer.environ, seconds).exchange(method, url, signed, body, deadline)
+    def attempt(seconds: float) -> Response:
+        # Signed anew at each attempt: a signature is good for a few minutes, and waiting may take them.
+        return Connection(request.url, signer.environ, seconds).send(signer.sign(request, digest), deadline)
 
-    return repeat(once, url, deadline, heal=signer.heal)
+    return retry(attempt, request.url, deadline, recover=signer.recover)
 
 
 def call_json(signer: Signer, service: Service, target: str, document: Mapping[str, Any], deadline: float) -> dict[str, Any]:
@@ -106,7 +92,7 @@ def call_json(signer: Signer, service: Service, target: str, document: Mapping[s
     base = endpoints.url(service, signer.environ)
     who = f"{service.title} at {base}"
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
-    answer = call(signer, "POST", base + "/", headers, json.dumps(document).encode(), deadline)
+    answer = call(signer, Request("POST", base + "/", headers, json.dumps(document).encode()), deadline)
     try:
         found = json.loads(answer.body.decode("utf-8"))
         if answer.status == 200 and isinstance(found, dict):
@@ -118,7 +104,7 @@ def call_json(signer: Signer, service: Service, target: str, document: Mapping[s
     raise _refusal(who, action, kind, answer.status)
 
 
-def objects(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+def object_list(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """The objects in a list of an answer; none where there is no such list."""
     found = answer.get(name)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
@@ -129,47 +115,3 @@ def _refusal(who: str, action: str, kind: str, status: int) -> ShimError:
     if status == 403 or any(word in kind for word in _DENIED):
         return ShimError(f"{who} says {kind}; the job's role needs {action}", contract.EXIT_ACCESS_DENIED)
     return ShimError(f"{who} says {kind}; check the name and the region", contract.EXIT_UNAVAILABLE)
-
-
-def get(url: str, headers: Mapping[str, str], environ: Mapping[str, str], deadline: float) -> Answer:
-    """The answer to an unsigned GET, repeated until `deadline`."""
-    return repeat(lambda seconds: Connection(url, environ, seconds).exchange("GET", url, headers, b"", deadline), url, deadline)
-
-
-def repeat(
-    once: Callable[[float], Answer], url: str, deadline: float, tries: int = 0, heal: Callable[[Answer], bool] | None = None
-) -> Answer:
-    """Calls `once(seconds)` until it gives an answer that a repetition does not heal, or the time or `tries` are up."""
-    done = 0
-    while True:
-        try:
-            # A silent server gets half of the time that is left, so that there is a second try.
-            answer = once(max(_SHORTEST_TRY_S, min(STALL_S, (deadline - time.monotonic()) / 2)))
-            if heal and heal(answer):
-                continue
-            throttled = _is_throttled(answer)
-            if answer.status not in _WORTH_REPEATING and not throttled:
-                return answer
-            problem = "it throttles requests" if throttled else f"it answered {answer.status}"
-        except ssl.SSLCertVerificationError as error:
-            raise ShimError(
-                f"{origin(url)}: its certificate is not trusted: {error.verify_message}; set AWS_CA_BUNDLE",
-                contract.EXIT_UNAVAILABLE,
-            ) from None
-        except (ValueError, http.client.InvalidURL) as error:
-            # A host that is none, or a header that cannot be sent: its text may hold a key, and no repetition heals it.
-            raise ShimError(
-                f"{origin(url)}: the request cannot be sent ({type(error).__name__}); check address, region and keys",
-                contract.EXIT_CONFIG,
-            ) from None
-        except (OSError, http.client.HTTPException, Again) as error:
-            problem = str(error) or type(error).__name__
-        done += 1
-        wait = random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**done))  # noqa: S311 - jitter, no secret
-        if done == tries or time.monotonic() + wait > deadline:
-            raise ShimError(f"{origin(url)}: {problem} ({done} tries)", contract.EXIT_UNAVAILABLE)
-        time.sleep(wait)
-
-
-def _is_throttled(answer: Answer) -> bool:
-    return answer.status == 400 and any(word in answer.body for word in _THROTTLING)

@@ -6,15 +6,17 @@ import http.client
 import os
 import ssl
 import time
-from collections import namedtuple
 
 from lyftlearn_runtime import contract
+from lyftlearn_runtime.aws.request import Response, split_url
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import IO, Any
+    from typing import IO
+
+    from lyftlearn_runtime.aws.request import Request
 
 # No byte for so long, and a try has failed.
 STALL_S = 10.0
@@ -23,18 +25,16 @@ _LARGEST_BODY = 64 << 20
 _CHUNK_BYTES = 1 << 20
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
-Answer = namedtuple("Answer", ["status", "body", "headers"])
 
-
-class Again(Exception):  # noqa: N818 - a reason to try again, and no error until the time is up
-    """A try has failed in a way that another one may heal."""
+class RetryableError(Exception):
+    """An attempt has failed in a way in which another one may succeed."""
 
 
 class Connection:
     """A connection to the host of a URL, which carries several requests one after the other."""
 
     def __init__(self, url: str, environ: Mapping[str, str], seconds: float = STALL_S) -> None:
-        scheme, host, _ = split(url)
+        scheme, host, _ = split_url(url)
         proxy = _proxy_of(scheme, host, environ)
         # A plain request names its whole URL to a proxy; an encrypted one goes through a tunnel.
         self._prefix = f"{scheme}://{host}" if proxy and scheme == "http" else ""
@@ -50,17 +50,18 @@ class Connection:
             self._http = http.client.HTTPConnection(peer, timeout=seconds)
 
     def close(self) -> None:
-        """Closes it; another exchange opens it again."""
+        """Closes it; another request opens it again."""
         self._http.close()
 
-    def exchange(  # noqa: PLR0913, PLR0917 - the parts of a request
-        self, method: str, url: str, headers: Mapping[str, str], body: Any, deadline: float | None,
-        sink: IO[bytes] | None = None, sink_status: int = 200,
-    ) -> Answer:  # fmt: skip
-        """Sends one request. The body of an answer with `sink_status` goes to `sink` where there is one; others to memory."""
+    def send(self, request: Request, deadline: float | None, sink: IO[bytes] | None = None, sink_status: int = 200) -> Response:
+        """Sends one request. The body of a response with `sink_status` goes to `sink` where there is one; others to memory.
+
+        `deadline` is one of time.monotonic(), None for data, which has none.
+        """
         try:
-            target = self._prefix + split(url)[2]
-            self._http.request(method, target, body=body, headers={**headers, **self._headers})
+            target = self._prefix + split_url(request.url)[2]
+            headers = {**request.headers, **self._headers}
+            self._http.request(request.method, target, body=request.body, headers=headers)
             response = self._http.getresponse()
             # One that is read whole can carry another request; only data is worth keeping it for.
             keep = sink is not None and response.status < 300 and not response.will_close
@@ -72,7 +73,7 @@ class Connection:
             response.close()
         else:
             self._http.close()
-        return Answer(response.status, data, response.headers)
+        return Response(response.status, data, response.headers)
 
 
 def _read(response: http.client.HTTPResponse, deadline: float | None, sink: IO[bytes] | None) -> bytes:
@@ -91,11 +92,11 @@ def _read(response: http.client.HTTPResponse, deadline: float | None, sink: IO[b
             continue
         pieces.append(piece)
         if size > _LARGEST_BODY:
-            raise Again(f"its answer is longer than {_LARGEST_BODY} bytes")
+            raise RetryableError(f"its answer is longer than {_LARGEST_BODY} bytes")
         if deadline is not None and time.monotonic() > deadline:
-            raise Again("its answer did not end in time")
+            raise RetryableError("its answer did not end in time")
     if left:
-        raise Again(f"it broke off {left} bytes before the end")
+        raise RetryableError(f"it broke off {left} bytes before the end")
     return b"".join(pieces)
 
 
@@ -148,18 +149,6 @@ def _host_and_port(host: str, default: int) -> tuple[str, int]:
         return name, int(port[1:] or default)
     name, _, port = host.partition(":")
     return name, int(port) if port.isdigit() else default
-
-
-def split(url: str) -> tuple[str, str, str]:
-    """Scheme, host with port, and path with query of a URL."""
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return scheme, host, slash + path or "/"
-
-
-def origin(url: str) -> str:
-    """Scheme and host alone: a path or a query may say more than a log should hold."""
-    return "/".join(url.split("/")[:3])
 
 
 def _ca_bundle(environ: Mapping[str, str]) -> str | None:

@@ -9,19 +9,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections import namedtuple
 
 from lyftlearn_runtime import contract
+from lyftlearn_runtime.aws.keys import Credentials
+from lyftlearn_runtime.aws.request import Request, origin, split_url
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lyftlearn_runtime.aws.connection import Answer
-
-# `expires` is in seconds of time.time(), None for what does not.
-Credentials = namedtuple("Credentials", ["access_key", "secret_key", "token", "source", "expires"])
+    from lyftlearn_runtime.aws.request import Response
 
 _CONTAINER_HOST = "http://169.254.170.2"
 # The token of the endpoint may go over plain HTTP to these alone (ContainerMetadataFetcher of botocore).
@@ -34,7 +32,7 @@ _INSTANCE_TOKEN_S = "21600"  # noqa: S105 - seconds
 _INSTANCE_WITHIN_S = 2.0
 
 
-def find(environ: Mapping[str, str], deadline: float) -> Credentials:
+def find_credentials(environ: Mapping[str, str], deadline: float) -> Credentials:
     """The credentials of this container and where they came from. ShimError when there are none by `deadline`."""
     if environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SECRET_ACCESS_KEY"):
         token = environ.get("AWS_SESSION_TOKEN") or None
@@ -76,20 +74,20 @@ def _seconds(expiration: str | None) -> float | None:
 
 
 def _of_container(url: str, environ: Mapping[str, str], deadline: float) -> Credentials:
-    from lyftlearn_runtime.aws import client, connection  # noqa: PLC0415 - only where an endpoint is asked
+    from lyftlearn_runtime.aws import http  # noqa: PLC0415 - only where an endpoint is asked
 
-    scheme, host, _ = connection.split(url)
+    scheme, host, _ = split_url(url)
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     if scheme != "https" and name not in _PLAIN_HTTP:
         raise ShimError(
-            f"AWS_CONTAINER_CREDENTIALS_FULL_URI names {connection.origin(url)}; plain HTTP is for {', '.join(_PLAIN_HTTP)}",
+            f"AWS_CONTAINER_CREDENTIALS_FULL_URI names {origin(url)}; plain HTTP is for {', '.join(_PLAIN_HTTP)}",
             contract.EXIT_CONFIG,
         )
-    answer = client.get(url, _authorization(environ), environ, deadline)
-    return _of_document(answer, f"the credentials endpoint {connection.origin(url)}", "container credentials")
+    answer = http.get(url, _authorization(environ), environ, deadline)
+    return _of_document(answer, f"the credentials endpoint {origin(url)}", "container credentials")
 
 
-def _of_document(answer: Answer, what: str, source: str) -> Credentials:
+def _of_document(answer: Response, what: str, source: str) -> Credentials:
     try:
         found = json.loads(answer.body.decode("utf-8"))
         return _of(found["AccessKeyId"], found["SecretAccessKey"], found.get("Token"), source, found.get("Expiration"))
@@ -107,8 +105,7 @@ def _of_web_identity(environ: Mapping[str, str], deadline: float) -> Credentials
     """AssumeRoleWithWebIdentity, which needs no signature (AWS STS API reference)."""
     import xml.etree.ElementTree as ET  # noqa: PLC0415 - only on this way
 
-    from lyftlearn_runtime.aws import client, endpoints, sigv4  # noqa: PLC0415 - as above
-    from lyftlearn_runtime.aws.connection import Connection  # noqa: PLC0415 - as above
+    from lyftlearn_runtime.aws import endpoints, http, sigv4  # noqa: PLC0415 - as above
 
     form = sigv4.canonical_query(
         [
@@ -120,10 +117,8 @@ def _of_web_identity(environ: Mapping[str, str], deadline: float) -> Credentials
         ]
     ).encode()
     base = endpoints.url(endpoints.Service("sts", "STS", "STS"), environ)
-    url, headers = base + "/", {"Content-Type": "application/x-www-form-urlencoded"}
-    answer = client.repeat(
-        lambda seconds: Connection(url, environ, seconds).exchange("POST", url, headers, form, deadline), url, deadline
-    )
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = http.send(Request("POST", base + "/", headers, form), environ, deadline)
     try:
         root = ET.fromstring(answer.body)  # noqa: S314 - STS' own answer over a checked channel
     except (ET.ParseError, ValueError, LookupError):  # the latter two for encodings that there are not
@@ -141,25 +136,21 @@ def _of_web_identity(environ: Mapping[str, str], deadline: float) -> Credentials
 
 def _of_instance(environ: Mapping[str, str], deadline: float) -> Credentials | None:
     """Of the instance's role, by IMDSv2 (EC2 user guide, "Retrieve security credentials from instance metadata")."""
-    from lyftlearn_runtime.aws import client  # noqa: PLC0415 - only where an endpoint is asked
-    from lyftlearn_runtime.aws.connection import Connection  # noqa: PLC0415 - as above
+    from lyftlearn_runtime.aws import http  # noqa: PLC0415 - only where an endpoint is asked
 
     base = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "").rstrip("/") or _INSTANCE
     until = min(deadline, time.monotonic() + _INSTANCE_WITHIN_S)
-    url = base + "/latest/api/token"
-    wish = {"X-aws-ec2-metadata-token-ttl-seconds": _INSTANCE_TOKEN_S, "Content-Length": "0"}
+    lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": _INSTANCE_TOKEN_S, "Content-Length": "0"}
     try:
-        answer = client.repeat(
-            lambda seconds: Connection(url, environ, seconds).exchange("PUT", url, wish, b"", until), url, until
-        )
+        answer = http.send(Request("PUT", base + "/latest/api/token", lifetime, b""), environ, until)
         if answer.status != 200:
             return None
         headers = {"X-aws-ec2-metadata-token": answer.body.decode("ascii").strip()}
-        named = client.get(base + _INSTANCE_ROLES, headers, environ, until)
+        named = http.get(base + _INSTANCE_ROLES, headers, environ, until)
         roles = named.body.decode("ascii").split()
         if named.status != 200 or not roles:
             return None
-        found = client.get(base + _INSTANCE_ROLES + roles[0], headers, environ, until)
+        found = http.get(base + _INSTANCE_ROLES + roles[0], headers, environ, until)
     except (ShimError, ValueError):  # the latter for an answer that is no token
         return None
     return _of_document(found, f"the instance metadata service {base}", "instance metadata")

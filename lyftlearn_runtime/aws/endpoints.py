@@ -6,7 +6,7 @@ the partitions as in botocore's partitions.json and endpoints.json.
 
 from __future__ import annotations
 
-from collections import namedtuple
+from lyftlearn_runtime.frozen import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

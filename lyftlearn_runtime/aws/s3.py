@@ -6,12 +6,15 @@ import hashlib
 import http.client
 import io
 import time
-from collections import namedtuple
 
 from lyftlearn_runtime import contract
-from lyftlearn_runtime.aws import client, connection, endpoints, sigv4
+from lyftlearn_runtime.aws import client, endpoints, sigv4
+from lyftlearn_runtime.aws.connection import Connection, RetryableError
+from lyftlearn_runtime.aws.http import retry
+from lyftlearn_runtime.aws.request import Request, Response, origin
 from lyftlearn_runtime.deadline import fetch_timeout
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.frozen import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _SERVICE = endpoints.Service("s3", "S3", "S3")
-# Data has no deadline but the job's own; a try that stalls is repeated so often.
-_TRIES = 6
+# Data has no deadline but the job's own; an attempt that stalls is repeated so often.
+_ATTEMPTS = 6
 _FOREVER = float("inf")
 _EMPTY = hashlib.sha256().hexdigest()
 _CHUNK_BYTES = 1 << 20
@@ -33,7 +36,11 @@ _ERRORS = {
 }
 
 # An object of a listing: its key, its size in bytes, and its ETag, quotes included.
-Found = namedtuple("Found", ["key", "size", "tag"])
+ListedObject = namedtuple("ListedObject", ["key", "size", "etag"])
+# An object that is being made of parts. Nobody sees it before it is complete.
+MultipartUpload = namedtuple("MultipartUpload", ["bucket", "key", "id"])
+# Bytes of an object or of a file.
+ByteRange = namedtuple("ByteRange", ["start", "size"])
 
 
 class S3:
@@ -41,7 +48,7 @@ class S3:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._connections: dict[str, connection.Connection] = {}
+        self._connections: dict[str, Connection] = {}
         deadline = time.monotonic() + fetch_timeout(environ)
         self._signer = client.Signer(_SERVICE, environ, deadline)
 
@@ -54,108 +61,114 @@ class S3:
         """A small object's bytes, the current ones or those of a version; by `deadline`, or in the time that a start has."""
         url = self._url(bucket, key, [("versionId", version)] if version else [])
         until = time.monotonic() + fetch_timeout(self._environ) if deadline is None else deadline
-        answer = client.call(self._signer, "GET", url, {}, b"", until)
-        return _good(answer, f"s3://{bucket}/{key}", "GetObject")
+        response = client.call(self._signer, Request("GET", url, {}, b""), until)
+        return _body(response, f"s3://{bucket}/{key}", "GetObject")
 
-    def get_stretch(self, bucket: str, found: Found, file: IO[bytes], start: int, size: int) -> dict[str, str]:
-        """Writes a stretch of an object (start and size in bytes) to the same place of a file; the headers, lower case.
+    def get_range(self, bucket: str, listed: ListedObject, file: IO[bytes], byte_range: ByteRange) -> dict[str, str]:
+        """Writes a range of an object to the same place of a file; the response's headers, lower case.
 
         A connection that breaks off costs what it did not bring and no more. ShimError where the object is no longer the
-        one that was listed, so that stretches of two versions never come together.
+        one that was listed, so that ranges of two versions never come together.
         """
-        url = self._url(bucket, found.key)
-        file.seek(start)
-        end = start + size
+        url = self._url(bucket, listed.key)
+        file.seek(byte_range.start)
+        end = byte_range.start + byte_range.size
 
-        def once(_: float) -> connection.Answer:
-            headers = {"If-Match": found.tag, "x-amz-checksum-mode": "ENABLED"}
+        def attempt(_: float) -> Response:
+            headers = {"If-Match": listed.etag, "x-amz-checksum-mode": "ENABLED"}
             here = file.tell()
-            if here == end and size:
-                return connection.Answer(200, b"", {})  # it broke off after the last byte
-            if (here, end) != (0, found.size):
+            if here == end and byte_range.size:
+                return Response(200, b"", {})  # it broke off after the last byte
+            if (here, end) != (0, listed.size):
                 headers["Range"] = f"bytes={here}-{end - 1}"
-            return self._exchange("GET", url, b"", _EMPTY, headers, file, 206 if "Range" in headers else 200)
+            request = Request("GET", url, headers, b"")
+            return self._connection(url).send(
+                self._signer.sign(request, _EMPTY), None, file, 206 if "Range" in headers else 200
+            )
 
-        answer = client.repeat(once, url, _FOREVER, _TRIES)
-        place = f"s3://{bucket}/{found.key}"
-        _good(answer, place, "GetObject")
+        response = retry(attempt, url, _FOREVER, _ATTEMPTS)
+        place = f"s3://{bucket}/{listed.key}"
+        _body(response, place, "GetObject")
         if file.tell() != end:
-            came = file.tell() - start
-            raise ShimError(f"{place}: {came} of {size} bytes came from byte {start} on", contract.EXIT_UNAVAILABLE)
-        return _lower(answer.headers)
+            came = file.tell() - byte_range.start
+            message = f"{place}: {came} of {byte_range.size} bytes came from byte {byte_range.start} on"
+            raise ShimError(message, contract.EXIT_UNAVAILABLE)
+        return _lower(response.headers)
 
-    def head(self, bucket: str, found: Found) -> dict[str, str]:
+    def head(self, bucket: str, listed: ListedObject) -> dict[str, str]:
         """The headers of an object, lower case, its checksums among them."""
-        url = self._url(bucket, found.key)
-        headers = {"If-Match": found.tag, "x-amz-checksum-mode": "ENABLED"}
-        answer = client.repeat(lambda _: self._exchange("HEAD", url, b"", _EMPTY, headers), url, _FOREVER, _TRIES)
-        _good(answer, f"s3://{bucket}/{found.key}", "GetObject")
-        return _lower(answer.headers)
+        headers = {"If-Match": listed.etag, "x-amz-checksum-mode": "ENABLED"}
+        response = self._retried(Request("HEAD", self._url(bucket, listed.key), headers, b""))
+        _body(response, f"s3://{bucket}/{listed.key}", "GetObject")
+        return _lower(response.headers)
 
     def put(self, bucket: str, key: str, file: IO[bytes], size: int) -> None:
         """Writes the first `size` bytes of a file to an object; S3 shows it whole or not at all."""
-        self._put(self._url(bucket, key), file, 0, size, f"s3://{bucket}/{key}")
+        self._put(self._url(bucket, key), file, ByteRange(0, size), f"s3://{bucket}/{key}")
 
     def delete(self, bucket: str, key: str) -> None:
         """Removes an object; one that is not there is none to remove."""
-        url = self._url(bucket, key)
-        answer = client.repeat(lambda _: self._exchange("DELETE", url, b"", _EMPTY), url, _FOREVER, _TRIES)
-        _good(answer, f"s3://{bucket}/{key}", "DeleteObject")
+        response = self._retried(Request("DELETE", self._url(bucket, key), {}, b""))
+        _body(response, f"s3://{bucket}/{key}", "DeleteObject")
 
-    def begin(self, bucket: str, key: str) -> str:
-        """Begins an object in parts: its upload's ID. Nobody sees the object before `complete`."""
-        root = self._xml("POST", self._url(bucket, key, [("uploads", "")]), b"", f"s3://{bucket}/{key}", "PutObject")
-        return _text(root, "UploadId")
+    def create_multipart_upload(self, bucket: str, key: str) -> MultipartUpload:
+        """Begins an object in parts. Nobody sees it before `complete_multipart_upload`."""
+        request = Request("POST", self._url(bucket, key, [("uploads", "")]), {}, b"")
+        root = self._xml(request, f"s3://{bucket}/{key}", "PutObject")
+        return MultipartUpload(bucket, key, _text(root, "UploadId"))
 
-    def put_part(self, bucket: str, key: str, upload: str, number: int, file: IO[bytes], start: int, size: int) -> str:  # noqa: PLR0913, PLR0917 - what names a part
-        """Sends part `number` (from 1), a stretch of a file; the tag that S3 gives it."""
-        url = self._url(bucket, key, [("partNumber", str(number)), ("uploadId", upload)])
-        return self._put(url, file, start, size, f"s3://{bucket}/{key}")
+    def upload_part(self, upload: MultipartUpload, number: int, file: IO[bytes], byte_range: ByteRange) -> str:
+        """Sends part `number` (from 1), a range of a file; the ETag that S3 gives it."""
+        url = self._url(upload.bucket, upload.key, [("partNumber", str(number)), ("uploadId", upload.id)])
+        return self._put(url, file, byte_range, f"s3://{upload.bucket}/{upload.key}")
 
-    def complete(self, bucket: str, key: str, upload: str, tags: Sequence[str]) -> None:
-        """Makes the object of its parts, whose tags are in their order."""
-        numbered = enumerate(tags, 1)
-        body = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>" for number, tag in numbered)
+    def complete_multipart_upload(self, upload: MultipartUpload, etags: Sequence[str]) -> None:
+        """Makes the object of its parts, whose ETags are in their order."""
+        numbered = enumerate(etags, 1)
+        body = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in numbered)
         document = f"<CompleteMultipartUpload>{body}</CompleteMultipartUpload>".encode()
-        self._xml("POST", self._url(bucket, key, [("uploadId", upload)]), document, f"s3://{bucket}/{key}", "PutObject")
+        url = self._url(upload.bucket, upload.key, [("uploadId", upload.id)])
+        self._xml(Request("POST", url, {}, document), f"s3://{upload.bucket}/{upload.key}", "PutObject")
 
-    def abort(self, bucket: str, key: str, upload: str) -> None:
+    def abort_multipart_upload(self, upload: MultipartUpload) -> None:
         """Takes the parts away again: those that nobody completes cost money for ever."""
+        url = self._url(upload.bucket, upload.key, [("uploadId", upload.id)])
         try:
-            self._exchange("DELETE", self._url(bucket, key, [("uploadId", upload)]), b"", _EMPTY)
-        except (OSError, http.client.HTTPException, connection.Again, ShimError):
-            pass  # what went wrong before is what is told
+            self._send(Request("DELETE", url, {}, b""), _EMPTY)
+        except (OSError, http.client.HTTPException, RetryableError, ShimError):
+            pass  # what went wrong before is what is shown
 
-    def list(self, bucket: str, prefix: str) -> Iterator[Found]:
+    def list_objects(self, bucket: str, prefix: str) -> Iterator[ListedObject]:
         """The objects below a prefix."""
         token = None
         while True:
             query = [("list-type", "2"), ("prefix", prefix)] + ([("continuation-token", token)] if token else [])
-            root = self._xml("GET", self._url(bucket, "", query), b"", f"s3://{bucket}/{prefix}", "ListBucket")
+            root = self._xml(Request("GET", self._url(bucket, "", query), {}, b""), f"s3://{bucket}/{prefix}", "ListBucket")
             for item in (element for element in root.iter() if _tag(element) == "Contents"):
-                yield Found(_text(item, "Key"), _size(item, f"s3://{bucket}/{prefix}"), _text(item, "ETag"))
+                yield ListedObject(_text(item, "Key"), _size(item, f"s3://{bucket}/{prefix}"), _text(item, "ETag"))
             before, token = token, _text(root, "NextContinuationToken")
             if not token:
                 return
             if token == before:
                 raise ShimError(f"s3://{bucket}/{prefix}: S3 gives the same page again and again", contract.EXIT_UNAVAILABLE)
 
-    def _put(self, url: str, file: IO[bytes], start: int, size: int, place: str) -> str:
-        """Sends a stretch of a file, and gives the tag that S3 gives it."""
-        digest = _digest(file, start, size)
+    def _put(self, url: str, file: IO[bytes], byte_range: ByteRange, place: str) -> str:
+        """Sends a range of a file, and gives the ETag that S3 gives it."""
+        digest = _digest(file, byte_range)
+        headers = {"Content-Length": str(byte_range.size)}
 
-        def once(_: float) -> connection.Answer:
-            return self._exchange("PUT", url, _Part(file, start, size), digest, {"Content-Length": str(size)})
+        def attempt(_: float) -> Response:
+            return self._send(Request("PUT", url, headers, _Part(file, byte_range)), digest)
 
-        answer = client.repeat(once, url, _FOREVER, _TRIES)
-        _good(answer, place, "PutObject")
-        return str(answer.headers.get("ETag", ""))
+        response = retry(attempt, url, _FOREVER, _ATTEMPTS)
+        _body(response, place, "PutObject")
+        return str(response.headers.get("ETag", ""))
 
-    def _xml(self, method: str, url: str, body: bytes, place: str, action: str) -> Element:
+    def _xml(self, request: Request, place: str, action: str) -> Element:
         import xml.etree.ElementTree as ET  # noqa: PLC0415 - only for listings and large files
 
         deadline = time.monotonic() + fetch_timeout(self._environ)
-        answer = _good(client.call(self._signer, method, url, {}, body, deadline), place, action)
+        answer = _body(client.call(self._signer, request, deadline), place, action)
         try:
             root = ET.fromstring(answer)  # noqa: S314 - S3's own answer over a checked channel
         except (ET.ParseError, ValueError, LookupError):  # the latter two for encodings that there are not
@@ -164,15 +177,18 @@ class S3:
             raise ShimError(f"{place}: S3 says {_text(root, 'Code')}", contract.EXIT_UNAVAILABLE)
         return root
 
-    def _exchange(  # noqa: PLR0913, PLR0917 - the parts of a request
-        self, method: str, url: str, body: bytes | _Part, digest: str, headers: Mapping[str, str] | None = None,
-        sink: IO[bytes] | None = None, sink_status: int = 200,
-    ) -> connection.Answer:  # fmt: skip
-        signed = self._signer.headers(method, url, headers or {}, digest)
-        where = connection.origin(url)
+    def _retried(self, request: Request) -> Response:
+        """The response to a request without a body, with as many attempts as data has."""
+        return retry(lambda _: self._send(request, _EMPTY), request.url, _FOREVER, _ATTEMPTS)
+
+    def _send(self, request: Request, digest: str) -> Response:
+        return self._connection(request.url).send(self._signer.sign(request, digest), None)
+
+    def _connection(self, url: str) -> Connection:
+        where = origin(url)
         if where not in self._connections:
-            self._connections[where] = connection.Connection(url, self._environ)
-        return self._connections[where].exchange(method, url, signed, body, None, sink, sink_status)
+            self._connections[where] = Connection(url, self._environ)
+        return self._connections[where]
 
     def _url(self, bucket: str, key: str, query: Sequence[tuple[str, str]] = ()) -> str:
         """The URL of an object or a bucket: with the bucket as host, but for an endpoint that has one host name only.
@@ -190,27 +206,27 @@ class S3:
 
 
 class _Part(io.RawIOBase):
-    """A stretch of a file, as a file of its own."""
+    """A range of a file, as a file of its own."""
 
-    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
+    def __init__(self, file: IO[bytes], byte_range: ByteRange) -> None:
         super().__init__()
         self._file = file
-        self._left = size
-        file.seek(start)
+        self._left = byte_range.size
+        file.seek(byte_range.start)
 
     def readable(self) -> bool:
         """It is."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fills the buffer as far as the stretch goes."""
+        """Fills the buffer as far as the range goes."""
         data = self._file.read(min(len(buffer), self._left))
         buffer[: len(data)] = data
         self._left -= len(data)
         return len(data)
 
 
-def split(uri: str) -> tuple[str, str]:
+def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of an S3 URI."""
     bucket, _, key = uri.partition("://")[2].partition("/")
     return bucket, key
@@ -220,9 +236,9 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _digest(file: IO[bytes], start: int, size: int) -> str:
+def _digest(file: IO[bytes], byte_range: ByteRange) -> str:
     total = hashlib.sha256()
-    part = _Part(file, start, size)
+    part, size = _Part(file, byte_range), byte_range.size
     for piece in iter(lambda: part.read(_CHUNK_BYTES), b""):
         total.update(piece or b"")
         size -= len(piece or b"")
@@ -231,11 +247,11 @@ def _digest(file: IO[bytes], start: int, size: int) -> str:
     return total.hexdigest()
 
 
-def _good(answer: connection.Answer, place: str, action: str) -> bytes:
-    """The body of a good answer; ShimError that says what S3 has against it."""
-    if 200 <= answer.status < 300:
-        return bytes(answer.body)
-    why, code = _ERRORS.get(answer.status, (f"S3 answered {answer.status}", contract.EXIT_UNAVAILABLE))
+def _body(response: Response, place: str, action: str) -> bytes:
+    """The body of a response that is good; ShimError that says what S3 has against it."""
+    if 200 <= response.status < 300:
+        return bytes(response.body)
+    why, code = _ERRORS.get(response.status, (f"S3 answered {response.status}", contract.EXIT_UNAVAILABLE))
     raise ShimError(f"{place}: {why.format(action)}", code)
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from lyftlearn_runtime.aws.request import Request, split_url
+from lyftlearn_runtime.frozen import namedtuple
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from lyftlearn_runtime.aws.credentials import Credentials
+    from lyftlearn_runtime.aws.keys import Credentials
+
+# What a signature is good for; `timestamp` is YYYYMMDDTHHMMSSZ.
+Scope = namedtuple("Scope", ["timestamp", "region", "service"])
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -28,40 +34,31 @@ def canonical_query(query: Sequence[tuple[str, str]]) -> str:
     return "&".join("%s=%s" % pair for pair in sorted((quote(key), quote(value)) for key, value in query))
 
 
-def sign(  # noqa: PLR0913, PLR0917 - its parts, each said once
-    method: str,
-    path: str,
-    query: str,
-    headers: Mapping[str, str],
-    payload_digest: str,
-    credentials: Credentials,
-    region: str,
-    service: str,
-    timestamp: str,
-) -> dict[str, str]:
-    """The headers of a request with its signature among them.
-
-    `path` and `query` are encoded already, `headers` has Host, `timestamp` is YYYYMMDDTHHMMSSZ.
-    """
-    signed = dict(headers, **{"X-Amz-Date": timestamp})
-    if service == "s3":
-        signed["X-Amz-Content-Sha256"] = payload_digest
-    if credentials.token:
-        signed["X-Amz-Security-Token"] = credentials.token
+def sign(request: Request, digest: str, keys: Credentials, scope: Scope) -> Request:
+    """The request with Host, a time and its signature among the headers. `digest` is the sha256 of the body, in hex."""
+    _, host, target = split_url(request.url)
+    path, _, query = target.partition("?")
+    signed = dict(request.headers, **{"Host": host, "X-Amz-Date": scope.timestamp})
+    if scope.service == "s3":
+        signed["X-Amz-Content-Sha256"] = digest
+    if keys.token:
+        signed["X-Amz-Security-Token"] = keys.token
     lower = {name.lower(): " ".join(value.split()) for name, value in signed.items()}
     names = ";".join(sorted(lower))
     canonical_headers = "".join("%s:%s\n" % (name, lower[name]) for name in sorted(lower))
-    canonical = "%s\n%s\n%s\n%s\n%s\n%s" % (method, path, query, canonical_headers, names, payload_digest)
-    scope = "%s/%s/%s/aws4_request" % (timestamp[:8], region, service)
-    to_sign = "\n".join(["AWS4-HMAC-SHA256", timestamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    key = ("AWS4" + credentials.secret_key).encode()
-    for part in (timestamp[:8], region, service, "aws4_request"):
+    canonical = "%s\n%s\n%s\n%s\n%s\n%s" % (request.method, path, query, canonical_headers, names, digest)
+    date = scope.timestamp[:8]
+    credential_scope = "%s/%s/%s/aws4_request" % (date, scope.region, scope.service)
+    canonical_digest = hashlib.sha256(canonical.encode()).hexdigest()
+    to_sign = f"AWS4-HMAC-SHA256\n{scope.timestamp}\n{credential_scope}\n{canonical_digest}"
+    key = ("AWS4" + keys.secret_key).encode()
+    for part in (date, scope.region, scope.service, "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
     signed["Authorization"] = "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s" % (
-        credentials.access_key,
-        scope,
+        keys.access_key,
+        credential_scope,
         names,
         signature,
     )
-    return signed
+    return Request(request.method, request.url, signed, request.body)

@@ -20,7 +20,7 @@ from lyftlearn_runtime.serving.settings import JSON
 
 if TYPE_CHECKING:
     from lyftlearn_runtime.serving.admission import Admission
-    from lyftlearn_runtime.serving.invocation import Answer, Model
+    from lyftlearn_runtime.serving.invocation import InferenceResponse, Model
     from lyftlearn_runtime.serving.settings import Settings
 
 # A client that is refused in the middle of its body reads the answer only once it may write on: so much is thrown away,
@@ -159,7 +159,7 @@ class _Invocations:
             return
 
 
-def _response(answer: Answer) -> Any:
+def _response(answer: InferenceResponse) -> Any:
     headers = {**answer.headers, "content-type": answer.content_type}
     if isinstance(answer.content, bytes):
         return Response(answer.content, headers=headers)

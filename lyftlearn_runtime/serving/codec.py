@@ -27,7 +27,7 @@ def media_type(header: str) -> str:
     return header.partition(";")[0].strip().lower()
 
 
-def body_of(content: bytes, content_type: str) -> str | bytes:
+def text_or_bytes(content: bytes, content_type: str) -> str | bytes:
     """What input_fn gets: text for JSON and CSV, bytes for everything else. RequestError 400 when it is not UTF-8."""
     if media_type(content_type) not in _TEXT:
         return content
@@ -53,11 +53,11 @@ def decode(body: str | bytes, content_type: str) -> Any:
 
 def encode(prediction: Any, accept: str) -> tuple[bytes, str]:
     """The prediction's bytes and their type. RequestError 406 when none of the accepted types can be written."""
-    kind = chosen(accept)
+    kind = negotiate(accept)
     return _ENCODERS[kind](prediction), kind
 
 
-def chosen(accept: str) -> str:
+def negotiate(accept: str) -> str:
     """The type to answer with: what the client likes best of what can be written. RequestError 406 when there is none."""
     ranked = sorted(_ranges(accept), key=lambda one: -one[1])
     for pattern, quality in ranked:

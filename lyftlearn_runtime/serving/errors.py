@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 
-from lyftlearn_runtime.redact import redact
-
-# Variables whose values no traceback may show; what a reference brought has such a name, or it stands in a file.
-_SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|PRIVATE_?KEY", re.IGNORECASE)
+from lyftlearn_runtime.secret_forms import mask, sounds_secret
 
 
 class RequestError(Exception):
@@ -29,6 +25,7 @@ class StartError(Exception):
 def print_traceback(error: BaseException) -> None:
     """Writes a traceback to stderr, without the values of the secrets among this process's variables."""
     lines = traceback.format_exception(type(error), error, error.__traceback__)
-    secrets = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
-    sys.stderr.write(redact("".join(lines), secrets))
+    # What a reference brought has a name that tells, or it stands in a file.
+    secrets = [value for name, value in os.environ.items() if sounds_secret(name)]
+    sys.stderr.write(mask("".join(lines), secrets))
     sys.stderr.flush()

@@ -57,10 +57,10 @@ def load(program: str, code_dirs: Sequence[str] = CODE_DIRS) -> Handlers:
     """
     # The first one wins in an import, too.
     sys.path[:0] = [one for one in code_dirs if os.path.isdir(one)]
-    return of_module(_module(program, code_dirs))
+    return module_handlers(_module(program, code_dirs))
 
 
-def of_module(module: ModuleType | None) -> Handlers:
+def module_handlers(module: ModuleType | None) -> Handlers:
     """A module's handlers, and the defaults for the rest. StartError when transform_fn stands beside what it replaces."""
     transform = _own(module, "transform_fn", 4)
     own = [name for name in ("input_fn", "predict_fn", "output_fn") if _own(module, name, 2)]

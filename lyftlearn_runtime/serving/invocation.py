@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _END = object()
 
 
-class Answer(NamedTuple):
+class InferenceResponse(NamedTuple):
     """`content` is bytes, or an iterator of pieces for a streamed answer."""
 
     content: bytes | AsyncIterator[bytes]
@@ -43,10 +43,10 @@ class Model:
         handler = self._handlers.model
         self._model = await self._call(handler, (self._model_dir,), RequestContext(self._model_dir))
 
-    async def invoke(self, content: bytes, content_type: str, accept: str, headers: Mapping[str, str]) -> Answer:
+    async def invoke(self, content: bytes, content_type: str, accept: str, headers: Mapping[str, str]) -> InferenceResponse:
         """The answer to one request. RequestError where a handler fails: its own status if it has one, else 500."""
         context = RequestContext(self._model_dir, headers)
-        body = codec.body_of(content, content_type)
+        body = codec.text_or_bytes(content, content_type)
         handlers = self._handlers
         if handlers.transform:
             result = await self._try(handlers.transform, (self._model, body, content_type, accept), context)
@@ -60,7 +60,7 @@ class Model:
         is_pair = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], str)
         answer, kind = result if is_pair else (result, _type_of(accept))
         kind = context.response_headers.pop("content-type", kind)
-        return Answer(self._content(name, answer), kind, context.response_headers)
+        return InferenceResponse(self._content(name, answer), kind, context.response_headers)
 
     async def _call(self, handler: Handler, given: tuple[Any, ...], context: RequestContext) -> Any:
         arguments = handler.arguments(given, context)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lyftlearn_runtime.compute import cpu_count, cpu_quota
+from lyftlearn_runtime import contract
+from lyftlearn_runtime.cgroup import cpu_count, cpu_quota
 from lyftlearn_runtime.serving.errors import StartError
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 MODEL_DIR = "/opt/ml/model"
 # Where handlers are looked for, in this order.
-CODE_DIRS = ("/opt/ml/model/code", "/opt/ml/code")
+CODE_DIRS = ("/opt/ml/model/code", contract.CODE_DIR)
 JSON = "application/json"
 _MIB = 1 << 20
 # InvokeEndpoint's body (API reference, sagemaker-runtime, BodyBlob) and MaxPayloadInMB's default in batch transform.

@@ -11,7 +11,6 @@ whose name is the scheme and whose value is such a module.
 from __future__ import annotations
 
 import importlib
-from collections import namedtuple
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
@@ -20,15 +19,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-Item = namedtuple("Item", ["name", "options"])
-
 MODULES = {
     "aws-sm": "secretsmanager",
     "aws-ssm": "ssm",
     "aws-ssm-path": "ssm_path",
     "confidant": "confidant",
     "s3": "s3_object",
-    "downward": "downward",
+    "downward": "downward_api",
     "file": "local_file",
 }
 _GROUP = "lyftlearn.sources"

@@ -13,14 +13,15 @@ import json
 import time
 
 from lyftlearn_runtime import contract, parallel
-from lyftlearn_runtime.aws import client, connection, endpoints, sigv4
+from lyftlearn_runtime.aws import client, endpoints, http, sigv4
+from lyftlearn_runtime.aws.request import origin
 from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lyftlearn_runtime.sources import Item
+    from lyftlearn_runtime.references import Item
 
 OPTIONS = ()
 _KMS = endpoints.Service("kms", "KMS", "KMS")
@@ -36,7 +37,7 @@ def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) ->
         if not environ.get(name):
             raise ShimError(f"{name} is not set, and a reference to Confidant needs it", contract.EXIT_CONFIG)
     signer = client.Signer(_KMS, environ, deadline)
-    return parallel.each(items, lambda item: _of(signer, item.name, environ, deadline), deadline)
+    return parallel.map_items(items, lambda item: _of(signer, item.name, environ, deadline), deadline)
 
 
 def _of(signer: client.Signer, service: str, environ: Mapping[str, str], deadline: float) -> dict[str, str]:
@@ -44,8 +45,8 @@ def _of(signer: client.Signer, service: str, environ: Mapping[str, str], deadlin
     account = f"2/service/{who}:{_token(signer, who, environ, deadline)}"
     headers = {"Authorization": "Basic " + base64.b64encode(account.encode("utf-8", "surrogateescape")).decode()}
     base = environ["CONFIDANT_URL"].rstrip("/")
-    answer = client.get(f"{base}/v1/services/{sigv4.quote(service)}", headers, environ, deadline)
-    where = connection.origin(base)
+    answer = http.get(f"{base}/v1/services/{sigv4.quote(service)}", headers, environ, deadline)
+    where = origin(base)
     if answer.status in (401, 403):
         raise ShimError(
             f"Confidant at {where} refuses {who} (status {answer.status}); check its grant on the key",

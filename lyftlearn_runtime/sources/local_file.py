@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lyftlearn_runtime.sources import Item
+    from lyftlearn_runtime.references import Item
 
 OPTIONS = ()
 

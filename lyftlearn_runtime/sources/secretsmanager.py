@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from lyftlearn_runtime.sources import Item
+    from lyftlearn_runtime.references import Item
 
 OPTIONS = ("stage", "version")
 SERVICE = endpoints.Service("secretsmanager", "SECRETS_MANAGER", "Secrets Manager")
@@ -27,13 +27,13 @@ def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) ->
     current = [item for item in items if not item.options]
     found = _in_batches(signer, current, deadline) if len(current) > 1 else {}
     rest = [item for item in items if item not in found]
-    return {**found, **parallel.each(rest, lambda item: _one(signer, item, deadline), deadline)}
+    return {**found, **parallel.map_items(rest, lambda item: _one(signer, item, deadline), deadline)}
 
 
 def _in_batches(signer: client.Signer, items: Sequence[Item], deadline: float) -> dict[Item, str | ShimError]:
     """What batches bring. What they do not is asked for one by one, which also tells why it cannot be had."""
     chunks = [tuple(items[start : start + _BATCH]) for start in range(0, len(items), _BATCH)]
-    answers = parallel.each(chunks, lambda chunk: _batch(signer, chunk, deadline), deadline)
+    answers = parallel.map_items(chunks, lambda chunk: _batch(signer, chunk, deadline), deadline)
     return {item: text for answer in answers.values() if isinstance(answer, dict) for item, text in answer.items()}
 
 
@@ -41,7 +41,7 @@ def _batch(signer: client.Signer, items: Sequence[Item], deadline: float) -> dic
     document = {"SecretIdList": [item.name for item in items]}
     # A role may have GetSecretValue alone, an old endpoint not the action: then its error is no reason to stop.
     answer = client.call_json(signer, SERVICE, "secretsmanager.BatchGetSecretValue", document, deadline)
-    values = client.objects(answer, "SecretValues")
+    values = client.object_list(answer, "SecretValues")
     found = {}
     for item in items:
         match = next((one for one in values if _is(item.name, one)), None)

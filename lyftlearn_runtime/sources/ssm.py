@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from lyftlearn_runtime.sources import Item
+    from lyftlearn_runtime.references import Item
 
 OPTIONS = ()
 SERVICE = endpoints.Service("ssm", "SSM", "Parameter Store")
@@ -26,7 +26,7 @@ def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) ->
     """The parameters' values, ten with one request, the requests at the same time."""
     signer = client.Signer(SERVICE, environ, deadline)
     chunks = [tuple(items[start : start + _BATCH]) for start in range(0, len(items), _BATCH)]
-    answers = parallel.each(chunks, lambda chunk: _batch(signer, chunk, deadline), deadline)
+    answers = parallel.map_items(chunks, lambda chunk: _batch(signer, chunk, deadline), deadline)
     found: dict[Item, str | ShimError] = {}
     for chunk, answer in answers.items():
         found.update(dict.fromkeys(chunk, answer) if isinstance(answer, ShimError) else answer)
@@ -36,7 +36,7 @@ def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) ->
 def _batch(signer: client.Signer, items: Sequence[Item], deadline: float) -> dict[Item, str | ShimError]:
     document = {"Names": [item.name for item in items], "WithDecryption": True}
     answer = client.call_json(signer, SERVICE, "AmazonSSM.GetParameters", document, deadline)
-    parameters = client.objects(answer, "Parameters")
+    parameters = client.object_list(answer, "Parameters")
     return {item: _value(item.name, parameters) for item in items}
 
 

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lyftlearn_runtime.sources import Item
+    from lyftlearn_runtime.references import Item
 
 OPTIONS = ()
 
@@ -19,7 +19,7 @@ OPTIONS = ()
 def fetch(items: Sequence[Item], environ: Mapping[str, str], deadline: float) -> dict[Item, dict[str, str] | ShimError]:
     """For each path the values of its parameters, by the part of their name that follows the path."""
     signer = client.Signer(SERVICE, environ, deadline)
-    return parallel.each(items, lambda item: _below(signer, "/" + item.name.strip("/"), deadline), deadline)
+    return parallel.map_items(items, lambda item: _below(signer, "/" + item.name.strip("/"), deadline), deadline)
 
 
 def _below(signer: client.Signer, path: str, deadline: float) -> dict[str, str]:
@@ -28,7 +28,7 @@ def _below(signer: client.Signer, path: str, deadline: float) -> dict[str, str]:
     while True:
         document = {"Path": path, "Recursive": True, "WithDecryption": True, **({"NextToken": token} if token else {})}
         answer = client.call_json(signer, SERVICE, "AmazonSSM.GetParametersByPath", document, deadline)
-        for one in client.objects(answer, "Parameters"):
+        for one in client.object_list(answer, "Parameters"):
             found[str(one.get("Name", ""))[len(path) :].lstrip("/")] = str(one.get("Value", ""))
         before, token = token, answer.get("NextToken")
         if not token:

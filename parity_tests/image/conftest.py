@@ -15,6 +15,7 @@ import pytest
 import testinfra  # type: ignore[import-untyped]
 
 from lyftlearn_image.build.engine import build_client
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from testinfra.host import Host  # type: ignore[import-untyped]
 
-LABEL = {"dev.lyftlearn.run": "image-checks"}
+# What a killed run of the tests leaves goes with the next harness, as its own containers do.
+LABEL = {OWNER_LABEL: owner()}
 # Below it are Debian's own and this image's users; OpenShift and others give out UIDs far above.
 LOWEST_ARBITRARY_UID = 20_000
 HIGHEST_UID = 2**31 - 2
@@ -143,7 +145,7 @@ def run_once(engine_client: docker.DockerClient, lyftlearn_image_tag: str) -> It
         container = engine_client.containers.create(lyftlearn_image_tag, list(command), labels=LABEL, **options)
         started.append(container)
         container.start()
-        status = container.wait(timeout=120)["StatusCode"]
+        status = container.wait(timeout=600)["StatusCode"]
         return status, container.logs(stderr=False).decode(), container.logs(stdout=False).decode()
 
     yield run

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lyftlearn_image.build.engine import Engine
 
@@ -56,6 +56,22 @@ def running(engine: None) -> Engine:
     from lyftlearn_image.build.engine import ensure_engine
 
     return ensure_engine(print)
+
+
+@pytest.fixture(scope="session")
+def remove_tags(running: Engine) -> Callable[[str], None]:
+    """Removes the tags in which a text stands; an image goes with its last one, and may have others of other tests.
+
+    The engine's own list is read: the SDK's looks at every image again, and another test's may be gone by then.
+    """
+
+    def remove(text: str) -> None:
+        with running.connect() as client:
+            tags = [tag for image in client.api.images() for tag in image["RepoTags"] or () if text in tag]
+            for tag in tags:
+                client.images.remove(tag)
+
+    return remove
 
 
 @pytest.fixture(scope="session")

@@ -19,33 +19,27 @@ import pytest
 
 from lyftlearn_image.build import debian
 from lyftlearn_image.build.base_image import BaseImage, ensure_base
-from lyftlearn_image.build.engine import Engine, ensure_engine
+from lyftlearn_image.build.engine import Engine
+from lyftlearn_image.build.secrets import without_credentials
 from lyftlearn_image.build.spec import Base, load_spec
 from lyftlearn_image.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lyftlearn_image.build.engine import Engine
+
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 SUITE = "bookworm"
 NO_DIGEST = f"sha256:{'0' * 64}"
 
 
-@pytest.fixture(scope="module")
-def running(engine: None) -> Engine:
-    """The engine that answers."""
-    return ensure_engine(print)
-
-
 @pytest.fixture
-def image_name(running: Engine) -> Iterator[str]:
+def image_name(remove_tags: Callable[[str], None]) -> Iterator[str]:
     """A name that no other image has; what it came to name is removed at the end."""
     name = f"lyftlearn-test-{uuid.uuid4().hex[:8]}"
     yield f"{name}:1"
-    with running.connect() as client:
-        tags = {tag for image in client.images.list() for tag in image.tags if name in tag}
-        for tag in tags:
-            client.images.remove(tag)
+    remove_tags(name)
 
 
 class Registry:
@@ -206,6 +200,7 @@ def test_the_plain_name_is_not_taken_from_another_image(
         assert client.images.get(made.reference).id == made.id != mine
 
 
+@pytest.mark.slow
 def test_the_made_image_is_as_slim_as_debians_and_has_nothing_of_this_machine(layer: Path) -> None:
     """No documentation, package lists or caches; no host name, resolver or password; at most 80 MB."""
     with tarfile.open(layer) as tar:
@@ -268,7 +263,7 @@ def test_only_debians_own_sources_of_the_suite_are_used(tmp_path: Path, monkeypa
         "deb https://user:planted-password@mirror.invalid/debian bookworm main",
         "deb https://mirror.invalid/debian bookworm-updates main",
     ]
-    assert debian.without_credentials(mirrors[0]) == "deb https://mirror.invalid/debian bookworm main"
+    assert without_credentials(mirrors[0]) == "deb https://mirror.invalid/debian bookworm main"
 
 
 def test_a_mirrors_password_stays_out_of_the_image_and_out_of_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,6 +275,7 @@ def test_a_mirrors_password_stays_out_of_the_image_and_out_of_errors(tmp_path: P
     assert not [text for text in (*hooks, *written.values()) if "planted-password" in text]
 
 
+@pytest.mark.slow
 def test_a_bootstrap_without_a_mirror_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mmdebstrap's own last lines are in the error, without the mirror's password."""
     mirrors = ["deb http://user:planted-password@127.0.0.1:1/debian bookworm main"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.build.builder import KEY_LABEL, build, build_directory
+from lyftlearn_image.build.builder import KEY_LABEL, BuildOptions, build, build_directory
 from lyftlearn_image.build.progress import Silent, State
 from lyftlearn_image.errors import BuildError, InvalidInputError
 
@@ -44,22 +44,21 @@ class Recorder(Silent):
 
 @pytest.fixture
 def tiny(
-    tiny_class: Any, builds_here: Path, running: Engine, monkeypatch: pytest.MonkeyPatch
+    tiny_class: Any, builds_here: Path, remove_tags: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., BuildResult]]:
     """Builds the tiny class with the private index; its tags are removed at the end."""
     monkeypatch.setenv("PIP_INDEX_URL", tiny_class.index.url)
 
-    def run(**more: Any) -> BuildResult:
-        return build(tiny_class.name, images_dir=tiny_class.images_dir, ca_bundle=tiny_class.index.ca_bundle, **more)
+    def run(progress: Any = None, **more: Any) -> BuildResult:
+        options = BuildOptions(ca_bundle=tiny_class.index.ca_bundle, **more)
+        return build(tiny_class.name, images_dir=tiny_class.images_dir, options=options, progress=progress)
 
     yield run
-    with running.connect() as client:
-        for tag in {tag for image in client.images.list() for tag in image.tags if tiny_class.name in tag}:
-            client.images.remove(tag)
+    remove_tags(tiny_class.name)
 
 
 @pytest.fixture
-def team(tmp_path: Path, probe_image: str, builds_here: Path, running: Engine) -> Iterator[tuple[Path, str]]:
+def team(tmp_path: Path, probe_image: str, builds_here: Path, remove_tags: Callable[[str], None]) -> Iterator[tuple[Path, str]]:
     """A directory with a Dockerfile on a small image, and a tag for it that is removed at the end."""
     directory = tmp_path / "team"
     directory.mkdir()
@@ -67,9 +66,7 @@ def team(tmp_path: Path, probe_image: str, builds_here: Path, running: Engine) -
     (directory / "train.py").write_text("print('one')\n")
     tag = f"lyftlearn-test-{uuid.uuid4().hex[:8]}:1"
     yield directory, tag
-    with running.connect() as client:
-        for image in client.images.list(filters={"reference": tag}):
-            client.images.remove(image.id, force=True)
+    remove_tags(tag)
 
 
 def saved(running: Engine, image_id: str) -> bytes:
@@ -109,7 +106,7 @@ def test_nothing_changed_means_nothing_built(tiny: Callable[..., BuildResult], t
     second = tiny(progress=recorder)
     assert (second.was_built, second.id, second.build_key) == (False, first.id, first.build_key)
     assert recorder.steps == []
-    other = tiny(tags=[f"{tiny_class.name}-other:x"])
+    other = tiny(tags=(f"{tiny_class.name}-other:x",))
     assert (other.was_built, other.id, other.tags) == (False, first.id, (f"{tiny_class.name}-other:x",))
     assert tiny(force=True).was_built
     with running.connect() as client:

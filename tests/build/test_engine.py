@@ -7,22 +7,23 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lyftlearn_image.build import engine as engine_module
 from lyftlearn_image.build.engine import Daemon, build_client, ensure_engine
-from lyftlearn_image.emulation.docker import cleanup
+from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.pause_image import ensure_pause_image
 from lyftlearn_image.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NOBODY = 65534
 
@@ -34,7 +35,7 @@ def without_docker_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_network(engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dockerd on PATH with a network and mounts of its own: two in one would take each other's bridge away."""
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -45,11 +46,18 @@ def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def other_daemon(tmp_path: Path, without_docker_host: None, own_network: None) -> Iterator[Daemon]:
+def place() -> Iterator[Path]:
+    """A directory with a short path: the engine's sockets below it may have 107 characters, which pytest's own exceed."""
+    with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def other_daemon(place: Path, without_docker_host: None, own_network: None) -> Iterator[Daemon]:
     """A second engine beside the machine's own, with nothing in common; ended by its own process id."""
-    daemon = daemon_in(tmp_path)
+    daemon = daemon_in(place)
     yield daemon
-    pidfile = tmp_path / "pid"
+    pidfile = place / "pid"
     if pidfile.exists():
         pid = int(pidfile.read_text())
         os.kill(pid, signal.SIGTERM)
@@ -64,7 +72,7 @@ def daemon_in(directory: Path, *more: str) -> Daemon:
 
 def await_end(pid: int) -> None:
     """Returns when a child of this process is gone."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if os.waitpid(pid, os.WNOHANG)[0] == pid:
             return
@@ -107,10 +115,11 @@ def test_calls_at_the_same_time_start_one_engine(other_daemon: Daemon) -> None:
 WAITING = """
 import sys
 from pathlib import Path
-from lyftlearn_image.cli.main import tell
+from lyftlearn_image.cli.main import print_error
 from lyftlearn_image.errors import LyftlearnError
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
-from lyftlearn_image.emulation.docker.containers import Containers, connect
+from lyftlearn_image.build.connection import connect
+from lyftlearn_image.emulation.docker.containers import Containers
 run_id, image, place = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 containers = Containers(connect(), run_id)
 try:
@@ -120,12 +129,12 @@ try:
             print("ready", flush=True)
             running.wait()
 except LyftlearnError as error:
-    tell(error)
+    print_error(error)
     sys.exit(error.exit_code)
 """
 
 
-def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, tmp_path: Path) -> None:
+def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, place: Path, tmp_path: Path) -> None:
     """The run ends with an error that says so, without a traceback; what the engine still had goes with the next run."""
     with ensure_engine(print, other_daemon).connect() as client:
         image = ensure_pause_image(client)
@@ -135,27 +144,27 @@ def test_an_engine_that_is_restarted_under_a_run(other_daemon: Daemon, tmp_path:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        pid = int((tmp_path / "pid").read_text())
+        pid = int((place / "pid").read_text())
         os.kill(pid, signal.SIGTERM)
         await_end(pid)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
     assert process.returncode == UnavailableError.exit_code, said
     assert "the engine does not answer" in said
     assert "make engine" in said
     assert "Traceback" not in said
     with ensure_engine(print, other_daemon).connect() as client:
         assert [one.name for one in client.containers.list(all=True)] == ["restarted-waiting"]
-        cleanup.remove(client)
+        remove_orphans(client)
         assert client.containers.list(all=True) == []
         assert {one.name for one in client.networks.list()} == {"bridge", "host", "none"}
         assert client.volumes.list() == []
 
 
 def test_an_engine_that_cannot_start_shows_the_end_of_its_log(
-    tmp_path: Path, without_docker_host: None, own_network: None
+    place: Path, without_docker_host: None, own_network: None
 ) -> None:
     """The error has the engine's own reason, from this start and not from an earlier one."""
-    daemon = daemon_in(tmp_path, "--storage-driver=papyrus")
+    daemon = daemon_in(place, "--storage-driver=papyrus")
     daemon.log.write_text("words of an earlier start\n")
     with pytest.raises(UnavailableError) as caught:
         ensure_engine(print, daemon)

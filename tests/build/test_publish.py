@@ -15,6 +15,7 @@ import pytest
 from lyftlearn_image.build import publish
 from lyftlearn_image.build.engine import apt_install, ensure_engine
 from lyftlearn_image.errors import InvalidInputError, UnavailableError
+from lyftlearn_image.retry import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     import docker
 
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 120.0
 CONFIG = """
 version: 0.1
 log: {{level: error}}
@@ -118,7 +119,7 @@ def test_a_registry_that_comes_late_is_waited_for(
 ) -> None:
     """A broken connection costs a try, which is told."""
     lines: list[str] = []
-    done = publish.push(client, probe_image, pushed, say=lines.append, sleep=lambda _: registry.start())
+    done = publish.push(client, probe_image, pushed, say=lines.append, clock=Clock(sleep=lambda _: registry.start()))
     assert done.digest.startswith("sha256:")
     assert any("trying again (2 of 5)" in line for line in lines)
 
@@ -126,7 +127,7 @@ def test_a_registry_that_comes_late_is_waited_for(
 def test_a_registry_that_stays_away_is_told(client: docker.DockerClient, pushed: str, probe_image: str) -> None:
     """After the last try, with what the engine said."""
     with pytest.raises(UnavailableError, match="could not be pushed to in 5 tries") as told:
-        publish.push(client, probe_image, pushed, sleep=lambda _: None)
+        publish.push(client, probe_image, pushed, clock=Clock(sleep=lambda _: None))
     assert "refused" in told.value.where
 
 
@@ -139,7 +140,7 @@ def test_a_refusal_is_told_at_once(client: docker.DockerClient, tmp_path: Path, 
     slept: list[float] = []
     try:
         with pytest.raises(InvalidInputError, match="refuses the image") as told:
-            publish.push(client, probe_image, f"{guarded.host}/team/image", sleep=slept.append)
+            publish.push(client, probe_image, f"{guarded.host}/team/image", clock=Clock(sleep=slept.append))
     finally:
         guarded.stop()
         client.images.remove(f"{guarded.host}/team/image:latest")
@@ -165,16 +166,17 @@ def test_ecr_is_logged_in_to_and_has_its_repository(monkeypatch: pytest.MonkeyPa
     from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 
     with aws_endpoint("127.0.0.1") as endpoint:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
-        session, lines = endpoint.session(), list[str]()
+        for name, value in endpoint.environment().items():
+            monkeypatch.setenv(name, value)
+        lines: list[str] = []
         repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image"
         for _ in range(2):
-            login = publish._ecr_login(repository, session, lines.append)
+            login = publish._ecr_login(repository, lines.append)
             assert login is not None
             assert login.user == "AWS"
             assert login.password
             assert login.password not in repr(login)
-        found = session.client("ecr").describe_repositories()["repositories"]
+        found = endpoint.session().client("ecr").describe_repositories()["repositories"]
     assert [(one["repositoryName"], one["imageScanningConfiguration"]) for one in found] == [
         ("team/image", {"scanOnPush": True})
     ]
@@ -183,7 +185,7 @@ def test_ecr_is_logged_in_to_and_has_its_repository(monkeypatch: pytest.MonkeyPa
 
 def test_another_registry_needs_no_aws() -> None:
     """Not even boto3."""
-    assert publish._ecr_login("127.0.0.1:5000/team/image", None, print) is None
+    assert publish._ecr_login("127.0.0.1:5000/team/image", print) is None
 
 
 def test_the_verb_prints_the_pinned_reference(

@@ -18,7 +18,7 @@ def test_build_prints_digest_size_and_time(
 ) -> None:
     """The result is on stdout for people, and the same facts are in the JSON file."""
     path = tmp_path / "build.json"
-    assert main(["build", "lyftlearn", "--images", str(IMAGES), "--json-file", str(path)]) == 0
+    assert main(["build", "lyftlearn", "--tag", lyftlearn_image_tag, "--images", str(IMAGES), "--json-file", str(path)]) == 0
     facts = json.loads(path.read_text())
     rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert rows["digest"] == facts["id"]
@@ -31,14 +31,16 @@ def test_build_prints_digest_size_and_time(
 
 def test_build_prints_json_and_nothing_else(lyftlearn_image_tag: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With --json and --quiet a program can read stdout, and stderr is empty."""
-    assert main(["build", "lyftlearn", "--images", str(IMAGES), "--json", "--quiet"]) == 0
+    assert main(["build", "lyftlearn", "--tag", lyftlearn_image_tag, "--images", str(IMAGES), "--json", "--quiet"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["image"] == lyftlearn_image_tag
     assert err == ""
 
 
 @pytest.mark.parametrize("arguments", [["--ca-bundle", "nowhere.pem"], ["--images", "nowhere"]])
-def test_a_wrong_argument_of_build_is_told_in_lines(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_argument_of_build_is_told_in_lines(
+    engine: None, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit code 78, what is wrong and what to do; no traceback."""
     assert main(["build", "lyftlearn", "--quiet", *arguments]) == 78
     assert capsys.readouterr().err.startswith("Error: there is no ")

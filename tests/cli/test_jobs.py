@@ -13,6 +13,7 @@ from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Publisher
 from lyftlearn_image.emulation.session import BUCKET, embedded
+from lyftlearn_image.retry import Clock, every, wait_until
 from tests.services.kubernetes.api_server import Kubelet, Store, serve as serve_kubernetes
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ def service(session: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The variables by which boto3 finds the endpoint, whose SageMaker runs jobs here."""
     for name, value in session.endpoint.environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("lyftlearn_image.services.sagemaker.client._LOG_LAG_S", 0.0)
+    monkeypatch.setattr("lyftlearn_image.services.sagemaker.logs.LAG_S", 0.0)
+    for waits in ("sagemaker.client._LOG_POLLS", "kubernetes.client._LOG_POLLS", "service._STATE_POLLS"):
+        monkeypatch.setattr(f"lyftlearn_image.services.{waits}", every(0.05))
     monkeypatch.chdir(tmp_path)
-    aws = session.endpoint.session()
-    # Its clients are made for the endpoint by the variables, too.
-    jobs = EmulatedJobs(session.targets["sagemaker"], aws, tmp_path / "jobs")  # type: ignore[arg-type]
-    with serve(ControlPlane(jobs, Account("us-east-1"), Publisher(aws))) as url:
+    jobs = EmulatedJobs(session.targets["sagemaker"], session.endpoint, tmp_path / "jobs")  # type: ignore[arg-type]
+    with serve(ControlPlane(jobs, Account("us-east-1"), Publisher(session.endpoint))) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
         yield
 
@@ -108,8 +109,10 @@ def test_a_failure_is_exit_code_1(tmp_path: Path, lyftlearn_image_tag: str, caps
 
 def test_a_job_is_stopped(tmp_path: Path, lyftlearn_image_tag: str, capsys: pytest.CaptureFixture[str]) -> None:
     """And is told as such."""
-    file = written(tmp_path / "slow.yaml", lyftlearn_image_tag, "import time; time.sleep(60)")
+    file = written(tmp_path / "slow.yaml", lyftlearn_image_tag, "import time; print('ready', flush=True); time.sleep(60)")
     job = said(capsys, "submit", str(file), "--target", "sagemaker")[1].strip()
+    # A signal that comes before the script has begun is not heard, and the sleep would go on.
+    assert wait_until(lambda: said(capsys, "logs", job) == (0, "ready\n"), every(0.2, deadline_s=120), Clock())
     assert said(capsys, "stop", job)[0] == 0
     assert said(capsys, "wait", job) == (1, f"{job}  Stopped\n")
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 
 from lyftlearn_image.cli.main import VERBS, cli, main
 
-HEAVY = ("boto3", "docker", "jinja2", "moto", "numpy", "pyarrow", "pydantic", "rich", "yaml")
+HEAVY = ("boto3", "bz2", "docker", "jinja2", "moto", "numpy", "pyarrow", "pydantic", "rich", "yaml")
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -23,6 +29,36 @@ def test_help_imports_nothing_heavy() -> None:
     loaded = set(json.loads(done.stderr))
     assert not loaded & set(HEAVY)
     assert all(verb in done.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("columns", ["", "0", "-3", "wide", "20", "52", "66", "79", "80", "81", "400"])
+def test_help_is_as_wide_as_click_makes_it(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever the terminal's width is, also of a verb's help."""
+    monkeypatch.setenv("COLUMNS", columns)
+    for arguments in (["--help"], ["build", "--help"]):
+        assert main(arguments) == 0
+        ours = capsys.readouterr().out
+        cli.main(args=arguments, prog_name="lyftlearn-image", standalone_mode=False)
+        assert ours == capsys.readouterr().out
+
+
+def test_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The width is that of the terminal where no variable says it."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    terminal, program = pty.openpty()
+    fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    command = [sys.executable, "-m", "lyftlearn_image", "--help"]
+    subprocess.run(command, stdout=program, check=True)
+    os.close(program)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal ends
+        while data := os.read(terminal, 1 << 16):
+            shown += data
+    os.close(terminal)
+    expected = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "60"})
+    assert shown.decode().splitlines() == expected.stdout.splitlines()
 
 
 @pytest.mark.parametrize("verb", list(VERBS))

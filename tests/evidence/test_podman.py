@@ -15,13 +15,14 @@ import pytest
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
-from lyftlearn_image.emulation.kubernetes.job_controller import pod_of
+from lyftlearn_image.emulation.kubernetes.job_pods import pod_from_template
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.parity.compare.environment import _compare
-from lyftlearn_image.platforms.kubernetes.compile import compile_job
+from lyftlearn_image.platforms.kubernetes.compile import compile_manifests
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.runs.observation import read_observation
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import Training
 from tests.evidence.differences import PODMAN
 from tests.evidence.podman import Podman
 
@@ -84,20 +85,20 @@ def podman(lyftlearn_image_tag: str, tmp_path_factory: pytest.TempPathFactory) -
 
 def compiled_for(image: str, prefix: str, code: int) -> Compiled:
     """A job that ends with a code, as the compiler has it."""
-    workload = Workload(
+    workload = Training(
         name="probe", image=image, program="/opt/ml/input/data/code/probe.py", arguments="key=value",
         hyperparameters={"depth": 3, "layers": [1, 2], "note": "two words"},
         environment={"CODE": str(code), "TEXT": "a 'b' $HOME"},
         channels={"train": f"s3://{BUCKET}/evidence/train/", "code": f"s3://{BUCKET}/evidence/code/"},
         files={"/etc/team/settings.ini": {"content": "[team]\nname = eta\n"}}, cpus=1, memory_mib=512,
     )  # fmt: skip
-    return compile_job(workload, Launch("probe-1", f"s3://{BUCKET}/{prefix}", observe_key="00" * 16))
+    return compile_manifests(workload, Launch("probe-1", f"s3://{BUCKET}/{prefix}", observe_key="00" * 16))
 
 
 def played(podman: Podman, session: Embedded, compiled: Compiled) -> Ended:
     """The pod of the Job under podman. A cluster's own variables and identity are given to it, for podman has neither."""
     *others, job = compiled.documents
-    pod = pod_of(job, "0" * 8, None, 0)
+    pod = pod_from_template(job, "0" * 8, None, 0)
     container = pod["spec"]["containers"][0]
     given = {**CLUSTER, **session.endpoint.environment()}
     container["env"] = [*container["env"], *({"name": name, "value": value} for name, value in given.items())]
@@ -114,14 +115,14 @@ def test_a_pod_of_ours_is_under_podman_what_it_is_in_the_emulator(
     here = compiled_for(lyftlearn_image_tag, f"podman-{code}/here", code)
     there = compiled_for(lyftlearn_image_tag, f"podman-{code}/there", code)
     # Without a webhook of AWS, which podman has not either: both pods get the same keys.
-    emulator = KubernetesEmulator(session.containers, session.network, session.s3, session.endpoint.environment())
+    emulator = KubernetesEmulator(Machine(session.containers, session.network, session.s3, session.endpoint.environment()))
     ours = emulator.run(here, workspace=tmp_path / "here")
     theirs = played(podman, session, there)
     assert (theirs.exit_code, ours.exit_code) == (code, code), theirs.stderr
     assert theirs.stdout == ours.stdout.read_text() == "line on stdout\n"
     said = [text.replace("there/", "here/") for text in (theirs.stderr, ours.stderr.read_text())]
     assert without_identity(said[0]) == without_identity(said[1])
-    collected = objects.collect(session.s3, there.outputs, tmp_path / "there")
+    collected = objects.download_outputs(session.s3, there.outputs, tmp_path / "there")
     assert (collected["model"] / "m").read_text() == (ours.artifacts["model"] / "m").read_text() == "model"
     found = {
         **differences("seen", seen(ours.artifacts["output"]), seen(collected["output"])),

@@ -18,7 +18,7 @@ import yaml
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.parity.suite import load_suite
-from lyftlearn_image.platforms import compile as compiler
+from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.platforms.sagemaker import api_model
 from tests.platforms.test_compile import MODELS, unknown_fields
@@ -171,7 +171,7 @@ def test_every_case_of_a_suite_is_what_both_platforms_take(suite: Path) -> None:
         for target in ("sagemaker", "kubernetes"):
             workload = case.workload_for(target)  # type: ignore[arg-type] # the two names
             staged = workload.with_(channels=dict.fromkeys(workload.channels, "s3://bucket/staged/"))
-            compiled = compiler.compile_for(target, staged, LAUNCH)  # type: ignore[arg-type] # as above
+            compiled = compile_for(target, staged, LAUNCH)  # type: ignore[arg-type] # as above
             for action, document in zip(compiled.actions or (compiled.action,) * 9, compiled.documents, strict=False):
                 if target == "sagemaker":
                     api_model.validate_request(action, document)

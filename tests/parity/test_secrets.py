@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.parity.secrets import MASK, redact, redact_file, secret_values
+from lyftlearn_image.parity.secrets import redact_file, secret_values
+from lyftlearn_runtime.secret_forms import MASK, mask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,20 +25,20 @@ def test_no_form_of_a_secret_is_left(secret: str, before: str, after: str) -> No
     raw = secret.encode()
     forms = (secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1], repr(raw)[2:-1])
     for form in (*forms, quote(base64.b64encode(raw).rstrip(b"="), safe="")):
-        assert form not in redact(f"{before}{form}{after}", [secret]).replace(MASK, "") or form in before + after
+        assert form not in mask(f"{before}{form}{after}", [secret]).replace(MASK, "") or form in before + after
 
 
 @given(st.binary(max_size=8), st.text(alphabet="abcdefghijklmnop0123456789", min_size=12, max_size=40), st.binary(max_size=8))
 def test_a_secret_inside_a_base64_text_is_masked(before: bytes, secret: str, after: bytes) -> None:
     """Whatever bytes stand around it, the part of the base64 text that only the secret decides is masked."""
     encoded = base64.b64encode(before + secret.encode() + after).decode()
-    assert MASK in redact(encoded, [secret])
+    assert MASK in mask(encoded, [secret])
 
 
 def test_the_leaves_of_a_json_secret_are_secrets_too() -> None:
     """A script that prints one field of a JSON secret prints a secret."""
     values = secret_values({"prod/db": '{"user": "u", "password": "planted-7f3a", "nested": ["also-planted"]}'})
-    assert redact("p=planted-7f3a also-planted u", values) == f"p={MASK} {MASK} u"
+    assert mask("p=planted-7f3a also-planted u", values) == f"p={MASK} {MASK} u"
 
 
 def test_a_file_keeps_its_other_bytes(tmp_path: Path) -> None:

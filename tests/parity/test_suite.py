@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.parity.suite import json_schema, load_suite
+from lyftlearn_image.parity.suite import Case, json_schema, load_suite
+from lyftlearn_image.parity.verdict import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,3 +81,99 @@ def test_the_schema_for_editors_accepts_what_the_reader_accepts() -> None:
     jsonschema.validate(yaml.safe_load(SUITE), json_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(SUITE.replace("program:", "progam:")), json_schema())
+
+
+CASE: dict[str, Any] = {"name": "one", "workload": {"name": "one", "image": "a:1", "command": ["true"]}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_interruption"), [({"stop_when": "^step 3"}, False), ({"interrupt_when": "^step 3"}, True), ({}, None)]
+)
+def test_a_case_is_stopped_or_interrupted_when_it_says_so(fields: dict[str, str], *, is_interruption: bool | None) -> None:
+    """By a line of stdout that matches; every run has a request of its own."""
+    case = Case.model_validate({**CASE, **fields})
+    request, other = case.stop_request(), case.stop_request()
+    if is_interruption is None:
+        assert request is None
+        return
+    assert request is not None
+    assert request is not other
+    assert request.is_interruption is is_interruption
+    assert request.when.pattern == "^step 3"
+
+
+def test_everything_that_is_planted_is_secret() -> None:
+    """Secrets and parameters, by their names."""
+    case = Case.model_validate({**CASE, "secret_values": {"a": "1"}, "parameter_values": {"/b": "2"}})
+    assert case.planted_secrets == {"a": "1", "/b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [({}, Outcome.PARITY), ({"expect": "different", "different_in": ["stdout"]}, Outcome.DIFFERENT)],
+)
+def test_a_negative_control_is_expected_to_differ(fields: dict[str, Any], expected: Outcome) -> None:
+    """In the subjects that it names."""
+    assert Case.model_validate({**CASE, **fields}).expected is expected
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"expect": "different"}, {"different_in": ["stdout"]}, {"expect": "parity", "different_in": ["a"]}],
+)
+def test_a_control_names_where_it_differs_and_nothing_else_does(fields: dict[str, Any]) -> None:
+    """One without the other is a mistake."""
+    with pytest.raises(ValidationError, match="`expect: different` and `different_in` go together"):
+        Case.model_validate({**CASE, **fields})
+
+
+def test_an_override_replaces_what_is_no_mapping(tmp_path: Path) -> None:
+    """Lists and texts as a whole; what the case says is above what the suite shares, and the other target keeps it."""
+    text = SUITE.replace("cpus: 1", "command: [other], max_runtime_s: 7").replace("program: a.py", "command: [one, two]")
+    case = load_suite(write(tmp_path, text)).cases[0]
+    changed, kept = case.workload_for("kubernetes"), case.workload_for("sagemaker")
+    assert (changed.command, changed.max_runtime_s) == (("other",), 7)
+    assert (kept.command, kept.max_runtime_s) == (("one", "two"), 60)
+
+
+def test_a_case_may_have_an_image_of_its_own(tmp_path: Path) -> None:
+    """And a name for its jobs."""
+    text = SUITE.replace("{program: a.py", "{image: own:2, name: own, program: a.py")
+    workload = load_suite(write(tmp_path, text)).cases[0].workload
+    assert (workload.image, workload.name) == ("own:2", "own")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cases: none", "cases: [none]", "cases: [{name: a, workload: none}]",
+        "defaults: none\ncases: [{name: a, workload: {}}]",
+        "cases: [{name: a, workload: {program: a.py}, overrides: none}]",
+        "cases: [{name: a, workload: {program: a.py}, overrides: {kubernetes: none}}]", "cases: []",
+    ],
+)  # fmt: skip
+def test_what_is_no_suite_is_told(tmp_path: Path, text: str) -> None:
+    """Whatever stands where a mapping or a list should; never as a traceback."""
+    with pytest.raises(InvalidInputError):
+        load_suite(write(tmp_path, f"name: demo\nimage: team:1\n{text}\n"))
+
+
+def test_the_directory_to_build_from_is_found_from_the_suites_own(tmp_path: Path) -> None:
+    """Wherever the suite is run from; without one nothing is built."""
+    assert load_suite(write(tmp_path, SUITE + "build: image\n")).build == tmp_path.resolve() / "image"
+    assert load_suite(write(tmp_path, SUITE)).build is None
+
+
+def test_every_case_that_is_twice_is_named(tmp_path: Path) -> None:
+    """Once each, in their order."""
+    twice = "".join(f"  - name: {name}\n    workload: {{program: b.py}}\n" for name in ("z", "b", "b", "z", "c"))
+    with pytest.raises(InvalidInputError, match="twice: b, z"):
+        load_suite(write(tmp_path, SUITE + twice))
+
+
+def test_the_schema_asks_of_a_workload_its_kind_alone() -> None:
+    """What the suite says for every case need not stand in each; in an override nothing else need stand."""
+    case = json_schema()["$defs"]["Case"]["properties"]
+    for workload in (case["workload"], case["overrides"]["additionalProperties"]):
+        assert workload["oneOf"]
+        assert all(set(kind["required"]) <= {"kind"} for kind in workload["oneOf"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lyftlearn_image.parity.differences import Comparison, Difference
+from lyftlearn_image.parity.differences import Comparison, Difference, format_value
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
 
 SAME = Comparison("stderr", "text")
@@ -56,3 +56,43 @@ def test_the_exit_code_says_what_ci_must_know(outcomes: list[tuple[Outcome, Outc
     """0 parity, 1 differences, 2 the harness failed."""
     cases = tuple(CaseResult(f"c{i}", "", expected, outcome, (), (), 1.0) for i, (expected, outcome) in enumerate(outcomes))
     assert SuiteResult("s", "id", ("a", "b"), "image", "sha256:0", 0.0, 1.0, cases, "0").exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("expected", "outcome", "problem", "is_as_expected"),
+    [
+        (Outcome.PARITY, Outcome.PARITY, "", True),
+        (Outcome.DIFFERENT, Outcome.DIFFERENT, "", True),
+        (Outcome.DIFFERENT, Outcome.DIFFERENT, "found elsewhere", False),
+        (Outcome.PARITY, Outcome.DIFFERENT, "", False),
+        (Outcome.ERROR, Outcome.PARITY, "", False),
+    ],
+)
+def test_a_case_is_a_success_where_nothing_is_left_to_say(
+    expected: Outcome, outcome: Outcome, problem: str, *, is_as_expected: bool
+) -> None:
+    """The expected outcome, and no problem with it."""
+    case = CaseResult("one", "", expected, outcome, (), (SAME, DIFFERS, ACCEPTED), 1.0, (), problem)
+    assert case.is_as_expected is is_as_expected
+    assert case.counting == (DIFFERS,)
+
+
+def test_all_that_is_wrong_with_a_control_is_told() -> None:
+    """What did not differ and what should not have, each by name."""
+    both = [DIFFERS, Comparison("metrics", "metrics", DIFFERS.differences), Comparison("trials", "exact", DIFFERS.differences)]
+    problem = "expected a difference in a, b, found none; not expected to differ: metrics, trials"
+    assert judge(both, ("a", "stdout", "b")) == (Outcome.DIFFERENT, problem)
+    assert judge([SAME], ("a", "b")) == (Outcome.PARITY, "expected a difference in a, b, found none")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("text", "text"), (1.5, "1.5"), (None, "None"), ("a" * 2000, "a" * 2000),
+        ("a" * 2001, f"{'a' * 2000}… (2001 characters)"),
+        ([1], "[1]"), (b"x", "b'x'"),
+    ],
+)  # fmt: skip
+def test_a_value_is_shown_short_enough_for_a_report(value: object, expected: str) -> None:
+    """A text as it is, all else as Python shows it; cut where it is long, with how long it was."""
+    assert format_value(value) == expected

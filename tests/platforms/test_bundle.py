@@ -8,7 +8,7 @@ import json
 from hypothesis import given, strategies as st
 
 from lyftlearn_image.platforms import bundle
-from lyftlearn_image.workload import ConfigFile, Workload
+from lyftlearn_image.workload import ConfigFile, Training
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -46,9 +46,13 @@ def test_a_plain_string_stays_plain() -> None:
 
 def test_the_same_content_gives_the_same_bytes() -> None:
     """Order of keys does not reach the bytes, so the digest is one of the content."""
-    workload = Workload(name="job", image="x", program="t.py")
-    one = bundle.to_bytes(bundle.of(workload, "j", hyperparameters={"a": 1, "b": 2}, files={"/b": ConfigFile(content="x")}))
-    two = bundle.to_bytes(bundle.of(workload, "j", hyperparameters={"b": 2, "a": 1}, files={"/b": ConfigFile(content="x")}))
+    workload = Training(name="job", image="x", program="t.py")
+    one = bundle.to_bytes(
+        bundle.bundle_for(workload, "j", hyperparameters={"a": 1, "b": 2}, files={"/b": ConfigFile(content="x")})
+    )
+    two = bundle.to_bytes(
+        bundle.bundle_for(workload, "j", hyperparameters={"b": 2, "a": 1}, files={"/b": ConfigFile(content="x")})
+    )
     assert one == two
 
 
@@ -60,6 +64,6 @@ def test_the_reference_carries_the_digest_of_the_bytes() -> None:
 
 def test_a_secret_file_goes_as_its_reference() -> None:
     """A bundle holds the reference of a secret and never asks for its value."""
-    workload = Workload(name="job", image="x", program="t.py")
-    made = bundle.of(workload, "j", files={"/etc/key": ConfigFile(secret="aws-sm://prod/key", mode="0400")})
+    workload = Training(name="job", image="x", program="t.py")
+    made = bundle.bundle_for(workload, "j", files={"/etc/key": ConfigFile(secret="aws-sm://prod/key", mode="0400")})
     assert json.loads(bundle.to_bytes(made))["files"] == [{"path": "/etc/key", "secret": "aws-sm://prod/key", "mode": "0400"}]

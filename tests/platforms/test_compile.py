@@ -18,11 +18,12 @@ from hypothesis import given, settings, strategies as st
 
 from lyftlearn_image import yamlfile
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
-from lyftlearn_image.platforms import compile as compiler, serialize
+from lyftlearn_image.platforms import serialize
+from lyftlearn_image.platforms.compile import compile_for, compile_for_submission, launch_for
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import KINDS, Training, Workload
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ MODELS = {
 def compiled(path: Path, target: str, **changes: Any) -> Compiled:
     """The file's workload, with changes, as the command line compiles it."""
     workload = yamlfile.load(path, Workload).with_(**changes)
-    return compiler.compile_complete(target, workload, compiler.launch_of(workload))  # type: ignore[arg-type]
+    return compile_for_submission(target, workload, launch_for(workload))  # type: ignore[arg-type]
 
 
 def pod_of(found: Compiled) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def test_what_does_not_fit_a_request_is_in_its_bundle(name: str, change: dict[st
         assert (key in there) != (f'"{key}":' in json.dumps(found.documents))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(FILES),
     st.dictionaries(
@@ -182,13 +183,13 @@ def test_any_variables_of_any_kind_reach_both_platforms(path: Path, environment:
     workload = yamlfile.load(path, Workload)
     environment = {name: value for name, value in environment.items() if name not in workload.secrets}
     workload = workload.with_(environment=environment, network={}, kubernetes={}, output="s3://bucket/runs")
-    launch = compiler.launch_of(workload)
-    found = compiler.compile_for("sagemaker", workload, launch)
+    launch = launch_for(workload)
+    found = compile_for("sagemaker", workload, launch)
     for action, document in zip(found.actions or (found.action,), found.documents, strict=True):
         api_model.validate_request(action, document)
     carried = json.loads(next(iter(found.objects.values()), b"{}")).get("environment", {})
     assert {**variables_of(found.documents), **carried}.items() >= environment.items()
-    found = compiler.compile_for("kubernetes", workload, launch)
+    found = compile_for("kubernetes", workload, launch)
     pod = pod_of(found)
     script = next((one for one in pod.get("initContainers", ()) if one["name"] == "server"), pod["containers"][0])
     clear = {one["name"]: expand(one["value"], {}) for one in script["env"] if "value" in one}
@@ -230,20 +231,20 @@ LONG_COMMANDS = (
 @pytest.mark.parametrize("command", LONG_COMMANDS, ids=["lines", "long", "many", "separator"])
 def test_a_command_that_sagemaker_has_no_room_for_is_in_the_bundle(kind: str, command: list[str]) -> None:
     """As every Kubernetes Job may have one; on Kubernetes it stays in the manifest."""
-    workload = Workload(kind=kind, name="job", image="team:1", command=command, output="s3://bucket/p")
-    (uri, data), *_ = (found := compiler.compile_for("sagemaker", workload, compiler.launch_of(workload))).objects.items()
+    workload = KINDS[kind](name="job", image="team:1", command=command, output="s3://bucket/p")
+    (uri, data), *_ = (found := compile_for("sagemaker", workload, launch_for(workload))).objects.items()
     specification = "AlgorithmSpecification" if kind == "training" else "AppSpecification"
     assert found.documents[0][specification]["ContainerArguments"] == [contract.BUNDLED_COMMAND]
     assert json.loads(data)["command"] == command
     assert found.documents[0]["Environment"][contract.BUNDLE].startswith(uri)
-    pod = pod_of(compiler.compile_for("kubernetes", workload, compiler.launch_of(workload)))
+    pod = pod_of(compile_for("kubernetes", workload, launch_for(workload)))
     assert pod["containers"][0]["args"] == command
 
 
 def test_a_command_that_fits_stays_in_the_request() -> None:
     """256 characters, 100 words."""
-    workload = Workload(name="job", image="team:1", command=["x" * 256] * 100, output="s3://bucket/p")
-    found = compiler.compile_for("sagemaker", workload, compiler.launch_of(workload))
+    workload = Training(name="job", image="team:1", command=["x" * 256] * 100, output="s3://bucket/p")
+    found = compile_for("sagemaker", workload, launch_for(workload))
     assert found.documents[0]["AlgorithmSpecification"]["ContainerArguments"] == ["x" * 256] * 100
     assert not found.objects
 

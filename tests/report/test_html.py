@@ -8,13 +8,13 @@ import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.report import html
-from lyftlearn_image.report.contents import gather
-from lyftlearn_image.report.visible import visible
+from lyftlearn_image.report.report_data import collect_report_data
+from lyftlearn_image.report.sanitize import make_visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +67,7 @@ class _Page(HTMLParser):
 
 def test_the_page_asks_nothing_of_the_network(suite_result: SuiteResult, tmp_path: Path) -> None:
     """Every link stays within the page or the report's directory, and nothing is loaded from anywhere."""
-    text = html.render(gather(suite_result, tmp_path / "report"))
+    text = html.render(collect_report_data(suite_result, tmp_path / "report"))
     page = _Page(text)
 
     assert page.attributes("src") == []
@@ -80,7 +80,7 @@ def test_the_page_asks_nothing_of_the_network(suite_result: SuiteResult, tmp_pat
 
 def test_the_policy_permits_the_pages_own_style_and_script_alone(suite_result: SuiteResult, tmp_path: Path) -> None:
     """The Content-Security-Policy names the digests of exactly that style and that script, and there is no other."""
-    text = html.render(gather(suite_result, tmp_path / "report"))
+    text = html.render(collect_report_data(suite_result, tmp_path / "report"))
     style, script = re.findall(r"<style>(.*?)</style>", text, re.DOTALL), re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
 
     assert (len(style), len(script)) == (1, 1)
@@ -90,9 +90,16 @@ def test_the_policy_permits_the_pages_own_style_and_script_alone(suite_result: S
     assert not re.search(r"<[^>]* (?:style|on\w+)=", text)
 
 
+def test_the_page_reads_as_reviewed(suite_result: SuiteResult, tmp_path: Path, golden: Callable[[str, str], None]) -> None:
+    """All of it but the style and the script, which have files of their own, and their digests."""
+    text = html.render(collect_report_data(suite_result, tmp_path / "report"))
+    text = re.sub(r"<(style|script)>.*?</\1>", r"<\1>…</\1>", text, flags=re.DOTALL)
+    golden("report.html", re.sub(r"'sha256-[^']+'", "'sha256-…'", text))
+
+
 def test_every_case_says_what_ran_and_what_differs(suite_result: SuiteResult, tmp_path: Path) -> None:
     """Of each case there is the description, the jobs, the differences, the streams and the accepted ones with reasons."""
-    text = _Page(html.render(gather(suite_result, tmp_path / "report"))).text
+    text = _Page(html.render(collect_report_data(suite_result, tmp_path / "report"))).text
 
     for expected in (
         "The harness failed in 1 of 6 cases",
@@ -113,7 +120,7 @@ def test_every_case_says_what_ran_and_what_differs(suite_result: SuiteResult, tm
 
 def test_what_differs_within_a_line_is_marked(suite_result: SuiteResult, tmp_path: Path) -> None:
     """The reader sees the digits that differ, not only the lines."""
-    text = html.render(gather(suite_result, tmp_path / "report"))
+    text = html.render(collect_report_data(suite_result, tmp_path / "report"))
 
     assert "r2 on held-out flights: 0.817<mark>24</mark>" in text
     assert "r2 on held-out flights: 0.817<mark>31</mark>" in text
@@ -121,7 +128,7 @@ def test_what_differs_within_a_line_is_marked(suite_result: SuiteResult, tmp_pat
 
 def test_the_timings_are_drawn_to_scale(suite_result: SuiteResult, tmp_path: Path) -> None:
     """Each phase is a bar whose length is its share of a scale that both targets have in common."""
-    text = html.render(gather(suite_result, tmp_path / "report"))
+    text = html.render(collect_report_data(suite_result, tmp_path / "report"))
     case = text[text.index('id="case-flights-delay-model"') :]
     lanes = case[: case.index("</figure>")]
 
@@ -132,7 +139,7 @@ def test_the_timings_are_drawn_to_scale(suite_result: SuiteResult, tmp_path: Pat
 
 def test_cases_that_need_a_look_are_open(suite_result: SuiteResult, tmp_path: Path) -> None:
     """What did not come out as expected is open; the rest is one line until somebody asks."""
-    page = _Page(html.render(gather(suite_result, tmp_path / "report")))
+    page = _Page(html.render(collect_report_data(suite_result, tmp_path / "report")))
 
     opened = {
         attributes["id"]: "open" in attributes
@@ -160,7 +167,7 @@ def test_hundreds_of_cases_stay_below_a_megabyte(
         for n in range(300)
     ]
 
-    text = html.render(gather(make_suite(cases), tmp_path / "report"))
+    text = html.render(collect_report_data(make_suite(cases), tmp_path / "report"))
 
     assert len(text.encode()) <= html.LIMIT_BYTES
     page = _Page(text)
@@ -171,7 +178,7 @@ def test_hundreds_of_cases_stay_below_a_megabyte(
     assert {each[1:] for each in page.attributes("href") if each.startswith("#")} <= ids
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(text=st.text(st.characters(codec=None)) | st.text("<>&\"'/={}% \nasx", max_size=40))
 @example(HOSTILE)
 @example("x" * 100_000)
@@ -193,7 +200,7 @@ def test_no_text_becomes_markup(
     assert not {name for _, attributes in page.elements for name in attributes if name.startswith("on")}
     assert len(source.encode()) <= html.LIMIT_BYTES
     if len(text) < 1000:
-        assert visible(text) in page.text
+        assert make_visible(text) in page.text
 
 
 def _page_with(
@@ -220,6 +227,6 @@ def _page_with(
         make_case(text, comparisons, runs, description=text),
         make_case(text, [], [], outcome=Outcome.ERROR, problem=text, expected=Outcome.DIFFERENT, expected_in=(text,)),
     ]
-    source = html.render(gather(make_suite(cases), tmp_path / "report"))
+    source = html.render(collect_report_data(make_suite(cases), tmp_path / "report"))
     source.encode("utf-8")
     return _Page(source), source

@@ -7,23 +7,23 @@ import itertools
 import pytest
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.report.intraline import Part, parts
+from lyftlearn_image.report.intraline import Segment, diff_segments
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_the_parts_of_a_text_join_to_that_text(left: str, right: str) -> None:
     """Marking loses and adds nothing, and neighbouring parts are of different kinds."""
-    found = parts(left, right)
+    found = diff_segments(left, right)
 
     for text, each in zip((left, right), found, strict=True):
         assert "".join(part.text for part in each) == text
-        assert all(one.changed != next_one.changed for one, next_one in itertools.pairwise(each))
+        assert all(one.is_changed != next_one.is_changed for one, next_one in itertools.pairwise(each))
 
 
 @given(st.text(max_size=100), st.text(max_size=100))
 def test_what_is_not_marked_is_the_same_on_both_sides(left: str, right: str) -> None:
     """The unmarked text of one side is the unmarked text of the other."""
-    left_parts, right_parts = parts(left, right)
+    left_parts, right_parts = diff_segments(left, right)
 
     assert _unmarked(left_parts) == _unmarked(right_parts)
 
@@ -45,7 +45,7 @@ def test_what_is_not_marked_is_the_same_on_both_sides(left: str, right: str) -> 
 )
 def test_only_what_differs_is_marked(left: str, right: str, marked: tuple[str, str]) -> None:
     """Words are marked whole, fractions from the first digit that differs."""
-    left_parts, right_parts = parts(left, right)
+    left_parts, right_parts = diff_segments(left, right)
 
     assert (_marked(left_parts), _marked(right_parts)) == marked
 
@@ -54,14 +54,14 @@ def test_long_texts_are_marked_between_their_common_ends() -> None:
     """A text that is too long to match word by word still shows where it differs."""
     words = "word " * 1000
 
-    left_parts, right_parts = parts(f"{words}left {words}", f"{words}right {words}")
+    left_parts, right_parts = diff_segments(f"{words}left {words}", f"{words}right {words}")
 
     assert (_marked(left_parts), _marked(right_parts)) == ("left", "right")
 
 
-def _marked(found: tuple[Part, ...]) -> str:
-    return "".join(part.text for part in found if part.changed)
+def _marked(found: tuple[Segment, ...]) -> str:
+    return "".join(part.text for part in found if part.is_changed)
 
 
-def _unmarked(found: tuple[Part, ...]) -> str:
-    return "".join(part.text for part in found if not part.changed)
+def _unmarked(found: tuple[Segment, ...]) -> str:
+    return "".join(part.text for part in found if not part.is_changed)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.report import json_report
-from lyftlearn_image.report.contents import gather
+from lyftlearn_image.report.report_data import collect_report_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +29,11 @@ def test_the_report_is_as_its_schema_says(suite_result: SuiteResult, tmp_path: P
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
     jsonschema.validate(_report(suite_result, tmp_path / "report"), _closed(SCHEMA))
+
+
+def test_the_report_reads_as_reviewed(suite_result: SuiteResult, tmp_path: Path, golden: Callable[[str, str], None]) -> None:
+    """Every key of it, in an order that a person can follow."""
+    golden("report.json", json_report.render(collect_report_data(suite_result, tmp_path / "report")))
 
 
 @pytest.mark.parametrize("key", ["counts", "exit_code", "cases"])
@@ -67,10 +72,9 @@ def test_paths_are_relative_to_the_report(suite_result: SuiteResult, tmp_path: P
 
     assert run["stdout"] == "runs/flights-delay-model/kubernetes/stdout.log"
     assert run["artifacts"]["model"] == {"path": "runs/flights-delay-model/kubernetes/model", "kept": True}
-    assert str(tmp_path) not in json_report.render(gather(suite_result, tmp_path / "report"))
+    assert str(tmp_path) not in json_report.render(collect_report_data(suite_result, tmp_path / "report"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(text=st.text(st.characters(codec=None)))
 def test_any_text_comes_back_as_it_was(
     make_case: Callable[..., CaseResult],
@@ -81,13 +85,13 @@ def test_any_text_comes_back_as_it_was(
     """A program gets the very text of a difference, lone surrogates included, from a file that is valid UTF-8."""
     result = make_suite([make_case("any", [Comparison("stdout", "text", (Difference("line 1", text, None),))])])
 
-    rendered = json_report.render(gather(result, tmp_path / "report")).encode("utf-8")
+    rendered = json_report.render(collect_report_data(result, tmp_path / "report")).encode("utf-8")
 
     assert json.loads(rendered)["cases"][0]["comparisons"][0]["differences"][0]["left"] == text
 
 
 def _report(result: SuiteResult, directory: Path) -> Any:
-    return json.loads(json_report.render(gather(result, directory)))
+    return json.loads(json_report.render(collect_report_data(result, directory)))
 
 
 def _closed(schema: Any) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 from markdown_it import MarkdownIt
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.report import markdown
-from lyftlearn_image.report.contents import gather
+from lyftlearn_image.report.report_data import collect_report_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ ELEMENTS |= {"table", "tbody", "td", "th", "thead", "tr"}
 
 def test_the_summary_reads_as_reviewed(suite_result: SuiteResult, tmp_path: Path, golden: Callable[[str, str], None]) -> None:
     """The verdict first, then a line a case, then a block for each case that did not come out as expected."""
-    golden("report.md", markdown.render(gather(suite_result, tmp_path / "report")))
+    golden("report.md", markdown.render(collect_report_data(suite_result, tmp_path / "report")))
 
 
 def test_every_case_has_a_row(suite_result: SuiteResult, tmp_path: Path) -> None:
@@ -43,14 +43,13 @@ def test_a_hundred_cases_with_everything_different_fit_into_a_mebibyte(
     """However much differs, the summary stays within GitHub's limit, names every case, and says what it left out."""
     result = make_suite([make_case(f"case-{n}", _much()) for n in range(100)])
 
-    text = markdown.render(gather(result, tmp_path / "report"))
+    text = markdown.render(collect_report_data(result, tmp_path / "report"))
 
     assert 100_000 < len(text.encode()) <= markdown.LIMIT_BYTES
     assert all(f"| case-{n} |" in text for n in range(100))
     assert "more in `report.json`" in text
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(text=st.text(st.characters(codec=None)) | st.text("<>&|`*_[](){}\\~@#$!:/.-+= \n1aA", max_size=40))
 @example("</details><script>alert(1)</script>")
 @example("[a](http://example.org) ![b](c) <http://example.org> https://example.org")
@@ -79,7 +78,10 @@ def test_no_text_is_read_as_markup(
 
 def _html(result: SuiteResult, directory: Path) -> str:
     rendered = (
-        MarkdownIt("commonmark").enable("table").enable("strikethrough").render(markdown.render(gather(result, directory)))
+        MarkdownIt("commonmark")
+        .enable("table")
+        .enable("strikethrough")
+        .render(markdown.render(collect_report_data(result, directory)))
     )
     return str(rendered)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -88,7 +88,7 @@ def test_more_than_fits_is_counted(
     assert "line 3" not in shown
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(text=st.text(st.characters(codec=None), max_size=200))
 def test_hostile_text_does_nothing_to_the_terminal(
     make_case: Callable[..., CaseResult], make_suite: Callable[[Sequence[CaseResult]], SuiteResult], text: str

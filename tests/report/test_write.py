@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 from html import unescape
@@ -13,11 +14,12 @@ import pytest
 from rich.console import Console
 
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.parity.differences import Comparison, Difference, shown
-from lyftlearn_image.parity.secrets import MASK
+from lyftlearn_image.parity.differences import Comparison, Difference, format_value
 from lyftlearn_image.report import terminal
-from lyftlearn_image.report.contents import TAIL_BYTES, gather
-from lyftlearn_image.report.write import FORMATS, write_reports
+from lyftlearn_image.report.formats import FORMATS, ReportFormat, load_format
+from lyftlearn_image.report.report_data import TAIL_BYTES, collect_report_data
+from lyftlearn_image.report.write import write_reports
+from lyftlearn_runtime.secret_forms import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,9 +137,9 @@ def test_a_secret_at_the_cut_of_a_stream_is_masked(
         log = "a" * 40_000 + SECRET + "b" * (distance - len(SECRET.encode()) + left_of_the_cut)
         run = make_run("long", "sagemaker", stdout=log)
 
-        contents = gather(make_suite([make_case("long", [], [run])]), tmp_path / "report", [SECRET])
+        data = collect_report_data(make_suite([make_case("long", [], [run])]), tmp_path / "report", [SECRET])
 
-        tail = contents.tail(run.stdout)
+        tail = data.tail(run.stdout)
         assert not tail.is_whole
         assert not any(SECRET[start : start + 4] in tail.text for start in range(len(SECRET) - 4))
 
@@ -153,9 +155,9 @@ def test_the_end_of_a_stream_is_kept_in_full(
     """As much of a long stream is read whether or not there are secrets to look for."""
     run = make_run("long", "sagemaker", stdout="a" * 100_000)
 
-    contents = gather(make_suite([make_case("long", [], [run])]), tmp_path / "report", secrets)
+    data = collect_report_data(make_suite([make_case("long", [], [run])]), tmp_path / "report", secrets)
 
-    assert contents.tail(run.stdout).text == "a" * TAIL_BYTES
+    assert data.tail(run.stdout).text == "a" * TAIL_BYTES
 
 
 @pytest.mark.parametrize("kept", range(4, len(SECRET)))
@@ -166,16 +168,16 @@ def test_a_secret_at_the_cut_of_a_value_is_masked(
     kept: int,
 ) -> None:
     """A comparison cuts long values, perhaps within a secret; its beginning is masked too."""
-    value = shown("a" * (2000 - kept) + SECRET + "b" * 500)
+    value = format_value("a" * (2000 - kept) + SECRET + "b" * 500)
     assert SECRET[:kept] in value
 
-    contents = gather(
+    data = collect_report_data(
         make_suite([make_case("long", [Comparison("stdout", "text", (Difference("", value, None),))])]),
         tmp_path / "report",
         [SECRET],
     )
 
-    left = contents.result.cases[0].comparisons[0].differences[0].left
+    left = data.result.cases[0].comparisons[0].differences[0].left
     assert left is not None
     assert left.endswith(f"a{MASK}… ({2500 - kept + len(SECRET)} characters)")
 
@@ -213,3 +215,47 @@ def leaking(
         return make_suite([make_case("leak", comparisons, runs, description=text, problem=text)])
 
     return make
+
+
+OWN_FORMAT = """
+FILE_NAME = "report.csv"
+
+def render(data):
+    return "".join(f"{case.name},{case.outcome}\\n" for case in data.result.cases)
+"""
+
+
+def test_a_new_format_is_one_file_and_one_line(
+    leaking: Callable[[str], SuiteResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written beside the others, from the same data: masked already."""
+    (tmp_path / "own_format.py").write_text(OWN_FORMAT)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(FORMATS, "csv", "own_format")
+    written = write_reports(leaking(SECRET), tmp_path / "report", secrets=[SECRET])
+    assert list(written) == ["json", "junit", "markdown", "html", "csv"]
+    assert written["csv"] == tmp_path / "report" / "report.csv"
+    assert written["csv"].read_text() == "leak,different\n"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_has_what_the_protocol_asks_for(name: str) -> None:
+    """A file name of its own, and a function of the data."""
+    report_format = load_format(name)
+    assert isinstance(report_format, ReportFormat)
+    assert [load_format(each).FILE_NAME for each in FORMATS].count(report_format.FILE_NAME) == 1
+
+
+def test_a_format_that_fails_leaves_the_old_reports(
+    suite_result: SuiteResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written before all of it is rendered: no two files of one directory are of two runs."""
+    written = write_reports(suite_result, tmp_path / "report")
+    before = {path: path.read_bytes() for path in written.values()}
+    program = 'FILE_NAME = "report.txt"\n\ndef render(data):\n    raise ValueError("planted")\n'
+    (tmp_path / "failing_format.py").write_text(program)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(FORMATS, "text", "failing_format")
+    with pytest.raises(ValueError, match="planted"):
+        write_reports(dataclasses.replace(suite_result, run_id="another"), tmp_path / "report")
+    assert {path: path.read_bytes() for path in written.values()} == before

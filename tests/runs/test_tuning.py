@@ -1,146 +1,147 @@
-"""Tuning without a service: what is tried, what is read from a trial's output, what counts as best."""
+"""Tuning without a tuner: what the best trial left is what the job left, and a stop ends all of it."""
 
 from __future__ import annotations
 
-import dataclasses
-import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, strategies as st
 
 from lyftlearn_image.errors import RunError, UnavailableError
-from lyftlearn_image.platforms import compile as compiler
-from lyftlearn_image.platforms.trials import first_trial, first_values
-from lyftlearn_image.runs.log_metrics import last_value
-from lyftlearn_image.runs.search import best, search
-from lyftlearn_image.runs.tuning import search_of
-from lyftlearn_image.workload import Tuning
+from lyftlearn_image.platforms.compile import launch_for
+from lyftlearn_image.run import Run, Status, StopRequest, Timings, Trial
+from lyftlearn_image.runs.search import Search
+from lyftlearn_image.runs.tuning import TuningJob, TuningRun, run_trials, run_tuning, trial_name
+from lyftlearn_image.workload import Choice, Tuning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
-    from lyftlearn_image.run import Trial
+    from lyftlearn_image.platforms.launch import Compiled, TargetName
 
-SEARCH: dict[str, Any] = {
-    "name": "search", "image": "team:1", "program": "train.py", "output": "s3://bucket/runs", "max_trials": 12, "seed": 3,
-    "hyperparameters": {"epochs": 2}, "metrics": {"loss": r"loss=(\S+)"}, "objective": "loss", "goal": "minimize",
-    "search_space": {
-        "rate": {"type": "float", "low": 0.001, "high": 1, "log": True},
-        "depth": {"type": "int", "low": 1, "high": 9},
-        "mode": {"type": "choice", "values": ["a", 1, True, 1.5]},
-    },
-}  # fmt: skip
-WORKLOAD = Tuning.model_validate(SEARCH)
+JOB = TuningJob("search-1", Search({"x": Choice(values=(3, 1, 2))}, "grid", "minimize", 0, 3, 1), r"loss=(\S+)")
 
 
-def bowl(_: int, values: Mapping[str, Any]) -> float:
-    """A loss that is least at depth 5 and a small rate."""
-    return float((values["depth"] - 5) ** 2 + values["rate"])
+def trial_run(workspace: Path, text: str, status: Status = Status.COMPLETED) -> Run:
+    """What a trial's script left: a log, and a model with its own name."""
+    (workspace / "stdout").write_text(text)
+    (workspace / "stderr").write_text("")
+    failed = status is Status.FAILED
+    return Run(
+        target="kubernetes", job_name=workspace.name, status=status, exit_code=int(failed), reason="no data" if failed else "",
+        stdout=workspace / "stdout", stderr=workspace / "stderr", artifacts={"model": workspace}, observation=None,
+        timings=Timings(1.0, None if failed else 0.5, 2.0, 0.25),
+    )  # fmt: skip
 
 
-def tried(workload: Tuning) -> tuple[Trial, ...]:
-    """The trials of a search in the bowl."""
-    return search(search_of(workload), bowl)
+def script(number: int, values: Mapping[str, Any], workspace: Path, stop: StopRequest) -> Run:
+    """A script whose loss is its parameter."""
+    return trial_run(workspace, f"loss={values['x']}\n")
 
 
-def test_every_trial_is_a_training_with_values_from_the_space() -> None:
-    """The static hyperparameters are in each, and the one that SageMaker's tuner adds."""
-    trials = tried(WORKLOAD)
-    assert [one.number for one in trials] == list(range(12))
-    for one in trials:
-        values = WORKLOAD.as_trial(one.values).hyperparameters
-        assert (values["epochs"], values["_tuning_objective_metric"]) == (2, "loss")
-        assert 0.001 <= float(str(values["rate"])) <= 1
-        assert values["depth"] in range(1, 10)
-        assert any(values["mode"] == mode and type(values["mode"]) is type(mode) for mode in ("a", 1, True, 1.5))
+def test_the_best_trial_is_what_the_job_left(tmp_path: Path) -> None:
+    """Its artifacts and its log, under the job's name; the times are those of all trials."""
+    told: list[Trial] = []
+    run = run_trials(JOB, script, TuningRun(tmp_path, on_trial=told.append))
+    best = next(trial for trial in run.trials if trial.values == {"x": 1})
+    assert (run.job_name, run.status, run.reason) == ("search-1", Status.COMPLETED, "")
+    assert run.artifacts["model"] == tmp_path / "trials" / trial_name("search-1", best.number)
+    assert run.stdout.read_text() == "loss=1\n"
+    assert tuple(told) == run.trials
+    assert [trial.objective for trial in run.trials] == [3.0, 1.0, 2.0]
+    assert run.timings == Timings(3.0, 1.5, 6.0, 0.75)
 
 
-def test_the_search_begins_with_the_trial_that_is_compiled() -> None:
-    """What compile prints is what runs first."""
-    first = tried(WORKLOAD.with_(max_trials=1))[0]
-    assert WORKLOAD.as_trial(first.values) == first_trial(WORKLOAD)
-    compiled = compiler.compile_for("kubernetes", WORKLOAD, compiler.launch_of(WORKLOAD))
-    assert '"depth":5' in next(one for one in compiled.documents if "bundle.json" in one.get("data", {}))["data"]["bundle.json"]
+def test_a_trial_that_failed_has_no_objective(tmp_path: Path) -> None:
+    """Even if its log has one; where all fail, the job has failed."""
+
+    def fails(number: int, values: Mapping[str, Any], workspace: Path, stop: StopRequest) -> Run:
+        return trial_run(workspace, "loss=0\n", Status.FAILED if values["x"] in failing else Status.COMPLETED)
+
+    failing = {1}
+    run = run_trials(JOB, fails, TuningRun(tmp_path / "some"))
+    assert (run.status, [trial.objective for trial in run.trials]) == (Status.COMPLETED, [0.0, None, 0.0])
+    failing = {1, 2, 3}
+    run = run_trials(JOB, fails, TuningRun(tmp_path / "all"))
+    assert (run.status, run.reason) == (Status.FAILED, "No trial completed and told its objective.")
+    assert run.timings.startup_s is None
 
 
-def test_the_same_seed_tries_the_same() -> None:
-    """So that a search can be run again."""
-    assert tried(WORKLOAD) == tried(WORKLOAD)
-    assert tried(WORKLOAD) != tried(WORKLOAD.with_(seed=4))
+def test_a_stop_ends_the_search(tmp_path: Path) -> None:
+    """The trials that have not begun do not begin; the others get the same request."""
+    stop, begun = StopRequest(), list[int]()
+
+    def stopped(number: int, values: Mapping[str, Any], workspace: Path, asked: StopRequest) -> Run:
+        begun.append(number)
+        assert asked is stop
+        stop.asked.set()
+        return trial_run(workspace, "loss=1\n", Status.STOPPED)
+
+    run = run_trials(JOB, stopped, TuningRun(tmp_path, stop))
+    assert (run.status, begun, len(run.trials)) == (Status.STOPPED, [0], 3)
 
 
-@pytest.mark.parametrize("goal", ["minimize", "maximize"])
-def test_the_best_is_least_or_most(goal: str) -> None:
-    """As the workload says; of equals the first; none where nothing was reached."""
-    trials = tried(WORKLOAD.with_(goal=goal))
-    reached = [one.objective for one in trials if one.objective is not None]
-    winner = best(goal, trials)
-    assert winner is not None
-    assert winner.objective == (min(reached) if goal == "minimize" else max(reached))
-    assert best(goal, (winner, dataclasses.replace(winner, number=99))) == winner
-    assert best(goal, [dataclasses.replace(winner, objective=nothing) for nothing in (None, float("nan"))]) is None
+def test_an_error_of_the_harness_stops_the_trials_that_run(tmp_path: Path) -> None:
+    """It is the search's error; nobody is left running."""
+    stops: list[StopRequest] = []
+
+    def away(number: int, values: Mapping[str, Any], workspace: Path, stop: StopRequest) -> Run:
+        stops.append(stop)
+        raise UnavailableError("the engine went away")
+
+    with pytest.raises(UnavailableError):
+        run_trials(JOB, away, TuningRun(tmp_path))
+    assert [stop.asked.is_set() for stop in stops] == [True]
 
 
-def test_a_grid_tries_every_combination() -> None:
-    """Choices only, each combination once, however many trials were asked for; SageMaker is told the same number."""
-    space = {"a": {"type": "choice", "values": [1, 2]}, "b": {"type": "choice", "values": ["x", "y"]}}
-    workload = WORKLOAD.with_(strategy="grid", search_space=space)
-    trials = search(search_of(workload), lambda _, __: 1.0)
-    request_ = compiler.compile_for("sagemaker", workload, compiler.launch_of(workload)).documents[0]
-    assert request_["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxNumberOfTrainingJobs"] == len(trials) == 4
-    assert {(one.values["a"], one.values["b"]) for one in trials} == {(1, "x"), (1, "y"), (2, "x"), (2, "y")}
+def test_a_search_of_which_no_trial_ran_is_told(tmp_path: Path) -> None:
+    """With what to do."""
+
+    def refused(number: int, values: Mapping[str, Any], workspace: Path, stop: StopRequest) -> Run:
+        raise RunError("no room")
+
+    with pytest.raises(RunError, match="no trial of search-1 could be run"):
+        run_trials(JOB, refused, TuningRun(tmp_path))
 
 
-def test_so_many_trials_run_at_once() -> None:
-    """Three that wait for each other end only when they run together."""
-    barrier = threading.Barrier(3, timeout=20)
+class Recorder:
+    """A target that has no tuner."""
 
-    def reach(number: int, values: Mapping[str, Any]) -> float:
-        barrier.wait()
-        return bowl(number, values)
+    name: TargetName = "kubernetes"
 
-    assert len(search(search_of(WORKLOAD.with_(max_trials=6, parallel_trials=3)), reach)) == 6
+    def __init__(self) -> None:
+        self.events: list[str] = []
 
+    def put_objects(self, compiled: Compiled) -> None:
+        """What a trial needs is there before it begins."""
+        self.events.append(f"put {_name(compiled)}")
 
-def test_a_trial_that_fails_does_not_end_the_search() -> None:
-    """It has no objective."""
-
-    def reach(number: int, values: Mapping[str, Any]) -> float:
-        if number % 2:
-            raise RunError("the pod was evicted")
-        return bowl(number, values)
-
-    trials = search(search_of(WORKLOAD.with_(max_trials=4)), reach)
-    assert [one.objective is None for one in trials] == [False, True, False, True]
-
-
-@pytest.mark.parametrize(
-    ("lines", "objective"),
-    [
-        (["loss=0.5"], 0.5),
-        (["loss=3", "epoch 2 loss=1e-3 done"], 0.001),
-        (["loss=3 loss=4"], 4.0),
-        (["loss=3", "loss=soon"], 3.0),
-        (["nothing"], None),
-    ],
-)
-def test_the_last_number_counts(lines: list[str], objective: float | None) -> None:
-    """As SageMaker takes the last value that its regular expression finds."""
-    assert last_value(r"loss=(\S+)", lines) == objective
+    def run(
+        self,
+        compiled: Compiled,
+        *,
+        workspace: Path,
+        stop: StopRequest | None = None,  # noqa: ARG002 - the protocol's
+        on_line: Callable[[str], None] | None = None,  # noqa: ARG002 - as above
+    ) -> Run:
+        """A trial."""
+        self.events.append(f"run {_name(compiled)}")
+        return trial_run(workspace, "loss=1\n")
 
 
-@given(st.floats(1e-6, 1e6), st.floats(1.001, 1e6), st.booleans())
-def test_the_first_value_is_in_its_range(low: float, factor: float, log: bool) -> None:  # noqa: FBT001 - drawn
-    """Of any range, logarithmic or not."""
-    space = {"x": {"type": "float", "low": low, "high": low * factor, "log": log}}
-    assert low <= first_values(WORKLOAD.with_(search_space=space).search_space)["x"] <= low * factor
+def _name(compiled: Compiled) -> str:
+    return str(compiled.documents[-1]["metadata"]["name"])
 
 
-def test_without_optuna_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is optional: compiling needs none of it."""
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(UnavailableError, match="Optuna") as refused:
-        tried(WORKLOAD)
-    assert "lyftlearn-image[tuning]" in refused.value.hint
+def test_a_target_without_a_tuner_runs_a_job_a_trial(tmp_path: Path) -> None:
+    """Each under a name of its own, after its objects are there."""
+    workload = Tuning.model_validate({
+        "name": "search", "image": "team:1", "program": "train.py", "output": "s3://bucket/runs", "strategy": "grid",
+        "metrics": {"loss": r"loss=(\S+)"}, "objective": "loss", "goal": "minimize",
+        "search_space": {"x": {"type": "choice", "values": [1, 2]}},
+    })  # fmt: skip
+    target, launch = Recorder(), launch_for(workload, job_name="search-1")
+    run = run_tuning(target, workload, launch, TuningRun(tmp_path), target.put_objects)
+    names = [trial_name("search-1", number) for number in range(2)]
+    assert target.events == [f"{verb} {name}" for name in names for verb in ("put", "run")]
+    assert [trial.values for trial in run.trials] == [{"x": 1}, {"x": 2}]

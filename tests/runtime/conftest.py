@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
 
 
 class Shim:
@@ -38,7 +40,18 @@ class Shim:
             *("--tmpfs", "/opt/ml:exec,mode=1777"),
         ]
         entry = ["--entrypoint", "/opt/lyftlearn/bin/entrypoint"] if "--entrypoint" not in options else []
-        return [self.client, "run", *how, *mounts, *entry, *options, self._image, *command]
+        return [
+            self.client,
+            "run",
+            "--label",
+            f"{OWNER_LABEL}={owner()}",
+            *how,
+            *mounts,
+            *entry,
+            *options,
+            self._image,
+            *command,
+        ]
 
     def run(self, *command: str, options: tuple[str, ...] = (), stdin: bytes | None = None) -> subprocess.CompletedProcess[str]:
         """A command's end: exit code, stdout and stderr."""
@@ -72,7 +85,7 @@ class Shim:
 
     def wait(self, name: str) -> int:
         """The exit code of a container that is about to end."""
-        done = subprocess.run([self.client, "wait", name], capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run([self.client, "wait", name], capture_output=True, text=True, check=True, timeout=120)
         return int(done.stdout)
 
     def inside(self, name: str, *command: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 if TYPE_CHECKING:
     from pathlib import Path
 
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
 # To grep what is no text in any locale is text then.
 BYTES = {**os.environ, "LC_ALL": "C"}
 

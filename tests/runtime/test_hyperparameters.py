@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyftlearn_image.platforms import bundle as toolkit_bundle
-from lyftlearn_runtime import bundle, execve, hyperparameters
+from lyftlearn_runtime import bundle, execve, hyperparameters, placement, start
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.start import Start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +79,7 @@ def test_an_unknown_style_names_the_known_ones() -> None:
 
 def test_both_spellings_of_a_name_are_there() -> None:
     """The toolkit keeps the hyphen, the driver makes it an underscore; the name that is spelt so keeps its value."""
-    found = hyperparameters.variables({"batch-size": 1, "a_b": "own", "a-b": "other", "x.y": True, "none": None, "l": [1]})
+    found = hyperparameters.sm_variables({"batch-size": 1, "a_b": "own", "a-b": "other", "x.y": True, "none": None, "l": [1]})
     assert found["SM_HP_BATCH-SIZE"] == found["SM_HP_BATCH_SIZE"] == "1"
     assert (found["SM_HP_A_B"], found["SM_HP_A-B"]) == ("own", "other")
     assert (found["SM_HP_X.Y"], found["SM_HP_NONE"], found["SM_HP_L"]) == ("true", "", "[1]")
@@ -92,8 +91,8 @@ def test_what_the_sdks_add_is_not_the_scripts() -> None:
         "lr": 1, "sagemaker_program": "t.py", "sagemaker_mpi_enabled": True, "_tuning_objective_metric": "auc",
         "default_user_module_name": "m",
     }  # fmt: skip
-    assert hyperparameters.of_the_script(values) == {"lr": 1}
-    assert hyperparameters.of_the_framework(values) == {"sagemaker_mpi_enabled": True}
+    assert hyperparameters.script_values(values) == {"lr": 1}
+    assert hyperparameters.framework_values(values) == {"sagemaker_mpi_enabled": True}
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b"\xff\xfe", b'"text"', b""])
@@ -116,24 +115,24 @@ def test_a_missing_file_is_an_empty_set(tmp_path: Path) -> None:
 def test_a_word_that_cannot_be_one_stays_out_by_name(word: str) -> None:
     """Execve refuses it; the rest of the command line is not worse for it."""
     groups = [["--a", "1"], ["--big", word], ["--c", "3"]]
-    assert execve.fitting_arguments(["a", "big", "c"], groups) == (["--a", "1", "--c", "3"], ["big"])
+    assert execve.fit_arguments(["a", "big", "c"], groups) == (["--a", "1", "--c", "3"], ["big"])
 
 
 def test_the_longest_word_that_execve_takes_is_kept() -> None:
     """131,071 bytes and a NUL."""
     longest = "x" * (execve.LONGEST_STRING - 1)
-    assert execve.fitting_arguments(["a"], [["--a", longest]]) == (["--a", longest], [])
+    assert execve.fit_arguments(["a"], [["--a", longest]]) == (["--a", longest], [])
 
 
 def test_the_largest_variables_stay_out_first() -> None:
     """So that as many as possible are there, and always the same ones."""
     derived = {f"SM_HP_{number:02}": "x" * (20_000 + number) for number in range(40)} | {"SM_MODEL_DIR": "/opt/ml/model"}
-    found, left = execve.fitting_variables({"OWN": "1"}, derived, 0)
+    found, left = execve.fit_variables({"OWN": "1"}, derived, 0)
     assert found["SM_MODEL_DIR"] == "/opt/ml/model"
     assert found["OWN"] == "1"
     assert left == [f"SM_HP_{number:02}" for number in range(40 - len(left), 40)]
     assert sum(len(name) + len(value) for name, value in found.items()) > 450_000
-    assert execve.fitting_variables({"OWN": "1"}, dict(reversed(derived.items())), 0)[0] == found
+    assert execve.fit_variables({"OWN": "1"}, dict(reversed(derived.items())), 0)[0] == found
 
 
 @pytest.mark.parametrize(
@@ -148,7 +147,7 @@ def test_the_largest_variables_stay_out_first() -> None:
 def test_a_variable_of_the_workload_that_cannot_be_one_stops_the_start(own: dict[str, str], told: str) -> None:
     """It is never left out in silence; its value is not shown."""
     with pytest.raises(ShimError) as caught:
-        execve.fitting_variables(own, {}, 0)
+        execve.fit_variables(own, {}, 0)
     assert told in caught.value.message
     assert "planted" not in caught.value.message
 
@@ -166,8 +165,8 @@ def test_a_tuners_values_join_those_of_the_bundle(
     monkeypatch.setattr(hyperparameters, "PATH", str(path))
     monkeypatch.setattr(hyperparameters, "TYPED", str(tmp_path / "typed.json"))
     monkeypatch.setattr(hyperparameters, "read", functools.partial(hyperparameters.read, str(path)))
-    start = Start(["train"], {signal: "x"}, set())
-    start.bundle = bundle.NONE._replace(hyperparameters={"epochs": 3})
-    assert start._hyperparameters() == expected
+    launch_bundle = bundle.EMPTY._replace(hyperparameters={"epochs": 3})
+    inputs = start.read(start.detect(["train"], {signal: "x"}))._replace(bundle=launch_bundle)
+    assert placement.write_hyperparameters(start.resolve(inputs)) == (expected, str(tmp_path / "typed.json"))
     assert json.loads((tmp_path / "typed.json").read_text()) == expected
     assert json.loads(path.read_text()) == {name: str(value) for name, value in expected.items()}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import docker
+    from filelock import FileLock
 
     from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
     from lyftlearn_image.emulation.docker.network import Network
@@ -65,11 +66,11 @@ time.sleep(60)
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def suite(request: pytest.FixtureRequest, engine: None) -> str:
+def suite(request: pytest.FixtureRequest, engine: None, setup_lock: FileLock) -> str:
     """The name of a Debian release whose image is on the engine; made once, and found there by later runs."""
     name: str = request.param
     base = f"lyftlearn-test-debian:{name}"
-    with ensure_engine(print).connect() as client, tempfile.TemporaryDirectory() as place:
+    with setup_lock, ensure_engine(print).connect() as client, tempfile.TemporaryDirectory() as place:
         _ensure_debian(client, name, base, Path(place))
         context = Path(place) / "context"
         context.mkdir()

@@ -11,7 +11,7 @@ import pytest
 
 from lyftlearn_runtime import bundle, cluster, context, contract, deadline, hyperparameters, references
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.redact import redact
+from lyftlearn_runtime.secret_forms import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ def test_a_value_that_can_be_read_and_not_written_is_told() -> None:
 def test_a_cluster_of_another_kind_is_told(resources: dict[str, Any]) -> None:
     """What SageMaker would not write names the file."""
     with pytest.raises(ShimError, match=r"resourceconfig\.json is malformed"):
-        cluster.of(resources)
+        cluster.parse_resource_config(resources)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_time_that_is_none_is_told(name: str, value: str) -> None:
     """Each with the variable's name."""
     asks: dict[str, Callable[[dict[str, str]], float]] = {
         contract.FETCH_TIMEOUT: deadline.fetch_timeout,
-        contract.GRACE: lambda environ: deadline.grace(environ, 30),
+        contract.GRACE: lambda environ: deadline.grace_period(environ, 30),
         contract.HOSTS_TIMEOUT: deadline.hosts_timeout,
     }
     with pytest.raises(ShimError, match=f"{name} is '{value}'; expected seconds"):
@@ -126,11 +126,11 @@ def test_a_time_that_is_none_is_told(name: str, value: str) -> None:
 def test_a_secret_with_half_a_character_is_masked() -> None:
     """A JSON secret may hold one; it must not stop the masking of everything else."""
     secret = f"planted{HALF}secret"
-    assert redact(f"|{secret}|", [secret]) == "|[secret]|"
-    assert redact("|planted\\ud800secret|other-planted|", [secret, "other-planted"]) == "|[secret]|[secret]|"
+    assert mask(f"|{secret}|", [secret]) == "|[secret]|"
+    assert mask("|planted\\ud800secret|other-planted|", [secret, "other-planted"]) == "|[secret]|[secret]|"
 
 
 def test_a_secret_in_the_path_of_a_url_is_masked() -> None:
     """There the slash stays a slash; so it does where Python shows bytes."""
-    assert redact("https://host/a/b%20c%22d", ['a/b c"d']) == "https://host/[secret]"
-    assert redact(f"got {'clé-secrète'.encode()!r}", ["clé-secrète"]) == "got b'[secret]'"
+    assert mask("https://host/a/b%20c%22d", ['a/b c"d']) == "https://host/[secret]"
+    assert mask(f"got {'clé-secrète'.encode()!r}", ["clé-secrète"]) == "got b'[secret]'"

@@ -113,12 +113,12 @@ def test_a_gateway_that_is_away_costs_metrics_and_nothing_else(shim: Shim) -> No
 def test_a_malformed_gateway_is_told(value: str) -> None:
     """With what was expected."""
     with pytest.raises(ShimError, match="expected udp://host:port, unixgram:///path or drop"):
-        metrics.gateway(value)
+        metrics.parse_gateway(value)
 
 
 def test_an_ipv6_gateway_is_understood() -> None:
     """In brackets, as in a URL."""
-    assert metrics.gateway("udp://[fd00::1]:8125") == ("fd00::1", 8125)
+    assert metrics.parse_gateway("udp://[fd00::1]:8125") == ("fd00::1", 8125)
 
 
 def test_a_unix_socket_of_the_nodes_agent_gets_every_metric(shim: Shim, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from lyftlearn_runtime import failure
-from lyftlearn_runtime.redact import MASK, SHORTEST, Redactor, redact, within
+from lyftlearn_runtime.redact import Redactor
+from lyftlearn_runtime.secret_forms import MASK, SHORTEST, Finder, forms_of, mask, values_within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,24 @@ def test_chunks_make_no_difference(secrets: list[str], parts: list[str], sizes: 
     expected = whole.feed(data) + whole.flush()
     stream = Redactor(secrets)
     assert b"".join([stream.feed(piece) for piece in cut(data, sizes)]) + stream.flush() == expected
+    assert expected == Finder(secrets).mask(data)
     assert not any(secret.encode() in expected for secret in secrets)
+
+
+def test_no_more_is_held_back_than_a_secret_is_long() -> None:
+    """Without one, nothing; else all but one byte of its longest form."""
+    assert Redactor([]).feed(b"a") == b"a"
+    longest = Finder([PLANTED]).longest
+    redactor = Redactor([PLANTED])
+    assert redactor.feed(b"x" * (longest + 2)) == b"xxx"
+    assert redactor.feed(b"y") == b"x"
+
+
+def test_a_form_that_begins_like_a_shorter_one_is_waited_for() -> None:
+    """Where the last byte of the longest form is still to come, a secret that is its beginning is not masked alone."""
+    longest = max(forms_of(PLANTED), key=len)
+    redactor = Redactor([PLANTED, longest[:8].decode()])
+    assert redactor.feed(b"x" + longest[:-1]) + redactor.feed(longest[-1:]) + redactor.flush() == b"x[secret]"
 
 
 @given(SECRETS, st.text(max_size=10), st.text(max_size=10))
@@ -49,7 +67,7 @@ def test_no_form_of_a_secret_survives(secret: str, before: str, after: str) -> N
     """Plain, as JSON, as Python shows it, and in a URL."""
     forms = (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1])
     for form in (*forms, quote(secret, safe=""), quote_plus(secret, safe="")):
-        assert f"|{form}|" not in redact(f"{before}|{form}|{after}", [secret])
+        assert f"|{form}|" not in mask(f"{before}|{form}|{after}", [secret])
 
 
 @given(st.binary(max_size=8), st.binary(min_size=6, max_size=40), st.binary(max_size=8))
@@ -59,32 +77,32 @@ def test_a_secret_inside_base64_is_masked(before: bytes, secret: bytes, after: b
     assume(len(text) >= SHORTEST)
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         encoded = encode(before + secret + after).decode()
-        masked = redact(encoded, [text])
-        assert MASK.decode() in masked
-        kept = masked.split(MASK.decode())
+        masked = mask(encoded, [text])
+        assert MASK in masked
+        kept = masked.split(MASK)
         assert max(len(piece) for piece in kept) <= max(len(encode(before)), len(encode(after))) + 4
 
 
 @pytest.mark.parametrize("text", ["a b c", "", "exit code 3", "x" * 100_000])
 def test_text_without_a_secret_stays_as_it_is(text: str) -> None:
     """Also with short secrets, which are in every text."""
-    assert redact(text, [PLANTED, "b", "", "abc"]) == text
+    assert mask(text, [PLANTED, "b", "", "abc"]) == text
 
 
 def test_a_line_of_a_key_is_masked_alone() -> None:
     """An error often shows one line of a file."""
     key = "-----BEGIN KEY-----\nMIIEvgIBADANBg\nkqhkiG9w0BAQEF\n-----END KEY-----"
-    assert redact("cannot parse kqhkiG9w0BAQEF", [key]) == "cannot parse [secret]"
+    assert mask("cannot parse kqhkiG9w0BAQEF", [key]) == "cannot parse [secret]"
 
 
 def test_the_values_inside_a_secret_are_secrets() -> None:
     """A script that reads a JSON secret prints its password, not its JSON."""
     document = json.dumps({"user": "svc-ride", "password": PLANTED, "port": 5432, "tls": True, "none": None})
-    assert within(document)[1:] == ["svc-ride", PLANTED, "5432"]
-    assert within(json.dumps({"db": {"hosts": [{"password": PLANTED}]}}))[1:] == [PLANTED]
-    assert within("[" * 900 + f'"{PLANTED}"' + "]" * 900)[1:] == [PLANTED]
-    assert within("no JSON") == ["no JSON"]
-    assert within('"text"') == ['"text"']
+    assert values_within(document)[1:] == ["svc-ride", PLANTED, "5432"]
+    assert values_within(json.dumps({"db": {"hosts": [{"password": PLANTED}]}}))[1:] == [PLANTED]
+    assert values_within("[" * 900 + f'"{PLANTED}"' + "]" * 900)[1:] == [PLANTED]
+    assert values_within("no JSON") == ["no JSON"]
+    assert values_within('"text"') == ['"text"', "text"]
 
 
 def test_the_tail_is_cut_after_it_is_masked() -> None:
@@ -126,7 +144,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 def test_a_failure_is_told_everywhere_without_its_secret(places: dict[str, Path]) -> None:
     """1,024 characters for SageMaker, 4,096 bytes for a kubelet, also of text that is not ASCII."""
-    failure.tell(f"exit code 1 {PLANTED}", "é" * 4000, [PLANTED], is_processing=False)
+    failure.write_reason(f"exit code 1 {PLANTED}", "é" * 4000, [PLANTED], is_processing=False)
     assert not places["MESSAGE_FILE"].exists()
     text = places["FAILURE_FILE"].read_text()
     assert len(text) == 1024
@@ -138,7 +156,7 @@ def test_a_failure_is_told_everywhere_without_its_secret(places: dict[str, Path]
 
 def test_a_processing_job_has_its_message_too(places: dict[str, Path]) -> None:
     """ExitMessage is what SageMaker shows of a processing job."""
-    failure.tell("exit code 1", "", [], is_processing=True)
+    failure.write_reason("exit code 1", "", [], is_processing=True)
     assert places["MESSAGE_FILE"].read_text() == places["FAILURE_FILE"].read_text() == "exit code 1"
 
 
@@ -146,12 +164,12 @@ def test_a_processing_job_has_its_message_too(places: dict[str, Path]) -> None:
 def test_the_scripts_own_words_are_told_on_both_sides(places: dict[str, Path], where: str) -> None:
     """A SageMaker script writes the one, a Kubernetes script the other; what they say is better than our guess."""
     places[where].write_text("the data is bad\n")
-    failure.tell("exit code 1", "traceback", [], is_processing=False)
+    failure.write_reason("exit code 1", "traceback", [], is_processing=False)
     assert places["FAILURE_FILE"].read_text() == places["TERMINATION_LOG"].read_text() == "the data is bad\n"
 
 
 def test_a_secret_in_the_scripts_own_words_is_masked(places: dict[str, Path]) -> None:
     """The file ends in the job's description, which many can read."""
     places["FAILURE_FILE"].write_text(f"cannot log in with {PLANTED}")
-    failure.tell("exit code 1", "", [PLANTED], is_processing=False)
+    failure.write_reason("exit code 1", "", [PLANTED], is_processing=False)
     assert places["FAILURE_FILE"].read_text() == places["TERMINATION_LOG"].read_text() == "cannot log in with [secret]"

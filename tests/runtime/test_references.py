@@ -1,94 +1,28 @@
-"""References to secrets, resolved against a real Secrets Manager endpoint."""
+"""References as values: taken apart without a loss, and told from every other value."""
 
 from __future__ import annotations
 
-import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, strategies as st
 
-from lyftlearn_runtime import references
-from lyftlearn_runtime.deadline import fetch_timeout
+from lyftlearn_runtime import contract, references
 from lyftlearn_runtime.errors import ShimError
 
 if TYPE_CHECKING:
-    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from random import Random
 
-PLANTED = "planted-9c1f77-secret"
-
-
-@pytest.fixture(scope="module")
-def environ(aws: AwsEndpoint) -> dict[str, str]:
-    """An identity at an endpoint with secrets."""
-    aws.put_secrets({"prod/db": json.dumps({"password": PLANTED, "port": 5432, "a.b": "c"}), "plain": "text\nand more"})
-    return aws.environment()
+# What a name or a key may hold, and what ends each part before it.
+WORDS = st.characters(exclude_categories=["Cs"], exclude_characters="\0?#&=")
+FLAGS = ("optional", "last-known-good")
 
 
-def test_references_are_resolved_together(environ: dict[str, str]) -> None:
-    """A whole secret, a key of one, a number as its JSON, a key that is no path."""
-    wanted = ["aws-sm://plain", "aws-sm://prod/db#password", "aws-sm://prod/db#port", "aws-sm://prod/db#a.b"]
-    assert references.resolve(wanted, environ).values == dict(
-        zip(wanted, ["text\nand more", PLANTED, "5432", "c"], strict=True)
+def option_texts(*, extra: str = "") -> st.SearchStrategy[str]:
+    """Names or values of options; `default=` ends the options, so it is in none of them."""
+    return st.text(WORDS | st.sampled_from(list(extra) or [" "]), min_size=1, max_size=8).filter(
+        lambda text: "default" not in text and text not in FLAGS
     )
-
-
-def test_nothing_to_resolve_asks_nobody() -> None:
-    """No network module, no identity is needed."""
-    assert references.resolve([], {}) == references.NOTHING
-
-
-@pytest.mark.parametrize(
-    ("reference", "code", "told"),
-    [
-        ("aws-sm://nothing", 69, "ResourceNotFound"),
-        ("aws-sm://prod/db#no-such-key", 78, "no such key"),
-        ("aws-sm://plain#key", 78, "not a JSON object"),
-        ("aws-sm://", 78, "has no name"),
-        ("aws-sm://#key", 78, "has no name"),
-        ("aws-sm://plain?sometimes", 78, "expected ?optional"),
-    ],
-)
-def test_a_reference_that_fails_names_itself_and_shows_no_value(
-    environ: dict[str, str], reference: str, code: int, told: str
-) -> None:
-    """Which reference, why, and never what the secret holds."""
-    with pytest.raises(ShimError) as caught:
-        references.resolve([reference], environ)
-    assert caught.value.exit_code == code
-    assert reference in caught.value.message
-    assert told in caught.value.message
-    assert PLANTED not in caught.value.message
-
-
-def test_every_failure_has_a_line(environ: dict[str, str]) -> None:
-    """Who mends a job wants to hear of all of them at once."""
-    with pytest.raises(ShimError) as caught:
-        references.resolve(["aws-sm://b", "aws-sm://plain", "aws-sm://a"], environ)
-    assert [line.split(": ")[0] for line in caught.value.message.splitlines()] == ["aws-sm://a", "aws-sm://b"]
-
-
-def test_an_optional_reference_may_be_missing(environ: dict[str, str], capfd: pytest.CaptureFixture[str]) -> None:
-    """It is left out, or its default is used; one line says so. One that can be had is had."""
-    wanted = [
-        "aws-sm://none?optional",
-        "aws-sm://none?default=a=b#key",
-        "aws-sm://prod/db?optional#password",
-        "aws-sm://none?default=",
-    ]
-    assert references.resolve(wanted, environ).values == dict(zip(wanted, [None, "a=b", PLANTED, ""], strict=True))
-    said = capfd.readouterr().err.splitlines()
-    assert len(said) == 3
-    assert said[0].startswith("lyftlearn: aws-sm://none?optional: left out: ")
-    assert "its default is used" in said[1]
-
-
-@pytest.mark.parametrize("value", ["soon", "0", "-1", "inf", "nan"])
-def test_a_wrong_timeout_is_told(value: str) -> None:
-    """People write it."""
-    with pytest.raises(ShimError, match="expected seconds"):
-        fetch_timeout({"LYFTLEARN_FETCH_TIMEOUT": value})
 
 
 @given(st.text().filter(lambda text: text.partition("://")[0] not in {"aws-sm", "aws-ssm", "aws-ssm-path", "confidant"}))
@@ -97,10 +31,95 @@ def test_nothing_else_is_a_reference(value: str) -> None:
     assert not references.is_reference(value)
 
 
-def test_many_references_take_as_long_as_one(environ: dict[str, str], aws: AwsEndpoint) -> None:
-    """They are fetched at the same time; with twenty of them one after the other this would take twenty times as long."""
-    aws.put_secrets({f"many/{number}": str(number) for number in range(20)})
-    begun = time.monotonic()
-    found = references.resolve([f"aws-sm://many/{number}" for number in range(20)], environ).values
-    assert found == {f"aws-sm://many/{number}": str(number) for number in range(20)}
-    assert time.monotonic() - begun < 5
+@given(
+    st.sampled_from(["aws-sm", "aws-ssm", "aws-ssm-path", "confidant", "downward", "s3", "file", "env", "vault"]),
+    st.text(WORDS | st.sampled_from("&=/:"), min_size=1),
+    st.dictionaries(option_texts(), option_texts(extra="=?/:"), max_size=3),
+    st.permutations(FLAGS).flatmap(lambda flags: st.sampled_from([[], list(flags[:1]), list(flags)])),
+    st.none() | st.text(WORDS | st.sampled_from("?&=/:")),
+    st.text(WORDS | st.sampled_from("?&=/:#")),
+    st.randoms(use_true_random=False),
+)
+def test_what_a_reference_is_made_of_is_what_it_is_taken_apart_into(  # noqa: PLR0913, PLR0917 - its parts
+    scheme: str, name: str, options: dict[str, str], flags: list[str], default: str | None, key: str, order: Random
+) -> None:
+    """Whatever the parts hold and however the options are ordered: none is lost, none is changed."""
+    written = [*(f"{option}={value}" for option, value in options.items()), *flags]
+    order.shuffle(written)
+    written += [] if default is None else [f"default={default}"]
+    text = f"{scheme}://{name}" + (f"?{'&'.join(written)}" if written else "") + (f"#{key}" if key else "")
+    found = references.parse(text)
+    assert found == references.Reference(
+        text,
+        scheme,
+        references.Item(name, tuple(sorted(options.items()))),
+        key,
+        is_optional="optional" in flags,
+        default=default,
+        keeps_last_known_good="last-known-good" in flags,
+    )
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("aws-sm://", "the reference aws-sm:// has no name; expected aws-sm://name or aws-sm://name#key"),
+        ("aws-sm://?optional#key", "has no name"),
+        ("aws-sm://a\0b", r"the reference 'aws-sm://a\x00b' has a character that no name has"),
+        ("aws-sm://a#\0", "has a character that no name has"),
+        ("aws-sm://a\ud800", "has a character that no name has"),
+        ("aws-sm://a#\ud800", "has a character that no name has"),
+        ("aws-sm://a?optional=yes", "has the option 'optional'; expected ?optional, ?last-known-good"),
+        ("aws-sm://a?last-known-good=1", "has the option 'last-known-good'"),
+        ("aws-sm://a?version", "has the option 'version'; expected ?optional, ?last-known-good, an option of the source"),
+        ("aws-sm://a?version=", "has the option 'version'"),
+        ("aws-sm://a?=x&optional=", None),
+        ("aws-sm://a?stage=x&later", "has the option 'later'"),
+    ],
+)
+def test_a_malformed_reference_is_shown_with_what_is_wrong(reference: str, told: str | None) -> None:
+    """It holds no secret, and who wrote it has to find it."""
+    if told is None:
+        assert references.parse(reference).is_optional
+        return
+    with pytest.raises(ShimError) as caught:
+        references.parse(reference)
+    assert told in caught.value.message
+    assert caught.value.exit_code == contract.EXIT_CONFIG
+
+
+def test_a_byte_that_is_no_text_may_be_in_a_name() -> None:
+    """A variable may hold any byte."""
+    assert references.parse("file:///a\udcff").item.name == "/a\udcff"
+
+
+def test_an_option_whose_name_ends_in_default_is_an_option() -> None:
+    """Only the option `default` itself begins a text that may hold anything."""
+    assert references.parse("x://a?nodefault=1").item.options == (("nodefault", "1"),)
+    assert references.parse("x://a?nodefault=1").default is None
+    assert references.parse("x://a?b=1&default=c&d=2").default == "c&d=2"
+
+
+def test_the_variables_that_are_references() -> None:
+    """By a scheme that no value has by accident, or because they are named; what tells the shim what to do is none."""
+    environ = {
+        "A": "aws-sm://a", "B": "s3://bucket/key", "C": "s3://bucket/other", "D": "no reference", "E": "aws-sm:/a",
+        "URL": "https://host/", contract.REFERENCES: "D,B , X", contract.BUNDLE: "aws-sm://a", contract.ENV_FROM: "confidant://a",
+    }  # fmt: skip
+    assert references.reference_variables(environ) == ["A", "B"]
+    del environ[contract.REFERENCES]
+    assert references.reference_variables(environ) == ["A"]
+
+
+def test_the_first_mark_ends_the_scheme() -> None:
+    """A name may hold what looks like one more."""
+    assert references.parse("file:///a://b").item.name == "/a://b"
+
+
+@given(st.sampled_from(contract.CLEAR_SCHEMES), st.text())
+def test_a_clear_scheme_makes_a_reference(scheme: str, rest: str) -> None:
+    """Whatever follows it; not without its mark."""
+    assert references.is_reference(f"{scheme}://{rest}")
+    assert references.is_reference(f"{scheme}://{rest}://")
+    assert not references.is_reference(scheme)
+    assert not references.is_reference(f"{scheme}:/{rest.lstrip('/')}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from lyftlearn_runtime import contract, references, sources
+from lyftlearn_runtime import contract, references, resolver, sources
 from lyftlearn_runtime.errors import ShimError
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ def environ(aws: AwsEndpoint) -> dict[str, str]:
 
 def resolve(environ: dict[str, str], *texts: str) -> list[str | None]:
     """The values of references, in their order."""
-    found = references.resolve(texts, environ).values
+    found = resolver.resolve(texts, environ).values
     return [found[text] for text in texts]
 
 
 def error_of(environ: dict[str, str], *texts: str) -> ShimError:
     """What a start would end with."""
     with pytest.raises(ShimError) as caught:
-        references.resolve(texts, environ)
+        resolver.resolve(texts, environ)
     return caught.value
 
 
@@ -100,7 +100,7 @@ def test_parameters_by_name_path_and_version(environ: dict[str, str]) -> None:
 def test_a_whole_path_is_a_set(environ: dict[str, str]) -> None:
     """Every page of it, by what follows the path; as a single value it needs a key."""
     text = "aws-ssm-path://app/prod/"
-    found = references.resolve([], environ, [text, "aws-sm://db"]).sets
+    found = resolver.resolve([], environ, [text, "aws-sm://db"]).sets
     assert found[text] == {**{f"p-{number}": f"text {number}" for number in range(23)}, "nested/deep": PLANTED}
     assert found["aws-sm://db"] == {"user": "u", "pass-word": "p"}
     assert resolve(environ, text + "#nested/deep") == [PLANTED]
@@ -139,8 +139,8 @@ def test_an_option_of_another_source_is_told(environ: dict[str, str]) -> None:
 def test_only_unmistakable_schemes_are_references_by_themselves() -> None:
     """A script's own s3:// path stays what it is unless the workload says otherwise."""
     given = {"DATA": "s3://bucket/x", "KEY": "s3://bucket/key", "DB": "aws-sm://db", "PLAIN": "text", "URL": "https://x"}
-    assert references.named(given) == ["DB"]
-    assert references.named({**given, contract.REFERENCES: "KEY, PLAIN"}) == ["KEY", "DB"]
+    assert references.reference_variables(given) == ["DB"]
+    assert references.reference_variables({**given, contract.REFERENCES: "KEY, PLAIN"}) == ["KEY", "DB"]
 
 
 class Confidant(ThreadingHTTPServer):
@@ -190,7 +190,7 @@ def test_confidant_believes_a_token_of_the_key(confidant: Confidant, environ: di
     key = client(aws, "kms").create_key()["KeyMetadata"]["KeyId"]
     port = confidant.server_address[1]
     given = {**environ, "CONFIDANT_URL": f"http://127.0.0.1:{port}", "CONFIDANT_AUTH_KEY": key}
-    assert references.resolve(["confidant://svc#token"], given, ["confidant://svc"]).sets == {
+    assert resolver.resolve(["confidant://svc#token"], given, ["confidant://svc"]).sets == {
         "confidant://svc": {"db_user": "u", "token": PLANTED, "extra": "1"}
     }
     assert set(confidant.periods[0]) == {"not_before", "not_after"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_runtime.aws.s3 import split
+from lyftlearn_runtime.aws.s3 import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -408,7 +408,7 @@ def test_a_pod_gets_what_sagemaker_gives_and_takes(  # noqa: PLR0913, PLR0917 - 
     shim: Shim, files: Files, aws: AwsEndpoint, network: Network, variables_of: Options, bucket_prefix: str
 ) -> None:
     """Channels come down, the config files are there, model and output go up, the job has its name."""
-    bucket, prefix = split(bucket_prefix)
+    bucket, prefix = split_uri(bucket_prefix)
     aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/in/a/b.csv", Body=b"1,2\n")
     script = (
         "import json, os, pathlib\n"
@@ -501,7 +501,7 @@ def test_a_full_disk_is_told_as_such(  # noqa: PLR0913, PLR0917 - fixtures
     shim: Shim, files: Files, aws: AwsEndpoint, network: Network, variables_of: Options, bucket_prefix: str
 ) -> None:
     """It is no fault of the network, and not tried again."""
-    bucket, prefix = split(bucket_prefix)
+    bucket, prefix = split_uri(bucket_prefix)
     aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/big", Body=b"x" * 300_000)
     bundle = files.bundle(job=JOB, downloads=[{"path": "/opt/ml/input/data/train", "uri": f"{bucket_prefix}/"}])
     options = (*bundle, *POD, *variables_of(aws.environment()), "--network", network.name)
@@ -558,12 +558,12 @@ def test_the_start_is_the_same_twice(shim: Shim, files: Files) -> None:
 
 def test_a_fault_of_the_shim_itself_shows_no_value(shim: Shim, tmp_path: Path) -> None:
     """Its kind and its line, for a report; never its text."""
-    broken = tmp_path / "identity.py"
-    broken.write_text(f"def variables(*_):\n    raise RuntimeError('{PLANTED}')\n")
-    done = shim.run("true", options=("-v", f"{broken}:/opt/lyftlearn/lyftlearn_runtime/identity.py:ro"))
+    broken = tmp_path / "posix_user.py"
+    broken.write_text(f"def user_variables(*_):\n    raise RuntimeError('{PLANTED}')\n")
+    done = shim.run("true", options=("-v", f"{broken}:/opt/lyftlearn/lyftlearn_runtime/posix_user.py:ro"))
     assert done.returncode == 78
     assert PLANTED not in done.stderr
-    assert done.stderr == "lyftlearn: a fault of the start itself: RuntimeError at identity.py:2; please report it\n"
+    assert done.stderr == "lyftlearn: a fault of the start itself: RuntimeError at posix_user.py:2; please report it\n"
 
 
 def test_the_tree_of_a_training_job_is_whole(shim: Shim, files: Files) -> None:
@@ -573,3 +573,16 @@ def test_the_tree_of_a_training_job_is_whole(shim: Shim, files: Files) -> None:
     )
     done = shim.python(script, *files.bundle(job=JOB), *POD, "--tmpfs", "/opt/ml/output:mode=1777", "--user", "4242:0")
     assert done.stdout == "['input/data', 'model', 'output/data', 'checkpoints']\n", done.stderr
+
+
+def test_a_start_with_nothing_to_fetch_imports_nothing_slow(shim: Shim, files: Files) -> None:
+    """Each of these takes a tenth of such a start or more; they are for secrets, bundles' archives, networks, failures."""
+    options = (*files.put("/opt/ml/code/t.py", "print('ran')"), "-e", "LYFTLEARN_PROGRAM=t.py", "-e", "TRAINING_JOB_NAME=j")
+    values = files.put("/opt/ml/input/config/hyperparameters.json", json.dumps({"lr": "0.1", "text": "no JSON"}))
+    command = ("-I", "-S", "-X", "importtime", "/opt/lyftlearn/bin/entrypoint", "train")
+    done = shim.run(*command, options=(*options, *values, "--entrypoint", "/usr/bin/python3"))
+    assert (done.returncode, done.stdout) == (0, "ran\n"), done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "lyftlearn_runtime.execution" in imported
+    slow = {"collections", "enum", "functools", "json", "re", "signal", "socket", "ssl", "subprocess", "threading", "typing"}
+    assert imported & slow == set()

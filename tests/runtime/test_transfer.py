@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from lyftlearn_runtime import integrity, transfer
-from lyftlearn_runtime.aws.s3 import S3, split
+from lyftlearn_runtime import s3_checksums, transfer
+from lyftlearn_runtime.aws.s3 import S3, ByteRange, split_uri
 from lyftlearn_runtime.bundle import Transfer
 from lyftlearn_runtime.errors import ShimError
 
@@ -35,7 +35,7 @@ def content(directory: Path) -> dict[str, bytes]:
     return {path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.dictionaries(
         st.lists(
@@ -66,7 +66,7 @@ def test_data_goes_up_and_comes_down_unchanged(
 
 def test_many_objects_come_down(environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path) -> None:
     """More than one page of a listing, several at a time; what stands for a directory is no file."""
-    bucket, prefix = split(bucket_prefix)
+    bucket, prefix = split_uri(bucket_prefix)
     s3 = aws.s3()
     for number in range(1010):
         s3.put_object(Bucket=bucket, Key=f"{prefix}/d/{number}", Body=b"%d" % number)
@@ -79,7 +79,7 @@ def test_a_single_object_is_a_channel_too(
     environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path
 ) -> None:
     """A URI that is an object's whole name gives the file by its own name."""
-    bucket, prefix = split(bucket_prefix)
+    bucket, prefix = split_uri(bucket_prefix)
     aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/iris.csv", Body=b"1,2")
     transfer.download([Transfer(str(tmp_path), f"{bucket_prefix}/iris.csv")], environ)
     assert content(tmp_path) == {"iris.csv": b"1,2"}
@@ -102,7 +102,7 @@ def test_an_object_cannot_leave_its_directory(
     environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path
 ) -> None:
     """A key may have `..` in it; a path that is written may not."""
-    bucket, prefix = split(bucket_prefix)
+    bucket, prefix = split_uri(bucket_prefix)
     aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/a/../../escaped", Body=b"x")
     with pytest.raises(ShimError, match="leads out of"):
         transfer.download([Transfer(str(tmp_path / "in"), f"{bucket_prefix}/")], environ)
@@ -144,7 +144,7 @@ def test_an_archive_goes_up(environ: dict[str, str], aws: AwsEndpoint, bucket_pr
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights").write_bytes(b"w" * 1000)
     transfer.upload([Transfer(str(tmp_path / "model"), f"{bucket_prefix}/output/model.tar.gz")], environ)
-    bucket, prefix = split(bucket_prefix)
+    bucket, prefix = split_uri(bucket_prefix)
     (tmp_path / "got.tar.gz").write_bytes(
         aws.s3().get_object(Bucket=bucket, Key=f"{prefix}/output/model.tar.gz")["Body"].read()
     )
@@ -162,7 +162,7 @@ def test_a_large_file_travels_in_pieces(  # noqa: PLR0913, PLR0917 - fixtures
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "file").write_bytes(data)
     transfer.upload([Transfer(str(tmp_path / "up"), f"{bucket_prefix}/")], environ)
-    bucket, key = split(f"{bucket_prefix}/file")
+    bucket, key = split_uri(f"{bucket_prefix}/file")
     found = aws.s3().get_object(Bucket=bucket, Key=key)
     assert found["Body"].read() == data
     assert ("-" in found["ETag"]) == (size > 5 << 20), "not in parts"
@@ -179,7 +179,7 @@ def test_every_upload_is_tried(environ: dict[str, str], aws: AwsEndpoint, bucket
     ]
     with pytest.raises(ShimError, match=r"^s3://no-such-bucket-here/a\.tar\.gz: there is no such bucket or object$"):
         transfer.upload(wanted, environ)
-    bucket, key = split(f"{bucket_prefix}/b.tar.gz")
+    bucket, key = split_uri(f"{bucket_prefix}/b.tar.gz")
     assert aws.s3().head_object(Bucket=bucket, Key=key)["ContentLength"] > 0
 
 
@@ -265,13 +265,13 @@ def test_a_download_goes_on_where_it_broke_off(
     data = os.urandom(1_000_000)
     (tmp_path / "up").write_bytes(data)
     transfer.upload_files({str(tmp_path / "up"): f"{bucket_prefix}/file"}, environ)
-    bucket, key = split(f"{bucket_prefix}/file")
+    bucket, key = split_uri(f"{bucket_prefix}/file")
     with contextlib.closing(S3(environ)) as s3:
-        found = next(iter(s3.list(bucket, key)))
+        found = next(iter(s3.list_objects(bucket, key)))
     # More than 6 tries of 200 kB would be needed if each began anew.
     breaking.left = 5
     with contextlib.closing(S3({**environ, "AWS_ENDPOINT_URL": breaking.url})) as s3, (tmp_path / "down").open("wb") as file:
-        s3.get_stretch(bucket, found, file, 0, len(data))
+        s3.get_range(bucket, found, file, ByteRange(0, len(data)))
     assert breaking.broken >= 4
     assert (tmp_path / "down").read_bytes() == data
 
@@ -280,13 +280,13 @@ def test_an_object_that_changes_on_the_way_is_refused(
     environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path
 ) -> None:
     """Stretches of two versions never come together."""
-    bucket, key = split(f"{bucket_prefix}/file")
+    bucket, key = split_uri(f"{bucket_prefix}/file")
     aws.s3().put_object(Bucket=bucket, Key=key, Body=b"before")
     with contextlib.closing(S3(environ)) as s3, (tmp_path / "down").open("wb") as file:
-        found = next(iter(s3.list(bucket, key)))
+        found = next(iter(s3.list_objects(bucket, key)))
         aws.s3().put_object(Bucket=bucket, Key=key, Body=b"behind")
         with pytest.raises(ShimError, match=r"/file: it was changed while it was being downloaded; start again"):
-            s3.get_stretch(bucket, found, file, 0, found.size)
+            s3.get_range(bucket, found, file, ByteRange(0, found.size))
 
 
 def test_parts_that_cannot_be_completed_are_taken_back(
@@ -302,7 +302,7 @@ def test_parts_that_cannot_be_completed_are_taken_back(
     finally:
         proxy.close()
     assert proxy.broken >= 6
-    bucket, key = split(f"{bucket_prefix}/file")
+    bucket, key = split_uri(f"{bucket_prefix}/file")
     assert "Contents" not in aws.s3().list_objects_v2(Bucket=bucket, Prefix=key)
     assert not [one for one in aws.s3().list_multipart_uploads(Bucket=bucket).get("Uploads", []) if one["Key"] == key]
 
@@ -324,7 +324,7 @@ def test_a_flipped_byte_is_noticed(
     environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path, algorithm: Any
 ) -> None:
     """By the checksum that the object was stored with, or by its MD5; no file appears."""
-    bucket, key = split(f"{bucket_prefix}/file")
+    bucket, key = split_uri(f"{bucket_prefix}/file")
     extra = {"ChecksumAlgorithm": algorithm} if algorithm else {}
     aws.s3().put_object(Bucket=bucket, Key=key, Body=b"the true bytes", **extra)
     transfer.download([Transfer(str(tmp_path / "well"), f"{bucket_prefix}/")], environ)
@@ -355,4 +355,4 @@ def test_a_flipped_byte_is_noticed(
 def test_a_file_is_whole_by_what_s3_says_of_it(tmp_path: Path, tag: str, headers: dict[str, str], whole: bool) -> None:  # noqa: FBT001 - a case
     """The published checksums of `hello`."""
     (tmp_path / "file").write_bytes(b"hello")
-    assert integrity.is_whole(str(tmp_path / "file"), tag, headers) == whole
+    assert s3_checksums.matches(str(tmp_path / "file"), tag, headers) == whole

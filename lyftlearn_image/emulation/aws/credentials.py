@@ -1,8 +1,8 @@
 """Container credentials as the platforms serve them: one server a run, behind the addresses of the platforms' agents.
 
 On SageMaker a job asks 169.254.170.2 with a path of its own, as on ECS; with EKS Pod Identity a pod shows its token to
-169.254.170.23. Both are given short-lived keys of their role, by AssumeRole at the run's AWS endpoint: so
-GetCallerIdentity says the role of the job. How packets come here: `redirect`.
+169.254.170.23. Both get short-lived keys of their role, by AssumeRole at the run's AWS endpoint: so
+GetCallerIdentity says the role of the job. How packets come here: `link_local`.
 """
 
 from __future__ import annotations
@@ -15,25 +15,24 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lyftlearn_image.emulation.aws.endpoint import REGION
-from lyftlearn_image.emulation.docker.link_local import redirected
-from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
+from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION
+from lyftlearn_image.emulation.docker.link_local import redirect_agents
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.network import Network
 
 # Those of an ECS task (ECS developer guide, task-iam-roles); neither SageMaker nor Pod Identity documents its own.
-LIFETIME_S = 6 * 3600
+SESSION_DURATION_S = 6 * 3600
 POD_AGENT = "169.254.170.23"
 POD_PATH = "/v1/credentials"
 _JOB_PATH = "/v2/credentials/"
 # What `aws sts get-caller-identity` says in every SageMaker job: assumed-role/<role>/SageMaker.
-_JOB_SESSION = "SageMaker"
+_JOB_SESSION_NAME = "SageMaker"
 _CLUSTER = "lyftlearn"
 # Of a session: eks-<cluster>-<pod>-<UUID> (EKS Auth API reference, AssumedRoleUser), within the 64 characters that it has.
 _POD_CHARACTERS = 13
@@ -44,98 +43,99 @@ class TokenError(Exception):
     """A service account's token that is none, or no good. Its text is the agent's answer."""
 
 
-class Answer(NamedTuple):
-    """What the server says. A body that is no JSON is the agent's plain text."""
+class Response(NamedTuple):
+    """An agent's response. A body that is no JSON is the agent's plain text."""
 
     status: HTTPStatus
     body: str
     content_type: str = "application/json"
 
 
-class Identity:
-    """The roles of one run's containers. `note` says why nothing can be served here, "" where it is.
+class ContainerCredentials:
+    """The credentials of one run's containers, by their roles.
 
-    Then containers get the same short-lived keys as variables, which nobody renews.
+    `unavailable_reason` says why no agent can be reached here, "" where it can. Without one, containers get the same
+    short-lived keys as variables, which nobody renews.
     """
 
     region = REGION
 
-    def __init__(self, endpoint: AwsEndpoint, lifetime_s: int) -> None:
-        self.note = ""
+    def __init__(self, endpoint: AwsEndpoint, session_duration_s: int) -> None:
+        self.unavailable_reason = ""
         self._endpoint = endpoint
-        self._lifetime_s = lifetime_s
+        self._session_duration_s = session_duration_s
         self._jobs: dict[str, str] = {}
-        self._check: Callable[[str], str] | None = None
+        self._review: Callable[[str], str] | None = None
 
     def environment(self) -> dict[str, str]:
-        """What every container needs besides: only where instance metadata is not answered for, the word that there is none."""
-        return {"AWS_EC2_METADATA_DISABLED": "true"} if self.note else {}
+        """Variables of every container: where no agent stands for instance metadata, the one that turns its use off."""
+        return {"AWS_EC2_METADATA_DISABLED": "true"} if self.unavailable_reason else {}
 
-    def of_job(self, role_arn: str) -> dict[str, str]:
+    def job_environment(self, role_arn: str) -> dict[str, str]:
         """The variables of a SageMaker job with this role."""
-        if self.note:
-            return self._as_variables(role_arn, _JOB_SESSION)
+        if self.unavailable_reason:
+            return self._static_environment(role_arn, _JOB_SESSION_NAME)
         path = f"{_JOB_PATH}{uuid.uuid4()}"
         self._jobs[path] = role_arn
         return {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": path}
 
-    def of_pod(self, name: str, token_path: str) -> dict[str, str]:
+    def pod_environment(self, name: str, token_path: str) -> dict[str, str]:
         """The variables of a pod whose ServiceAccount has an association (EKS Pod Identity): here every one has it."""
-        if self.note:
-            return self._as_variables(DEFAULT_ROLE, _pod_session(name))
+        if self.unavailable_reason:
+            return self._static_environment(DEFAULT_ROLE, _pod_session_name(name))
         return {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{POD_AGENT}{POD_PATH}",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_path,
         }
 
-    def trust(self, check: Callable[[str], str], signing_key: bytes) -> None:
-        """Lets pods of a cluster in: `check` gives the pod's name of a token, or raises TokenError.
+    def set_token_review(self, review: Callable[[str], str], signing_key: bytes) -> None:
+        """Gives pods of a cluster credentials, too: `review` gives the name of a token's pod, or raises TokenError.
 
-        `signing_key` is that of the cluster's tokens, which STS takes for web identities.
+        `signing_key` is that of the cluster's tokens, which STS then takes for web identities.
         """
-        self._check = check
+        self._review = review
         self._endpoint.trust_web_identities(signing_key)
 
-    def prepare(self) -> None:
+    def warm_up(self) -> None:
         """Makes the first answer as quick as the others."""
-        with contextlib.suppress(Exception):  # an endpoint that does not answer is told to who asks
-            self._keys(DEFAULT_ROLE, _JOB_SESSION)
+        with contextlib.suppress(Exception):  # the first container that asks gets the error
+            self._keys(DEFAULT_ROLE, _JOB_SESSION_NAME)
 
-    def answer(self, host: str, path: str, token: str) -> Answer:
-        """What the agents say to a GET with this Host and Authorization header."""
+    def respond(self, host: str, path: str, token: str) -> Response:
+        """The agents' response to a GET with this Host and Authorization header."""
         if path == POD_PATH:
-            return self._answer_pod(host, token)
+            return self._respond_to_pod(host, token)
         if path.startswith(_JOB_PATH):
-            return self._answer_job(path)
-        return Answer(HTTPStatus.NOT_FOUND, "")
+            return self._respond_to_job(path)
+        return Response(HTTPStatus.NOT_FOUND, "")
 
-    def _answer_job(self, path: str) -> Answer:
+    def _respond_to_job(self, path: str) -> Response:
         """As the ECS agent does (aws/amazon-ecs-agent, handlers/v1/credentials_handler.go)."""
         role_arn = self._jobs.get(path)
         if role_arn is None:
             message = "CredentialsV2Request: Credentials not found"
             document = {"code": "InvalidIdInRequest", "message": message, "HTTPErrorCode": int(HTTPStatus.BAD_REQUEST)}
-            return Answer(HTTPStatus.BAD_REQUEST, json.dumps(document))
-        return Answer(HTTPStatus.OK, json.dumps({"RoleArn": role_arn, **self._keys(role_arn, _JOB_SESSION)}))
+            return Response(HTTPStatus.BAD_REQUEST, json.dumps(document))
+        return Response(HTTPStatus.OK, json.dumps({"RoleArn": role_arn, **self._keys(role_arn, _JOB_SESSION_NAME)}))
 
-    def _answer_pod(self, host: str, token: str) -> Answer:
+    def _respond_to_pod(self, host: str, token: str) -> Response:
         """As the agent of Pod Identity does (aws/eks-pod-identity-agent, internal/validation/request.go, pkg/errors)."""
         if host.partition(":")[0] != POD_AGENT:
-            return _refused(HTTPStatus.FORBIDDEN, f"Access Denied. Called agent through invalid address {host}")
+            return _refusal(HTTPStatus.FORBIDDEN, f"Access Denied. Called agent through invalid address {host}")
         if not token:
-            return _refused(HTTPStatus.BAD_REQUEST, "Service account token cannot be empty")
-        if self._check is None:
-            return _refused(HTTPStatus.NOT_FOUND, "(ResourceNotFoundException): no such cluster, fault: client")
+            return _refusal(HTTPStatus.BAD_REQUEST, "Service account token cannot be empty")
+        if self._review is None:
+            return _refusal(HTTPStatus.NOT_FOUND, "(ResourceNotFoundException): no such cluster, fault: client")
         try:
-            pod = self._check(token)
+            pod = self._review(token)
         except TokenError as error:
-            return _refused(HTTPStatus.BAD_REQUEST, str(error))
-        keys = self._keys(DEFAULT_ROLE, _pod_session(pod))
-        return Answer(HTTPStatus.OK, json.dumps({**keys, "AccountId": DEFAULT_ROLE.split(":")[4]}))
+            return _refusal(HTTPStatus.BAD_REQUEST, str(error))
+        keys = self._keys(DEFAULT_ROLE, _pod_session_name(pod))
+        return Response(HTTPStatus.OK, json.dumps({**keys, "AccountId": ACCOUNT}))
 
-    def _keys(self, role_arn: str, session: str) -> dict[str, str]:
+    def _keys(self, role_arn: str, session_name: str) -> dict[str, str]:
         """New keys at each request."""
-        keys = self._endpoint.assume_role(role_arn, session, self._lifetime_s)
+        keys = self._endpoint.assume_role(role_arn, session_name, self._session_duration_s)
         return {
             "AccessKeyId": keys["AccessKeyId"],
             "SecretAccessKey": keys["SecretAccessKey"],
@@ -143,8 +143,8 @@ class Identity:
             "Expiration": keys["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
 
-    def _as_variables(self, role_arn: str, session: str) -> dict[str, str]:
-        keys = self._keys(role_arn, session)
+    def _static_environment(self, role_arn: str, session_name: str) -> dict[str, str]:
+        keys = self._keys(role_arn, session_name)
         return {
             "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
@@ -153,19 +153,18 @@ class Identity:
 
 
 @contextlib.contextmanager
-def identity(
-    containers: Containers, network: Network, endpoint: AwsEndpoint, *, lifetime_s: int = LIFETIME_S
-) -> Iterator[Identity]:
+def container_credentials(
+    containers: Containers, network: Network, endpoint: AwsEndpoint, *, session_duration_s: int = SESSION_DURATION_S
+) -> Iterator[ContainerCredentials]:
     """The server, and the way to it; both gone at the end."""
-    served = Identity(endpoint, lifetime_s)
-    labels: Mapping[str, str] = {OWNER_LABEL: owner()}
-    with _Server((network.gateway, 0), served) as server:
-        thread = threading.Thread(target=server.serve, name="identity", daemon=True)
+    credentials = ContainerCredentials(endpoint, session_duration_s)
+    with _Server((network.gateway, 0), credentials) as server:
+        thread = threading.Thread(target=server.serve, name="container-credentials", daemon=True)
         thread.start()
         try:
-            with redirected(containers.client, network, server.server_port, labels) as why:
-                served.note = why
-                yield served
+            with redirect_agents(containers.client, network, server.server_port) as reason:
+                credentials.unavailable_reason = reason
+                yield credentials
         finally:
             server.shutdown()
             thread.join()
@@ -178,13 +177,13 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], served: Identity) -> None:
-        self.served = served
+    def __init__(self, address: tuple[str, int], credentials: ContainerCredentials) -> None:
+        self.credentials = credentials
         super().__init__(address, _Handler)
 
     def serve(self) -> None:
         """Answers until it is shut down. The SDK is imported first (0.3 s), so that no container waits for that."""
-        self.served.prepare()
+        self.credentials.warm_up()
         self.serve_forever(poll_interval=_POLL_S)
 
 
@@ -196,32 +195,32 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Credentials."""
         try:
-            answer = self.server.served.answer(
+            response = self.server.credentials.respond(
                 self.headers.get("Host", ""), self.path.partition("?")[0], self.headers.get("Authorization", "")
             )
         except Exception as error:  # noqa: BLE001 - an endpoint that is going away; the client asks again
-            answer = _refused(HTTPStatus.INTERNAL_SERVER_ERROR, type(error).__name__)
-        self._say(answer)
+            response = _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, type(error).__name__)
+        self._send(response)
 
     def do_PUT(self) -> None:
         """The first step to instance metadata, which is not there."""
-        self._say(Answer(HTTPStatus.NOT_FOUND, ""))
+        self._send(Response(HTTPStatus.NOT_FOUND, ""))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server
         """Nothing: a path is a key to credentials."""
 
-    def _say(self, answer: Answer) -> None:
-        body = answer.body.encode()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
+    def _send(self, response: Response) -> None:
+        body = response.body.encode()
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
 
-def _refused(status: HTTPStatus, text: str) -> Answer:
-    return Answer(status, f"{text}\n", "text/plain; charset=utf-8")
+def _refusal(status: HTTPStatus, text: str) -> Response:
+    return Response(status, f"{text}\n", "text/plain; charset=utf-8")
 
 
-def _pod_session(pod: str) -> str:
+def _pod_session_name(pod: str) -> str:
     return f"eks-{_CLUSTER}-{pod[:_POD_CHARACTERS]}-{uuid.uuid4()}"

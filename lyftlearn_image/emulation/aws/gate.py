@@ -10,12 +10,14 @@ import hashlib
 import io
 import json
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from lyftlearn_image.emulation.aws.operations import form_parameters, operation_of, unsigned_operation
+from lyftlearn_image.emulation.aws.operation_names import Operation, operation_of
+from lyftlearn_image.emulation.aws.operations import check_served, form_parameters, unsigned_operation
 from lyftlearn_image.emulation.aws.presigned_v2 import is_presigned_v2, verify_v2
 from lyftlearn_image.emulation.aws.signature import HttpRequest, RefusedError, verify
 
@@ -33,26 +35,22 @@ _MAX_OBJECT_BYTES = 5 << 30
 # By these headers moto is told another account or made to answer what no service does.
 _OF_MOTO = "HTTP_X_MOTO_"
 _WEB_AUDIENCE = "sts.amazonaws.com"
+SAGEMAKER = "sagemaker"
 
 
+@dataclass(frozen=True)
 class Gate:
-    """A WSGI application before others. `application_for` gives moto's for a service of SERVED.
+    """A WSGI application before others. `application_for` gives that of a service, None for one that there is not.
 
     `find_key` gives the keys of an access key ID; `check_web_identity` raises RefusedError for a token that is no good, of
-    the one operation that needs no signature.
+    the one operation that needs no signature. `on_request` gets the operation of every request, and its HTTP status.
     """
 
-    def __init__(
-        self,
-        application_for: Callable[[str], WSGIApplication],
-        find_key: Callable[[str], Key | None],
-        check_web_identity: Callable[[str], None],
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._application_for = application_for
-        self._find_key = find_key
-        self._check_web_identity = check_web_identity
-        self._now = now
+    application_for: Callable[[str], WSGIApplication | None]
+    find_key: Callable[[str], Key | None]
+    check_web_identity: Callable[[str], None]
+    on_request: Callable[[Operation, int], None] = lambda _operation, _status: None
+    now: Callable[[], float] = time.time
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serves one request, or says in its service's own form why not."""
@@ -60,28 +58,46 @@ class Gate:
             del environ[name]
         with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as body:
             try:
-                service = self._admit(environ, body)
+                request = _read(environ, _copy_body(environ, body))
+                document = _document(body)
+                try:
+                    operation = self._admit(request, document)
+                    application = self._application(operation)
+                except RefusedError as error:
+                    form = document.decode("utf-8", "replace") if request.is_form() else ""
+                    self.on_request(operation_of(request, form), error.status)
+                    raise
             except RefusedError as error:
                 return _refuse(environ, start_response, error)
+
+            def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+                self.on_request(operation, int(status.split(" ", 1)[0]))
+                return start_response(status, headers, exc_info)
+
             environ["CONTENT_LENGTH"] = str(_size(body))
             body.seek(0)
             environ["wsgi.input"] = body
             environ.pop("HTTP_TRANSFER_ENCODING", None)
-            return self._application_for(service)(environ, start_response)
+            return application(environ, start)
 
-    def _admit(self, environ: WSGIEnvironment, body: IO[bytes]) -> str:
-        """The service that may answer."""
-        digest = _copy_body(environ, body)
-        request = _read(environ, digest)
-        document = _document(body)
+    def _admit(self, request: HttpRequest, document: bytes) -> Operation:
+        """The operation, which is one that this client may ask for."""
         if (unsigned := unsigned_operation(request, document)) is not None:
             tokens = [value for name, value in form_parameters(request, document) if name == "WebIdentityToken"]
-            self._check_web_identity(tokens[0] if len(tokens) == 1 else "")
-            return unsigned[0]
+            self.check_web_identity(tokens[0] if len(tokens) == 1 else "")
+            return unsigned
         verify_signature = verify_v2 if is_presigned_v2(request) else verify
-        service = verify_signature(request, self._find_key, self._now())
-        operation_of(service, request, document)
-        return service
+        service = verify_signature(request, self.find_key, self.now())
+        if service == SAGEMAKER:
+            # Its own API refuses by name what it does not do.
+            return operation_of(request)
+        return check_served(service, request, document)
+
+    def _application(self, operation: Operation) -> WSGIApplication:
+        application = self.application_for(operation.service)
+        if application is None:
+            raise RefusedError(HTTPStatus.FORBIDDEN, "AccessDenied", f"The local endpoint does not serve {operation.service}.")
+        return application
 
 
 def _read(environ: WSGIEnvironment, body_sha256: str) -> HttpRequest:

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from lyftlearn_image.emulation.aws.operation_names import Operation, foreign_parameters, operation_name
 from lyftlearn_image.emulation.aws.signature import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from botocore.model import OperationModel
 
     from lyftlearn_image.emulation.aws.signature import HttpRequest
 
@@ -68,29 +66,16 @@ _TARGET_PREFIXES: Mapping[str, str] = {
     "events": "AWSEvents",
     "logs": "Logs_20140328",
 }
-_FORM = "application/x-www-form-urlencoded"
 # In any request to S3, whatever its operation (signatures in the query; `x-id` is how SDKs name the operation).
 _S3_COMMON = re.compile(
     r"[Xx]-[Aa]mz-[A-Za-z0-9-]+|AWSAccessKeyId|Expires|Signature|content-(?:type|md5)|x-id|versionId|partNumber|response-[a-z-]+"
 )
 
 
-class _Route(NamedTuple):
-    """One operation of a REST API. `fixed` are the parameters that choose it, `known` all those that it takes."""
-
-    name: str
-    method: str
-    depth: int
-    fixed: frozenset[tuple[str, str | None]]
-    known: frozenset[str]
-    headers: frozenset[str]
-
-
-def operation_of(service: str, request: HttpRequest, body: bytes) -> str:
+def check_served(service: str, request: HttpRequest, body: bytes) -> Operation:
     """The operation that a request asks for, which is one of SERVED. Raises RefusedError for every other one, by name.
 
-    `body` is that of the JSON and query protocols; it is not looked at for S3. A request whose name stands in more than
-    one place is refused, for two readers may take different ones.
+    `body` is that of the JSON and query protocols. A request whose operation two readers may read differently is refused.
     """
     if service not in SERVED:
         raise RefusedError(HTTPStatus.FORBIDDEN, "AccessDenied", f"The local endpoint does not serve {_printable(service)}.")
@@ -101,15 +86,15 @@ def operation_of(service: str, request: HttpRequest, body: bytes) -> str:
         )
     if (service, name) == ("events", "PutTargets"):
         _check_targets(body)
-    return name
+    return Operation(service, name)
 
 
-def unsigned_operation(request: HttpRequest, body: bytes) -> tuple[str, str] | None:
-    """Service and operation of a request that needs no signature, None where it needs one."""
+def unsigned_operation(request: HttpRequest, body: bytes) -> Operation | None:
+    """The operation of a request that needs no signature, None where it needs one."""
     if "authorization" in request.headers or request.method != "POST":
         return None
     try:
-        named = "sts", _named_operation("sts", request, body)
+        named = Operation("sts", _named_operation("sts", request, body))
     except RefusedError:
         return None
     return named if named in UNSIGNED else None
@@ -117,8 +102,7 @@ def unsigned_operation(request: HttpRequest, body: bytes) -> tuple[str, str] | N
 
 def form_parameters(request: HttpRequest, body: bytes) -> list[tuple[str, str]]:
     """The parameters of a request of the query protocol: those of its query and of its form."""
-    is_form = request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
-    form = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True) if is_form else []
+    form = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True) if request.is_form() else []
     return [*request.parameters(), *form]
 
 
@@ -152,54 +136,12 @@ def _check_targets(body: bytes) -> None:
 
 
 def _s3_operation(request: HttpRequest) -> str:
-    """By method, depth of the path and parameters, as S3's own model has it; of several that fit the most special one."""
-    bucket, _, key = request.path.lstrip("/").partition("/")
-    depth = 2 if key else 1 if bucket else 0
-    parameters = request.parameters()
-    names = {name for name, _ in parameters if not _S3_COMMON.fullmatch(name)}
-    given = {*parameters, *((name, None) for name, _ in parameters)}
-    fitting = [
-        route
-        for route in _s3_routes()
-        if route.method == request.method
-        and route.depth == depth
-        and all(pair in given for pair in route.fixed)
-        and names <= route.known
-        and all(header in request.headers for header in route.headers)
-    ]
-    if not fitting:
-        asked = f"{request.method} with {', '.join(sorted(names)) or 'no parameters'}"
+    """As S3's own model has it. What names an operation elsewhere, and what the operation does not take, is refused."""
+    foreign = {name for name in foreign_parameters("s3", request) if not _S3_COMMON.fullmatch(name)}
+    if foreign or "x-amz-target" in request.headers:
+        asked = f"{request.method} with {', '.join(sorted(foreign)) or 'a target'}"
         raise RefusedError(HTTPStatus.FORBIDDEN, "AccessDenied", f"The local endpoint does not serve s3 {_printable(asked)}.")
-    return max(fitting, key=lambda route: (len(route.headers), len(route.fixed), route.name in SERVED["s3"])).name
-
-
-@cache
-def _s3_routes() -> tuple[_Route, ...]:
-    """The operations of S3's model in botocore."""
-    import botocore.session  # noqa: PLC0415 - reads the model; only where S3 is asked
-
-    model = botocore.session.get_session().get_service_model("s3")
-    return tuple(_s3_route(model.operation_model(name)) for name in model.operation_names)
-
-
-def _s3_route(operation: OperationModel) -> _Route:
-    path, _, query = operation.http["requestUri"].partition("?")
-    shape = operation.input_shape
-    members = shape.members if shape else {}
-    in_query = {
-        name: one.serialization["name"] for name, one in members.items() if one.serialization.get("location") == "querystring"
-    }
-    required = {(in_query[name], None) for name in (shape.required_members if shape else ()) if name in in_query}
-    fixed = frozenset({_fixed(pair) for pair in query.split("&") if pair} | required)
-    known = frozenset({*in_query.values(), *(name for name, _ in fixed)})
-    headers = frozenset({"x-amz-copy-source"} & {one.serialization.get("name", "") for one in members.values()})
-    depth = 2 if "{Key+}" in path else 1 if "{Bucket}" in path else 0
-    return _Route(operation.name, operation.http["method"], depth, fixed, known, headers)
-
-
-def _fixed(pair: str) -> tuple[str, str | None]:
-    name, mark, value = pair.partition("=")
-    return name, value if mark else None
+    return operation_name("s3", request)
 
 
 def _printable(text: Any) -> str:

@@ -56,7 +56,11 @@ class HttpRequest:
     path: str
     query: str
     headers: Mapping[str, str]
-    body_sha256: str
+    body_sha256: str = ""
+
+    def is_form(self) -> bool:
+        """Whether the body is that of the query protocol."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"
 
     def parameters(self) -> list[tuple[str, str]]:
         """The parameters of the query, decoded, in their order."""

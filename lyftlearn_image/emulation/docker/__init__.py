@@ -1,1 +1,1 @@
-"""The engine: containers, networks, what a killed run has left."""
+"""The Docker engine: containers, networks, volumes, and the removal of what killed runs have left."""

@@ -1,40 +1,40 @@
-"""What a killed harness has left on the engine: found by its owner, which runs no more, and removed by the next one."""
+"""Removes what killed processes of this machine have left on the engine."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.emulation.docker import link_local
-from lyftlearn_image.emulation.docker.network import interface_of
-from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, _boot, _started, owner
+from lyftlearn_image.emulation.docker.link_local import remove_rules
+from lyftlearn_image.emulation.docker.network import bridge_interface
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, has_ended
 
 if TYPE_CHECKING:
     import docker
 
 
-def remove(client: docker.DockerClient) -> int:
-    """Removes containers, volumes and networks of owners that are gone, with the networks' rules; how many there were.
-
-    Only those of this boot of this machine: an engine may be shared with others, whose processes cannot be seen from here.
-    """
-    wanted: Any = {"label": OWNER_LABEL}
-    found: list[tuple[Any, Any]] = [
-        *((one, one.labels) for one in client.containers.list(all=True, filters=wanted)),
-        *((one, one.attrs.get("Labels") or {}) for one in client.volumes.list(filters=wanted)),
-        *((one, one.attrs.get("Labels") or {}) for one in client.networks.list(filters=wanted)),
-    ]
-    left: list[Any] = [one for one, labels in found if _is_gone(labels[OWNER_LABEL])]
-    bridges = {interface_of(str(one.id)) for one in left if hasattr(one, "connect")}
-    link_local.forget(client, bridges, {OWNER_LABEL: owner()})
-    for one in left:
-        # Another harness may be removing it in this very moment.
-        with contextlib.suppress(Exception):
-            one.remove(**({"force": True, "v": True} if hasattr(one, "image") else {}))
-    return len(left)
+def remove_orphans(client: docker.DockerClient) -> None:
+    """Removes the containers, volumes and networks whose owner has ended, and the DNAT rules of these networks."""
+    labelled: Any = {"label": OWNER_LABEL}
+    # As the engine lists them: to inspect another run's container waits as long as the engine is busy with it.
+    listed = client.containers.list(all=True, filters=labelled, sparse=True)
+    containers = [one for one in listed if _is_orphan(one.attrs["Labels"])]
+    volumes = [one for one in client.volumes.list(filters=labelled) if _is_orphan(one.attrs.get("Labels"))]
+    networks = [one for one in client.networks.list(filters=labelled) if _is_orphan(one.attrs.get("Labels"))]
+    remove_rules(client, {bridge_interface(str(network.id)) for network in networks})
+    for container in containers:
+        with _another_process_may_remove_it():
+            container.remove(force=True, v=True)
+    resources: list[Any] = [*volumes, *networks]
+    for resource in resources:
+        with _another_process_may_remove_it():
+            resource.remove()
 
 
-def _is_gone(text: str) -> bool:
-    boot, _, rest = text.partition("/")
-    number, _, started = rest.partition("/")
-    return boot == _boot() and number.isdigit() and _started(int(number)) != started
+def _is_orphan(labels: Any) -> bool:
+    return has_ended((labels or {})[OWNER_LABEL])
+
+
+def _another_process_may_remove_it() -> contextlib.AbstractContextManager[None]:
+    """At the same moment; and what cannot be removed now, the next run removes."""
+    return contextlib.suppress(Exception)

@@ -1,4 +1,4 @@
-"""A container as the engine is told about it."""
+"""What a container is created from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """Everything the engine is told about a container. None leaves the image's or the engine's own default."""
+    """Everything that `docker create` takes. None leaves the default of the image or of the engine."""
 
     image: str
     name: str
@@ -52,7 +52,7 @@ class ContainerSpec:
     tty: bool = False
     stdin_open: bool = False
     stop_signal: str | None = None
-    # `container:<id>` shares another container's namespace; `shareable` lets others share this one's ipc.
+    # `container:<id>` joins the namespace of another container; ipc `shareable` lets others join.
     network_mode: str | None = None
     ipc_mode: str | None = None
     pid_mode: str | None = None
@@ -60,7 +60,7 @@ class ContainerSpec:
 
 
 def create_arguments(spec: ContainerSpec, labels: Mapping[str, str]) -> dict[str, Any]:
-    """What docker-py's `containers.create` is given."""
+    """The arguments of docker-py's `containers.create`."""
     from docker.types import EndpointConfig  # noqa: PLC0415 - see connect()
 
     in_memory = [mount for mount in spec.mounts if mount.source is None and mount.volume is None]

@@ -1,4 +1,4 @@
-"""The docker SDK's errors, as ours."""
+"""Errors of the docker SDK, translated into the toolkit's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def engine_errors(doing: str) -> Iterator[None]:
-    """Turns the docker SDK's errors within it into ours."""
+    """Raises RunError for what the engine refuses, UnavailableError where it does not answer; both say what was being done."""
     import docker.errors  # noqa: PLC0415 - see connect()
     import requests  # noqa: PLC0415 - comes with the docker SDK
     import urllib3  # noqa: PLC0415 - as above

@@ -1,8 +1,9 @@
-"""The bridge network of one run, with addresses that can be given out."""
+"""Bridge networks of a run, with IP addresses that are known before their containers."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import itertools
 import threading
@@ -16,16 +17,17 @@ if TYPE_CHECKING:
 
 # The engine names the interface after the network's id (moby/libnetwork drivers/bridge, `br-` and 12 characters).
 _ID_CHARACTERS = 12
-# `internal` alone still has the host on the bridge, and by it whatever listens there (moby/libnetwork drivers/bridge, labels).
+# An `internal` network still has the host on its bridge, and whatever listens there (moby/libnetwork drivers/bridge, labels).
 _NO_HOST = {"com.docker.network.bridge.inhibit_ipv4": "true"}
 
+# Somebody else's network may take the subnet between the two creations (moby/libnetwork ipam, ErrPoolOverlap).
+_TAKEN = "Pool overlaps"
+_TRIES = 20
 
-@dataclass
+
+@dataclass(frozen=True)
 class Network:
-    """A bridge network of one run, on which addresses below the dynamic range can be given out.
-
-    `interface` is its name on the engine's host, `gateway` the host's own address on it.
-    """
+    """A bridge network of one run. `interface` is the bridge on the engine's host, `gateway` the host's address on it."""
 
     name: str
     gateway: str
@@ -34,54 +36,63 @@ class Network:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def allocate_ip(self) -> str:
-        """An address that no other container of this network has."""
+        """A free address, which the engine itself gives to no container."""
         with self._lock:
             return next(self._addresses)
 
 
 @contextlib.contextmanager
-def bridge(client: docker.DockerClient, name: str, labels: Mapping[str, str], *, isolated: bool = False) -> Iterator[Network]:
+def bridge_network(
+    client: docker.DockerClient, name: str, labels: Mapping[str, str], *, isolated: bool = False
+) -> Iterator[Network]:
     """A new bridge network with a subnet of its own, removed at the end. Raises the docker SDK's own errors.
 
-    From an `isolated` one no way leads out, not even to this machine: nobody is at its gateway's address.
+    Containers of an `isolated` one reach each other only: nobody, not even this machine, has its gateway's address.
     """
     created = _create(client, name, labels, isolated=isolated)
     try:
-        yield _described(name, created)
+        yield _network(name, created)
     finally:
         with contextlib.suppress(Exception):
             created.remove()
 
 
-def interface_of(network_id: str) -> str:
+def bridge_interface(network_id: str) -> str:
     """The interface of a bridge network on the engine's host."""
     return f"br-{network_id[:_ID_CHARACTERS]}"
 
 
 def _create(client: docker.DockerClient, name: str, labels: Mapping[str, str], *, isolated: bool) -> Any:
-    """A bridge network with a subnet of its own choice, and the upper half of it for addresses that the engine picks.
+    """A bridge network whose engine picks addresses in the upper half of its subnet; the lower half is for `allocate_ip`.
 
-    The engine takes a fixed address only in a subnet that somebody named, so the first creation is to learn a free one.
+    The engine takes fixed addresses only in a subnet that was asked for: a first network is created to learn a free subnet.
     """
-    from docker.types import IPAMConfig, IPAMPool  # noqa: PLC0415 - see containers.connect()
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
+    from docker.types import IPAMConfig, IPAMPool  # noqa: PLC0415 - see EngineAddress.client()
 
-    probe = client.networks.create(name, driver="bridge", labels=dict(labels))
-    probe.reload()
-    subnet = ipaddress.IPv4Network(probe.attrs["IPAM"]["Config"][0]["Subnet"])
-    probe.remove()
-    upper = list(subnet.subnets(prefixlen_diff=1))[1]
-    pool = IPAMPool(subnet=str(subnet), gateway=str(subnet[1]), iprange=str(upper))
-    ipam = IPAMConfig(pool_configs=[pool])
-    network = client.networks.create(
-        name, driver="bridge", labels=dict(labels), ipam=ipam, internal=isolated, options=_NO_HOST if isolated else {}
-    )
+    create = functools.partial(client.networks.create, name, driver="bridge", labels=dict(labels))
+    for tried in itertools.count(1):
+        probe = create()
+        probe.reload()
+        subnet = ipaddress.IPv4Network(probe.attrs["IPAM"]["Config"][0]["Subnet"])
+        probe.remove()
+        upper = list(subnet.subnets(prefixlen_diff=1))[1]
+        pool = IPAMPool(subnet=str(subnet), gateway=str(subnet[1]), iprange=str(upper))
+        ipam = IPAMConfig(pool_configs=[pool])
+        try:
+            network = create(ipam=ipam, internal=isolated, options=_NO_HOST if isolated else {})
+        except docker.errors.APIError as error:
+            if tried == _TRIES or _TAKEN not in str(error.explanation):
+                raise
+        else:
+            break
     network.reload()
     return network
 
 
-def _described(name: str, created: Any) -> Network:
+def _network(name: str, created: Any) -> Network:
     config = created.attrs["IPAM"]["Config"][0]
     lower = next(ipaddress.IPv4Network(config["Subnet"]).subnets(prefixlen_diff=1))
     # The first two addresses are the network's own and the gateway's.
     addresses = (str(ip) for ip in itertools.islice(lower.hosts(), 1, None))
-    return Network(name=name, gateway=config["Gateway"], interface=interface_of(str(created.id)), _addresses=addresses)
+    return Network(name=name, gateway=config["Gateway"], interface=bridge_interface(str(created.id)), _addresses=addresses)

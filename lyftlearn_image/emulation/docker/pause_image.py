@@ -1,4 +1,9 @@
-"""A tiny image whose one program waits for a signal, made here, for no registry may be reachable."""
+"""The image of the pod sandbox: one program that waits for ever, as the pause container of Kubernetes.
+
+The program is assembled here because nothing else is always at hand: a registry with `pause` may be out of reach, the
+engine's `--init` only runs beside a program of the image, the image of a pod may have none that waits (distroless), and the
+`lyftlearn` base image is not on an engine that runs other images.
+"""
 
 from __future__ import annotations
 
@@ -47,46 +52,46 @@ _ARM64 = struct.pack(
     0xD503201F,  # nop
 )
 
-_IGNORE = struct.pack("<4Q", 1, 0, 0, 0)  # struct sigaction: SIG_IGN
+_SIGACTION_IGNORE = struct.pack("<4Q", 1, 0, 0, 0)  # struct sigaction: SIG_IGN
 
+# Machine → its ELF number (e_machine) and code.
 _MACHINES = {"x86_64": (62, _AMD64), "amd64": (62, _AMD64), "aarch64": (183, _ARM64), "arm64": (183, _ARM64)}
-
-_ADDRESS = 0x400000
-
+_LOAD_ADDRESS = 0x400000
 _HEADERS_BYTES = 64 + 56
+_REPOSITORY = "lyftlearn-pause"
 
 
 def pause_program(machine: str) -> bytes:
-    """A static program of some 200 bytes that does nothing for ever: no compiler and no image registry is needed."""
+    """A static ELF program of about 200 bytes that reaps orphans and waits for ever. UnsupportedError for other machines."""
     if machine not in _MACHINES:
         raise UnsupportedError(f"pods are not emulated on the machine {machine}", hint="Use an engine on x86_64 or arm64.")
     number, code = _MACHINES[machine]
-    body = code + _IGNORE
+    body = code + _SIGACTION_IGNORE
     size = _HEADERS_BYTES + len(body)
     header = struct.pack(
         "<16sHHIQQQIHHHHHH",
-        b"\x7fELF\x02\x01\x01", 2, number, 1, _ADDRESS + _HEADERS_BYTES, 64, 0, 0, 64, 56, 1, 0, 0, 0,
+        b"\x7fELF\x02\x01\x01", 2, number, 1, _LOAD_ADDRESS + _HEADERS_BYTES, 64, 0, 0, 64, 56, 1, 0, 0, 0,
     )  # fmt: skip
-    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _ADDRESS, _ADDRESS, size, size, 0x1000)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _LOAD_ADDRESS, _LOAD_ADDRESS, size, size, 0x1000)
     return header + segment + body
 
 
 def ensure_pause_image(client: docker.DockerClient) -> str:
-    """The image of the sandbox, imported where the engine does not have it yet."""
+    """The tag of the pause image, which is imported where the engine does not have it yet."""
     import docker.errors  # noqa: PLC0415 - takes 150 ms, and most verbs do not need it
 
     program = pause_program(str(client.info().get("Architecture") or platform.machine()))
-    tag = f"lyftlearn-pause:{hashlib.sha256(program).hexdigest()[:12]}"
+    tag = hashlib.sha256(program).hexdigest()[:12]
+    reference = f"{_REPOSITORY}:{tag}"
     with contextlib.suppress(docker.errors.ImageNotFound):
-        client.images.get(tag)
-        return tag
-    repository, _, version = tag.partition(":")
-    client.api.import_image_from_data(_archive(program), repository=repository, tag=version, changes=['ENTRYPOINT ["/pause"]'])
-    return tag
+        client.images.get(reference)
+        return reference
+    client.api.import_image_from_data(_archive(program), repository=_REPOSITORY, tag=tag, changes=['ENTRYPOINT ["/pause"]'])
+    return reference
 
 
 def _archive(program: bytes) -> bytes:
-    """A root directory with the program in it."""
+    """A tar archive of the root directory: the program alone."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         entry = tarfile.TarInfo("pause")

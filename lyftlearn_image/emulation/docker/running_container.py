@@ -1,4 +1,4 @@
-"""A started container: its output, its end, and what can be done to it meanwhile."""
+"""A started container: its output, its exit, signals, and commands in it."""
 
 from __future__ import annotations
 
@@ -34,33 +34,32 @@ class ContainerExit:
 
 
 @dataclass(frozen=True)
-class ExecEnd:
-    """How a command in a running container ended: None as the exit code when its time was up before."""
+class ExecResult:
+    """How a command in a running container ended. `exit_code` is None when it was killed at its timeout."""
 
     exit_code: int | None
     output: bytes
 
 
 class RunningContainer:
-    """A started container whose output is being written to two files."""
+    """A started container whose output is written to two files."""
 
-    def __init__(self, container: Container, reader: Reader, started_at: float) -> None:
+    def __init__(self, container: Container, reader: OutputReader, started_at: float) -> None:
         self._container = container
         self._reader = reader
         self._started_at = started_at
 
     @property
     def id(self) -> str:
-        """The engine's full id."""
+        """The full container id."""
         return str(self._container.id)
 
     def wait(self, timeout_s: float | None = None) -> ContainerExit | None:
-        """How it ended, or None when it still runs after `timeout_s`.
+        """Its exit, or None when it still runs after `timeout_s`.
 
         Raises RunError when its output cannot be written, UnavailableError when the engine goes away.
         """
-        self._reader.join(timeout_s)
-        if self._reader.is_alive():
+        if not self._reader.finished.wait(timeout_s):
             return None
         self._reader.raise_error()
         with engine_errors("waiting for a container"):
@@ -77,36 +76,36 @@ class RunningContainer:
         )
 
     def stop(self, grace_s: int) -> None:
-        """SIGTERM to PID 1 (or the image's STOPSIGNAL), then SIGKILL after `grace_s`. Returns when it is down."""
+        """Sends SIGTERM (or the image's STOPSIGNAL) to PID 1, and SIGKILL after `grace_s`. Returns when it has exited."""
         with engine_errors("stopping a container"):
             self._container.stop(timeout=grace_s)
 
     def signal(self, name: str) -> None:
-        """One signal to PID 1, such as `SIGTERM`."""
+        """Sends one signal, such as `SIGTERM`, to PID 1."""
         with engine_errors("signalling a container"):
             self._container.kill(name)
 
-    def written_bytes(self) -> int:
-        """How much the container has written over its image; 0 when it is gone."""
+    def writable_layer_bytes(self) -> int:
+        """The size of the container's writable layer; 0 when the container is gone."""
         api: Any = cast("Any", self._container.client).api
         with engine_errors("measuring a container"):
-            found = api.containers(all=True, size=True, filters={"id": self.id})
-        return int(found[0].get("SizeRw") or 0) if found else 0
+            listed = api.containers(all=True, size=True, filters={"id": self.id})
+        return int(listed[0].get("SizeRw") or 0) if listed else 0
 
-    def execute(self, command: tuple[str, ...], timeout_s: float) -> ExecEnd:
-        """Runs a command in the container, as its user and in its working directory; killed when its time is up.
+    def execute(self, command: tuple[str, ...], timeout_s: float) -> ExecResult:
+        """Runs a command in the container, as its user and in its working directory, and kills it after `timeout_s`.
 
         RunError when the command cannot be started, or the container has ended.
         """
         api: Any = cast("Any", self._container.client).api
         output: list[bytes] = []
-        failed: list[Exception] = []
+        errors: list[Exception] = []
 
         def start() -> None:
             try:
                 output.append(api.exec_start(created["Id"]))
-            except Exception as error:  # noqa: BLE001 - told by the caller's thread
-                failed.append(error)
+            except Exception as error:  # noqa: BLE001 - raised again by the caller's thread
+                errors.append(error)
 
         with engine_errors("running a command in a container"):
             created = api.exec_create(self._container.id, list(command))
@@ -115,14 +114,18 @@ class RunningContainer:
             thread.join(timeout_s)
             if thread.is_alive():
                 _kill_process(int(api.exec_inspect(created["Id"]).get("Pid") or 0))
-                return ExecEnd(None, b"")
-            if failed:
-                raise failed[0]
-            return ExecEnd(int(api.exec_inspect(created["Id"])["ExitCode"]), b"".join(output))
+                return ExecResult(None, b"")
+            if errors:
+                raise errors[0]
+            return ExecResult(int(api.exec_inspect(created["Id"])["ExitCode"]), b"".join(output))
 
 
-class Reader(threading.Thread):
-    """Writes an attached stream to its files as it comes, and hands on whole stdout lines."""
+class OutputReader(threading.Thread):
+    """Copies the output of an attached container to its files as it comes.
+
+    `finished` is set at the end of the output, or at an error. The rest is read even then: an engine that cannot deliver the
+    output of a container can neither inspect nor remove it.
+    """
 
     def __init__(
         self,
@@ -138,18 +141,23 @@ class Reader(threading.Thread):
         self._stderr = stderr
         self._on_line = on_line
         self._on_chunk = on_chunk
+        self.finished = threading.Event()
         self._error: Exception | None = None
 
     def run(self) -> None:
-        """To the stream's end. What an earlier container of the same job has written there stays."""
+        """Appends to the files until the stream ends: an earlier container of the same job may have written there."""
         try:
             with self._stdout.open("ab") as out, self._stderr.open("ab") as err:
                 self._copy(out, err)
-        except Exception as error:  # noqa: BLE001 - raised by who waits for the container
+        except Exception as error:  # noqa: BLE001 - raised again in `raise_error`
             self._error = error
+        self.finished.set()
+        with contextlib.suppress(Exception):
+            for _ in self._stream:
+                pass
 
     def raise_error(self) -> None:
-        """What went wrong, for the thread that waits."""
+        """Raises what stopped the reader, if anything did."""
         if isinstance(self._error, OSError) and self._error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
             raise RunError(
                 f"the output of a container cannot be written: {os.strerror(self._error.errno)}",
@@ -184,7 +192,7 @@ def _write(file: BinaryIO, data: bytes | None) -> None:
 
 
 def _kill_process(pid: int) -> None:
-    """Ends a process of this machine's engine; one of an engine elsewhere ends with its container."""
+    """Kills a process where the engine runs on this machine; elsewhere it ends with its container."""
     if pid:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""A container's log as the node keeps it, and as `kubectl logs` shows it.
+"""A container's log as the node keeps it, and as `kubectl logs` prints it.
 
-A row is `<time> <stream> <F|P> <text>`: a line over 16 KiB is in several rows, all but its last with P. Source:
-containerd internal/cri (MaxContainerLogLineSize); recorded in pods, case 19.
+An entry is `<time> <stream> <F|P> <content>`, the format of the CRI. A line over 16 KiB takes several entries, all but the last
+with the tag P (partial). Source: containerd internal/cri (MaxContainerLogLineSize); recorded in pods, case 19.
 """
 
 from __future__ import annotations
@@ -12,63 +12,62 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-LINE_BYTES = 16384
+MAX_ENTRY_BYTES = 16384
 
 
-class Row(NamedTuple):
-    """One row of a log file."""
+class LogEntry(NamedTuple):
+    """One entry of a log file. `tag` is F (full) or P (partial)."""
 
     stream: str
     tag: str
-    text: bytes
+    content: bytes
 
 
-class Log:
-    """Takes pieces of output as they come, and has them on disk as rows."""
+class ContainerLog:
+    """Writes the output of a container to its log file, entry by entry."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._file = path.open("wb")
         self._pending = {"stdout": b"", "stderr": b""}
 
     def write(self, stream: str, data: bytes) -> None:
-        """One piece of a stream, cut anywhere."""
+        """Takes a piece of a stream, cut anywhere."""
         *lines, rest = (self._pending[stream] + data).split(b"\n")
         for line in lines:
-            self._line(stream, line, "F")
-        while len(rest) > LINE_BYTES:
-            self._row(Row(stream, "P", rest[:LINE_BYTES]))
-            rest = rest[LINE_BYTES:]
+            self._write_line(stream, line, "F")
+        while len(rest) > MAX_ENTRY_BYTES:
+            self._write_entry(LogEntry(stream, "P", rest[:MAX_ENTRY_BYTES]))
+            rest = rest[MAX_ENTRY_BYTES:]
         self._pending[stream] = rest
 
     def close(self) -> None:
-        """Writes what has no newline at its end, too."""
+        """Writes what is left without a newline at its end, and closes the file."""
         for stream, rest in self._pending.items():
             if rest:
-                self._line(stream, rest, "P")
+                self._write_line(stream, rest, "P")
         self._file.close()
 
-    def _line(self, stream: str, line: bytes, tag: str) -> None:
-        while len(line) > LINE_BYTES:
-            self._row(Row(stream, "P", line[:LINE_BYTES]))
-            line = line[LINE_BYTES:]
-        self._row(Row(stream, tag, line))
+    def _write_line(self, stream: str, line: bytes, tag: str) -> None:
+        while len(line) > MAX_ENTRY_BYTES:
+            self._write_entry(LogEntry(stream, "P", line[:MAX_ENTRY_BYTES]))
+            line = line[MAX_ENTRY_BYTES:]
+        self._write_entry(LogEntry(stream, tag, line))
 
-    def _row(self, row: Row) -> None:
-        stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z").encode()
-        self._file.write(b" ".join((stamp, row.stream.encode(), row.tag.encode(), row.text)) + b"\n")
+    def _write_entry(self, entry: LogEntry) -> None:
+        time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z").encode()
+        self._file.write(b" ".join((time, entry.stream.encode(), entry.tag.encode(), entry.content)) + b"\n")
         self._file.flush()
 
 
-def rows(path: Path) -> list[Row]:
-    """The rows of a log file."""
-    found = []
+def read_entries(path: Path) -> list[LogEntry]:
+    """The entries of a log file."""
+    entries = []
     for line in path.read_bytes().split(b"\n")[:-1]:
-        _, stream, tag, text = line.split(b" ", 3)
-        found.append(Row(stream.decode(), tag.decode(), text))
-    return found
+        _, stream, tag, content = line.split(b" ", 3)
+        entries.append(LogEntry(stream.decode(), tag.decode(), content))
+    return entries
 
 
-def text_of(path: Path) -> bytes:
-    """What `kubectl logs` shows: rows joined to lines, both streams in the order of arrival."""
-    return b"".join(row.text + (b"\n" if row.tag == "F" else b"") for row in rows(path))
+def read_log(path: Path) -> bytes:
+    """What `kubectl logs` prints: entries joined to lines, both streams in the order of arrival."""
+    return b"".join(entry.content + (b"\n" if entry.tag == "F" else b"") for entry in read_entries(path))

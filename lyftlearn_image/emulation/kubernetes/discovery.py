@@ -1,4 +1,4 @@
-"""How one pod finds Services, and how other pods find it: its part of the cluster's DNS."""
+"""The part of a pod in the cluster's DNS: how it finds Services, and how other pods find it."""
 
 from __future__ import annotations
 
@@ -6,49 +6,53 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.emulation.kubernetes.cluster import ENGINE_DNS
-from lyftlearn_image.emulation.kubernetes.dns_names import cluster_names, published_names
+from lyftlearn_image.emulation.kubernetes.dns_names import pod_dns_names, service_dns_records
+from lyftlearn_image.emulation.kubernetes.node import ENGINE_DNS_IP
 from lyftlearn_image.emulation.kubernetes.service_env import cluster_ip
 
 if TYPE_CHECKING:
     import contextlib
 
     from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
-    from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
-    from lyftlearn_image.emulation.kubernetes.environment import Objects
+    from lyftlearn_image.emulation.kubernetes.kubelet import Kubelet
+    from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
 
 
 class Discovery:
-    """The names of one pod, which follow its readiness until it is withdrawn."""
+    """The DNS names of one pod, which follow its readiness until they are withdrawn."""
 
-    def __init__(self, pod: Pod, cluster: Cluster, objects: Objects, dns: ClusterDns) -> None:
+    def __init__(self, pod: Pod, objects: NamespaceObjects, kubelet: Kubelet) -> None:
         self._pod = pod
-        self._cluster = cluster
         self._services = objects.services
-        # The pods of one run have the same objects.
+        # The pods of one run share one NamespaceObjects.
         self._scope = id(objects)
-        self._dns = dns
+        self._cluster = kubelet.cluster
+        self._dns = kubelet.dns
         self._lock = threading.Lock()
         self._published: tuple[str, ...] = ()
         self._is_withdrawn = False
 
     def serve(self, stack: contextlib.ExitStack) -> Cluster:
-        """The cluster with the DNS that the pod uses: the emulator's where a headless Service has pods to be found."""
-        if all(cluster_ip(one) for one in self._services) or self._cluster.dns_ip != ENGINE_DNS:
+        """Starts the DNS server for the pod until the stack is closed; gives the cluster with the DNS that the pod is to use.
+
+        Only a pod with a headless Service needs it.
+        """
+        node = self._cluster.node
+        if all(cluster_ip(service) for service in self._services) or node.dns_ip != ENGINE_DNS_IP:
             return self._cluster
         stack.enter_context(self._dns.serving())
         stack.enter_context(self._dns.client(self._pod.ip, self._scope))
-        for name, ip in cluster_names(self._pod.namespace(self._cluster), self._cluster, self._services):
+        for name, ip in service_dns_records(self._pod.namespace(self._cluster), self._cluster, self._services):
             self._dns.publish(self._scope, (name,), ip)
             stack.callback(self._dns.withdraw, self._scope, (name,), ip)
-        return replace(self._cluster, dns_ip=self._dns.address)
+        return replace(self._cluster, node=replace(node, dns_ip=self._dns.address))
 
     def publish(self, *, is_ready: bool) -> None:
-        """Lets other pods find this one at the names that it has now."""
-        self._change(published_names(self._pod, self._cluster, self._services, is_ready=is_ready))
+        """Publishes the names that the pod has now, and withdraws those that it has no more."""
+        self._change(pod_dns_names(self._pod, self._cluster, self._services, is_ready=is_ready))
 
     def withdraw(self) -> None:
-        """Nobody finds the pod any more."""
+        """Withdraws all names for good."""
         self._change(())
         self._is_withdrawn = True
 

@@ -1,7 +1,7 @@
-"""The cluster's DNS: names of Services and of their pods, for pods that were given Services; other names are passed on.
+"""The cluster's DNS server: names of Services and of their pods. Other names go to the name server of this machine.
 
-Sources: kubernetes.io/docs "DNS for Services and Pods"; recorded in pods, case 10. The engine's own DNS would find a pod by
-its bare hostname, which a cluster's does not.
+Sources: kubernetes.io/docs "DNS for Services and Pods"; recorded in pods, case 10. The engine's own DNS does not fit: it would
+resolve the bare hostname of a pod, which a cluster's does not.
 """
 
 from __future__ import annotations
@@ -9,38 +9,34 @@ from __future__ import annotations
 import contextlib
 import socket
 import socketserver
-import struct
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
+
+from dnslib import QTYPE, RCODE, RR, A, DNSError, DNSRecord
 
 from lyftlearn_image.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PORT = 53
-_HEADER = struct.Struct(">6H")
-_TYPE_A, _NXDOMAIN, _SERVFAIL = 1, 3, 2
 _TTL_S = 5
-_ANSWER_BYTES = 4096
-_PASSED_ON_S = 5.0
-
-
-class Question(NamedTuple):
-    """What a query asks: a name in lower case without the final dot, a type, and the question's own bytes."""
-
-    name: str
-    kind: int
-    raw: bytes
+_MAX_ANSWER_BYTES = 4096
+_FORWARD_TIMEOUT_S = 5.0
 
 
 class ClusterDns:
-    """Answers on one address of this machine, as long as somebody is in `serving`."""
+    """A DNS server on one address of this machine, which listens while any pod is in `serving`.
 
-    def __init__(self, address: str, domain: str) -> None:
+    Each run has a scope of its own, for two runs may have pods of the same name in the same namespace. `upstream` are the name
+    servers for all other names, those of this machine by default.
+    """
+
+    def __init__(self, address: str, domain: str, upstream: Sequence[str] | None = None) -> None:
         self.address = address
         self._domain = domain
+        self._upstream = upstream
         self._records: dict[tuple[int, str], list[str]] = {}
         self._scopes: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -66,7 +62,7 @@ class ClusterDns:
 
     @contextlib.contextmanager
     def client(self, ip: str, scope: int) -> Iterator[None]:
-        """Lets an address see the names of a scope: each run has a namespace of its own, whatever its name."""
+        """Lets queries from an IP see the names of a scope."""
         with self._lock:
             self._scopes[ip] = scope
         try:
@@ -76,51 +72,51 @@ class ClusterDns:
                 self._scopes.pop(ip, None)
 
     def publish(self, scope: int, names: tuple[str, ...], ip: str) -> None:
-        """Gives an address to some names."""
+        """Adds an A record with this IP to each name."""
         with self._lock:
             for name in names:
                 self._records.setdefault((scope, name.lower()), []).append(ip)
 
     def withdraw(self, scope: int, names: tuple[str, ...], ip: str) -> None:
-        """Takes an address away from some names."""
+        """Removes the A record with this IP from each name."""
         with self._lock:
             for name in names:
                 with contextlib.suppress(KeyError, ValueError):
                     self._records[scope, name.lower()].remove(ip)
 
     def answer(self, query: bytes, client: str) -> bytes:
-        """The answer to one query, as bytes of the wire (RFC 1035)."""
-        question = question_of(query)
+        """The answer to a query from an IP, both as bytes of the wire. DNSError for what is no query."""
+        request = DNSRecord.parse(query)
+        name = str(request.q.qname).rstrip(".").lower()
         with self._lock:
-            key = (self._scopes.get(client, 0), question.name)
-            addresses = list(dict.fromkeys(self._records.get(key) or ()))
+            addresses = list(dict.fromkeys(self._records.get((self._scopes.get(client, 0), name)) or ()))
+        reply = request.reply(aa=1, ra=1)
         if addresses:
-            return _answer(query, question, addresses if question.kind == _TYPE_A else [])
-        # A name of the cluster that nobody has; and an upstream knows no single words either.
-        if f".{question.name}".endswith(f".{self._domain}") or "." not in question.name:
-            return _answer(query, question, [], code=_NXDOMAIN)
-        return _pass_on(query) or _answer(query, question, [], code=_SERVFAIL)
-
-
-def question_of(query: bytes) -> Question:
-    """The first question of a query; ValueError for what is none."""
-    labels, position = [], _HEADER.size
-    while (length := query[position]) != 0:
-        labels.append(query[position + 1 : position + 1 + length].decode("ascii", "replace").lower())
-        position += 1 + length
-    (kind,) = struct.unpack_from(">H", query, position + 1)
-    return Question(".".join(labels), kind, query[_HEADER.size : position + 5])
+            if request.q.qtype == QTYPE.A:
+                reply.add_answer(*(RR(request.q.qname, QTYPE.A, rdata=A(address), ttl=_TTL_S) for address in addresses))
+            return bytes(reply.pack())
+        # Nobody has this name of the cluster; and an upstream server knows no single words either.
+        if f".{name}".endswith(f".{self._domain}") or "." not in name:
+            reply.header.rcode = RCODE.NXDOMAIN
+            return bytes(reply.pack())
+        forwarded = _forward(query, _name_servers() if self._upstream is None else self._upstream)
+        if forwarded is None:
+            reply.header.rcode = RCODE.SERVFAIL
+            return bytes(reply.pack())
+        return forwarded
 
 
 class _Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         query, sender = cast("tuple[bytes, socket.socket]", self.request)
-        with contextlib.suppress(OSError, ValueError, IndexError, struct.error):
+        with contextlib.suppress(OSError, DNSError):
             answer = cast("_Server", self.server).dns.answer(query, self.client_address[0])
             sender.sendto(answer, self.client_address)
 
 
 class _Server(socketserver.ThreadingUDPServer):
+    """Not dnslib's own server: its shutdown takes up to half a second, which every pod with a Service would wait for."""
+
     daemon_threads = True
     block_on_close = False
 
@@ -142,22 +138,13 @@ def _listen(dns: ClusterDns) -> socketserver.UDPServer:
     return server
 
 
-def _answer(query: bytes, question: Question, addresses: list[str], code: int = 0) -> bytes:
-    """An authoritative answer with the addresses, which may be none."""
-    (number,) = struct.unpack_from(">H", query)
-    header = _HEADER.pack(number, 0x8580 | code, 1, len(addresses), 0, 0)
-    # 0xC00C points at the question's name.
-    records = [struct.pack(">HHHIH", 0xC00C, _TYPE_A, 1, _TTL_S, 4) + socket.inet_aton(address) for address in addresses]
-    return header + question.raw + b"".join(records)
-
-
-def _pass_on(query: bytes) -> bytes | None:
-    """What this machine's own name server answers, None where none does."""
-    for server in _name_servers():
+def _forward(query: bytes, servers: Sequence[str]) -> bytes | None:
+    """The answer of the first name server that answers, None where none does."""
+    for server in servers:
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as upstream:
-            upstream.settimeout(_PASSED_ON_S)
+            upstream.settimeout(_FORWARD_TIMEOUT_S)
             upstream.sendto(query, (server, _PORT))
-            return upstream.recv(_ANSWER_BYTES)
+            return upstream.recv(_MAX_ANSWER_BYTES)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The names at which pods and Services are found."""
+"""The DNS names of pods and Services."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
 
 
-def published_names(pod: Pod, cluster: Cluster, services: Iterable[Mapping[str, Any]], *, is_ready: bool) -> tuple[str, ...]:
-    """The full names at which a pod is found: of every headless Service that selects it, and its own below one of them.
+def pod_dns_names(pod: Pod, cluster: Cluster, services: Iterable[Mapping[str, Any]], *, is_ready: bool) -> tuple[str, ...]:
+    """The names that resolve to a pod: of every headless Service that selects it, and its own name below its subdomain.
 
-    A pod has a name of its own where its subdomain is the Service's name and its hostname is set. Before it is ready a pod
-    is found only where the Service says publishNotReadyAddresses.
+    It has a name of its own where its subdomain is such a Service and its hostname is set. A pod that is not ready has only
+    the names of Services with publishNotReadyAddresses.
     """
     names: list[str] = []
     for service in services:
         spec = service["spec"]
         selects = _selects(spec.get("selector") or {}, pod.metadata.get("labels") or {})
         if spec.get("clusterIP") == "None" and selects and (is_ready or spec.get("publishNotReadyAddresses")):
-            names.append(_full_name(service, pod.namespace(cluster), cluster))
+            names.append(_service_name(service, pod.namespace(cluster), cluster))
             if service["metadata"]["name"] == pod.spec.get("subdomain") and pod.spec.get("hostname"):
                 names.append(str(pod.fqdn(cluster)))
     return tuple(names)
 
 
-def cluster_names(namespace: str, cluster: Cluster, services: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Full name and address of every Service that has a cluster IP, and of the API's own."""
+def service_dns_records(namespace: str, cluster: Cluster, services: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Name and IP of every Service that has a cluster IP, and of the API's own."""
     yield f"kubernetes.default.svc.{cluster.domain}", cluster.api_ip
     for service in services:
-        if address := cluster_ip(service):
-            yield _full_name(service, namespace, cluster), address
+        if ip := cluster_ip(service):
+            yield _service_name(service, namespace, cluster), ip
 
 
-def _full_name(service: Mapping[str, Any], namespace: str, cluster: Cluster) -> str:
+def _service_name(service: Mapping[str, Any], namespace: str, cluster: Cluster) -> str:
     return f"{service['metadata']['name']}.{namespace}.svc.{cluster.domain}"
 
 

@@ -1,4 +1,4 @@
-"""Interprets a Job or Pod manifest on this machine, as pods of a real cluster were seen to behave."""
+"""The embedded `kubernetes` target: runs the manifests of a Job or Pod on this machine, as a real cluster was seen to do."""
 
 from __future__ import annotations
 
@@ -9,69 +9,83 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as s3_objects
-from lyftlearn_image.emulation.kubernetes import fields
-from lyftlearn_image.emulation.kubernetes.admission import POD_AUDIENCE
-from lyftlearn_image.emulation.kubernetes.api_validation import check_objects
+from lyftlearn_image.emulation.kubernetes.admission import POD_IDENTITY_AUDIENCE
+from lyftlearn_image.emulation.kubernetes.api_validation import validate_objects
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
-from lyftlearn_image.emulation.kubernetes.environment import of_manifests
+from lyftlearn_image.emulation.kubernetes.fields import refuse_unsupported
 from lyftlearn_image.emulation.kubernetes.job_controller import JobRun, JobStatus, PodRecord
-from lyftlearn_image.emulation.kubernetes.pod_run import Node, PodRun
+from lyftlearn_image.emulation.kubernetes.kubelet import Kubelet
+from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
+from lyftlearn_image.emulation.kubernetes.pod_containers import PodListeners
+from lyftlearn_image.emulation.kubernetes.pod_run import PodRun
 from lyftlearn_image.emulation.kubernetes.pod_status import PodStatus, Terminated
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.kubernetes.object_limits import check_size
 from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
-from lyftlearn_image.runs.stop_watch import Watch
+from lyftlearn_image.runs.stop_watch import StopWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mypy_boto3_s3 import S3Client
-
-    from lyftlearn_image.emulation.aws.credentials import Identity
-    from lyftlearn_image.emulation.docker.containers import Containers
-    from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.emulation.machine import Machine
     from lyftlearn_image.platforms.launch import Compiled, TargetName
     from lyftlearn_image.run import StopRequest
 
+    Manifest = Mapping[str, Any]
+
+_POLL_S = 0.05
+_STREAMS = ("stdout", "stderr")
+
 
 @dataclass(frozen=True)
-class PodEnd:
-    """How a pod ended: the reason, exit code and message of the container that decided it, and the pod's whole status."""
+class PodResult:
+    """How a pod ended: the state of the container that decided it, and the whole status.
 
-    reason: str
-    exit_code: int
-    message: str
-    ended: Terminated
+    `prepared_at` is the monotonic time at which its first container could start.
+    """
+
+    terminated: Terminated
     status: PodStatus
+    prepared_at: float
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the container that decided it."""
+        return self.terminated.exit_code
+
+    @property
+    def reason(self) -> str:
+        """The reason of that container's end, such as `Error` or `OOMKilled`."""
+        return self.terminated.reason
 
 
-# So long an ended run waits for who stands by.
-_TICK_S = 0.05
+@dataclass(frozen=True)
+class _Outcome:
+    """The end of a Job or a pod."""
+
+    pod: PodResult
+    stdout: Path
+    stderr: Path
+    is_complete: bool
+    is_past_deadline: bool
 
 
 class KubernetesEmulator:
-    """The embedded `kubernetes` target. `identity` is where pods get their AWS identity; None for a cluster off AWS."""
+    """A cluster of one node on this machine. Without credentials for its pods it is a cluster off AWS."""
 
     name: TargetName = "kubernetes"
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what an emulator stands on
-        self,
-        containers: Containers,
-        network: Network,
-        s3: S3Client,
-        platform_environment: Mapping[str, str],
-        cluster: Cluster | None = None,
-        identity: Identity | None = None,
-    ) -> None:
-        self._s3 = s3
+    def __init__(self, machine: Machine, cluster: Cluster | None = None) -> None:
+        self._machine = machine
         cluster = cluster or Cluster()
-        if identity:
-            identity.trust(lambda token: cluster.pod_of(token, POD_AUDIENCE), cluster.signing_key)
-        dns = ClusterDns(network.gateway, cluster.domain)
-        self._node = Node(containers, network, cluster, dict(platform_environment), dns, identity)
+        if machine.credentials:
+            machine.credentials.set_token_review(
+                lambda token: cluster.review_token(token, POD_IDENTITY_AUDIENCE), cluster.signing_key
+            )
+        self._kubelet = Kubelet(machine, cluster, ClusterDns(machine.network.gateway, cluster.domain))
 
     def run(
         self,
@@ -81,105 +95,114 @@ class KubernetesEmulator:
         stop: StopRequest | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Run:
-        """Carries the manifests out; see Target.run. Of a Job with several pods, the one that decided it is told."""
+        """Runs the manifests; see Target.run. Of a Job with several pods, the run is that of the pod that decided it."""
         started = time.monotonic()
-        *others, manifest = compiled.documents
-        watch = Watch(stop, on_line)
-        if manifest["kind"] == "Job":
-            job = self._run_job(others, manifest, workspace, watch)
-            record = _deciding(job)
-            end, prepared, streams = _pod_end(record.status), record.prepared, _streams(job, record, workspace)
-            is_timed_out = any(one.reason == "DeadlineExceeded" for one in job.conditions)
-            is_complete = job.is_complete
-        else:
-            end, prepared = self.run_pod(others, manifest, workspace, stop=stop, on_line=on_line, watch=watch)
-            streams, is_complete = (workspace / "stdout", workspace / "stderr"), end.status.phase == "Succeeded"
-            is_timed_out = end.status.reason == "DeadlineExceeded"
-        watch.timed_out = is_timed_out
+        *objects, manifest = compiled.documents
+        watch = StopWatch(stop, on_line)
+        outcome = (self._job_outcome if manifest["kind"] == "Job" else self._pod_outcome)(objects, manifest, workspace, watch)
+        watch.timed_out = outcome.is_past_deadline
         finished = time.monotonic()
-        artifacts = s3_objects.collect(self._s3, compiled.outputs, workspace / "artifacts")
+        artifacts = s3_objects.download_outputs(self._machine.s3, compiled.outputs, workspace / "artifacts")
         observation = read_observation(artifacts)
-        startup = None if observation is None else observation["observed_at"] - end.ended.started_at
-        ran = end.ended.finished_at - end.ended.started_at
+        end = outcome.pod.terminated
+        startup_s = None if observation is None else observation["observed_at"] - end.started_at
+        run_s = end.finished_at - end.started_at - (startup_s or 0.0)
         return Run(
             target=self.name,
             job_name=str(manifest["metadata"]["name"]),
-            status=_status(watch, is_complete=is_complete),
+            status=_status(watch, is_complete=outcome.is_complete),
             exit_code=end.exit_code,
-            reason=("DeadlineExceeded" if is_timed_out else end.message) if end.exit_code or is_timed_out else "",
-            stdout=streams[0],
-            stderr=streams[1],
+            reason="DeadlineExceeded" if outcome.is_past_deadline else end.message if end.exit_code else "",
+            stdout=outcome.stdout,
+            stderr=outcome.stderr,
             artifacts=artifacts,
             observation=observation,
-            timings=Timings((prepared or started) - started, startup, ran - (startup or 0.0), time.monotonic() - finished),
+            timings=Timings(outcome.pod.prepared_at - started, startup_s, run_s, time.monotonic() - finished),
         )
 
-    def run_pod(  # noqa: PLR0913 - what a pod is run with
+    def run_pod(
         self,
-        others: Sequence[Mapping[str, Any]],
-        manifest: Mapping[str, Any],
+        objects: Sequence[Manifest],
+        manifest: Manifest,
         workspace: Path,
         *,
         stop: StopRequest | None = None,
         on_line: Callable[[str], None] | None = None,
-        watch: Watch | None = None,
-    ) -> tuple[PodEnd, float]:
-        """Runs one pod to its end. Also gives the monotonic time at which its first container was ready to start.
+    ) -> PodResult:
+        """Runs one pod to its end, in a namespace with these objects.
 
-        Raises ConfigError for what leaves a pod in CreateContainerConfigError or ContainerCreating.
+        ContainerConfigError for what leaves a pod in CreateContainerConfigError or ContainerCreating.
         """
-        watch = watch or Watch(stop, on_line)
-        run = self.pod(others, manifest, workspace, on_line=watch.on_line)
-        with _ended_when_asked(watch, run):
-            status = run.run()
-        return _pod_end(status), run.prepared or time.monotonic()
+        return self._run_pod(objects, manifest, workspace, StopWatch(stop, on_line))
 
-    def pod(
+    def create_pod(
         self,
-        others: Sequence[Mapping[str, Any]],
-        manifest: Mapping[str, Any],
+        objects: Sequence[Manifest],
+        manifest: Manifest,
         workspace: Path,
         on_line: Callable[[str], None] | None = None,
     ) -> PodRun:
-        """A pod that is ready to be run, for a caller that changes or deletes it meanwhile."""
-        self._check(others, manifest)
-        pod = Pod(manifest["metadata"], manifest["spec"], self._node.network.allocate_ip())
-        return PodRun(pod, of_manifests(list(others)), self._node, workspace, on_line)
+        """A pod that is ready to run, for a caller that changes or deletes it meanwhile."""
+        _validate(objects, manifest)
+        pod = Pod(manifest["metadata"], manifest["spec"], self._machine.network.allocate_ip())
+        listeners = PodListeners(on_line)
+        return PodRun(pod, NamespaceObjects.from_manifests(objects), self._kubelet, workspace, listeners)
 
-    def job(
+    def create_job(
         self,
-        others: Sequence[Mapping[str, Any]],
-        manifest: Mapping[str, Any],
+        objects: Sequence[Manifest],
+        manifest: Manifest,
         workspace: Path,
         on_line: Callable[[str], None] | None = None,
     ) -> JobRun:
-        """A Job that is ready to be run."""
-        self._check(others, manifest)
-        return JobRun(manifest, of_manifests(list(others)), self._node, workspace, on_line)
+        """A Job that is ready to run."""
+        _validate(objects, manifest)
+        return JobRun(manifest, NamespaceObjects.from_manifests(objects), self._kubelet, workspace, on_line)
 
-    def _run_job(
-        self, others: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any], workspace: Path, watch: Watch
-    ) -> JobStatus:
-        run = self.job(others, manifest, workspace, on_line=watch.on_line)
-        with _ended_when_asked(watch, run):
-            return run.run()
+    def _run_pod(self, objects: Sequence[Manifest], manifest: Manifest, workspace: Path, watch: StopWatch) -> PodResult:
+        run = self.create_pod(objects, manifest, workspace, on_line=watch.on_line)
+        with _ended_on_request(watch, run):
+            status = run.run()
+        return _pod_result(status, run.prepared_at)
 
-    @staticmethod
-    def _check(others: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) -> None:
-        """What is refused before anything is made."""
-        fields.refuse_unknown(manifest)
-        check_size(manifest)
-        check_objects(list(others))
+    def _pod_outcome(self, objects: Sequence[Manifest], manifest: Manifest, workspace: Path, watch: StopWatch) -> _Outcome:
+        result = self._run_pod(objects, manifest, workspace, watch)
+        return _Outcome(
+            result,
+            workspace / "stdout",
+            workspace / "stderr",
+            is_complete=result.status.phase == "Succeeded",
+            is_past_deadline=result.status.reason == "DeadlineExceeded",
+        )
+
+    def _job_outcome(self, objects: Sequence[Manifest], manifest: Manifest, workspace: Path, watch: StopWatch) -> _Outcome:
+        run = self.create_job(objects, manifest, workspace, on_line=watch.on_line)
+        with _ended_on_request(watch, run):
+            job = run.run()
+        record = _deciding_pod(job)
+        return _Outcome(
+            _pod_result(record.status, record.prepared_at),
+            *_pod_output(job, record, workspace),
+            is_complete=job.is_complete,
+            is_past_deadline=job.is_past_deadline,
+        )
+
+
+def _validate(objects: Sequence[Manifest], manifest: Manifest) -> None:
+    """Raises what the API refuses and the emulator does not implement, before anything is created."""
+    refuse_unsupported(manifest)
+    check_size(manifest)
+    validate_objects(objects)
 
 
 @contextlib.contextmanager
-def _ended_when_asked(watch: Watch, run: PodRun | JobRun) -> Iterator[None]:
-    """Deletes the pod or Job as soon as a stop is asked for, by a line of its own or by a user; an interruption disrupts it."""
+def _ended_on_request(watch: StopWatch, run: PodRun | JobRun) -> Iterator[None]:
+    """Deletes the pod or Job as soon as a stop is requested, or drains its node for an interruption."""
     is_over = threading.Event()
 
-    def stand_by() -> None:
+    def wait_for_request() -> None:
         while not is_over.is_set() and not watch.stopped:
-            if not watch.wait_for_stop(_TICK_S):
+            if not watch.wait_for_stop(_POLL_S):
                 continue
             watch.take_request()
             if watch.stopped:
@@ -187,7 +210,7 @@ def _ended_when_asked(watch: Watch, run: PodRun | JobRun) -> Iterator[None]:
             else:
                 run.disrupt()
 
-    thread = threading.Thread(target=stand_by, daemon=True)
+    thread = threading.Thread(target=wait_for_request, daemon=True)
     thread.start()
     try:
         yield
@@ -196,42 +219,40 @@ def _ended_when_asked(watch: Watch, run: PodRun | JobRun) -> Iterator[None]:
         thread.join()
 
 
-def _deciding(job: JobStatus) -> PodRecord:
-    """The pod that decided a Job: the last one that failed, or of a complete Job the first host's."""
+def _deciding_pod(job: JobStatus) -> PodRecord:
+    """The pod that decided a Job: the last one that failed, or for a complete Job that of the lowest index."""
     if not job.pods:
         raise InvalidInputError("the Job made no pod", hint="Say how many completions it needs.")
-    failed = [one for one in job.pods if one.status.phase != "Succeeded"]
+    failed = [pod for pod in job.pods if pod.status.phase != "Succeeded"]
     if failed and not job.is_complete:
         return failed[-1]
-    succeeded = [one for one in job.pods if one.status.phase == "Succeeded"]
-    return min(succeeded or job.pods, key=lambda one: one.index or 0)
+    succeeded = [pod for pod in job.pods if pod.status.phase == "Succeeded"]
+    return min(succeeded or job.pods, key=lambda pod: pod.index or 0)
 
 
-def _streams(job: JobStatus, record: PodRecord, workspace: Path) -> tuple[Path, Path]:
-    """The log of what a pod did: that of the pods whose place it took after a disruption comes first."""
-    before = [one.workspace for one in job.pods if one.status.is_disrupted and one.index == record.index]
-    names = ("stdout", "stderr")
-    if not before or record.status.is_disrupted:
-        return record.workspace / names[0], record.workspace / names[1]
-    together = workspace / "log"
-    together.mkdir(parents=True)
-    for name in names:
-        (together / name).write_bytes(b"".join((place / name).read_bytes() for place in (*before, record.workspace)))
-    return together / names[0], together / names[1]
+def _pod_output(job: JobStatus, record: PodRecord, workspace: Path) -> tuple[Path, Path]:
+    """The files of stdout and stderr of a pod, after those of the disrupted pods that it replaces."""
+    disrupted = [pod.workspace for pod in job.pods if pod.status.is_disrupted and pod.index == record.index]
+    directory = record.workspace
+    if disrupted and not record.status.is_disrupted:
+        directory = workspace / "log"
+        directory.mkdir(parents=True)
+        for name in _STREAMS:
+            content = b"".join((pod / name).read_bytes() for pod in (*disrupted, record.workspace))
+            (directory / name).write_bytes(content)
+    return directory / "stdout", directory / "stderr"
 
 
-def _pod_end(status: PodStatus) -> PodEnd:
-    """The first failed container's end, an init container's before all others; else the first container's."""
-    ends = [one.terminated for one in (*status.init_containers, *status.containers) if one.terminated]
-    mains = [one.terminated for one in status.containers if one.terminated]
-    if status.phase == "Succeeded" or not ends:
-        decided = mains[0] if mains else Terminated(1, status.reason or "Pending")
-    else:
-        decided = next((end for end in (mains or ends) if end.exit_code), (mains or ends)[0])
-    return PodEnd(decided.reason, decided.exit_code, decided.message, decided, status)
+def _pod_result(status: PodStatus, prepared_at: float | None) -> PodResult:
+    """Decided by the first main container that failed, else by the first; by init containers where no main one has run."""
+    mains = [container.terminated for container in status.containers if container.terminated]
+    inits = [container.terminated for container in status.init_containers if container.terminated]
+    ends = mains or inits or [Terminated(1, status.reason or "Pending")]
+    decisive = next((end for end in ends if end.exit_code), ends[0])
+    return PodResult(decisive, status, time.monotonic() if prepared_at is None else prepared_at)
 
 
-def _status(watch: Watch, *, is_complete: bool) -> Status:
+def _status(watch: StopWatch, *, is_complete: bool) -> Status:
     if watch.stopped:
         return Status.STOPPED
     return Status.COMPLETED if is_complete else Status.FAILED

@@ -1,7 +1,7 @@
-"""Which fields of a manifest the emulator implements, which have no effect here and why, and which it refuses and why.
+"""Which fields of a manifest the emulator implements, which it ignores and why, and which it refuses and why.
 
-The tables are the single source: the walk below reads them, and so does the page about fidelity. The names of
-shapes are the API's own (kubernetes.io/docs/reference/kubernetes-api).
+The tables are the single source, for the check below and for the page about fidelity. The names of shapes are the API's own
+(kubernetes.io/docs/reference/kubernetes-api).
 """
 
 from __future__ import annotations
@@ -212,41 +212,40 @@ REFUSED: Mapping[str, str] = {
 }
 
 
-def refuse_unknown(manifest: Mapping[str, Any]) -> None:
-    """UnsupportedError that names every field, with its path, which the emulator does not implement."""
+def refuse_unsupported(manifest: Mapping[str, Any]) -> None:
+    """Raises UnsupportedError with the path of every field that the emulator does not implement."""
     kind = manifest["kind"]
     if kind not in ("Job", "Pod", "Service", "ServiceAccount"):
         raise UnsupportedError(f"the embedded target does not implement the kind {kind}")
-    refused = list(_unknown(manifest, kind, ""))
+    refused = list(_unsupported(manifest, kind, ""))
     if refused:
-        told = [f"{path}: {reason}" for path, reason in refused if reason]
         raise UnsupportedError(
             f"the embedded target does not implement {', '.join(path for path, _ in refused)}",
-            where="; ".join(told),
+            where="; ".join(f"{path}: {reason}" for path, reason in refused if reason),
             hint="Leave it out, or run the manifest on a cluster.",
         )
 
 
-def _unknown(value: Any, shape: str, path: str) -> Iterator[tuple[str, str]]:
-    """Path and reason of every field below a value that is neither implemented nor ignored."""
+def _unsupported(value: Any, shape: str, path: str) -> Iterator[tuple[str, str]]:
+    """Path and reason of every field in a value that is neither implemented nor ignored."""
     if isinstance(value, list | tuple):
         for position, item in enumerate(value):
-            yield from _unknown(item, shape, f"{path}[{position}]")
+            yield from _unsupported(item, shape, f"{path}[{position}]")
     elif isinstance(value, dict):
         for key, inner in value.items():
             if f"{shape}.{key}" not in IGNORED:
-                yield from _field(shape, key, inner, f"{path}.{key}" if path else key)
+                yield from _unsupported_field(shape, key, inner, f"{path}.{key}" if path else key)
 
 
-def _field(shape: str, key: str, value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The same of one field and what is below it."""
-    known = IMPLEMENTED[shape].get(key)
-    if known is None:
+def _unsupported_field(shape: str, key: str, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """The same for one field and what is in it."""
+    implemented = IMPLEMENTED[shape].get(key)
+    if implemented is None:
         yield path, REFUSED.get(f"{shape}.{key}", "")
     elif (shape, key) == ("Container", "restartPolicy") and ".initContainers[" not in path:
         yield path, "of a container that is no init container, not implemented yet"
-    elif isinstance(known, tuple):
-        if value is not None and value not in known:
-            yield f"{path} = {value}", f"of {key}, only {', '.join(map(str, known))}"
-    elif known:
-        yield from _unknown(value, known, path)
+    elif isinstance(implemented, tuple):
+        if value is not None and value not in implemented:
+            yield f"{path} = {value}", f"of {key}, only {', '.join(map(str, implemented))}"
+    elif implemented:
+        yield from _unsupported(value, implemented, path)

@@ -1,4 +1,4 @@
-"""When a Job retries, gives an index up, or fails as a whole: pure rules over the pods that it has had.
+"""When a Job retries, gives up an index, or fails as a whole: pure rules over the pods that it has had.
 
 Source: kubernetes.io/docs "Jobs" (backoffLimit, backoffLimitPerIndex, podFailurePolicy) and kubernetes/kubernetes
 pkg/controller/job; recorded in pods, case 10.
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.emulation.kubernetes.pod_status import PodStatus
 
-DEFAULT_BACKOFF_LIMIT = 6
+MAX_JOB_BACKOFF_S = 360
+_DEFAULT_BACKOFF_LIMIT = 6
 _UNLIMITED = 2147483647
-_LONGEST_BACKOFF_S = 360
 _SUCCESSES = ("CompletionsReached", "SuccessPolicy")
 _MESSAGES = {
     "CompletionsReached": "Reached expected number of succeeded pods",
@@ -37,8 +37,8 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A failed pod of a Job: its index (None of a NonIndexed Job) and what the failure policy says of it."""
+class PodFailure:
+    """A failed pod of a Job: its index (None for a NonIndexed Job) and the action of the podFailurePolicy."""
 
     index: int | None
     action: str
@@ -46,117 +46,112 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What a Job's pods have come to: completed indexes or counts, and the failures in order."""
+class JobProgress:
+    """What the pods of a Job have come to: the index of each that succeeded, and the failures in order.
+
+    `restarts` are those of containers in pods that still run, for a Job with restartPolicy OnFailure.
+    """
 
     succeeded: tuple[int | None, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    # Restarts of containers in pods that still run, of a Job with restartPolicy OnFailure.
+    failures: tuple[PodFailure, ...] = ()
     restarts: int = 0
 
 
-def conditions(reason: str, message: str = "") -> tuple[Condition, ...]:
-    """The two conditions that a finished Job has."""
+def finished_conditions(reason: str, message: str = "") -> tuple[Condition, ...]:
+    """The two conditions of a Job that finished for a reason."""
     types = ("SuccessCriteriaMet", "Complete") if reason in _SUCCESSES else ("FailureTarget", "Failed")
-    return tuple(Condition(one, reason, message or _MESSAGES[reason]) for one in types)
+    return tuple(Condition(type_, reason, message or _MESSAGES[reason]) for type_ in types)
 
 
-def failure_of(spec: Mapping[str, Any], index: int | None, name: str, status: PodStatus) -> Failure:
-    """What the first rule of the podFailurePolicy that matches says about a failed pod; Count without one."""
+def classify_failure(spec: Mapping[str, Any], index: int | None, pod_name: str, status: PodStatus) -> PodFailure:
+    """A failed pod, with the action of the first matching rule of the podFailurePolicy; Count without one."""
     for position, rule in enumerate((spec.get("podFailurePolicy") or {}).get("rules") or ()):
-        told = _matches(rule, name, status)
-        if told:
-            return Failure(index, rule["action"], f"{told} matching {rule['action']} rule at index {position}")
-    return Failure(index, "Count")
+        if match := _match(rule, pod_name, status):
+            return PodFailure(index, rule["action"], f"{match} matching {rule['action']} rule at index {position}")
+    return PodFailure(index, "Count")
 
 
-def verdict(spec: Mapping[str, Any], tally: Tally) -> tuple[Condition, ...]:
-    """The conditions of a Job that is decided, empty while it goes on."""
-    fatal = next((one for one in tally.failures if one.action == "FailJob"), None)
+def evaluate_job(spec: Mapping[str, Any], progress: JobProgress) -> tuple[Condition, ...]:
+    """The conditions of a Job that is finished by now, empty while it goes on."""
+    fatal = next((failure for failure in progress.failures if failure.action == "FailJob"), None)
     if fatal is not None:
-        return conditions("PodFailurePolicy", fatal.message)
+        return finished_conditions("PodFailurePolicy", fatal.message)
     for position, rule in enumerate((spec.get("successPolicy") or {}).get("rules") or ()):
-        if _is_enough(rule, tally):
-            return conditions("SuccessPolicy", f"Matched rules at index {position}")
-    if _is_past_backoff(spec, tally):
-        return conditions("BackoffLimitExceeded")
-    failed = failed_indexes(spec, tally)
+        if _satisfies(rule, progress):
+            return finished_conditions("SuccessPolicy", f"Matched rules at index {position}")
+    if _exceeds_backoff_limit(spec, progress):
+        return finished_conditions("BackoffLimitExceeded")
+    failed = failed_indexes(spec, progress)
     if spec.get("maxFailedIndexes") is not None and len(failed) > spec["maxFailedIndexes"]:
-        return conditions("MaxFailedIndexesExceeded")
-    if len(tally.succeeded) + len(failed) >= completions(spec):
-        return conditions("FailedIndexes" if failed else "CompletionsReached")
+        return finished_conditions("MaxFailedIndexesExceeded")
+    if len(progress.succeeded) + len(failed) >= completions(spec):
+        return finished_conditions("FailedIndexes" if failed else "CompletionsReached")
     return ()
 
 
 def completions(spec: Mapping[str, Any]) -> int:
-    """How many pods must succeed: one is enough of a work queue, which says nothing about completions."""
+    """How many pods must succeed: one for a work queue, which has no `completions`."""
     return 1 if spec.get("completions") is None else int(spec["completions"])
 
 
-def failed_indexes(spec: Mapping[str, Any], tally: Tally) -> tuple[int, ...]:
-    """Indexes that are not tried again."""
+def failed_indexes(spec: Mapping[str, Any], progress: JobProgress) -> tuple[int, ...]:
+    """The indexes that are not retried."""
     limit = spec.get("backoffLimitPerIndex")
-    given_up = {one.index for one in tally.failures if one.action == "FailIndex"}
+    failed = {failure.index for failure in progress.failures if failure.action == "FailIndex"}
     if limit is not None:
-        for index in {one.index for one in tally.failures}:
-            if count_failures(tally, index) > limit:
-                given_up.add(index)
-    return tuple(sorted(one for one in given_up if one is not None))
+        failed |= {one.index for one in progress.failures if count_failures(progress, one.index) > limit}
+    return tuple(sorted(index for index in failed if index is not None))
 
 
-def count_failures(tally: Tally, index: int | None = None) -> int:
-    """Failures that count, of one index or of all."""
-    return sum(one.action != "Ignore" and (index is None or one.index == index) for one in tally.failures)
+def count_failures(progress: JobProgress, index: int | None = None) -> int:
+    """The failures of an index, or of all, that no rule ignores."""
+    return sum(failure.action != "Ignore" and index in (None, failure.index) for failure in progress.failures)
 
 
-def backoff_s(first_s: float, failures: int) -> float:
-    """How long a Job waits after its nth failure in a row: 10 s, 20 s, 40 s … 6 min."""
-    return min(first_s * 2 ** (failures - 1), _LONGEST_BACKOFF_S) if failures else 0.0
-
-
-def indexes_of(text: str) -> set[int]:
+def parse_indexes(text: str) -> set[int]:
     """The indexes of a list such as `0,2-4`."""
-    found: set[int] = set()
+    indexes: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
-    return found
+        indexes.update(range(int(first), int(last or first) + 1))
+    return indexes
 
 
-def _is_enough(rule: Mapping[str, Any], tally: Tally) -> bool:
-    """Whether a rule of the successPolicy holds: all of its indexes, or as many of them as it counts."""
-    succeeded = {one for one in tally.succeeded if one is not None}
-    asked = rule.get("succeededIndexes")
-    among = succeeded if asked is None else succeeded & indexes_of(str(asked))
-    needed = rule.get("succeededCount")
-    return len(among) >= (len(indexes_of(str(asked))) if needed is None else int(needed))
+def _satisfies(rule: Mapping[str, Any], progress: JobProgress) -> bool:
+    """Whether a rule of the successPolicy holds: for all of its indexes, or for its succeededCount of them."""
+    succeeded = {index for index in progress.succeeded if index is not None}
+    listed = rule.get("succeededIndexes")
+    if listed is not None:
+        succeeded &= parse_indexes(str(listed))
+    count = rule.get("succeededCount")
+    return len(succeeded) >= (len(parse_indexes(str(listed))) if count is None else int(count))
 
 
-def _is_past_backoff(spec: Mapping[str, Any], tally: Tally) -> bool:
-    default = _UNLIMITED if spec.get("backoffLimitPerIndex") is not None else DEFAULT_BACKOFF_LIMIT
+def _exceeds_backoff_limit(spec: Mapping[str, Any], progress: JobProgress) -> bool:
     limit = spec.get("backoffLimit")
-    limit = default if limit is None else int(limit)
-    if tally.restarts and tally.restarts >= max(limit, 1):
+    if limit is None:
+        limit = _UNLIMITED if spec.get("backoffLimitPerIndex") is not None else _DEFAULT_BACKOFF_LIMIT
+    if progress.restarts and progress.restarts >= max(int(limit), 1):
         return True
-    return count_failures(tally) > limit
+    return count_failures(progress) > int(limit)
 
 
-def _matches(rule: Mapping[str, Any], name: str, status: PodStatus) -> str:
-    """What is told about a pod that a rule matches, empty where it does not."""
-    for wanted in rule.get("onPodConditions") or ():
-        if wanted["type"] in _conditions(status) and str(wanted.get("status") or "True") == "True":
-            return f"Pod {name} has condition {wanted['type']}"
-    asked = rule.get("onExitCodes")
-    if not asked:
+def _match(rule: Mapping[str, Any], pod_name: str, status: PodStatus) -> str:
+    """The message about a pod that a rule of the podFailurePolicy matches, empty for no match."""
+    for pattern in rule.get("onPodConditions") or ():
+        if pattern["type"] in _pod_conditions(status) and str(pattern.get("status") or "True") == "True":
+            return f"Pod {pod_name} has condition {pattern['type']}"
+    requirement = rule.get("onExitCodes")
+    if not requirement:
         return ""
     for container in (*status.init_containers, *status.containers):
         end = container.terminated
-        if end is None or end.exit_code == 0 or asked.get("containerName") not in (None, container.name):
+        if end is None or end.exit_code == 0 or requirement.get("containerName") not in (None, container.name):
             continue
-        if (end.exit_code in asked["values"]) == (asked["operator"] == "In"):
-            return f"Container {container.name} for pod {name} failed with exit code {end.exit_code}"
+        if (end.exit_code in requirement["values"]) == (requirement["operator"] == "In"):
+            return f"Container {container.name} for pod {pod_name} failed with exit code {end.exit_code}"
     return ""
 
 
-def _conditions(status: PodStatus) -> Iterable[str]:
+def _pod_conditions(status: PodStatus) -> Iterable[str]:
     return ("DisruptionTarget",) if status.is_disrupted else ()

@@ -1,11 +1,11 @@
-"""What the kubelet reports about a pod: the state of each container, the phase, the events.
+"""The status of a pod as the kubelet reports it: the state of each container, the phase, the events.
 
 Sources: kubernetes.io/docs "Pod Lifecycle" and pkg/kubelet; recorded in pods, cases 07, 08, 11 and 16.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.running_container import ContainerExit
 
 START_ERROR = 128
-_TERMINATION_BYTES = 4096
-_POD_TERMINATION_BYTES = 12 * 1024
-# FallbackToLogsOnError: the last 80 lines, of them the last 2048 bytes (kubernetes pkg/kubelet/container/runtime.go).
+_MESSAGE_BYTES = 4096
+_POD_MESSAGE_BYTES = 12 * 1024
+# FallbackToLogsOnError: of the last 80 lines the last 2048 bytes (kubernetes pkg/kubelet/container/runtime.go).
 _FALLBACK_LINES, _FALLBACK_BYTES = 80, 2048
 
 
 @dataclass(frozen=True)
 class Terminated:
-    """How one run of a container ended. Times are seconds of the host's clock."""
+    """The terminated state of a container. Times are seconds of the host's clock."""
 
     exit_code: int
     reason: str
@@ -34,25 +34,25 @@ class Terminated:
 
 @dataclass(frozen=True)
 class ContainerStatus:
-    """The state of a container: waiting for a reason, running, or terminated; and how the run before it ended."""
+    """The state of a container: waiting (with a reason), running or terminated; and the end of the run before it."""
 
     name: str
     waiting: str | None = "ContainerCreating"
     terminated: Terminated | None = None
-    last: Terminated | None = None
+    last_terminated: Terminated | None = None
     restart_count: int = 0
     started: bool = False
     ready: bool = False
 
     @property
     def is_running(self) -> bool:
-        """Neither waiting nor terminated."""
+        """Whether it is neither waiting nor terminated."""
         return self.waiting is None and self.terminated is None
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event about a pod, as `kubectl describe` shows them: `container` is empty for one about the pod."""
+    """One event as `kubectl describe pod` shows it. `container` is empty for an event of the pod itself."""
 
     reason: str
     message: str
@@ -63,7 +63,7 @@ class Event:
 class PodStatus:
     """The status of a pod. `reason` is `DeadlineExceeded`, `Evicted` or empty.
 
-    `is_disrupted`: it has the condition DisruptionTarget (kubernetes.io/docs "Disruptions").
+    `is_disrupted`: the pod has the condition DisruptionTarget (kubernetes.io/docs "Disruptions").
     """
 
     phase: str
@@ -71,27 +71,32 @@ class PodStatus:
     containers: tuple[ContainerStatus, ...] = ()
     reason: str = ""
     message: str = ""
-    events: tuple[Event, ...] = field(default=())
+    events: tuple[Event, ...] = ()
     is_disrupted: bool = False
 
     def container(self, name: str) -> ContainerStatus:
-        """The status of one container, an init container's too."""
-        return next(one for one in (*self.containers, *self.init_containers) if one.name == name)
+        """The status of one container or init container."""
+        return next(status for status in (*self.containers, *self.init_containers) if status.name == name)
+
+    @property
+    def restart_count(self) -> int:
+        """The restarts of all its containers."""
+        return sum(status.restart_count for status in (*self.init_containers, *self.containers))
 
 
-def phase_of(init_containers: Iterable[ContainerStatus], containers: Iterable[ContainerStatus]) -> str:
-    """The phase of a pod whose containers will not be restarted: sidecars do not count (recorded in pods, case 11)."""
-    failed = [one for one in init_containers if one.terminated and one.terminated.exit_code]
-    ends = [one.terminated for one in containers]
-    if failed or any(end is not None and end.exit_code for end in ends):
+def pod_phase(init_containers: Iterable[ContainerStatus], containers: Iterable[ContainerStatus]) -> str:
+    """The phase of a pod none of whose containers is restarted. Sidecars are left out (recorded in pods, case 11)."""
+    init_failed = any(status.terminated and status.terminated.exit_code for status in init_containers)
+    ends = [status.terminated for status in containers]
+    if init_failed or any(end is not None and end.exit_code for end in ends):
         return "Failed"
     return "Succeeded" if ends and all(ends) else "Running"
 
 
-def terminated(container: Mapping[str, Any], ended: ContainerExit, message_file: Path, log_text: bytes) -> Terminated:
-    """The terminated state of a container's run, with its reason and message."""
+def terminated_state(container: Mapping[str, Any], ended: ContainerExit, message_file: Path, log: bytes) -> Terminated:
+    """The terminated state of a container's run, with its reason and its termination message."""
     is_start_error = bool(ended.error) and ended.exit_code == START_ERROR
-    message = ended.error if is_start_error else _message(container, ended.exit_code, message_file, log_text)
+    message = ended.error if is_start_error else _termination_message(container, ended.exit_code, message_file, log)
     if ended.oom_killed:
         reason = "OOMKilled"
     elif is_start_error:
@@ -101,23 +106,22 @@ def terminated(container: Mapping[str, Any], ended: ContainerExit, message_file:
     return Terminated(ended.exit_code, reason, message, ended.started_at, ended.finished_at)
 
 
-def cut_messages(statuses: tuple[ContainerStatus, ...], containers: int) -> tuple[ContainerStatus, ...]:
-    """Statuses whose messages are at most 12 KiB together: an equal share for each (status_manager.go; case 08)."""
-    share = _POD_TERMINATION_BYTES // max(containers, 1)
+def truncate_messages(statuses: tuple[ContainerStatus, ...], containers: int) -> tuple[ContainerStatus, ...]:
+    """Statuses whose messages share the 12 KiB of a pod equally among its containers (status_manager.go; case 08)."""
+    share = _POD_MESSAGE_BYTES // max(containers, 1)
     return tuple(
-        replace(one, terminated=replace(one.terminated, message=_cut(one.terminated.message, share))) if one.terminated else one
-        for one in statuses
+        replace(status, terminated=_truncate(status.terminated, share)) if status.terminated else status for status in statuses
     )
 
 
-def _cut(text: str, size: int) -> str:
-    return text.encode()[:size].decode("utf-8", "ignore")
+def _truncate(terminated: Terminated, size: int) -> Terminated:
+    return replace(terminated, message=terminated.message.encode()[:size].decode("utf-8", "ignore"))
 
 
-def _message(container: Mapping[str, Any], exit_code: int, message_file: Path, log_text: bytes) -> str:
-    """The file's last 4096 bytes, or the log's end where the policy says so (recorded in pods, case 08)."""
-    text = message_file.read_bytes()[-_TERMINATION_BYTES:] if message_file.is_file() else b""
+def _termination_message(container: Mapping[str, Any], exit_code: int, message_file: Path, log: bytes) -> str:
+    """The file's last 4096 bytes, or the end of the log where the policy says so (recorded in pods, case 08)."""
+    text = message_file.read_bytes()[-_MESSAGE_BYTES:] if message_file.is_file() else b""
     if not text and exit_code and container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
-        lines = log_text.splitlines(keepends=True)
+        lines = log.splitlines(keepends=True)
         text = b"".join(lines[-_FALLBACK_LINES:])[-_FALLBACK_BYTES:]
     return text.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Files of a ConfigMap, Secret or projected volume: which, and swapped in as a whole as a kubelet does.
+"""The files of ConfigMap, Secret, downwardAPI and projected volumes, replaced all at once as a kubelet does.
 
 Source: kubernetes/kubernetes pkg/volume/util/atomic_writer.go; recorded in pods, cases 02, 03 and 18.
 """
@@ -10,7 +10,7 @@ import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lyftlearn_image.emulation.kubernetes.environment import ConfigError
+from lyftlearn_image.emulation.kubernetes.errors import ContainerConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,62 +19,64 @@ if TYPE_CHECKING:
 DEFAULT_MODE = 0o644
 
 
-class File(NamedTuple):
-    """One file of a volume."""
+class VolumeFile(NamedTuple):
+    """Content and mode of a file in a volume."""
 
     content: bytes
     mode: int
 
 
-def chosen(name: str, source: Mapping[str, Any], content: Mapping[str, bytes] | None, default_mode: int) -> dict[str, File]:
-    """Path → file of the keys that a source names, or of all; ConfigError for a key that is not there."""
+def project_keys(
+    volume_name: str, source: Mapping[str, Any], data: Mapping[str, bytes] | None, default_mode: int
+) -> dict[str, VolumeFile]:
+    """Path → file for the keys in the `items` of a source, or for all keys; ContainerConfigError for a missing key."""
     files = {}
     items = source.get("items")
-    for item in items if items is not None else [{"key": key, "path": key} for key in content or {}]:
-        if item["key"] not in (content or {}):
+    for item in items if items is not None else [{"key": key, "path": key} for key in data or {}]:
+        if item["key"] not in (data or {}):
             if source.get("optional"):
                 continue
-            raise ConfigError(f"volume {name!r} references non-existent key {item['key']!r}")
-        files[item["path"]] = File((content or {})[item["key"]], int(item.get("mode") or default_mode))
+            raise ContainerConfigError(f"volume {volume_name!r} references non-existent key {item['key']!r}")
+        files[item["path"]] = VolumeFile((data or {})[item["key"]], int(item.get("mode") or default_mode))
     return files
 
 
-def write_atomically(top: Path, files: Mapping[str, File], fs_group: int | None) -> None:
-    """Files in a timestamped directory, `..data` links to it, and each first part of a path links through `..data`.
+def write_atomically(top: Path, files: Mapping[str, VolumeFile], fs_group: int | None) -> None:
+    """Writes files to a timestamped directory that `..data` links to; each top-level name links through `..data`.
 
-    What was there before is replaced in one step, and its directory removed.
+    Moving `..data` replaces all earlier files at once; their directory is then removed.
     """
-    before = (top / "..data").resolve() if (top / "..data").is_symlink() else None
+    previous = (top / "..data").resolve() if (top / "..data").is_symlink() else None
     stamp = datetime.now(UTC).strftime("..%Y_%m_%d_%H_%M_%S.%f") + f"{os.getpid() % 1000:03d}"
     directory = top / stamp
     directory.mkdir()
     directory.chmod(0o755)
     for path, file in files.items():
-        place = directory / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(file.content)
-        _own(place, file.mode, fs_group)
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.content)
+        _set_mode(target, file.mode, fs_group)
     if fs_group is not None:
-        for below in (directory, *(path for path in directory.rglob("*") if path.is_dir())):
-            os.chown(below, -1, fs_group)
-            below.chmod(0o2755)
+        for inner in (directory, *(path for path in directory.rglob("*") if path.is_dir())):
+            os.chown(inner, -1, fs_group)
+            inner.chmod(0o2755)
         os.chown(top, -1, fs_group)
         top.chmod(top.stat().st_mode & 0o1777 | 0o2000)
     (top / "..data_tmp").symlink_to(stamp)
     (top / "..data_tmp").rename(top / "..data")
-    wanted = {path.split("/")[0] for path in files}
+    names = {path.split("/")[0] for path in files}
     for link in top.iterdir():
-        if link.is_symlink() and not link.name.startswith("..") and link.name not in wanted:
+        if link.is_symlink() and not link.name.startswith("..") and link.name not in names:
             link.unlink()
-    for first in sorted(wanted):
-        if not (top / first).is_symlink():
-            (top / first).symlink_to(f"..data/{first}")
-    if before is not None:
-        shutil.rmtree(before, ignore_errors=True)
+    for name in sorted(names):
+        if not (top / name).is_symlink():
+            (top / name).symlink_to(f"..data/{name}")
+    if previous is not None:
+        shutil.rmtree(previous, ignore_errors=True)
 
 
-def _own(path: Path, mode: int, fs_group: int | None) -> None:
-    """The file's mode; fsGroup gives it the group, and the group the right to read."""
+def _set_mode(path: Path, mode: int, fs_group: int | None) -> None:
+    """Sets the mode of a file; with an fsGroup also its group, which may read it."""
     if fs_group is None:
         path.chmod(mode)
         return

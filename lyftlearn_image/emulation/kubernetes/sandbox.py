@@ -1,4 +1,4 @@
-"""The container that holds a pod together: its network, hostname and shared memory, and PID 1 where that is shared.
+"""The sandbox of a pod: the container that holds its network, hostname and shared memory, and PID 1 where that is shared.
 
 Source: kubernetes.io/docs "Pods" (shared namespaces), kubernetes/kubernetes build/pause; recorded in pods, case 12.
 """
@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
-from lyftlearn_image.emulation.docker.pause_image import (
-    ensure_pause_image,
-)
+from lyftlearn_image.emulation.docker.pause_image import ensure_pause_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,27 +24,30 @@ if TYPE_CHECKING:
 _SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 
 
+@dataclass(frozen=True)
+class SandboxConfig:
+    """What a sandbox is created from, as the CRI's PodSandboxConfig. `volumes` are the names of the pod's tmpfs volumes."""
+
+    name: str
+    network: str
+    ip: str
+    hostname: str
+    sysctls: Mapping[str, str]
+    volumes: tuple[str, ...] = ()
+
+
 @contextlib.contextmanager
-def sandbox(  # noqa: PLR0913 - what a sandbox is made from
-    containers: Containers,
-    name: str,
-    *,
-    network: str,
-    ip: str,
-    hostname: str,
-    sysctls: Mapping[str, str],
-    volumes: tuple[str, ...],
-) -> Iterator[RunningContainer]:
-    """The running sandbox. It has the pod's volumes in memory mounted, so that they outlive every other container."""
+def run_sandbox(containers: Containers, config: SandboxConfig) -> Iterator[RunningContainer]:
+    """The running sandbox. It mounts the tmpfs volumes, so that their content outlives every other container."""
     spec = ContainerSpec(
         image=ensure_pause_image(containers.client),
-        name=name,
-        network=network,
-        ip=ip,
-        hostname=hostname,
+        name=config.name,
+        network=config.network,
+        ip=config.ip,
+        hostname=config.hostname,
         ipc_mode="shareable",
-        mounts=tuple(Mount(f"/volumes/{position}", volume=volume) for position, volume in enumerate(volumes)),
-        sysctls={**_SYSCTLS, **sysctls},
+        mounts=tuple(Mount(f"/volumes/{position}", volume=volume) for position, volume in enumerate(config.volumes)),
+        sysctls={**_SYSCTLS, **config.sysctls},
     )
     with containers.start(spec, stdout=Path(os.devnull), stderr=Path(os.devnull)) as running:
         yield running

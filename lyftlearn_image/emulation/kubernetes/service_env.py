@@ -1,7 +1,7 @@
-"""What a Service means to a container: its variables, and the names that a headless one gives to pods.
+"""The environment variables of Services.
 
-Sources: kubernetes/kubernetes pkg/kubelet/envvars/envvars.go, kubernetes.io/docs "DNS for Services and Pods"; recorded in
-pods, cases 05 and 10. There is no proxy: nobody answers at a cluster IP.
+Sources: kubernetes/kubernetes pkg/kubelet/envvars/envvars.go; recorded in pods, case 05. There is no kube-proxy: nobody listens
+at a cluster IP.
 """
 
 from __future__ import annotations
@@ -15,38 +15,40 @@ if TYPE_CHECKING:
 
 def service_variables(name: str, cluster_ip: str, ports: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """The variables of one Service with a cluster IP."""
-    prefix = _variable(name)
+    prefix = _variable_name(name)
     ports = list(ports)
     if not ports:
         return {}
-    found = {f"{prefix}_SERVICE_HOST": cluster_ip, f"{prefix}_SERVICE_PORT": str(ports[0]["port"])}
-    found |= {f"{prefix}_SERVICE_PORT_{_variable(port['name'])}": str(port["port"]) for port in ports if port.get("name")}
+    variables = {f"{prefix}_SERVICE_HOST": cluster_ip, f"{prefix}_SERVICE_PORT": str(ports[0]["port"])}
+    variables |= {
+        f"{prefix}_SERVICE_PORT_{_variable_name(port['name'])}": str(port["port"]) for port in ports if port.get("name")
+    }
     for position, port in enumerate(ports):
         protocol = str(port.get("protocol") or "TCP")
         address = f"{protocol.lower()}://{cluster_ip}:{port['port']}"
-        below = f"{prefix}_PORT_{port['port']}_{protocol.upper()}"
+        port_prefix = f"{prefix}_PORT_{port['port']}_{protocol.upper()}"
         if position == 0:
-            found[f"{prefix}_PORT"] = address
-        found |= {
-            below: address,
-            f"{below}_PROTO": protocol.lower(),
-            f"{below}_PORT": str(port["port"]),
-            f"{below}_ADDR": cluster_ip,
+            variables[f"{prefix}_PORT"] = address
+        variables |= {
+            port_prefix: address,
+            f"{port_prefix}_PROTO": protocol.lower(),
+            f"{port_prefix}_PORT": str(port["port"]),
+            f"{port_prefix}_ADDR": cluster_ip,
         }
-    return found
+    return variables
 
 
-def namespace_variables(services: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The variables of every Service of a pod's namespace; a headless one and an external name have none."""
-    found: dict[str, str] = {}
+def namespace_service_variables(services: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The variables of every Service of a namespace. A headless Service and an ExternalName have none."""
+    variables: dict[str, str] = {}
     for service in services:
-        if address := cluster_ip(service):
-            found |= service_variables(service["metadata"]["name"], address, service["spec"].get("ports") or ())
-    return found
+        if ip := cluster_ip(service):
+            variables |= service_variables(service["metadata"]["name"], ip, service["spec"].get("ports") or ())
+    return variables
 
 
 def cluster_ip(service: Mapping[str, Any]) -> str | None:
-    """The Service's own cluster IP, or one of 10.96.0.0/16 that its name decides; None for a headless one."""
+    """The cluster IP of a Service, by its name where it has none of its own; None for a headless Service and ExternalName."""
     spec = service["spec"]
     if spec.get("clusterIP") == "None" or spec.get("type") == "ExternalName":
         return None
@@ -54,7 +56,7 @@ def cluster_ip(service: Mapping[str, Any]) -> str | None:
     return str(spec.get("clusterIP") or f"10.96.{digest[0]}.{digest[1] or 1}")
 
 
-def _variable(name: str) -> str:
-    """Upper case, `-` and `.` as `_`; a digit at the beginning gets one in front."""
+def _variable_name(name: str) -> str:
+    """A name in upper case, with `_` for `-` and `.`, and before a leading digit."""
     text = name.upper().replace("-", "_").replace(".", "_")
     return f"_{text}" if text[:1].isdigit() else text

@@ -1,6 +1,6 @@
-"""Volumes as a kubelet lays them out, on directories of this machine and in the engine's memory.
+"""The volumes of a pod as a kubelet sets them up: directories of this machine, and tmpfs volumes of the engine.
 
-Source: kubernetes.io/docs "Volumes", and pods of a real cluster (recorded cases 02, 03, 04, 06, 18).
+Source: kubernetes.io/docs "Volumes"; recorded in pods, cases 02, 03, 04, 06 and 18.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.emulation.docker.container_spec import Mount
 from lyftlearn_image.emulation.kubernetes.cluster import TOKEN_LIFETIME_S
-from lyftlearn_image.emulation.kubernetes.environment import ConfigError, resource_field
-from lyftlearn_image.emulation.kubernetes.projection import DEFAULT_MODE, File, chosen, write_atomically
+from lyftlearn_image.emulation.kubernetes.environment import resource_field_value
+from lyftlearn_image.emulation.kubernetes.errors import ContainerConfigError
+from lyftlearn_image.emulation.kubernetes.projection import DEFAULT_MODE, VolumeFile, project_keys, write_atomically
 from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
@@ -25,70 +26,70 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
-    from lyftlearn_image.emulation.kubernetes.environment import Objects
+    from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
 
-# Nobody answers at the API's address, so nobody can be verified with it.
+# No API server listens, so there is none to verify.
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nbm8gY2x1c3Rlcg==\n-----END CERTIFICATE-----\n"
-_MEMORY = Path("/dev/shm")  # noqa: S108 - where a secret never reaches a disk
-_SERVICE_ACCOUNT = "kube-api-access"
+_TMPFS = Path("/dev/shm")  # noqa: S108 - where a secret never reaches a disk
+_API_ACCESS = "kube-api-access"
 
 
-class Volumes:
-    """The volumes of one pod. Directories on a disk are below `workspace`, those of secrets on a tmpfs if there is one."""
+class PodVolumes:
+    """The volumes of one pod: directories in `workspace`, and for secrets on a tmpfs if this machine has one."""
 
-    def __init__(self, workspace: Path, pod: Pod, cluster: Cluster, objects: Objects) -> None:
+    def __init__(self, workspace: Path, pod: Pod, cluster: Cluster, objects: NamespaceObjects) -> None:
         self._workspace = workspace
         self._pod = pod
         self._cluster = cluster
         self._objects = objects
         self._fs_group: int | None = (pod.spec.get("securityContext") or {}).get("fsGroup")
         self._directories: dict[str, Path] = {}
-        self._in_memory: dict[str, str] = {}
+        self._tmpfs_volumes: dict[str, str] = {}
         self._projected: dict[str, Mapping[str, Any]] = {}
 
     @contextlib.contextmanager
-    def laid_out(self, containers: Containers, *, with_token: bool) -> Iterator[tuple[str, ...]]:
-        """Every volume of the pod, for as long as it lives; gives the names of those in the engine's memory.
+    def set_up(self, containers: Containers, *, with_token: bool) -> Iterator[tuple[str, ...]]:
+        """Sets every volume up until the block ends; gives the names of the tmpfs volumes.
 
-        ConfigError for what leaves a pod in ContainerCreating: a ConfigMap, Secret or key that is not there.
+        ContainerConfigError for a ConfigMap, Secret or key that does not exist, which leaves a pod in ContainerCreating.
         """
         with contextlib.ExitStack() as stack:
             for volume in self._pod.spec.get("volumes") or ():
-                self._make(volume, containers, stack)
+                self._set_up_volume(volume, containers, stack)
             if with_token:
-                self._projected[_SERVICE_ACCOUNT] = {"name": _SERVICE_ACCOUNT, "serviceAccount": {}}
-                self._write(_SERVICE_ACCOUNT, self._memory_directory(_SERVICE_ACCOUNT, containers.run_id, stack))
-            yield tuple(self._in_memory.values())
+                self._projected[_API_ACCESS] = {"name": _API_ACCESS, "serviceAccount": {}}
+                self._write(_API_ACCESS, self._tmpfs_directory(_API_ACCESS, containers.run_id, stack))
+            yield tuple(self._tmpfs_volumes.values())
 
-    def mount(self, mount: Mapping[str, Any], known: Mapping[str, str]) -> Mount:
-        """One volumeMount of a container; `known` are its variables, for subPathExpr."""
-        name, target = mount["name"], mount["mountPath"]
-        read_only = bool(mount.get("readOnly")) or name in self._projected
-        sub_path = mount.get("subPath") or expand(mount.get("subPathExpr") or "", known)
-        if name in self._in_memory:
+    def mount(self, volume_mount: Mapping[str, Any], environment: Mapping[str, str]) -> Mount:
+        """The mount for a volumeMount of a container, whose environment is for subPathExpr."""
+        name, target = volume_mount["name"], volume_mount["mountPath"]
+        read_only = bool(volume_mount.get("readOnly")) or name in self._projected
+        sub_path = volume_mount.get("subPath") or expand(volume_mount.get("subPathExpr") or "", environment)
+        if name in self._tmpfs_volumes:
             if sub_path:
                 raise UnsupportedError(f"volumeMounts of {target}: the engine cannot mount a subPath of a volume in memory")
-            return Mount(target, read_only=read_only, volume=self._in_memory[name])
+            return Mount(target, read_only=read_only, volume=self._tmpfs_volumes[name])
         if name not in self._directories:
-            raise ConfigError(f"volumeMounts of {target}: there is no volume {name!r}")
+            raise ContainerConfigError(f"volumeMounts of {target}: there is no volume {name!r}")
         directory = self._directories[name]
-        return Mount(target, self._below(name, directory, sub_path) if sub_path else directory, read_only)
+        return Mount(target, self._sub_path(name, directory, sub_path) if sub_path else directory, read_only)
 
     def token_mount(self, target: str) -> Mount:
-        """The ServiceAccount directory."""
-        return Mount(target, self._directories[_SERVICE_ACCOUNT], read_only=True)
+        """The mount of the ServiceAccount directory."""
+        return Mount(target, self._directories[_API_ACCESS], read_only=True)
 
-    def update(self, objects: Objects) -> None:
-        """Writes changed ConfigMaps and Secrets into the volumes that show them. A subPath keeps what it was (case 18)."""
+    def update(self, objects: NamespaceObjects) -> None:
+        """Writes changed ConfigMaps and Secrets into their volumes. The mount of a subPath keeps the old content (case 18)."""
         self._objects = objects
         for name in self._projected:
             self._write(name, self._directories[name])
 
     def used_bytes(self) -> dict[str, int]:
-        """Bytes used of every emptyDir on disk."""
-        return {name: _used_bytes(path) for name, path in self._directories.items() if name not in self._projected}
+        """The bytes of every emptyDir on disk."""
+        return {name: _disk_usage(path) for name, path in self._directories.items() if name not in self._projected}
 
-    def _make(self, volume: Mapping[str, Any], containers: Containers, stack: contextlib.ExitStack) -> None:
+    def _set_up_volume(self, volume: Mapping[str, Any], containers: Containers, stack: contextlib.ExitStack) -> None:
         name = volume["name"]
         if "emptyDir" in volume or not volume.keys() - {"name"}:
             self._empty_dir(name, volume.get("emptyDir") or {}, containers, stack)
@@ -97,11 +98,11 @@ class Volumes:
         if "configMap" in volume:
             self._directories[name] = self._disk_directory(name, 0o777)
         else:
-            self._memory_directory(name, containers.run_id, stack)
+            self._tmpfs_directory(name, containers.run_id, stack)
         self._write(name, self._directories[name])
 
     def _empty_dir(self, name: str, source: Mapping[str, Any], containers: Containers, stack: contextlib.ExitStack) -> None:
-        """On disk 0777, in memory 1777; with fsGroup setgid and its group (recorded in pods, case 02)."""
+        """An emptyDir has mode 0777, in memory 1777; an fsGroup sets its group and setgid bit (recorded in pods, case 02)."""
         if source.get("medium") == "Memory":
             limit = source.get("sizeLimit")
             volume = containers.tmpfs_volume(
@@ -110,7 +111,7 @@ class Volumes:
                 mode=0o1777 if self._fs_group is None else 0o3777,
                 gid=self._fs_group,
             )
-            self._in_memory[name] = stack.enter_context(volume)
+            self._tmpfs_volumes[name] = stack.enter_context(volume)
             return
         path = self._directories[name] = self._disk_directory(name, 0o777)
         if self._fs_group is not None:
@@ -124,15 +125,15 @@ class Volumes:
         return int(sum(known)) if len(known) == len(limits) else None
 
     def _write(self, name: str, top: Path) -> None:
-        files = self._files(name, self._projected[name])
+        files = self._volume_files(name, self._projected[name])
         write_atomically(top, files, self._fs_group)
         for source in (self._projected[name].get("projected") or {}).get("sources") or ():
             if "serviceAccountToken" in source:
-                self._own_token(top / source["serviceAccountToken"]["path"])
-        if name == _SERVICE_ACCOUNT:
-            self._own_token(top / "token")
+                self._set_token_owner(top / source["serviceAccountToken"]["path"])
+        if name == _API_ACCESS:
+            self._set_token_owner(top / "token")
 
-    def _files(self, name: str, volume: Mapping[str, Any]) -> dict[str, File]:
+    def _volume_files(self, name: str, volume: Mapping[str, Any]) -> dict[str, VolumeFile]:
         if "configMap" in volume:
             source = volume["configMap"]
             return self._object_files(name, source, "configMap", source["name"], _mode(source))
@@ -140,73 +141,75 @@ class Volumes:
             source = volume["secret"]
             return self._object_files(name, source, "secret", source["secretName"], _mode(source))
         if "downwardAPI" in volume:
-            return self._pod_files(volume["downwardAPI"], _mode(volume["downwardAPI"]))
+            return self._downward_files(volume["downwardAPI"], _mode(volume["downwardAPI"]))
         if "projected" in volume:
             return self._projected_files(name, volume["projected"])
         return {
-            "ca.crt": File(_CERTIFICATE, DEFAULT_MODE),
-            "namespace": File(self._pod.namespace(self._cluster).encode(), DEFAULT_MODE),
-            "token": File(self._pod.token(self._cluster), DEFAULT_MODE),
+            "ca.crt": VolumeFile(_CERTIFICATE, DEFAULT_MODE),
+            "namespace": VolumeFile(self._pod.namespace(self._cluster).encode(), DEFAULT_MODE),
+            "token": VolumeFile(self._pod.service_account_token(self._cluster), DEFAULT_MODE),
         }
 
-    def _projected_files(self, name: str, volume: Mapping[str, Any]) -> dict[str, File]:
-        """ConfigMaps, Secrets, fields of the pod and tokens in one directory."""
-        files: dict[str, File] = {}
+    def _projected_files(self, name: str, volume: Mapping[str, Any]) -> dict[str, VolumeFile]:
+        """The files of a projected volume: of ConfigMaps, Secrets, the downward API and tokens."""
+        files: dict[str, VolumeFile] = {}
         mode = _mode(volume)
         for source in volume.get("sources") or ():
             for kind in ("configMap", "secret"):
                 if kind in source:
                     files |= self._object_files(name, source[kind], kind, source[kind]["name"], mode)
-            files |= self._pod_files(source.get("downwardAPI") or {}, mode)
+            files |= self._downward_files(source.get("downwardAPI") or {}, mode)
             if "serviceAccountToken" in source:
-                asked = source["serviceAccountToken"]
-                token = self._pod.token(
-                    self._cluster, asked.get("audience"), asked.get("expirationSeconds") or TOKEN_LIFETIME_S
-                )
-                files[asked["path"]] = File(token, mode)
+                request = source["serviceAccountToken"]
+                lifetime_s = request.get("expirationSeconds") or TOKEN_LIFETIME_S
+                token = self._pod.service_account_token(self._cluster, request.get("audience"), lifetime_s)
+                files[request["path"]] = VolumeFile(token, mode)
         return files
 
-    def _object_files(self, name: str, source: Mapping[str, Any], kind: str, object_name: str, mode: int) -> dict[str, File]:
-        known = self._objects.config_maps if kind == "configMap" else self._objects.secrets
-        content = known.get(object_name)
-        if content is None and not source.get("optional"):
-            raise ConfigError(f"volume {name!r}: {kind.lower()} {object_name!r} not found")
-        return chosen(name, source, content, mode)
+    def _object_files(
+        self, name: str, source: Mapping[str, Any], kind: str, object_name: str, mode: int
+    ) -> dict[str, VolumeFile]:
+        objects = self._objects.config_maps if kind == "configMap" else self._objects.secrets
+        data = objects.get(object_name)
+        if data is None and not source.get("optional"):
+            raise ContainerConfigError(f"volume {name!r}: {kind.lower()} {object_name!r} not found")
+        return project_keys(name, source, data, mode)
 
-    def _pod_files(self, source: Mapping[str, Any], mode: int) -> dict[str, File]:
-        """The downward API as files, without a newline at the end (recorded in pods, case 04)."""
+    def _downward_files(self, source: Mapping[str, Any], mode: int) -> dict[str, VolumeFile]:
+        """The files of the downward API, without a newline at their end (recorded in pods, case 04)."""
         files = {}
         for item in source.get("items") or ():
             if "fieldRef" in item:
-                text = self._pod.volume_field(item["fieldRef"]["fieldPath"], self._cluster)
+                text = self._pod.volume_field_value(item["fieldRef"]["fieldPath"], self._cluster)
             else:
                 reference = item["resourceFieldRef"]
-                text = resource_field(reference, self._container(reference["containerName"]), self._cluster)
-            files[item["path"]] = File(text.encode(), int(item.get("mode") or mode))
+                container = self._container(reference["containerName"])
+                text = resource_field_value(reference, container, self._cluster.node)
+            files[item["path"]] = VolumeFile(text.encode(), int(item.get("mode") or mode))
         return files
 
     def _container(self, name: str) -> Mapping[str, Any]:
-        for one in (*self._pod.spec["containers"], *(self._pod.spec.get("initContainers") or ())):
-            if one["name"] == name:
-                return dict(one)
-        raise ConfigError(f"resourceFieldRef: there is no container {name!r}")
+        for container in self._pod.containers:
+            if container["name"] == name:
+                return container
+        raise ContainerConfigError(f"resourceFieldRef: there is no container {name!r}")
 
-    def _own_token(self, link: Path) -> None:
-        """0644 and root's; where all containers share a UID 0600 and its own, and fsGroup may read it (case 06)."""
+    def _set_token_owner(self, link: Path) -> None:
+        """Root's with mode 0644; with a common runAsUser that user's with 0600, with an fsGroup 0640 (case 06)."""
         if os.geteuid() != 0:
-            return  # only root can give a file away; with 0644 everyone may read it
-        user = self._pod.shared_user()
+            return  # only root can change an owner; with 0644 everyone may read the token
+        user = self._pod.common_run_as_user()
         if user is not None or self._fs_group is not None:
             path = link.resolve()
             os.chown(path, user or 0, -1)
             path.chmod(0o600 if self._fs_group is None else 0o640)
             os.chown(link, user or 0, -1, follow_symlinks=False)
 
-    def _below(self, name: str, directory: Path, sub_path: str) -> Path:
-        """A subPath; what is not there is an empty directory (recorded in pods, case 16), with the volume's own rights."""
+    def _sub_path(self, name: str, directory: Path, sub_path: str) -> Path:
+        """The path of a subPath. One that does not exist becomes a directory with the volume's mode (recorded, case 16)."""
         inside = (directory / sub_path).resolve()
         if not inside.is_relative_to(directory.resolve()):
-            raise ConfigError(f"subPath {sub_path!r}: must not contain '..'")
+            raise ContainerConfigError(f"subPath {sub_path!r}: must not contain '..'")
         if inside.exists():
             return inside
         if name in self._projected:
@@ -222,12 +225,12 @@ class Volumes:
         path.chmod(mode)
         return path
 
-    def _memory_directory(self, name: str, run_id: str, stack: contextlib.ExitStack) -> Path:
-        """A directory on a tmpfs, mode 1777 as the kubelet's; on disk where this machine has no tmpfs."""
-        if not os.access(_MEMORY, os.W_OK):
+    def _tmpfs_directory(self, name: str, run_id: str, stack: contextlib.ExitStack) -> Path:
+        """A directory on a tmpfs with mode 1777, as the kubelet's; on disk where this machine has no tmpfs."""
+        if not os.access(_TMPFS, os.W_OK):
             path = self._disk_directory(name, 0o1777)
         else:
-            path = Path(tempfile.mkdtemp(prefix=f"lyftlearn-{run_id}-", dir=_MEMORY))
+            path = Path(tempfile.mkdtemp(prefix=f"lyftlearn-{run_id}-", dir=_TMPFS))
             stack.callback(shutil.rmtree, path, ignore_errors=True)
             path.chmod(0o1777)
         self._directories[name] = path
@@ -238,8 +241,8 @@ def _mode(source: Mapping[str, Any]) -> int:
     return int(source.get("defaultMode") or DEFAULT_MODE)
 
 
-def _used_bytes(directory: Path) -> int:
-    """Disk blocks below a directory, as `du` counts them."""
+def _disk_usage(directory: Path) -> int:
+    """The bytes of the disk blocks of a directory tree, as `du` counts them."""
     used = 0
     for top, _, names in os.walk(directory):
         for name in names:

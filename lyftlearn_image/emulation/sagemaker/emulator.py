@@ -10,32 +10,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws.archive import merge_directories
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.sagemaker import fields, processing, training, tuner
 from lyftlearn_image.emulation.sagemaker.batch import transform
-from lyftlearn_image.emulation.sagemaker.context import DEFAULT_REGION, machine_of
-from lyftlearn_image.emulation.sagemaker.host_group import Ends, HostContainer, run_hosts
+from lyftlearn_image.emulation.sagemaker.context import DEFAULT_REGION, create_context
+from lyftlearn_image.emulation.sagemaker.host_group import GroupExit, HostContainer, run_hosts
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.platforms.launch import Compiled, TargetName
+from lyftlearn_image.platforms.sagemaker.actions import PROCESSING, TRAINING, TUNING
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile import PROCESSING, TRAINING, TUNING
-from lyftlearn_image.platforms.sagemaker.outputs import outputs as training_outputs
+from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.log_metrics import final_metrics
 from lyftlearn_image.runs.observation import read_observation
-from lyftlearn_image.runs.stop_watch import Watch
-from lyftlearn_image.runs.tuning import run_trials
+from lyftlearn_image.runs.stop_watch import StopWatch
+from lyftlearn_image.runs.tuning import TuningJob, TuningRun, run_trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from mypy_boto3_s3 import S3Client
-
-    from lyftlearn_image.emulation.aws.credentials import Identity
-    from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.network import Network
-    from lyftlearn_image.emulation.sagemaker.job_plan import Host, Job
+    from lyftlearn_image.emulation.machine import Machine
+    from lyftlearn_image.emulation.sagemaker.job_plan import Host, JobPlan
     from lyftlearn_image.run import StopRequest
 
 # SecondaryStatus of DescribeTrainingJob, with its words (API reference).
@@ -47,34 +45,23 @@ _FIELDS = {TRAINING: fields.TRAINING, PROCESSING: fields.PROCESSING, TUNING: fie
 
 
 @dataclass(frozen=True)
-class _Carried:
-    """What became of a job: of its last attempt, where spot capacity was taken away in between."""
+class _Attempt:
+    """A job's last attempt; there are several where spot capacity was taken away. Times are of the monotonic clock."""
 
-    job: Job
-    ends: Ends
+    plan: JobPlan
+    group_exit: GroupExit
     prepared: float
     finished: float
     waited_too_long: bool = False
 
 
 class SageMakerEmulator:
-    """The embedded `sagemaker` target.
-
-    `platform_environment` is what the service itself puts into a container: region and endpoint. `identity` gives a job the
-    credentials of its role; without it a job has none.
-    """
+    """The embedded `sagemaker` target."""
 
     name: TargetName = "sagemaker"
 
-    def __init__(
-        self,
-        containers: Containers,
-        network: Network,
-        s3: S3Client,
-        platform_environment: Mapping[str, str],
-        identity: Identity | None = None,
-    ) -> None:
-        self.machine = machine_of(containers, network, s3, platform_environment, identity)
+    def __init__(self, machine: Machine) -> None:
+        self.context = create_context(machine)
 
     def run(
         self,
@@ -86,39 +73,39 @@ class SageMakerEmulator:
     ) -> Run:
         """Carries the request out; see Target.run."""
         if compiled.action in transform.ACTIONS:
-            return transform.run(self.machine, compiled, workspace, Watch(stop, on_line))
+            return transform.run(self.context, compiled, workspace, StopWatch(stop, on_line))
         (request,) = compiled.documents
         self._check(compiled.action, request, stop)
         if compiled.action == TUNING:
             return self._tune(request, workspace, stop)
         started = time.monotonic()
-        watch = Watch(stop, on_line)
-        carried = self._carry_out(compiled.action, request, workspace, watch)
-        job, ends = carried.job, carried.ends
+        watch = StopWatch(stop, on_line)
+        attempt = self._run_attempts(compiled.action, request, workspace, watch)
+        job, group_exit = attempt.plan, attempt.group_exit
         self._upload(job)
-        artifacts = objects.collect(self.machine.s3, compiled.outputs, workspace / "artifacts")
+        artifacts = objects.download_outputs(self.context.s3, compiled.outputs, workspace / "artifacts")
         observation = read_observation(artifacts)
-        first = ends.exits[0]
+        first = group_exit.exits[0]
         startup = None if observation is None else observation["observed_at"] - first.started_at
-        end = _training_end if compiled.action == TRAINING else _processing_end
-        status, reason = (Status.STOPPED, _WAITED) if carried.waited_too_long else end(job, ends, watch)
+        outcome = _training_outcome if compiled.action == TRAINING else _processing_outcome
+        status, reason = (Status.STOPPED, _WAITED) if attempt.waited_too_long else outcome(job, group_exit, watch)
         streams = [_streams(workspace, job, index) for index in range(len(job.hosts))]
-        stdout, stderr = streams[ends.deciding]
+        stdout, stderr = streams[group_exit.deciding_index]
         return Run(
             target=self.name,
             job_name=job.name,
             status=status,
-            exit_code=ends.exit.exit_code,
+            exit_code=group_exit.exit.exit_code,
             reason=reason,
             stdout=stdout,
             stderr=stderr,
             artifacts=artifacts,
             observation=observation,
             timings=Timings(
-                carried.prepared - started,
+                attempt.prepared - started,
                 startup,
                 first.finished_at - first.started_at - (startup or 0.0),
-                time.monotonic() - carried.finished,
+                time.monotonic() - attempt.finished,
             ),
             final_metrics=final_metrics(job.metrics, _lines(streams)) if job.metrics else {},
         )
@@ -136,70 +123,72 @@ class SageMakerEmulator:
     def _tune(self, request: Mapping[str, Any], workspace: Path, stop: StopRequest | None) -> Run:
         """Runs the trials of a tuning job, each as the training job that it is."""
 
-        def run_one(number: int, values: Mapping[str, Any], place: Path, stop: StopRequest) -> Run:
+        def run_trial(number: int, values: Mapping[str, Any], directory: Path, stop: StopRequest) -> Run:
             trial = tuner.trial_request(request, number, values)
             outputs = training_outputs(trial)
-            return self.run(Compiled(self.name, TRAINING, (trial,), {}, outputs), workspace=place, stop=stop)
+            return self.run(Compiled(self.name, TRAINING, (trial,), {}, outputs), workspace=directory, stop=stop)
 
-        name = request["HyperParameterTuningJobName"]
-        wanted = tuner.search_of(request)
-        return run_trials(wanted, name, tuner.regex_of(request), run_one, workspace=workspace, stop=stop)
+        search, regex = tuner.parse_search(request), tuner.objective_regex(request)
+        job = TuningJob(request["HyperParameterTuningJobName"], search, regex)
+        return run_trials(job, run_trial, TuningRun(workspace, stop))
 
-    def _carry_out(self, action: str, request: Mapping[str, Any], workspace: Path, watch: Watch) -> _Carried:
+    def _run_attempts(self, action: str, request: Mapping[str, Any], workspace: Path, watch: StopWatch) -> _Attempt:
         """Runs the job, again after every interruption: on new hosts, which have nothing but the checkpoints."""
-        started, ran, attempt = time.monotonic(), 0.0, 1
+        started, ran_s, number = time.monotonic(), 0.0, 1
         while True:
-            directory = workspace / ("opt-ml" if attempt == 1 else f"opt-ml-{attempt}")
+            directory = workspace / ("opt-ml" if number == 1 else f"opt-ml-{number}")
             prepare = training.prepare if action == TRAINING else processing.prepare
-            job = prepare(request, directory, self.machine.s3, self.machine.account)
+            job = prepare(request, directory, self.context.s3, self.context.account)
             prepared = time.monotonic()
-            ends = self._run_hosts(job, watch, workspace, directory, max_runtime_s=job.max_runtime_s - ran)
+            group_exit = self._run_hosts(job, watch, workspace, directory, max_runtime_s=job.max_runtime_s - ran_s)
             finished = time.monotonic()
-            self._keep_checkpoints(job)
+            self._upload_checkpoints(job)
             if not watch.interrupted:
-                return _Carried(job, ends, prepared, finished)
+                return _Attempt(job, group_exit, prepared, finished)
             # MaxRuntimeInSeconds is for all attempts together, MaxWaitTimeInSeconds also for what is between them.
-            ran, attempt, watch.interrupted = ran + finished - prepared, attempt + 1, False
+            ran_s, number, watch.interrupted = ran_s + finished - prepared, number + 1, False
             if finished - started >= training.max_wait_s(request):
-                return _Carried(job, ends, prepared, finished, waited_too_long=True)
+                return _Attempt(job, group_exit, prepared, finished, waited_too_long=True)
 
-    def _run_hosts(self, job: Job, watch: Watch, workspace: Path, directory: Path, *, max_runtime_s: float) -> Ends:
+    def _run_hosts(
+        self, job: JobPlan, watch: StopWatch, workspace: Path, directory: Path, *, max_runtime_s: float
+    ) -> GroupExit:
         try:
-            with self._network_of(job) as network:
+            with self._job_network(job) as network:
                 addresses = {host.name: network.allocate_ip() for host in job.hosts}
                 hosts = [
-                    HostContainer(self._spec(job, host, network, addresses), *_streams(workspace, job, index))
+                    HostContainer(self._container_spec(job, host, network, addresses), *_streams(workspace, job, index))
                     for index, host in enumerate(job.hosts)
                 ]
                 return run_hosts(
-                    self.machine.containers, hosts, watch, stop_signal=job.stop_signal, max_runtime_s=max_runtime_s
+                    self.context.containers, hosts, watch, stop_signal=job.stop_signal, max_runtime_s=max_runtime_s
                 )
         finally:
             if os.geteuid() != 0:
-                self._take_over(job, directory)
+                self._change_owner(job, directory)
 
     @contextlib.contextmanager
-    def _network_of(self, job: Job) -> Iterator[Network]:
+    def _job_network(self, job: JobPlan) -> Iterator[Network]:
         """The run's network, or for an isolated job one of its own, from which no call gets out; its hosts may talk.
 
         It has no credentials either; the service itself still moves its data (developer guide, mkt-algo-model-internet-free).
         """
         if not job.is_isolated:
-            yield self.machine.network
+            yield self.context.network
             return
-        with self.machine.containers.isolated_network(job.name) as network:
+        with self.context.containers.isolated_network(job.name) as network:
             yield network
 
-    def _spec(self, job: Job, host: Host, network: Network, addresses: Mapping[str, str]) -> ContainerSpec:
+    def _container_spec(self, job: JobPlan, host: Host, network: Network, addresses: Mapping[str, str]) -> ContainerSpec:
         """The container as `docker run` is documented to start it: the image's own user, no TTY, no capabilities added."""
-        cpus, memory_bytes = self.machine.share(job.instance_type)
+        cpus, memory_bytes = self.context.limits(job.instance_type)
         ip = addresses[host.name]
         # HOSTNAME is the instance's name and not algo-1 (developer guide, your-algorithms-training-algo-running-container).
-        region = self.machine.account.region
+        region = self.context.account.region
         domain = "ec2.internal" if region == DEFAULT_REGION else f"{region}.compute.internal"
         return ContainerSpec(
             image=job.image,
-            name=f"{self.machine.containers.run_id}-sagemaker-{job.name}-{host.name}",
+            name=f"{self.context.containers.run_id}-sagemaker-{job.name}-{host.name}",
             environment=tuple(self._environment(job).items()),
             entrypoint=job.entrypoint,
             command=job.arguments,
@@ -212,56 +201,56 @@ class SageMakerEmulator:
             memory_bytes=memory_bytes,
         )
 
-    def _environment(self, job: Job) -> dict[str, str]:
-        given = self.machine.environment(None if job.is_isolated else job.role_arn)
-        return {**given, "AWS_EXECUTION_ENV": "AWS_ECS_EC2", **job.environment}
+    def _environment(self, job: JobPlan) -> dict[str, str]:
+        platform = self.context.container_environment(None if job.is_isolated else job.role_arn)
+        return {**platform, "AWS_EXECUTION_ENV": "AWS_ECS_EC2", **job.environment}
 
-    def _take_over(self, job: Job, directory: Path) -> None:
+    def _change_owner(self, job: JobPlan, directory: Path) -> None:
         """Gives what root wrote into the job's directories to this process's user, who could not read or remove it."""
-        script = 'chown -R "$0" /taken && chmod -R u+rwX /taken'
+        script = 'chown -R "$0" /owned && chmod -R u+rwX /owned'
         spec = ContainerSpec(
             image=job.image,
-            name=f"{self.machine.containers.run_id}-sagemaker-{job.name}-owner",
+            name=f"{self.context.containers.run_id}-sagemaker-{job.name}-owner",
             entrypoint=("/bin/sh", "-c", script, f"{os.geteuid()}:{os.getegid()}"),
             command=(),
             user="0",
-            mounts=(Mount("/taken", directory),),
+            mounts=(Mount("/owned", directory),),
         )
-        said = directory.parent / "owner.err"
-        with self.machine.containers.start(spec, stdout=directory.parent / "owner.out", stderr=said) as running:
+        stderr = directory.parent / "owner.err"
+        with self.context.containers.start(spec, stdout=directory.parent / "owner.out", stderr=stderr) as running:
             ended = running.wait()
         if ended is None or ended.exit_code != 0:
             raise RunError(
                 "the files that the job wrote could not be taken over from root",
-                where=said.read_text(encoding="utf-8", errors="replace")[:200],
+                where=stderr.read_text(encoding="utf-8", errors="replace")[:200],
             )
 
-    def _upload(self, job: Job) -> None:
+    def _upload(self, job: JobPlan) -> None:
         for upload in job.uploads:
-            directories = [host.directory / upload.below for host in job.hosts]
+            directories = [host.directory / upload.directory for host in job.hosts]
             if upload.uri.endswith("/"):
                 # Of files with one name the first host's stays: whose does is not documented.
                 for directory in reversed(directories):
-                    objects.upload_directory(self.machine.s3, directory, upload.uri)
+                    objects.upload_directory(self.context.s3, directory, upload.uri)
                 continue
             # "Amazon SageMaker AI aggregates" the hosts' files into one archive (your-algorithms-training-algo-output).
             if len(directories) > 1:
-                merged = job.hosts[0].directory.parent / "merged" / upload.below
-                objects.merge(directories, merged)
+                merged = job.hosts[0].directory.parent / "merged" / upload.directory
+                merge_directories(directories, merged)
                 directories = [merged]
-            objects.upload_archive(self.machine.s3, directories[0], upload.uri)
+            objects.upload_archive(self.context.s3, directories[0], upload.uri)
 
-    def _keep_checkpoints(self, job: Job) -> None:
+    def _upload_checkpoints(self, job: JobPlan) -> None:
         for host in job.hosts:
-            if kept := host.checkpoints:
-                objects.sync_directory(self.machine.s3, kept.directory, kept.uri, kept.known)
+            if checkpoints := host.checkpoints:
+                objects.sync_directory(self.context.s3, checkpoints.directory, checkpoints.uri, checkpoints.known)
 
 
-def _streams(workspace: Path, job: Job, index: int) -> tuple[Path, Path]:
+def _streams(workspace: Path, job: JobPlan, index: int) -> tuple[Path, Path]:
     """The files of a host's output: the first host's are the job's own."""
-    place = workspace if index == 0 else workspace / "hosts" / job.hosts[index].name
-    place.mkdir(parents=True, exist_ok=True)
-    return place / "stdout", place / "stderr"
+    directory = workspace if index == 0 else workspace / "hosts" / job.hosts[index].name
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory / "stdout", directory / "stderr"
 
 
 def _lines(streams: Sequence[tuple[Path, Path]]) -> Iterator[str]:
@@ -271,20 +260,20 @@ def _lines(streams: Sequence[tuple[Path, Path]]) -> Iterator[str]:
             yield from file
 
 
-def _training_end(job: Job, ends: Ends, watch: Watch) -> tuple[Status, str]:
+def _training_outcome(job: JobPlan, group_exit: GroupExit, watch: StopWatch) -> tuple[Status, str]:
     """Status and reason. Stopped after a stop or at the end of its time, whatever the exit code (StopTrainingJob)."""
     if watch.stopped or watch.timed_out:
         return Status.STOPPED, _TIMED_OUT if watch.timed_out else ""
-    if ends.exit.exit_code == 0:
+    if group_exit.exit.exit_code == 0:
         return Status.COMPLETED, ""
-    return Status.FAILED, training.failure_reason(job.hosts[ends.deciding].directory, ends.exit.exit_code)
+    return Status.FAILED, training.failure_reason(job.hosts[group_exit.deciding_index].directory, group_exit.exit.exit_code)
 
 
-def _processing_end(job: Job, ends: Ends, watch: Watch) -> tuple[Status, str]:
+def _processing_outcome(job: JobPlan, group_exit: GroupExit, watch: StopWatch) -> tuple[Status, str]:
     """Status and ExitMessage, which is there for Completed, Failed and Stopped (DescribeProcessingJob)."""
     message = processing.exit_message([host.directory for host in job.hosts])
     if message is None:
         return Status.FAILED, _NOT_UTF8
     if watch.stopped or watch.timed_out:
         return Status.STOPPED, message or (_TIMED_OUT if watch.timed_out else "")
-    return Status.COMPLETED if ends.exit.exit_code == 0 else Status.FAILED, message
+    return Status.COMPLETED if group_exit.exit.exit_code == 0 else Status.FAILED, message

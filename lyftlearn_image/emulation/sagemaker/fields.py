@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.emulation.sagemaker import hosting_fields
+from lyftlearn_image.emulation.sagemaker import hosting_fields, studio_fields
 from lyftlearn_image.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TRAINING: Mapping[str, str | None] = {
     "AlgorithmSpecification.ContainerArguments[]": None,
     "AlgorithmSpecification.MetricDefinitions[].Name": None,
     "AlgorithmSpecification.MetricDefinitions[].Regex": None,
-    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "no time series is kept: the last values are told",
+    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "no time series is kept: only the last values are kept",
     "InputDataConfig[].ChannelName": None,
     "InputDataConfig[].ContentType": None,
     "InputDataConfig[].CompressionType": None,
@@ -67,7 +67,7 @@ _CONFIG = "HyperParameterTuningJobConfig"
 _RANGES = f"{_CONFIG}.ParameterRanges"
 # A trial is a training job: what its definition may say is what such a job may, but for what the API has no room for.
 _ALGORITHM = "AlgorithmSpecification"
-_NOT_OF_A_TRIAL = (
+_NOT_IN_A_TRIAL = (
     "TrainingJobName", "HyperParameters.*", "Tags", "ExperimentConfig", f"{_ALGORITHM}.ContainerEntrypoint[]",
     "ProfilerConfig.DisableProfiler", f"{_ALGORITHM}.ContainerArguments[]", f"{_ALGORITHM}.EnableSageMakerMetricsTimeSeries",
 )  # fmt: skip
@@ -89,7 +89,7 @@ TUNING: Mapping[str, str | None] = {
     f"{_RANGES}.CategoricalParameterRanges[].Name": None,
     f"{_RANGES}.CategoricalParameterRanges[].Values[]": None,
     "TrainingJobDefinition.StaticHyperParameters.*": None,
-    **{f"TrainingJobDefinition.{path}": why for path, why in TRAINING.items() if path not in _NOT_OF_A_TRIAL},
+    **{f"TrainingJobDefinition.{path}": why for path, why in TRAINING.items() if path not in _NOT_IN_A_TRIAL},
 }
 PROCESSING: Mapping[str, str | None] = {
     **_COMMON,
@@ -126,9 +126,12 @@ MODEL = hosting_fields.MODEL
 TRANSFORM = hosting_fields.TRANSFORM
 ENDPOINT_CONFIG = hosting_fields.ENDPOINT_CONFIG
 ENDPOINT = hosting_fields.ENDPOINT
-IMAGE = hosting_fields.IMAGE
-IMAGE_VERSION = hosting_fields.IMAGE_VERSION
-APP_IMAGE_CONFIG = hosting_fields.APP_IMAGE_CONFIG
+IMAGE = studio_fields.IMAGE
+IMAGE_VERSION = studio_fields.IMAGE_VERSION
+APP_IMAGE_CONFIG = studio_fields.APP_IMAGE_CONFIG
+DOMAIN = studio_fields.DOMAIN
+SPACE = studio_fields.SPACE
+APP = studio_fields.APP
 _VALUES: Mapping[str, tuple[object, ...]] = {
     "AlgorithmSpecification.TrainingInputMode": ("File", "FastFile"),
     "InputDataConfig[].InputMode": ("File", "FastFile"),
@@ -147,21 +150,24 @@ _VALUES: Mapping[str, tuple[object, ...]] = {
     "ProcessingOutputConfig.Outputs[].AppManaged": (False,),
     "ProcessingOutputConfig.Outputs[].S3Output.S3UploadMode": ("EndOfJob",),
     **hosting_fields.VALUES,
+    **studio_fields.VALUES,
 }
 # Of the implemented fields, the values that are implemented.
 VALUES: Mapping[str, tuple[object, ...]] = {
     **_VALUES,
-    **{f"TrainingJobDefinition.{path}": of for path, of in _VALUES.items() if f"TrainingJobDefinition.{path}" in TUNING},
+    **{
+        f"TrainingJobDefinition.{path}": values for path, values in _VALUES.items() if f"TrainingJobDefinition.{path}" in TUNING
+    },
 }
 
 
 def refuse_unknown(request: Mapping[str, Any], known: Mapping[str, str | None]) -> None:
     """UnsupportedError that names every field, and every value, which the emulator does not implement."""
     refused = []
-    for path, place, value in _leaves(request, "", ""):
-        if not _is_known(place, value, known):
+    for path, pattern, value in _leaves(request, "", ""):
+        if not _is_known(pattern, value, known):
             refused.append(path)
-        elif place in VALUES and value not in VALUES[place]:
+        elif pattern in VALUES and value not in VALUES[pattern]:
             refused.append(f"{path} = {value}")
     if refused:
         raise UnsupportedError(
@@ -170,24 +176,24 @@ def refuse_unknown(request: Mapping[str, Any], known: Mapping[str, str | None]) 
         )
 
 
-def _is_known(place: str, value: Any, known: Mapping[str, str | None]) -> bool:
-    if place in known:
+def _is_known(pattern: str, value: Any, known: Mapping[str, str | None]) -> bool:
+    if pattern in known:
         return True
     if value in ({}, []):
         # Nothing is in it: known when something that could be in it is.
-        return any(path.startswith((f"{place}.", f"{place}[")) for path in known)
-    return any(why is not None and place.startswith((f"{path}.", f"{path}[")) for path, why in known.items())
+        return any(path.startswith((f"{pattern}.", f"{pattern}[")) for path in known)
+    return any(why is not None and pattern.startswith((f"{path}.", f"{path}[")) for path, why in known.items())
 
 
-def _leaves(value: Any, path: str, place: str) -> Iterator[tuple[str, str, Any]]:
-    """Every leaf, empty containers too, with its exact path and with its place in the tables."""
+def _leaves(value: Any, path: str, pattern: str) -> Iterator[tuple[str, str, Any]]:
+    """Every leaf, empty containers too, with its exact path and with the path by which the tables have it."""
     if isinstance(value, dict) and value:
-        any_key = place.rpartition(".")[2] in _MAPS
+        any_key = pattern.rpartition(".")[2] in _MAPS
         for key, inner in value.items():
             below = f"{path}.{key}" if path else key
-            yield from _leaves(inner, below, f"{place}.*" if any_key else f"{place}.{key}" if place else key)
+            yield from _leaves(inner, below, f"{pattern}.*" if any_key else f"{pattern}.{key}" if pattern else key)
     elif isinstance(value, list) and value:
         for position, inner in enumerate(value):
-            yield from _leaves(inner, f"{path}[{position}]", f"{place}[]")
+            yield from _leaves(inner, f"{path}[{position}]", f"{pattern}[]")
     else:
-        yield path, place, value
+        yield path, pattern, value

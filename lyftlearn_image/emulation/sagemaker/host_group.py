@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.running_container import ContainerExit, RunningContainer
-    from lyftlearn_image.runs.stop_watch import Watch
+    from lyftlearn_image.runs.stop_watch import StopWatch
 
 # StopTrainingJob: the signal, then SIGKILL 120 s later; so for MaxRuntimeInSeconds (API reference). The window of a
 # processing job is not documented.
@@ -28,7 +28,7 @@ _TICK_S = 0.1
 
 @dataclass(frozen=True)
 class HostContainer:
-    """What one host runs, and the files that its output goes to."""
+    """The container of one host, and the files that its output goes to."""
 
     spec: ContainerSpec
     stdout: Path
@@ -36,21 +36,21 @@ class HostContainer:
 
 
 @dataclass(frozen=True)
-class Ends:
-    """How the containers ended, in the hosts' order, and which host's end was the job's: the first that failed."""
+class GroupExit:
+    """How the containers ended, in the hosts' order, and the index of the host that decided it: the first that failed."""
 
     exits: tuple[ContainerExit, ...]
-    deciding: int
+    deciding_index: int
 
     @property
     def exit(self) -> ContainerExit:
-        """The deciding host's."""
-        return self.exits[self.deciding]
+        """How the deciding host's container ended."""
+        return self.exits[self.deciding_index]
 
 
 def run_hosts(
-    containers: Containers, hosts: Sequence[HostContainer], watch: Watch, *, stop_signal: str, max_runtime_s: float
-) -> Ends:
+    containers: Containers, hosts: Sequence[HostContainer], watch: StopWatch, *, stop_signal: str, max_runtime_s: float
+) -> GroupExit:
     """Runs them all to their ends. One that fails, a stop, an interruption, or the end of the time ends the others too.
 
     They are then sent `stop_signal`, and SIGKILL after STOP_GRACE_S.
@@ -58,17 +58,19 @@ def run_hosts(
     with contextlib.ExitStack() as stack:
         running = [
             stack.enter_context(
-                containers.start(one.spec, stdout=one.stdout, stderr=one.stderr, on_line=watch.of_host(is_first=index == 0))
+                containers.start(
+                    host.spec, stdout=host.stdout, stderr=host.stderr, on_line=watch.line_handler(is_first_host=index == 0)
+                )
             )
-            for index, one in enumerate(hosts)
+            for index, host in enumerate(hosts)
         ]
-        return _Wait(running, watch, stop_signal).until_all_ended(time.monotonic() + max_runtime_s)
+        return _HostGroup(running, watch, stop_signal).until_all_ended(time.monotonic() + max_runtime_s)
 
 
-class _Wait:
+class _HostGroup:
     """Waits for several containers, each in a thread of its own."""
 
-    def __init__(self, running: Sequence[RunningContainer], watch: Watch, stop_signal: str) -> None:
+    def __init__(self, running: Sequence[RunningContainer], watch: StopWatch, stop_signal: str) -> None:
         self._running = running
         self._watch = watch
         self._stop_signal = stop_signal
@@ -76,7 +78,7 @@ class _Wait:
         self._exits: dict[int, ContainerExit] = {}
         self._failed: int | None = None
 
-    def until_all_ended(self, deadline: float) -> Ends:
+    def until_all_ended(self, deadline: float) -> GroupExit:
         for index in range(len(self._running)):
             threading.Thread(target=self._wait_for, args=(index,), daemon=True).start()
         is_stopping = False
@@ -85,7 +87,7 @@ class _Wait:
             if not is_stopping and self._is_over(deadline):
                 is_stopping = True
                 self._stop_all()
-        return Ends(tuple(self._exits[index] for index in range(len(self._running))), self._failed or 0)
+        return GroupExit(tuple(self._exits[index] for index in range(len(self._running))), self._failed or 0)
 
     def _tick(self, deadline: float) -> float:
         left = max(0.0, deadline - time.monotonic())
@@ -119,9 +121,9 @@ class _Wait:
             self._ended.put((index, error))
 
     def _stop_all(self) -> None:
-        for index, one in enumerate(self._running):
+        for index, running in enumerate(self._running):
             if index not in self._exits:
-                threading.Thread(target=_stop, args=(one, self._stop_signal), daemon=True).start()
+                threading.Thread(target=_stop, args=(running, self._stop_signal), daemon=True).start()
 
 
 def _stop(running: RunningContainer, stop_signal: str) -> None:

@@ -1,4 +1,4 @@
-"""Which fields of the requests about models, transform jobs, endpoints and Studio images are implemented; see `fields`."""
+"""Which fields of the requests about models, transform jobs and endpoints are implemented; see `fields`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 _ANY_ROLE = "the local endpoint takes any identity"
 _NO_TAGS = "tags are for the account, not for the container"
 _LOCAL_DISK = "the volume is this machine's disk, and the local endpoint does not encrypt"
-_ABOUT_IMAGE = "it describes the image and changes nothing in it"
 MODEL: Mapping[str, str | None] = {
     "ModelName": None,
     "ExecutionRoleArn": _ANY_ROLE,
@@ -65,32 +64,9 @@ ENDPOINT_CONFIG: Mapping[str, str | None] = {
     "Tags": _NO_TAGS,
 }
 ENDPOINT: Mapping[str, str | None] = {"EndpointName": None, "EndpointConfigName": None, "Tags": _NO_TAGS}
-IMAGE: Mapping[str, str | None] = {"ImageName": None, "RoleArn": _ANY_ROLE, "Tags": _NO_TAGS}
-IMAGE_VERSION: Mapping[str, str | None] = {
-    "ImageName": None,
-    "BaseImage": None,
-    "ClientToken": "it makes sending the request again harmless, and here it is sent once",
-    "JobType": _ABOUT_IMAGE,
-    "MLFramework": _ABOUT_IMAGE,
-    "ProgrammingLang": _ABOUT_IMAGE,
-    "ReleaseNotes": _ABOUT_IMAGE,
-}
-_JUPYTERLAB = "JupyterLabAppImageConfig"
-APP_IMAGE_CONFIG: Mapping[str, str | None] = {
-    "AppImageConfigName": None,
-    "Tags": _NO_TAGS,
-    f"{_JUPYTERLAB}.FileSystemConfig.DefaultUid": None,
-    f"{_JUPYTERLAB}.FileSystemConfig.DefaultGid": None,
-    f"{_JUPYTERLAB}.FileSystemConfig.MountPath": None,
-    f"{_JUPYTERLAB}.ContainerConfig.ContainerEntrypoint[]": None,
-    f"{_JUPYTERLAB}.ContainerConfig.ContainerArguments[]": None,
-    f"{_JUPYTERLAB}.ContainerConfig.ContainerEnvironmentVariables.*": None,
-}
 # Of the implemented fields, the values that are implemented.
 VALUES: Mapping[str, tuple[object, ...]] = {
     "PrimaryContainer.Mode": ("SingleModel",),
     "TransformInput.DataSource.S3DataSource.S3DataType": ("S3Prefix",),
     "TransformInput.SplitType": ("None", "Line"),
-    # "The home directory is /home/sagemaker-user and cannot be changed" (developer guide, studio-updated-byoi-specs).
-    f"{_JUPYTERLAB}.FileSystemConfig.MountPath": ("/home/sagemaker-user",),
 }

@@ -1,4 +1,4 @@
-"""A request as the emulator carries it out: what a training and a processing job have in common."""
+"""How a request becomes a job here: what a training and a processing job have in common."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_RUNTIME_S = 24 * 3600
 # Of FailureReason and of ExitMessage (API reference).
 REASON_CHARACTERS = 1024
 # So many bytes hold that many characters, however long they are in UTF-8.
-START_BYTES = 4 * REASON_CHARACTERS
+HEAD_BYTES = 4 * REASON_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Account:
     region: str
     number: str = "000000000000"
 
-    def arn(self, kind: str, name: str) -> str:
-        """The ARN of a job; `kind` is `training-job` or `processing-job`."""
-        return f"arn:aws:sagemaker:{self.region}:{self.number}:{kind}/{name}"
+    def arn(self, resource_type: str, name: str) -> str:
+        """The ARN of a resource of a type such as `training-job`."""
+        return f"arn:aws:sagemaker:{self.region}:{self.number}:{resource_type}/{name}"
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,17 @@ class Host:
 
 @dataclass(frozen=True)
 class Upload:
-    """What goes to `uri` at the end: the content of `below` every host's directory. An archive, or a prefix ending in `/`."""
+    """What goes to `uri` at the end: the content of `directory` of every host. An archive, or a prefix ending in `/`."""
 
-    below: str
+    directory: str
     uri: str
 
 
 @dataclass(frozen=True)
-class Job:
+class JobPlan:
     """What runs, and what it sees.
 
-    `entrypoint` and `arguments` are what `docker run` is given: None leaves the image's own. `stop_signal` is what a stop
+    `entrypoint` and `arguments` are those of `docker run`: None leaves the image's own. `stop_signal` is what a stop
     begins with. `metrics` maps names to regular expressions with one group, for lines of the log. `role_arn` is whose
     credentials it gets, unless it is isolated.
     """
@@ -89,7 +89,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Rank:
-    """A host's place: its number, from 0, and the number of them all."""
+    """A host's index, from 0, and the number of hosts."""
 
     index: int
     count: int
@@ -101,7 +101,7 @@ class Rank:
 
 
 def ranks(count: int) -> tuple[Rank, ...]:
-    """The places of so many hosts."""
+    """The ranks of so many hosts."""
     return tuple(Rank(index, count) for index in range(count))
 
 
@@ -115,7 +115,7 @@ def max_runtime_s(request: Mapping[str, Any]) -> int:
     return int(request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S))
 
 
-def download_input(s3: S3Client, source: Mapping[str, Any], into: Path, rank: Rank, *, what: str) -> None:
+def download_input(s3: S3Client, source: Mapping[str, Any], directory: Path, rank: Rank, *, label: str) -> None:
     """Copies the data of a channel or input, an S3DataSource or S3Input, for one host.
 
     Every object for FullyReplicated; for ShardedByS3Key an equal share of them, and for a host too many none (API reference,
@@ -124,37 +124,37 @@ def download_input(s3: S3Client, source: Mapping[str, Any], into: Path, rank: Ra
     does not say under which names such objects then appear.
     """
     uri = source["S3Uri"]
-    _, prefix = objects.split(uri)
-    keys = objects.keys_below(s3, uri)
+    _, prefix = objects.split_uri(uri)
+    keys = objects.list_keys(s3, uri)
     if not keys:
-        raise InvalidInputError(f"{what}: No S3 objects found under S3 URL {uri}", hint="Check the bucket and the prefix.")
+        raise InvalidInputError(f"{label}: No S3 objects found under S3 URL {uri}", hint="Check the bucket and the prefix.")
     folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
-    beside = next((key for key in keys if key != prefix and not key.startswith(folder)), None)
-    if beside is not None:
+    outside = next((key for key in keys if key != prefix and not key.startswith(folder)), None)
+    if outside is not None:
         raise InvalidInputError(
-            f"{what}: the prefix ends inside a name; it matches {beside} too",
+            f"{label}: the prefix ends inside a name; it matches {outside} too",
             where=uri,
             hint="End a folder's prefix with `/`.",
         )
     files = [key for key in keys if not key.endswith("/")]
     is_sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
-    objects.download_prefix(s3, uri, into, files[rank.index :: rank.count] if is_sharded else files)
+    objects.download_prefix(s3, uri, directory, files[rank.index :: rank.count] if is_sharded else files)
 
 
-def read_start(path: Path) -> bytes:
-    """The first START_BYTES of a file that the container may have written; empty for none, and for a link to anywhere."""
+def read_head(path: Path) -> bytes:
+    """The first HEAD_BYTES of a file that the container may have written; empty for none, and for a link to anywhere."""
     if path.is_symlink() or not path.is_file():
         return b""
     with path.open("rb") as file:
-        return file.read(START_BYTES)
+        return file.read(HEAD_BYTES)
 
 
-def argument_list(said: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+def argument_list(container: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     """ContainerEntrypoint or ContainerArguments of a request."""
-    return tuple(said[name]) if said.get(name) else None
+    return tuple(container[name]) if container.get(name) else None
 
 
-def open_to_containers(directory: Path) -> None:
+def make_readable(directory: Path) -> None:
     """Lets every user of a container read what lies here, whatever the umask of this process."""
     for path in (directory, *directory.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

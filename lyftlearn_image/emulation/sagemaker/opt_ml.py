@@ -34,7 +34,7 @@ def resource_config(instance_type: str, names: Sequence[str], index: int) -> dic
 
 def input_data_config(channels: list[Mapping[str, Any]], default_mode: str) -> dict[str, Any]:
     """inputdataconfig.json: channel → what it is. FastFile shows as File, as the guide says today."""
-    found = {}
+    config = {}
     for channel in channels:
         source = channel["DataSource"]["S3DataSource"]
         mode = channel.get("InputMode", default_mode)
@@ -43,8 +43,8 @@ def input_data_config(channels: list[Mapping[str, Any]], default_mode: str) -> d
             "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         }
-        found[channel["ChannelName"]] = {"ContentType": channel["ContentType"], **entry} if "ContentType" in channel else entry
-    return found
+        config[channel["ChannelName"]] = {"ContentType": channel["ContentType"], **entry} if "ContentType" in channel else entry
+    return config
 
 
 def processing_job_config(request: Mapping[str, Any], arn: str) -> dict[str, Any]:

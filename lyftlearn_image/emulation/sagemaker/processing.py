@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.emulation.docker.container_spec import Mount
 from lyftlearn_image.emulation.sagemaker import opt_ml
 from lyftlearn_image.emulation.sagemaker.job_plan import (
+    HEAD_BYTES,
     REASON_CHARACTERS,
-    START_BYTES,
     Account,
     Host,
-    Job,
+    JobPlan,
     Rank,
     Upload,
     argument_list,
     download_input,
     host_names,
+    make_readable,
     max_runtime_s,
-    open_to_containers,
     ranks,
-    read_start,
+    read_head,
 )
 from lyftlearn_image.errors import InvalidInputError
 
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 _LOCAL_PATHS = PurePosixPath("/opt/ml/processing")
 
 
-def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: Account) -> Job:
-    """The job, with the directories of each of its hosts below `directory`."""
-    _refuse_doubles(request)
+def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: Account) -> JobPlan:
+    """The plan of the job, with the directories of each of its hosts below `directory`."""
+    _refuse_duplicates(request)
     name = request["ProcessingJobName"]
     app, cluster = request["AppSpecification"], request["ProcessingResources"]["ClusterConfig"]
     config = opt_ml.processing_job_config(request, account.arn("processing-job", name))
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
-    return Job(
+    return JobPlan(
         name=name,
         image=app["ImageUri"],
         # Both replace the image's own as `docker run` does: an entrypoint drops CMD too, arguments alone replace CMD.
@@ -61,7 +61,8 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
         role_arn=request["RoleArn"],
         is_isolated=bool(request.get("NetworkConfig", {}).get("EnableNetworkIsolation")),
         uploads=tuple(
-            Upload(f"outputs/{position}", one["S3Output"]["S3Uri"].rstrip("/") + "/") for position, one in enumerate(outputs)
+            Upload(f"outputs/{position}", output["S3Output"]["S3Uri"].rstrip("/") + "/")
+            for position, output in enumerate(outputs)
         ),
     )
 
@@ -73,17 +74,17 @@ def _host(request: Mapping[str, Any], config: Mapping[str, Any], rank: Rank, tre
         tree / "config" / "resourceconfig.json", opt_ml.resource_config(instance_type, host_names(rank.count), rank.index)
     )
     (tree / "output").mkdir()
-    mounts = [Mount(f"/opt/ml/{below}", tree / below) for below in ("config", "output")]
-    for position, one in enumerate(request.get("ProcessingInputs", [])):
-        into = tree / "inputs" / str(position)
-        download_input(s3, one["S3Input"], into, rank, what=f"input {one['InputName']}")
-        mounts.append(Mount(_local_path(one["S3Input"], one["InputName"]), into))
-    for position, one in enumerate(request.get("ProcessingOutputConfig", {}).get("Outputs", [])):
+    mounts = [Mount(f"/opt/ml/{directory}", tree / directory) for directory in ("config", "output")]
+    for position, source in enumerate(request.get("ProcessingInputs", [])):
+        directory = tree / "inputs" / str(position)
+        download_input(s3, source["S3Input"], directory, rank, label=f"input {source['InputName']}")
+        mounts.append(Mount(_local_path(source["S3Input"], source["InputName"]), directory))
+    for position, output in enumerate(request.get("ProcessingOutputConfig", {}).get("Outputs", [])):
         # "This directory will be created by the platform and exist when your container's entrypoint is invoked."
-        made = tree / "outputs" / str(position)
-        made.mkdir(parents=True)
-        mounts.append(Mount(_local_path(one["S3Output"], one["OutputName"]), made))
-    open_to_containers(tree)
+        directory = tree / "outputs" / str(position)
+        directory.mkdir(parents=True)
+        mounts.append(Mount(_local_path(output["S3Output"], output["OutputName"]), directory))
+    make_readable(tree)
     return Host(rank.name, tree, tuple(mounts))
 
 
@@ -92,37 +93,37 @@ def exit_message(trees: Sequence[Path]) -> str | None:
 
     None when one of them is not UTF-8, which fails the job.
     """
-    told = ""
+    message = ""
     for tree in trees:
-        start = read_start(tree / "output" / "message")
+        start = read_head(tree / "output" / "message")
         # A character that only the cut has broken is no fault.
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
-            told += decoder.decode(start, final=len(start) < START_BYTES)
+            message += decoder.decode(start, final=len(start) < HEAD_BYTES)
         except UnicodeDecodeError:
             return None
-    return told[:REASON_CHARACTERS]
+    return message[:REASON_CHARACTERS]
 
 
-def _refuse_doubles(request: Mapping[str, Any]) -> None:
+def _refuse_duplicates(request: Mapping[str, Any]) -> None:
     inputs = [(one["InputName"], one["S3Input"].get("LocalPath")) for one in request.get("ProcessingInputs", [])]
     outputs = [
         (one["OutputName"], one["S3Output"].get("LocalPath"))
         for one in request.get("ProcessingOutputConfig", {}).get("Outputs", [])
     ]
-    for what, found in (
+    for field, values in (
         ("InputName", [name for name, _ in inputs]),
         ("OutputName", [name for name, _ in outputs]),
         ("LocalPath", [path for _, path in (*inputs, *outputs)]),
     ):
-        twice = {one for one in found if found.count(one) > 1}
-        if twice:
-            raise InvalidInputError(f"{what} {', '.join(sorted(map(str, twice)))} stands twice in the request")
+        duplicates = {value for value in values if values.count(value) > 1}
+        if duplicates:
+            raise InvalidInputError(f"{field} {', '.join(sorted(map(str, duplicates)))} stands twice in the request")
 
 
-def _local_path(place: Mapping[str, Any], name: str) -> str:
+def _local_path(s3_location: Mapping[str, Any], name: str) -> str:
     """The LocalPath of an input or output; it "must begin with /opt/ml/processing/"."""
-    path = PurePosixPath(place.get("LocalPath", ""))
+    path = PurePosixPath(s3_location.get("LocalPath", ""))
     if _LOCAL_PATHS not in path.parents or ".." in path.parts:
         raise InvalidInputError(f"{name}: LocalPath {path} does not begin with {_LOCAL_PATHS}/")
     return str(path)

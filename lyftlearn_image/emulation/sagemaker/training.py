@@ -17,19 +17,19 @@ from lyftlearn_image.emulation.sagemaker.job_plan import (
     Account,
     Checkpoints,
     Host,
-    Job,
+    JobPlan,
     Rank,
     Upload,
     argument_list,
     download_input,
     host_names,
+    make_readable,
     max_runtime_s,
-    open_to_containers,
     ranks,
-    read_start,
+    read_head,
 )
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.platforms.sagemaker.outputs import _ARTIFACTS, outputs
+from lyftlearn_image.platforms.sagemaker.outputs import TRAINING_ARCHIVES, training_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +42,12 @@ CHECKPOINTS_DIR = "/opt/ml/checkpoints"
 _POOL_CACHE = "/opt/ml/sagemaker/warmpoolcache"
 
 
-def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: Account) -> Job:
-    """The job, with the /opt/ml tree of each of its hosts below `directory`."""
+def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: Account) -> JobPlan:
+    """The plan of the job, with the /opt/ml tree of each of its hosts below `directory`."""
     name = request["TrainingJobName"]
     algorithm, resources = request["AlgorithmSpecification"], request["ResourceConfig"]
     entrypoint, arguments = command(algorithm)
-    return Job(
+    return JobPlan(
         name=name,
         image=algorithm["TrainingImage"],
         entrypoint=entrypoint,
@@ -56,7 +56,7 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
         environment={
             "TRAINING_JOB_NAME": name,
             "TRAINING_JOB_ARN": account.arn("training-job", name),
-            **({"SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY": _POOL_CACHE} if _keeps_pool(request) else {}),
+            **({"SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY": _POOL_CACHE} if _has_warm_pool(request) else {}),
             **request.get("Environment", {}),
         },
         hosts=tuple(_host(request, rank, directory / rank.name, s3) for rank in ranks(int(resources["InstanceCount"]))),
@@ -66,43 +66,43 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
         role_arn=request["RoleArn"],
         is_isolated=bool(request.get("EnableNetworkIsolation")),
         # Also after a failure (aws/sagemaker-python-sdk, pull request 746).
-        uploads=tuple(Upload(_ARTIFACTS[name], uri) for name, uri in outputs(request).items()),
+        uploads=tuple(Upload(TRAINING_ARCHIVES[name], uri) for name, uri in training_outputs(request).items()),
         metrics=_metrics(algorithm),
     )
 
 
 def _metrics(algorithm: Mapping[str, Any]) -> dict[str, str]:
-    found = {one["Name"]: one["Regex"] for one in algorithm.get("MetricDefinitions", [])}
-    for name, regex in found.items():
+    metrics = {metric["Name"]: metric["Regex"] for metric in algorithm.get("MetricDefinitions", [])}
+    for name, regex in metrics.items():
         try:
             groups = re.compile(regex).groups
         except re.error as error:
             raise InvalidInputError(f"MetricDefinitions: the regular expression of {name} is none: {error}") from None
         if groups < 1:
             raise InvalidInputError(f"MetricDefinitions: {name} has no group in parentheses for its value", where=regex)
-    return found
+    return metrics
 
 
 def _host(request: Mapping[str, Any], rank: Rank, tree: Path, s3: S3Client) -> Host:
     """One host's tree: every host has its own, and all of them the same but for what is sharded."""
     default_mode = request["AlgorithmSpecification"]["TrainingInputMode"]
     _write_config(request, tree / "input" / "config", rank)
-    for below in ("input/data", "model", "output/data"):
-        (tree / below).mkdir(parents=True)
-    mounts = [Mount(f"/opt/ml/{below}", tree / below) for below in ("input", "model", "output")]
+    for directory in ("input/data", "model", "output/data"):
+        (tree / directory).mkdir(parents=True)
+    mounts = [Mount(f"/opt/ml/{directory}", tree / directory) for directory in ("input", "model", "output")]
     for channel in request.get("InputDataConfig", []):
-        mounts += _channel(channel, default_mode, tree, s3, rank)
-    checkpoints = _checkpoints(request, tree, s3)
+        mounts += _download_channel(channel, default_mode, tree, s3, rank)
+    checkpoints = _download_checkpoints(request, tree, s3)
     if checkpoints:
         mounts.append(Mount(request["CheckpointConfig"].get("LocalPath", CHECKPOINTS_DIR), checkpoints.directory))
-    if _keeps_pool(request):
+    if _has_warm_pool(request):
         (tree / "warmpoolcache").mkdir()
         mounts.append(Mount(_POOL_CACHE, tree / "warmpoolcache"))
-    open_to_containers(tree)
+    make_readable(tree)
     return Host(rank.name, tree, tuple(mounts), checkpoints)
 
 
-def _checkpoints(request: Mapping[str, Any], tree: Path, s3: S3Client) -> Checkpoints | None:
+def _download_checkpoints(request: Mapping[str, Any], tree: Path, s3: S3Client) -> Checkpoints | None:
     """The directory of checkpoints, with what is in S3 already: every host has all (developer guide, model-checkpoints)."""
     if "CheckpointConfig" not in request:
         return None
@@ -117,7 +117,7 @@ def max_wait_s(request: Mapping[str, Any]) -> int:
     return int(request.get("StoppingCondition", {}).get("MaxWaitTimeInSeconds", max_runtime_s(request)))
 
 
-def _keeps_pool(request: Mapping[str, Any]) -> bool:
+def _has_warm_pool(request: Mapping[str, Any]) -> bool:
     return bool(request["ResourceConfig"].get("KeepAlivePeriodInSeconds"))
 
 
@@ -132,9 +132,9 @@ def failure_reason(tree: Path, exit_code: int) -> str:
 
     The words around them are those of jobs of today (aws-samples/amazon-sagemaker-ml-pipeline-deploy-with-terraform#12).
     """
-    told = read_start(tree / "output" / "failure").decode("utf-8", "replace")[:REASON_CHARACTERS]
-    end = f", exit code: {exit_code}"
-    return f"AlgorithmError: {told}"[: REASON_CHARACTERS - len(end)] + end
+    failure = read_head(tree / "output" / "failure").decode("utf-8", "replace")[:REASON_CHARACTERS]
+    suffix = f", exit code: {exit_code}"
+    return f"AlgorithmError: {failure}"[: REASON_CHARACTERS - len(suffix)] + suffix
 
 
 def _write_config(request: Mapping[str, Any], config: Path, rank: Rank) -> None:
@@ -148,13 +148,13 @@ def _write_config(request: Mapping[str, Any], config: Path, rank: Rank) -> None:
         opt_ml.write_json(config / "checkpointconfig.json", {"LocalPath": checkpoints.get("LocalPath", CHECKPOINTS_DIR)})
 
 
-def _channel(channel: Mapping[str, Any], default_mode: str, tree: Path, s3: S3Client, rank: Rank) -> list[Mount]:
-    """Downloads a channel; a FastFile channel is mounted read-only over its place."""
+def _download_channel(channel: Mapping[str, Any], default_mode: str, tree: Path, s3: S3Client, rank: Rank) -> list[Mount]:
+    """Downloads a channel; a FastFile channel is mounted read-only over its directory."""
     name = channel["ChannelName"]
     directory = tree / "input" / "data" / name
     if name in {".", ".."} or directory.exists():
         raise InvalidInputError(f"InputDataConfig: a second channel {name}, or one that is no directory's name")
     source = channel["DataSource"]["S3DataSource"]
-    download_input(s3, source, directory, rank, what=f"channel {name}")
+    download_input(s3, source, directory, rank, label=f"channel {name}")
     is_fast = channel.get("InputMode", default_mode) == "FastFile"
     return [Mount(f"/opt/ml/input/data/{name}", directory, read_only=True)] if is_fast else []

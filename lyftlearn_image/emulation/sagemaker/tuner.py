@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 # What the tuner adds to every trial's hyperparameters: the name of the objective.
 OBJECTIVE_METRIC = "_tuning_objective_metric"
 # Fields of the definition that a training job's request does not have, or has by another name.
-_NOT_OF_A_JOB = ("StaticHyperParameters", "AlgorithmSpecification", "DefinitionName")
-_NOT_OF_AN_ALGORITHM = ("AlgorithmName",)
+_TUNING_ONLY_FIELDS = ("StaticHyperParameters", "AlgorithmSpecification", "DefinitionName")
+_TUNING_ONLY_ALGORITHM_FIELDS = ("AlgorithmName",)
 
 
-def search_of(request: Mapping[str, Any]) -> Search:
-    """What the request wants to be tried. Without a seed the search begins at seed 0 here."""
+def parse_search(request: Mapping[str, Any]) -> Search:
+    """The search that the request describes. Without a seed the search begins at seed 0 here."""
     config = request["HyperParameterTuningJobConfig"]
     limits = config["ResourceLimits"]
     ranges = _ranges(config.get("ParameterRanges", {}))
@@ -38,30 +38,29 @@ def search_of(request: Mapping[str, Any]) -> Search:
     return Search(
         ranges=ranges,
         strategy=strategy,
-        goal=objective_of(request)["Type"].lower(),
+        goal=objective(request)["Type"].lower(),
         seed=int(config.get("RandomSeed", 0)),
         trials=grid if strategy == "grid" else int(limits.get("MaxNumberOfTrainingJobs", 1)),
         parallel=int(limits["MaxParallelTrainingJobs"]),
     )
 
 
-def objective_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
+def objective(request: Mapping[str, Any]) -> Mapping[str, Any]:
     """`Type` and `MetricName` of the objective."""
-    found = request["HyperParameterTuningJobConfig"].get("HyperParameterTuningJobObjective")
-    if not found:
+    declared: Mapping[str, Any] | None = request["HyperParameterTuningJobConfig"].get("HyperParameterTuningJobObjective")
+    if not declared:
         raise InvalidInputError("HyperParameterTuningJobConfig: there is no HyperParameterTuningJobObjective")
-    objective: Mapping[str, Any] = found
-    return objective
+    return declared
 
 
-def regex_of(request: Mapping[str, Any]) -> str:
+def objective_regex(request: Mapping[str, Any]) -> str:
     """The regular expression of the objective's metric."""
-    wanted = objective_of(request)["MetricName"]
+    name = objective(request)["MetricName"]
     definitions = request["TrainingJobDefinition"]["AlgorithmSpecification"].get("MetricDefinitions", [])
-    found = next((one["Regex"] for one in definitions if one["Name"] == wanted), None)
-    if found is None:
-        raise InvalidInputError(f"MetricDefinitions has no {wanted}, which is the objective")
-    return str(found)
+    regex = next((metric["Regex"] for metric in definitions if metric["Name"] == name), None)
+    if regex is None:
+        raise InvalidInputError(f"MetricDefinitions has no {name}, which is the objective")
+    return str(regex)
 
 
 def trial_request(request: Mapping[str, Any], number: int, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,28 +69,32 @@ def trial_request(request: Mapping[str, Any], number: int, values: Mapping[str, 
     algorithm = definition["AlgorithmSpecification"]
     return {
         "TrainingJobName": trial_name(request["HyperParameterTuningJobName"], number),
-        "AlgorithmSpecification": {key: value for key, value in algorithm.items() if key not in _NOT_OF_AN_ALGORITHM},
+        "AlgorithmSpecification": {key: value for key, value in algorithm.items() if key not in _TUNING_ONLY_ALGORITHM_FIELDS},
         "HyperParameters": {
             **definition.get("StaticHyperParameters", {}),
             **{name: value if isinstance(value, str) else repr(value) for name, value in values.items()},
-            OBJECTIVE_METRIC: objective_of(request)["MetricName"],
+            OBJECTIVE_METRIC: objective(request)["MetricName"],
         },
-        **{key: value for key, value in definition.items() if key not in _NOT_OF_A_JOB},
+        **{key: value for key, value in definition.items() if key not in _TUNING_ONLY_FIELDS},
     }
 
 
-def _ranges(said: Mapping[str, Any]) -> dict[str, Range]:
-    found: dict[str, Range] = {}
-    for one in said.get("ContinuousParameterRanges", []):
-        found[one["Name"]] = FloatRange(low=float(one["MinValue"]), high=float(one["MaxValue"]), log=_is_log(one))
-    for one in said.get("IntegerParameterRanges", []):
-        found[one["Name"]] = IntegerRange(low=int(one["MinValue"]), high=int(one["MaxValue"]), log=_is_log(one))
-    for one in said.get("CategoricalParameterRanges", []):
-        found[one["Name"]] = Choice(values=tuple(one["Values"]))
-    if not found:
+def _ranges(declared: Mapping[str, Any]) -> dict[str, Range]:
+    ranges: dict[str, Range] = {}
+    for parameter in declared.get("ContinuousParameterRanges", []):
+        ranges[parameter["Name"]] = FloatRange(
+            low=float(parameter["MinValue"]), high=float(parameter["MaxValue"]), log=_is_log(parameter)
+        )
+    for parameter in declared.get("IntegerParameterRanges", []):
+        ranges[parameter["Name"]] = IntegerRange(
+            low=int(parameter["MinValue"]), high=int(parameter["MaxValue"]), log=_is_log(parameter)
+        )
+    for parameter in declared.get("CategoricalParameterRanges", []):
+        ranges[parameter["Name"]] = Choice(values=tuple(parameter["Values"]))
+    if not ranges:
         raise InvalidInputError("ParameterRanges: there is nothing to search")
-    return found
+    return ranges
 
 
-def _is_log(one: Mapping[str, Any]) -> bool:
-    return one.get("ScalingType") == "Logarithmic"
+def _is_log(parameter: Mapping[str, Any]) -> bool:
+    return parameter.get("ScalingType") == "Logarithmic"

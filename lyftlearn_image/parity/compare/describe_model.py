@@ -4,6 +4,7 @@ It connects to the socket of its first argument and waits for a pair of open fil
 forked when the libraries are loaded already: a model runs code, and the next one must not see what it did.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,11 +19,12 @@ SHOWN_VALUES = 2000
 REQUEST_BYTES = 1 << 16
 
 
-def plain(value):
-    """A value as JSON; arrays with their values up to a size, and always with a digest."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufU":
+def to_json(value):
+    """A value as JSON; of an array its values up to a size, else a digest of them."""
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         summary = {"dtype": str(value.dtype), "shape": list(value.shape)}
-        if value.size <= SHOWN_VALUES:
+        # "g" is numpy's longdouble, which no number of JSON can hold.
+        if value.size <= SHOWN_VALUES and value.dtype.kind in "biufU" and value.dtype.char != "g":
             summary["values"] = value.tolist()
         else:
             summary["digest"] = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
@@ -30,23 +32,24 @@ def plain(value):
                 summary["mean"] = float(np.nanmean(value))
         return summary
     if isinstance(value, np.generic):
-        return value.item()
+        item = value.item()
+        return repr(item) if isinstance(item, np.generic) else to_json(item)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+        return [to_json(item) for item in value]
+    return repr(value) if isinstance(value, (complex, bytes)) else f"{type(value).__module__}.{type(value).__qualname__}"
 
 
-def fitted(model):
+def fitted_attributes(model):
     """The attributes that fitting made: those whose names end with an underscore."""
     names = [name for name in sorted(vars(model)) if name.endswith("_") and not name.startswith("_")]
-    return {name: plain(getattr(model, name)) for name in names}
+    return {name: to_json(getattr(model, name)) for name in names}
 
 
-def rows(file, suffix):
+def read_rows(file, suffix):
     """The rows to predict on."""
     if suffix == ".npy":
         return np.load(file, allow_pickle=False)
@@ -55,32 +58,36 @@ def rows(file, suffix):
     return pandas.read_parquet(file) if suffix == ".parquet" else pandas.read_csv(file)
 
 
-def describe(file, inputs, suffix):
+def describe_model(file, inputs, suffix):
     """Class, parameters, fitted attributes and predictions of one model."""
     model = joblib.load(file)
-    found = {
+    description = {
         "class": f"{type(model).__module__}.{type(model).__qualname__}",
-        "parameters": plain(model.get_params(deep=True)) if hasattr(model, "get_params") else {},
-        "fitted": fitted(model) if hasattr(model, "__dict__") else {},
+        "parameters": to_json(model.get_params(deep=True)) if hasattr(model, "get_params") else {},
+        "fitted": fitted_attributes(model) if hasattr(model, "__dict__") else {},
     }
     if inputs:
-        data = rows(inputs, suffix)
+        data = read_rows(inputs, suffix)
         for method in ("predict", "predict_proba", "transform"):
             if hasattr(model, method):
-                found[method] = plain(np.asarray(getattr(model, method)(data)))
-    return found
+                description[method] = to_json(np.asarray(getattr(model, method)(data)))
+    return description
 
 
-def answer(connection, request, descriptors):
+def send_description(connection, request, descriptors):
     """Describes one pair and sends it, or what went wrong."""
     signal.alarm(request["timeout_s"])
-    files = [os.fdopen(one, "rb") for one in descriptors]
-    half = len(files) // 2
-    try:
-        pair = [describe(group[0], group[1] if half > 1 else None, request["suffix"]) for group in (files[:half], files[half:])]
-        reply = {"models": pair}
-    except Exception as error:
-        reply = {"error": f"{type(error).__name__}: {error}"}
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(os.fdopen(one, "rb")) for one in descriptors]
+        half = len(files) // 2
+        try:
+            pair = [
+                describe_model(group[0], group[1] if half > 1 else None, request["suffix"])
+                for group in (files[:half], files[half:])
+            ]
+            reply = {"models": pair}
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"}
     connection.sendall(json.dumps(reply).encode())
 
 
@@ -104,7 +111,7 @@ def main():
             if not data:
                 return
             if os.fork() == 0:
-                answer(connection, json.loads(data), descriptors)
+                send_description(connection, json.loads(data), descriptors)
                 os._exit(0)
             for one in descriptors:
                 os.close(one)

@@ -1,22 +1,25 @@
 """The realised environment: what the script could see on each side, fact by fact.
 
-Every difference counts, but for those of EXPECTED: facts of the platforms themselves, each with its reason.
+Every difference counts, but for those of EXPECTED_DIFFERENCES: facts of the platforms themselves, each with its reason.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.parity.differences import Comparison, Difference, shown
+from lyftlearn_image.parity.compare.options import Options
+from lyftlearn_image.parity.compare.tolerance import is_same
+from lyftlearn_image.parity.differences import Comparison, Difference, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 # Place (with `*`) → why the platforms differ there. Nothing that the contract promises to be the same may stand here.
-EXPECTED: Mapping[str, str] = {
+EXPECTED_DIFFERENCES: Mapping[str, str] = {
     "variables/KUBERNETES_*": "the service `kubernetes` has variables in every pod, and in no other container",
     "variables/TRAINING_JOB_ARN": "only the service has an ARN for the job",
     "variables/TRAINING_JOB_NAME": "the processing service gives no such variable",
@@ -47,6 +50,7 @@ EXPECTED: Mapping[str, str] = {
     "files//opt/ml/input/config/*": "SageMaker writes its own; their values are compared as variables",
     "files//etc/*/mode": "a ConfigMap volume has its own modes",
 }
+_EXACT = Options()
 _SEVERAL = 2
 # Names of the job itself begin those of its pods.
 _PLACES = ("HOSTNAME", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN")
@@ -85,9 +89,9 @@ def _with_hosts_by_rank(observation: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _explained(difference: Difference) -> Difference:
-    for pattern, reason in EXPECTED.items():
+    for pattern, reason in EXPECTED_DIFFERENCES.items():
         if fnmatchcase(difference.place, pattern):
-            return Difference(difference.place, difference.left, difference.right, difference.detail, accepted=reason)
+            return replace(difference, accepted=reason)
     return difference
 
 
@@ -98,6 +102,8 @@ def _compare(left: Any, right: Any, place: str) -> Iterator[Difference]:
             if key in left and key in right:
                 yield from _compare(left[key], right[key], below)
             else:
-                yield Difference(below, shown(left[key]) if key in left else None, shown(right[key]) if key in right else None)
-    elif left != right:
-        yield Difference(place, shown(left), shown(right))
+                yield Difference(
+                    below, format_value(left[key]) if key in left else None, format_value(right[key]) if key in right else None
+                )
+    elif not is_same(left, right, _EXACT):
+        yield Difference(place, format_value(left), format_value(right))

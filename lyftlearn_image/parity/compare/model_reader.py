@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 _PROGRAM = "describe_model.py"
 _PROGRAM_MOUNT, _SOCKET_MOUNT = "/describe/program.py", "/describe/socket"
-# nobody: a pickle runs what its author wished.
+# nobody: a pickle runs whatever its author put into it.
 _USER = "65534:65534"
 _TIMEOUT_S = 120
-_LOOK_S = 0.5
+_POLL_S = 0.5
 _CHUNK_BYTES = 1 << 20
 
 
@@ -55,10 +55,10 @@ class ModelReader:
 
         Raises RunError with the reason when one cannot be opened.
         """
-        wanted = [pair[0], inputs[0], pair[1], inputs[1]] if inputs else list(pair)
+        paths = [pair[0], inputs[0], pair[1], inputs[1]] if inputs else list(pair)
         request = {"timeout_s": _TIMEOUT_S, "suffix": inputs[0].suffix if inputs else ""}
         try:
-            reply = json.loads(self._ask(wanted, request))
+            reply = json.loads(self._ask(paths, request))
         except (OSError, ValueError):
             reply = {}
         if "models" not in reply:
@@ -66,10 +66,10 @@ class ModelReader:
             raise RunError(f"{pair[0].name} could not be opened in {self._image}", where=why)
         return reply["models"][0], reply["models"][1]
 
-    def _ask(self, wanted: list[Path], request: dict[str, Any]) -> bytes:
+    def _ask(self, paths: list[Path], request: dict[str, Any]) -> bytes:
         """The raw answer; empty when the process died of what it opened."""
         with contextlib.ExitStack() as stack:
-            opened = [stack.enter_context(path.open("rb")).fileno() for path in wanted]
+            opened = [stack.enter_context(path.open("rb")).fileno() for path in paths]
             with self._starting:
                 listener = self._listener or self._start()
                 # Inside the lock, so that a container that does not come up is waited for once.
@@ -90,11 +90,11 @@ class ModelReader:
 
     def _start(self) -> socket.socket:
         # A path of its own: that of a socket has at most 107 bytes.
-        place = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="lyftlearn-"))) / "socket"
+        path = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="lyftlearn-"))) / "socket"
         listener = self._open.enter_context(socket.socket(socket.AF_UNIX))
-        listener.bind(str(place))
-        place.chmod(0o666)
-        listener.settimeout(_LOOK_S)
+        listener.bind(str(path))
+        path.chmod(0o666)
+        listener.settimeout(_POLL_S)
         listener.listen()
         spec = ContainerSpec(
             image=self._image,
@@ -104,7 +104,7 @@ class ModelReader:
             user=_USER,
             mounts=(
                 Mount(_PROGRAM_MOUNT, Path(str(files("lyftlearn_image.parity.compare"))) / _PROGRAM, read_only=True),
-                Mount(_SOCKET_MOUNT, place, read_only=True),
+                Mount(_SOCKET_MOUNT, path, read_only=True),
             ),
             network="none",
             read_only=True,
@@ -118,5 +118,5 @@ class ModelReader:
 
     def _last_line(self) -> str:
         path = self._directory / "models.err"
-        said = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
-        return said[-1] if said else ""
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
+        return lines[-1] if lines else ""

@@ -3,57 +3,40 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.parity.compare.tolerance import bounded
-from lyftlearn_image.parity.differences import Difference, shown
+from lyftlearn_image.parity.compare.normalisers import normalise
+from lyftlearn_image.parity.compare.tolerance import limit_differences
+from lyftlearn_image.parity.differences import Difference, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lyftlearn_image.parity.compare.rule import Rule
-    from lyftlearn_image.parity.compare.tools import Tools
+    from lyftlearn_image.parity.compare.comparator import ComparatorContext
+    from lyftlearn_image.parity.compare.options import Options
 
-NORMALISERS = {
-    "timestamps": (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?|\b\d\d:\d\d:\d\d([.,]\d+)?\b", "<time>"),
-    "durations": (r"\b\d+(\.\d+)?\s?(ns|us|µs|ms|s|sec|secs|seconds|m|min|minutes|h|hours)\b", "<duration>"),
-    "addresses": (r"\b0x[0-9a-fA-F]{4,}\b", "<address>"),
-    "pids": (r"\b([Pp][Ii][Dd])([ =:]+)\d+\b", r"\1\2<pid>"),
-    "temporary-paths": (r"/tmp/[^\s'\":,]+", "<temporary>"),  # noqa: S108 - what is looked for
-}
+OPTIONS = frozenset({"normalise"})
+SUFFIXES = (".txt", ".log", ".md", ".yaml")
 # Above this, lines are compared one by one in their order; aligning would take quadratic time.
-_ALIGNED_LINES = 5000
+MAX_ALIGNED_LINES = 5000
 
 
-def compare(left: Path, right: Path, rule: Rule, tools: Tools) -> tuple[Difference, ...]:  # noqa: ARG001 - the comparators' signature
-    """Line differences of two text files; invalid UTF-8 is compared as its escapes."""
-    return compare_texts(_read(left), _read(right), rule)
+def compare(left: Path, right: Path, options: Options, _: ComparatorContext) -> tuple[Difference, ...]:
+    """Line differences of two text files; a byte that is no UTF-8 is shown as its escape."""
+    return compare_texts(_read(left), _read(right), options)
 
 
-def compare_texts(left: str, right: str, rule: Rule) -> tuple[Difference, ...]:
-    """Line differences of two texts."""
+def compare_texts(left: str, right: str, options: Options) -> tuple[Difference, ...]:
+    """Line differences of two texts. A line ends with a line feed and with nothing else."""
+    left, right = normalise(left, options.normalise), normalise(right, options.normalise)
     if left == right:
         return ()
-    mine, theirs = normalise(left, rule).splitlines(), normalise(right, rule).splitlines()
-    if mine == theirs:
-        # splitlines does not see whether the last line ends with a line break.
-        ends = normalise(left, rule).endswith("\n"), normalise(right, rule).endswith("\n")
-        return (
-            ()
-            if ends[0] == ends[1]
-            else (Difference("end", repr(left[-1:]), repr(right[-1:]), "only one ends with a line break"),)
-        )
-    return bounded(_aligned(mine, theirs) if max(len(mine), len(theirs)) <= _ALIGNED_LINES else _in_order(mine, theirs))
-
-
-def normalise(text: str, rule: Rule) -> str:
-    """The text with the rule's normalisers applied in their order."""
-    for one in rule.normalise:
-        pattern, replacement = NORMALISERS[one] if isinstance(one, str) else (one.pattern, one.replace)
-        text = re.sub(pattern, replacement, text)
-    return text
+    left_lines, right_lines = left.removesuffix("\n").split("\n"), right.removesuffix("\n").split("\n")
+    if left_lines == right_lines:
+        return (Difference("end", repr(left[-1:]), repr(right[-1:]), "only one ends with a line break"),)
+    is_short = max(len(left_lines), len(right_lines)) <= MAX_ALIGNED_LINES
+    return limit_differences((_aligned if is_short else _in_order)(left_lines, right_lines))
 
 
 def _aligned(left: list[str], right: list[str]) -> Iterator[Difference]:
@@ -63,19 +46,26 @@ def _aligned(left: list[str], right: list[str]) -> Iterator[Difference]:
 
 
 def _in_order(left: list[str], right: list[str]) -> Iterator[Difference]:
-    for number, (mine, theirs) in enumerate(zip(left, right, strict=False)):
-        if mine != theirs:
-            yield Difference(f"line {number + 1}", shown(mine), shown(theirs))
+    for number, (left_line, right_line) in enumerate(zip(left, right, strict=False), start=1):
+        if left_line != right_line:
+            yield Difference(f"line {number}", _format(left_line), _format(right_line))
     if len(left) != len(right):
         yield Difference("length", str(len(left)), str(len(right)), "number of lines")
 
 
-def _rows(left: list[str], right: list[str], at: int, at_right: int) -> Iterator[Difference]:
+def _rows(left: list[str], right: list[str], left_start: int, right_start: int) -> Iterator[Difference]:
+    """Two stretches side by side, numbered as on the left, where there are more of them on the right as there."""
     for offset in range(max(len(left), len(right))):
-        mine = shown(left[offset]) if offset < len(left) else None
-        theirs = shown(right[offset]) if offset < len(right) else None
-        yield Difference(f"line {(at if mine is not None else at_right) + offset + 1}", mine, theirs)
+        left_line = _format(left[offset]) if offset < len(left) else None
+        right_line = _format(right[offset]) if offset < len(right) else None
+        start = left_start if left_line is not None else right_start
+        yield Difference(f"line {start + offset + 1}", left_line, right_line)
+
+
+def _format(line: str) -> str:
+    return format_value(line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
 def _read(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "backslashreplace")
+    # Any bytes whatever become a text of their own: a text that only looks like another one's escapes stays another text.
+    return path.read_bytes().decode("utf-8", "surrogateescape")

@@ -1,38 +1,63 @@
-"""When two numbers are the same, and the limit on how many differences are told."""
+"""When two values are the same, and the limit on how many differences are listed."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.parity.differences import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lyftlearn_image.parity.compare.rule import Rule
+    from lyftlearn_image.parity.compare.options import Options
 
-MOST_DIFFERENCES = 20
+MAX_DIFFERENCES = 20
+# Up to here a float holds every int.
+_EXACT_INTEGERS = 2**53
 
 
-def close(left: float, right: float, rule: Rule) -> bool:
-    """Whether two numbers are the same under a rule; an infinity is only the same as itself."""
-    if math.isnan(left) or math.isnan(right):
-        return rule.equal_nan and math.isnan(left) and math.isnan(right)
+def is_number(value: Any) -> bool:
+    """Whether the value is an int or a float; a truth value is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_close(left: float, right: float, options: Options) -> bool:
+    """Whether two numbers are the same; an infinity is only the same as itself, an int of any size is taken exactly."""
     if left == right:
         return True
-    if math.isinf(left) or math.isinf(right):
+    if left != left or right != right:  # noqa: PLR0124 - NaN; math.isnan cannot take an int of 400 digits
+        return options.equal_nan and left != left and right != right  # noqa: PLR0124 - as above
+    if math.inf in {left, right} or -math.inf in {left, right} or not (options.rtol or options.atol):
         return False
-    return abs(left - right) <= rule.atol + rule.rtol * abs(right)
+    if all(isinstance(number, float) or abs(number) <= _EXACT_INTEGERS for number in (left, right)):
+        return abs(left - right) <= options.atol + options.rtol * abs(right)
+    # A float would round the larger one, and cannot hold one of 400 digits.
+    return abs(Fraction(left) - Fraction(right)) <= Fraction(options.atol) + Fraction(options.rtol) * abs(Fraction(right))
 
 
-def bounded(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+def is_same(left: Any, right: Any, options: Options) -> bool:
+    """Whether two values are the same: numbers by `is_close`, lists and mappings item by item, all else by type and value.
+
+    1 and 1.0 are one number; True is none.
+    """
+    if is_number(left) and is_number(right):
+        return is_close(left, right, options)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(is_same(left[key], right[key], options) for key in left)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(is_same(*pair, options) for pair in zip(left, right, strict=True))
+    return type(left) is type(right) and bool(left == right)
+
+
+def limit_differences(differences: Iterable[Difference]) -> tuple[Difference, ...]:
     """The first differences, and one that says how many more there are."""
     kept: list[Difference] = []
     more = 0
-    for one in differences:
-        if len(kept) < MOST_DIFFERENCES:
-            kept.append(one)
+    for difference in differences:
+        if len(kept) < MAX_DIFFERENCES:
+            kept.append(difference)
         else:
             more += 1
     if more:

@@ -1,4 +1,4 @@
-"""What Kubernetes would refuse of a workload's manifests, told in the workload's own words."""
+"""What Kubernetes would refuse of a workload's manifests, in terms of the workload's fields."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.platforms.findings import Key, Remark
+from lyftlearn_image.platforms.findings import FieldPath, Finding
+from lyftlearn_image.platforms.kubernetes.all_kinds import workload_kind
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.kubernetes.object_limits import check_size
 from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
-from lyftlearn_image.workload import Job, Tuning
+from lyftlearn_image.workload import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +32,7 @@ _LARGEST_UID = (1 << 31) - 1
 # A quarter of the usual stack limit of 8 MiB holds all arguments and variables (execve(2)).
 _ALL_STRINGS_BYTES = 2 << 20
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
-_WORDLESS: Mapping[str, str] = {
+_IGNORED: Mapping[str, str] = {
     "spot": "nodes of a pool of spot instances are chosen by `kubernetes.node_selector` and `tolerations`",
     "warm_pool_s": "nodes are kept or not by the cluster's autoscaler",
     "network": "the cluster's network policies say it",
@@ -42,82 +43,87 @@ _WORDLESS: Mapping[str, str] = {
 }
 
 
-def remarks(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
+def lint_manifests(workload: Workload, compiled: Compiled) -> Iterator[Finding]:
     """What the API or execve refuses, and what has no effect."""
     name = str(compiled.documents[-1]["metadata"]["name"])
     if not _LABEL_NAME.fullmatch(name):
-        yield Remark(("name",), f"{name!r:.80} is no name of a Job with hosts, nor of a Service", _hint(63))
-    yield from _names(workload)
-    yield from _labels(workload)
+        yield Finding(("name",), f"{name!r:.80} is no name of a Job with hosts, nor of a Service", _hint(63))
+    yield from _lint_names(workload)
+    yield from _lint_labels(workload)
     annotations = compiled.documents[-1]["metadata"].get("annotations", {})
     if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > _ANNOTATIONS_BYTES:
-        yield Remark(("kubernetes", "annotations"), f"more than {_ANNOTATIONS_BYTES} bytes, with the options for SageMaker")
-    yield from _strings(workload, compiled)
-    for one in compiled.documents:
+        yield Finding(("kubernetes", "annotations"), f"more than {_ANNOTATIONS_BYTES} bytes, with the options for SageMaker")
+    yield from _lint_strings(workload, compiled)
+    for document in compiled.documents:
         try:
-            check_size(one)
+            check_size(document)
         except InvalidInputError as error:
-            yield Remark((), error.what, error.hint)
+            yield Finding((), error.what, error.hint)
     if re.search(r"\s", workload.image):
-        yield Remark(("image",), "no image has a blank in its name")
+        yield Finding(("image",), "no image has a blank in its name")
     if workload.run_as_user > _LARGEST_UID:
-        yield Remark(("run_as_user",), f"{workload.run_as_user}, at most {_LARGEST_UID}")
-    yield from _notes(workload)
+        yield Finding(("run_as_user",), f"{workload.run_as_user}, at most {_LARGEST_UID}")
+    yield from _lint_ignored(workload)
 
 
-def _names(workload: Workload) -> Iterator[Remark]:
-    mine = workload.kubernetes
-    if mine.namespace is not None and not _LABEL_NAME.fullmatch(mine.namespace):
-        yield Remark(("kubernetes", "namespace"), f"{mine.namespace!r:.80} is no name of a namespace", _hint(63))
-    if mine.service_account is not None and not _SUBDOMAIN.fullmatch(mine.service_account):
-        yield Remark(("kubernetes", "service_account"), f"{mine.service_account!r:.80} is no name of an object", _hint(253))
-    if mine.role_arn is not None and not _ROLE.fullmatch(mine.role_arn):
-        yield Remark(("kubernetes", "role_arn"), "is no role's ARN", "Write it as arn:aws:iam::<account>:role/<name>.")
-    for place, name in enumerate(mine.image_pull_secrets):
+def _lint_names(workload: Workload) -> Iterator[Finding]:
+    options = workload.kubernetes
+    if options.namespace is not None and not _LABEL_NAME.fullmatch(options.namespace):
+        yield Finding(("kubernetes", "namespace"), f"{options.namespace!r:.80} is no name of a namespace", _hint(63))
+    if options.service_account is not None and not _SUBDOMAIN.fullmatch(options.service_account):
+        yield Finding(("kubernetes", "service_account"), f"{options.service_account!r:.80} is no name of an object", _hint(253))
+    if options.role_arn is not None and not _ROLE.fullmatch(options.role_arn):
+        yield Finding(("kubernetes", "role_arn"), "is no role's ARN", "Write it as arn:aws:iam::<account>:role/<name>.")
+    for index, name in enumerate(options.image_pull_secrets):
         if not _SUBDOMAIN.fullmatch(name):
-            yield Remark(("kubernetes", "image_pull_secrets", place), "is no name of a Secret", _hint(253))
+            yield Finding(("kubernetes", "image_pull_secrets", index), "is no name of a Secret", _hint(253))
 
 
-def _labels(workload: Workload) -> Iterator[Remark]:
-    mine = workload.kubernetes
-    for field, values in (("labels", mine.labels), ("node_selector", mine.node_selector), ("annotations", mine.annotations)):
+def _lint_labels(workload: Workload) -> Iterator[Finding]:
+    options = workload.kubernetes
+    for field, values in (
+        ("labels", options.labels),
+        ("node_selector", options.node_selector),
+        ("annotations", options.annotations),
+    ):
         for key, value in values.items():
-            place: Key = ("kubernetes", field, key)
+            path: FieldPath = ("kubernetes", field, key)
             if not _is_key(key):
-                yield Remark(
-                    place, f"{key!r:.80} is no key of {field}", "Write it as name or domain/name, the name of up to 63."
+                yield Finding(
+                    path, f"{key!r:.80} is no key of {field}", "Write it as name or domain/name, the name of up to 63."
                 )
             if field != "annotations" and not _VALUE.fullmatch(value):
-                yield Remark(place, f"{value!r:.80} is no value of a label", "Use up to 63 of A-Z a-z 0-9 - _ .")
+                yield Finding(path, f"{value!r:.80} is no value of a label", "Use up to 63 of A-Z a-z 0-9 - _ .")
 
 
-def _strings(workload: Workload, compiled: Compiled) -> Iterator[Remark]:
+def _lint_strings(workload: Workload, compiled: Compiled) -> Iterator[Finding]:
     """Arguments and variables as execve counts them; a variable that is too long is in the bundle already."""
     container = compiled.documents[-1]["spec"]["template"]["spec"]["containers"][0]
     field = "command" if getattr(workload, "command", None) else "arguments"
     total = 0
-    for place, word in enumerate(container["args"]):
+    for index, word in enumerate(container["args"]):
         size = len(expand(word, {}).encode()) + 1
         total += size
         if size > LONGEST_STRING_BYTES:
-            yield Remark(
-                (field, place), f"{size} bytes, at most {LONGEST_STRING_BYTES} for one argument", "Put it into a file."
+            yield Finding(
+                (field, index), f"{size} bytes, at most {LONGEST_STRING_BYTES} for one argument", "Put it into a file."
             )
-    total += sum(len(one["name"]) + len(str(one.get("value", "")).encode()) + 2 for one in container["env"])
+    total += sum(len(entry["name"]) + len(str(entry.get("value", "")).encode()) + 2 for entry in container["env"])
     if total > _ALL_STRINGS_BYTES:
-        yield Remark(
+        yield Finding(
             ("environment",), f"arguments and variables have {total} bytes together, at most {_ALL_STRINGS_BYTES}",
             "Put what is large into `files`.",
         )  # fmt: skip
 
 
-def _notes(workload: Workload) -> Iterator[Remark]:
-    said: dict[str, Any] = json.loads(workload.model_dump_json(exclude_defaults=True))
-    for name, instead in _WORDLESS.items():
-        if name in said and not (name == "metrics" and isinstance(workload, Tuning)):
-            yield Remark((name,), f"has no effect on Kubernetes: {instead}", level="note")
+def _lint_ignored(workload: Workload) -> Iterator[Finding]:
+    fields: dict[str, Any] = json.loads(workload.model_dump_json(exclude_defaults=True))
+    used = workload_kind(workload.kind).used
+    for name, instead in _IGNORED.items():
+        if name in fields and name not in used:
+            yield Finding((name,), f"has no effect on Kubernetes: {instead}", level="note")
     if isinstance(workload, Job) and workload.nodes > 1 and workload.kubernetes.retries:
-        yield Remark(
+        yield Finding(
             ("kubernetes", "retries"), "a host that is started again joins a job that has begun without it", level="note"
         )
 

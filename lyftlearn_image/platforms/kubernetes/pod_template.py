@@ -6,35 +6,41 @@ root besides; what the contract needs to be writable is an emptyDir.
 
 from __future__ import annotations
 
-import hashlib
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.platforms import bundle
+from lyftlearn_image.platforms.kubernetes.config_files import config_files
+from lyftlearn_image.platforms.kubernetes.container_env import container_env, escape, fits_variable
+from lyftlearn_image.platforms.kubernetes.metadata import config_map
 from lyftlearn_image.platforms.kubernetes.object_limits import CONFIG_MAP_BYTES
-from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
-from lyftlearn_image.workload import Job, Notebook, Processing
+from lyftlearn_image.workload import Job
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
+    from lyftlearn_image.platforms.kubernetes.config_files import ConfigFiles
     from lyftlearn_image.platforms.launch import Launch
-    from lyftlearn_image.workload import ConfigFile, Workload
+    from lyftlearn_image.workload import Workload
 
-_GRACE_S = 30
-_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
-_FILE_KEY = re.compile(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}")
-_TRAINING_DIRS = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/checkpoints")
-_PROCESSING_DIRS = ("/opt/ml/config", "/opt/ml/processing", "/opt/ml/output", "/opt/ml/input")
-_SERVING_DIRS = ("/opt/ml/model",)
-_MEMORY_DIR = "/var/run/lyftlearn"
 GPU = "nvidia.com/gpu"
-# The scheme of what the downward API tells; on SageMaker the shim answers.
-DOWNWARD = "downward://"
-MANAGED_BY = {"app.kubernetes.io/managed-by": "lyftlearn"}
-NAME_LABEL = "app.kubernetes.io/name"
+# PodSpec.terminationGracePeriodSeconds: "Defaults to 30 seconds" (kubernetes/api core/v1).
+DEFAULT_GRACE_S = 30
+_MEMORY_DIR = "/var/run/lyftlearn"
+
+
+@dataclass(frozen=True)
+class PodDefaults:
+    """What the pods of one kind of workload have in common.
+
+    `writable` are directories below /opt/ml that a script of this kind writes. `grace_s` are the seconds between SIGTERM and
+    SIGKILL of a workload that says none. `observation` is where the shim writes what it saw; None where nobody looks.
+    """
+
+    writable: tuple[str, ...] = ()
+    grace_s: int = DEFAULT_GRACE_S
+    observation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,55 +54,51 @@ class Transfers:
 
 
 @dataclass(frozen=True)
-class Parts:
+class PodParts:
     """What a template is made of: the ConfigMaps to create first, the S3 objects, and the pod's own lists."""
 
     config_maps: list[dict[str, Any]]
     objects: dict[str, bytes]
     volumes: list[dict[str, Any]]
     mounts: list[dict[str, Any]]
-    environment: list[dict[str, Any]] = field(default_factory=list)
+    env: list[dict[str, Any]]
+    grace_s: int
 
 
-def parts_of(workload: Workload, launch: Launch, transfers: Transfers) -> Parts:
+def pod_parts(workload: Workload, launch: Launch, defaults: PodDefaults, transfers: Transfers) -> PodParts:
     """The pod's parts; the launch bundle is in S3 where no ConfigMap can hold it."""
-    mounted, by_shim = _divide_files(workload.files)
-    data = bundle.to_bytes(_bundle(workload, launch, transfers, mounted, by_shim))
-    config_maps = [
-        config_map(
-            workload,
-            f"{launch.job_name}-{_short(directory)}",
-            {path.rpartition("/")[2]: str(file.content) for path, file in files.items()},
-        )
-        for directory, files in sorted(mounted.items())
-    ]
+    files = config_files(workload)
+    config_maps = files.config_maps(workload, launch.job_name)
+    volumes = [_scratch(path) for path in ("/tmp", contract.HOME, *defaults.writable)]  # noqa: S108 - of the container
+    data = bundle.to_bytes(_bundle(workload, launch, transfers, files))
     objects: dict[str, bytes] = {}
-    volumes, mounts = _scratch(workload)
-    if data == bundle.NOTHING:
-        where = ""
-    elif len(data) <= CONFIG_MAP_BYTES:
+    location = ""
+    if len(data) > CONFIG_MAP_BYTES:
+        location = f"{launch.s3_prefix}/{launch.job_name}/bundle.json"
+        objects[location] = data
+    elif data != bundle.EMPTY:
+        location = f"{contract.BUNDLE_MOUNT}/bundle.json"
         name = f"{launch.job_name}-bundle"
         config_maps.append(config_map(workload, name, {"bundle.json": data.decode()}))
-        volumes.append({"name": "bundle", "configMap": {"name": name}})
-        mounts.append({"name": "bundle", "mountPath": contract.BUNDLE_MOUNT, "readOnly": True})
-        where = f"{contract.BUNDLE_MOUNT}/bundle.json"
-    else:
-        where = f"{launch.s3_prefix}/{launch.job_name}/bundle.json"
-        objects[where] = data
-    for directory, files in sorted(mounted.items()):
-        volumes.append(_config_volume(f"{launch.job_name}-{_short(directory)}", directory, files))
-        mounts.append({"name": f"config-{_short(directory)}", "mountPath": directory, "readOnly": True})
-    for directory in sorted({path.rpartition("/")[0] for path in by_shim} - set(mounted)):
-        volumes.append({"name": f"files-{_short(directory)}", "emptyDir": {"medium": "Memory"}})
-        mounts.append({"name": f"files-{_short(directory)}", "mountPath": directory})
+        mount = {"name": "bundle", "mountPath": contract.BUNDLE_MOUNT, "readOnly": True}
+        volumes.append(({"name": "bundle", "configMap": {"name": name}}, mount))
+    volumes += files.volumes(launch.job_name)
+    shim = {contract.BUNDLE: bundle.reference(location, data)} if location else {}
+    shim |= _shim_variables(workload, launch, defaults)
     if _keeps_values(workload):
-        volumes.append({"name": "memory", "emptyDir": {"medium": "Memory"}})
-        mounts.append({"name": "memory", "mountPath": _MEMORY_DIR})
-    reference = bundle.reference(where, data) if where else ""
-    return Parts(config_maps, objects, volumes, mounts, _environment(workload, launch, reference))
+        volumes.append(({"name": "memory", "emptyDir": {"medium": "Memory"}}, {"name": "memory", "mountPath": _MEMORY_DIR}))
+        shim[contract.MEMORY_DIR] = _MEMORY_DIR
+    return PodParts(
+        config_maps=config_maps,
+        objects=objects,
+        volumes=[volume for volume, _ in volumes],
+        mounts=[mount for _, mount in volumes],
+        env=container_env(workload, shim),
+        grace_s=_grace_s(workload, defaults),
+    )
 
 
-def pod_spec(workload: Workload, parts: Parts, arguments: tuple[str, ...], **container: Any) -> dict[str, Any]:
+def pod_spec(workload: Workload, parts: PodParts, arguments: Sequence[str], **container: Any) -> dict[str, Any]:
     """A pod's spec, without a restart policy. `container` are further fields of its one container."""
     limits = {"cpu": f"{round(workload.cpus * 1000)}m", "memory": f"{workload.memory_mib}Mi"}
     if workload.gpus:
@@ -105,8 +107,8 @@ def pod_spec(workload: Workload, parts: Parts, arguments: tuple[str, ...], **con
         "name": "main",
         "image": workload.image,
         # args alone keep the image's ENTRYPOINT, the shim.
-        "args": [_literal(argument) for argument in arguments],
-        "env": parts.environment,
+        "args": [escape(argument) for argument in arguments],
+        "env": parts.env,
         "resources": {"limits": limits, "requests": dict(limits)},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -122,196 +124,72 @@ def pod_spec(workload: Workload, parts: Parts, arguments: tuple[str, ...], **con
         "runAsGroup": 0,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    mine = workload.kubernetes
-    placed = {
-        "serviceAccountName": mine.service_account,
-        "imagePullSecrets": [{"name": name} for name in mine.image_pull_secrets],
-        "nodeSelector": dict(mine.node_selector),
-        "tolerations": [one.model_dump(exclude_none=True) for one in mine.tolerations],
+    options = workload.kubernetes
+    optional = {
+        "serviceAccountName": options.service_account,
+        "imagePullSecrets": [{"name": name} for name in options.image_pull_secrets],
+        "nodeSelector": dict(options.node_selector),
+        "tolerations": [toleration.model_dump(exclude_none=True) for toleration in options.tolerations],
     }
     return {
         # IRSA and Pod Identity bring tokens of their own; the API's token is for programs that ask the API.
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": grace_s(workload),
-        **{name: value for name, value in placed.items() if value},
+        "terminationGracePeriodSeconds": parts.grace_s,
+        **{name: value for name, value in optional.items() if value},
         "securityContext": security,
         "containers": [main],
         "volumes": parts.volumes,
     }
 
 
-def grace_s(workload: Workload) -> int:
-    """Seconds between SIGTERM and SIGKILL."""
-    said = workload.kubernetes.grace_s
-    return usual_grace_s(workload.kind) if said is None else said
+def _grace_s(workload: Workload, defaults: PodDefaults) -> int:
+    grace_s = workload.kubernetes.grace_s
+    return defaults.grace_s if grace_s is None else grace_s
 
 
-def usual_grace_s(kind: str) -> int:
-    """Those of a workload that says none: what a training job has on SageMaker (StopTrainingJob), else Kubernetes' own."""
-    return 120 if kind in ("training", "tuning") else _GRACE_S
-
-
-def metadata(workload: Workload, name: str, **annotations: str) -> dict[str, Any]:
-    """Name, namespace, labels and annotations of an object of this workload."""
-    mine = workload.kubernetes
-    found: dict[str, Any] = {"name": name, "labels": {**mine.labels, NAME_LABEL: workload.name, **MANAGED_BY}}
-    if mine.namespace:
-        found["namespace"] = mine.namespace
-    if said := {**mine.annotations, **annotations}:
-        found["annotations"] = said
-    return found
-
-
-def template_metadata(workload: Workload) -> dict[str, Any]:
-    """The `metadata` of a template: the labels and annotations that a workload says; nothing where it says none."""
-    mine = workload.kubernetes
-    found = {name: dict(value) for name, value in (("labels", mine.labels), ("annotations", mine.annotations)) if value}
-    return {"metadata": found} if found else {}
-
-
-def service_account(workload: Workload) -> list[dict[str, Any]]:
-    """The ServiceAccount with its role (EKS user guide, iam-roles-for-service-accounts); none where no role is named."""
-    mine = workload.kubernetes
-    if not (mine.service_account and mine.role_arn):
-        return []
-    named = metadata(workload, mine.service_account)
-    named["annotations"] = {**named.get("annotations", {}), "eks.amazonaws.com/role-arn": mine.role_arn}
-    return [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": named, "automountServiceAccountToken": False}]
-
-
-def fits_variable(name: str, value: str) -> bool:
-    """Whether the API takes the name (kubernetes/apimachinery, IsEnvVarName) and execve the whole."""
-    return bool(_VARIABLE.fullmatch(name)) and len(name.encode()) + len(value.encode()) + 2 <= LONGEST_STRING_BYTES
-
-
-def _bundle(
-    workload: Workload,
-    launch: Launch,
-    transfers: Transfers,
-    mounted: Mapping[str, Mapping[str, ConfigFile]],
-    files: Mapping[str, ConfigFile],
-) -> bundle.Bundle:
+def _bundle(workload: Workload, launch: Launch, transfers: Transfers, files: ConfigFiles) -> bundle.Bundle:
     variables = {**workload.environment, **workload.secrets}
     job = {"hyperparameters": workload.hyperparameters, "channels": workload.channels} if isinstance(workload, Job) else {}
-    return bundle.of(
+    return bundle.bundle_for(
         workload,
         launch.job_name,
         environment={name: value for name, value in variables.items() if not fits_variable(name, value)},
-        files=files,
+        files=files.by_shim,
         **job,
         hosts=transfers.hosts,
-        mounted=tuple(path for inside in mounted.values() for path in inside),
+        mounted=files.mounted_paths,
         downloads=transfers.downloads,
         uploads=transfers.uploads,
         checkpoints=transfers.checkpoints,
     )
 
 
+def _shim_variables(workload: Workload, launch: Launch, defaults: PodDefaults) -> dict[str, str]:
+    variables = bundle.shim_variables(workload)
+    grace_s = _grace_s(workload, defaults)
+    # What the shim assumes by itself, and what leaves no time at all, is not said.
+    if grace_s not in (DEFAULT_GRACE_S, 0):
+        variables[contract.GRACE] = str(grace_s)
+    if launch.observe_key and defaults.observation:
+        variables[contract.OBSERVE] = f"{defaults.observation}#{launch.observe_key}"
+    if launch.statsd:
+        variables[contract.STATSD] = f"udp://{launch.statsd}"
+    return variables
+
+
 def _keeps_values(workload: Workload) -> bool:
     """Whether a restarted container is to find what the one before it knew: a container's own /dev/shm is gone with it."""
     references = (*workload.secrets.values(), *workload.secret_sets, *(file.secret or "" for file in workload.files.values()))
-    return any("last-known-good" in one.partition("?")[2].partition("default=")[0] for one in references)
+    return any("last-known-good" in reference.partition("?")[2].partition("default=")[0] for reference in references)
 
 
-def _divide_files(files: Mapping[str, ConfigFile]) -> tuple[dict[str, dict[str, ConfigFile]], dict[str, ConfigFile]]:
-    """Files by directory that a ConfigMap volume can bring, and those that the shim must write.
-
-    A directory with a secret, an owner or a name in it that is no key of a ConfigMap, or with more than a ConfigMap holds, is
-    written by the shim as a whole: a mounted ConfigMap is read-only and root's.
-    """
-    by_directory: dict[str, dict[str, ConfigFile]] = {}
-    for path, file in sorted(files.items()):
-        by_directory.setdefault(path.rpartition("/")[0], {})[path] = file
-    mounted = {}
-    by_shim: dict[str, ConfigFile] = {}
-    for directory, inside in by_directory.items():
-        size = sum(len((file.content or "").encode()) for file in inside.values())
-        names = [path.rpartition("/")[2] for path in inside]
-        is_plain = all(file.content is not None and not file.owner for file in inside.values())
-        if is_plain and size < CONFIG_MAP_BYTES and all(_FILE_KEY.fullmatch(name) for name in names):
-            mounted[directory] = inside
-        else:
-            by_shim.update(inside)
-    return mounted, by_shim
+def scratch_name(path: str) -> str:
+    """The name of the volume that makes a directory writable."""
+    return path.strip("/").replace("/", "-")
 
 
-def config_map(workload: Workload, name: str, data: Mapping[str, str]) -> dict[str, Any]:
-    """A ConfigMap in the workload's namespace."""
-    namespace = workload.kubernetes.namespace
-    named = {"name": name, "namespace": namespace} if namespace else {"name": name}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": named, "data": dict(data)}
-
-
-def _config_volume(name: str, directory: str, files: Mapping[str, ConfigFile]) -> dict[str, Any]:
-    items = [
-        {"key": key, "path": key, "mode": int(file.mode, 8)}
-        for path, file in files.items()
-        for key in [path.rpartition("/")[2]]
-    ]
-    return {"name": f"config-{_short(directory)}", "configMap": {"name": name, "items": items}}
-
-
-def _scratch(workload: Workload) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """An emptyDir for every directory that the contract says is writable."""
-    paths = ("/tmp", contract.HOME, *_writable(workload))  # noqa: S108 - of the container
-    names = {path: path.strip("/").replace("/", "-") for path in paths}
-    return [{"name": names[path], "emptyDir": {}} for path in paths], [
-        {"name": names[path], "mountPath": path} for path in paths
-    ]
-
-
-def _writable(workload: Workload) -> tuple[str, ...]:
-    """What of /opt/ml a script of this kind writes."""
-    if isinstance(workload, Processing):
-        return _PROCESSING_DIRS
-    if isinstance(workload, Job):
-        return _TRAINING_DIRS
-    return () if isinstance(workload, Notebook) else _SERVING_DIRS
-
-
-def _environment(workload: Workload, launch: Launch, reference: str) -> list[dict[str, Any]]:
-    wanted = {**workload.environment, **workload.secrets}
-    variables = {name: value for name, value in wanted.items() if fits_variable(name, value)}
-    if reference:
-        variables[contract.BUNDLE] = reference
-    variables.update(bundle.shim_variables(workload))
-    if _keeps_values(workload):
-        variables[contract.MEMORY_DIR] = _MEMORY_DIR
-    if grace_s(workload) not in (_GRACE_S, 0):
-        variables[contract.GRACE] = str(grace_s(workload))
-    if launch.observe_key and isinstance(workload, Job):
-        is_processing = isinstance(workload, Processing)
-        place = contract.PROCESSING_OBSERVATION if is_processing else contract.TRAINING_OBSERVATION
-        variables[contract.OBSERVE] = f"{place}#{launch.observe_key}"
-    if launch.statsd:
-        variables[contract.STATSD] = f"udp://{launch.statsd}"
-    # A dollar would start an expansion, and every `$$` becomes `$` (recorded in pods, case 03).
-    listed: dict[str, dict[str, Any]] = {name: {"name": name, "value": _literal(value)} for name, value in variables.items()}
-    for name, text in workload.secrets.items():
-        if text.startswith(DOWNWARD):
-            listed[name] = {"name": name, "valueFrom": _downward(text.removeprefix(DOWNWARD))}
-    for name, place in workload.kubernetes.secrets.items():
-        secret, _, key = place.partition("#")
-        listed[name] = {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
-    return [listed[name] for name in sorted(listed)]
-
-
-def _downward(field: str) -> dict[str, Any]:
-    """The cluster's own answer to what `downward://` asks (k8s.io/docs/concepts/workloads/pods/downward-api)."""
-    if field.startswith(("limits.", "requests.")):
-        return {"resourceFieldRef": {"containerName": "main", "resource": field}}
-    return {"fieldRef": {"fieldPath": field}}
-
-
-def _short(directory: str) -> str:
-    return hashlib.sha256(directory.encode()).hexdigest()[:8]
-
-
-def _literal(text: str) -> str:
-    """A text of which the kubelet makes this one again.
-
-    It expands `$(NAME)`, and makes `$` of `$$` (kubernetes.io/docs "Define Dependent Environment Variables"). Nothing else
-    is touched, for other programs that read manifests know less.
-    """
-    return re.sub(r"\$(?=[$(])", "$$", text)
+def _scratch(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An emptyDir for a directory that the contract says is writable, and its mount."""
+    name = scratch_name(path)
+    return {"name": name, "emptyDir": {}}, {"name": name, "mountPath": path}

@@ -24,14 +24,15 @@ def parse_quantity(text: str | float) -> Fraction:
 def _factor(suffix: str) -> Fraction:
     if suffix == "m":
         return Fraction(1, 1000)
-    if suffix[:1] in ("e", "E") and len(suffix) > 1:
-        return Fraction(f"1e{suffix[1:]}")
+    # `Ei` is a power of 1024, though `E` may begin an exponent.
     if suffix.endswith("i"):
         return Fraction(1024 ** (_POWERS.lower().index(suffix[0].lower()) + 1))
+    if suffix[:1] in ("e", "E") and len(suffix) > 1:
+        return Fraction(f"1e{suffix[1:]}")
     return Fraction(1000 ** (_POWERS.index(suffix) + 1) if suffix else 1)
 
 
-def divided(text: str | float, divisor: str | int) -> str:
+def divide(text: str | float, divisor: str | int) -> str:
     """A quantity in units of a divisor, rounded up, as the downward API gives it (recorded in pods, case 04)."""
     unit = parse_quantity(divisor) or Fraction(1)
     return str(math.ceil(parse_quantity(text) / unit))

@@ -21,7 +21,7 @@ Statement = dict[str, Any]
 
 @dataclass(frozen=True)
 class Account:
-    """Where the workload runs; `*` for what nobody said."""
+    """Where the workload runs; `*` for what is not known."""
 
     region: str = "*"
     number: str = "*"
@@ -37,7 +37,7 @@ class Account:
 
 
 def account_of(workload: Workload, region: str | None, number: str | None) -> Account:
-    """What was said, else what the role's ARN and the image's registry tell."""
+    """What the caller says, else what the role's ARN and the image's registry tell."""
     role = _ROLE.match(workload.role_arn or workload.kubernetes.role_arn or "")
     registry = _ECR.match(workload.image)
     return Account(
@@ -55,27 +55,27 @@ def repository(workload: Workload, account: Account) -> str | None:
 
 def statement(sid: str, actions: Iterable[str], resources: Iterable[str], **condition: dict[str, Any]) -> Statement:
     """One statement that allows; `condition` are its operators."""
-    found: Statement = {
+    allowed: Statement = {
         "Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": sorted(set(resources)),
     }  # fmt: skip
-    return {**found, "Condition": condition} if condition else found
+    return {**allowed, "Condition": condition} if condition else allowed
 
 
 def policy(statements: Iterable[Statement]) -> dict[str, Any]:
     """A policy of the statements that name any resource."""
-    return {"Version": "2012-10-17", "Statement": [one for one in statements if one["Resource"]]}
+    return {"Version": "2012-10-17", "Statement": [allowed for allowed in statements if allowed["Resource"]]}
 
 
 def read_prefixes(account: Account, uris: Iterable[str]) -> list[Statement]:
     """Reading objects and prefixes: each object below, and the listing of nothing else of their buckets."""
-    found = sorted(set(uris))
+    unique = sorted(set(uris))
     listed: dict[str, list[str]] = {}
-    for uri in found:
+    for uri in unique:
         if not uri.endswith(_ARCHIVE):
             bucket, _, key = uri.removeprefix("s3://").partition("/")
             listed.setdefault(bucket, []).append(f"{key}*")
     return [
-        statement("Read", ["s3:GetObject"], [account.s3(uri, "" if uri.endswith(_ARCHIVE) else "*") for uri in found]),
+        statement("Read", ["s3:GetObject"], [account.s3(uri, "" if uri.endswith(_ARCHIVE) else "*") for uri in unique]),
         *(
             statement(f"List{number}", ["s3:ListBucket"], [account.s3(bucket)], StringLike={"s3:prefix": prefixes})
             for number, (bucket, prefixes) in enumerate(sorted(listed.items()))
@@ -83,12 +83,23 @@ def read_prefixes(account: Account, uris: Iterable[str]) -> list[Statement]:
     ]
 
 
+def field_uris(workload: Workload, fields: Iterable[str]) -> list[str]:
+    """The S3 URIs in these fields of a workload: texts, and the values of mappings."""
+    values = [getattr(workload, field) for field in fields]
+    return [uri for value in values if value for uri in (value.values() if isinstance(value, dict) else [value])]
+
+
+def prefixes(uris: Iterable[str]) -> list[str]:
+    """URIs that end in one slash, so that none is the beginning of another prefix."""
+    return [f"{uri.rstrip('/')}/" for uri in uris]
+
+
 def bundles(account: Account, workload: Workload, prefix: str, objects: Iterable[str]) -> list[str]:
     """The ARNs of the launch bundles of every run; none where no run has one. A run's name begins with the workload's."""
     return [account.s3(prefix, f"/{workload.name}*/bundle.json")] if list(objects) else []
 
 
-def sends(account: Account, workload: Workload, prefix: str, objects: Iterable[str]) -> list[Statement]:
+def send_bundle(account: Account, workload: Workload, prefix: str, objects: Iterable[str]) -> list[Statement]:
     """Putting the launch bundle, and removing that of a job that is refused."""
     return [statement("Bundle", ["s3:PutObject", "s3:DeleteObject"], bundles(account, workload, prefix, objects))]
 

@@ -17,11 +17,8 @@ def references(workload: Workload) -> list[tuple[str, str]]:
     """Scheme and name of everything that the shim resolves, each once."""
     texts = [*workload.secrets.values(), *workload.secret_sets]
     texts += [file.secret for file in workload.files.values() if file.secret]
-    found = set()
-    for text in texts:
-        scheme, _, rest = text.partition("://")
-        found.add((scheme, re.split(r"[?#]", rest, maxsplit=1)[0]))
-    return sorted(found)
+    parts = [text.partition("://") for text in texts]
+    return sorted({(scheme, re.split(r"[?#]", rest, maxsplit=1)[0]) for scheme, _, rest in parts})
 
 
 def statements(workload: Workload, account: Account) -> Iterator[Statement]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.platforms import compile as compiler
-from lyftlearn_image.platforms.kubernetes.pod_template import metadata
+from lyftlearn_image.platforms.compile import launch_for
+from lyftlearn_image.platforms.kubernetes.all_kinds import workload_kind
+from lyftlearn_image.platforms.kubernetes.compile import compile_manifests
+from lyftlearn_image.platforms.kubernetes.metadata import metadata
 from lyftlearn_image.platforms.permissions import account as accounts, data
 from lyftlearn_image.platforms.permissions.account import statement
-from lyftlearn_image.workload import Job, Serving, Trainable, Transform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,42 +35,34 @@ def permissions(workload: Workload, account: Account) -> dict[str, Any]:
 
 def _submitter(workload: Workload, account: Account) -> Iterator[Statement]:
     """What `submit` puts, and `collect` reads."""
-    launch = compiler.launch_of(workload)
-    compiled = compiler.compile_for("kubernetes", workload, launch)
-    yield from accounts.sends(account, workload, launch.s3_prefix, compiled.objects)
-    if isinstance(workload, Job | Transform):
+    launch = launch_for(workload)
+    compiled = compile_manifests(workload, launch)
+    yield from accounts.send_bundle(account, workload, launch.s3_prefix, compiled.objects)
+    if workload_kind(workload.kind).is_job:
         yield from accounts.read_prefixes(account, [f"{launch.s3_prefix}/"])
 
 
 def _pod(workload: Workload, account: Account) -> Iterator[Statement]:
-    launch = compiler.launch_of(workload)
-    compiled = compiler.compile_for("kubernetes", workload, launch)
-    reads: list[str] = []
-    writes = [launch.s3_prefix] if isinstance(workload, Job | Transform) else []
-    if isinstance(workload, Job):
-        reads += workload.channels.values()
-    checkpoints = [workload.checkpoints] if isinstance(workload, Trainable) and workload.checkpoints else []
-    reads += [f"{one.rstrip('/')}/" for one in checkpoints]
-    if isinstance(workload, Serving | Transform):
-        reads.append(workload.model)
-    if isinstance(workload, Transform):
-        reads.append(workload.input)
-    yield from accounts.read_prefixes(account, reads)
+    launch, kind = launch_for(workload), workload_kind(workload.kind)
+    compiled = compile_manifests(workload, launch)
+    checkpoints = accounts.field_uris(workload, kind.synchronises)
+    reads = accounts.field_uris(workload, kind.reads)
+    yield from accounts.read_prefixes(account, [*reads, *accounts.prefixes(checkpoints)])
     yield statement("Bundle", ["s3:GetObject"], accounts.bundles(account, workload, launch.s3_prefix, compiled.objects))
-    yield from accounts.write_prefixes(account, writes)
+    yield from accounts.write_prefixes(account, [launch.s3_prefix] if kind.is_job else [])
     yield from accounts.write_prefixes(account, checkpoints, deletes=True)
     # What a Kubernetes Secret brings is not asked for.
-    mine = {name: text for name, text in workload.secrets.items() if name not in workload.kubernetes.secrets}
-    yield from data.statements(workload.with_(secrets=mine), account)
+    resolved = {name: text for name, text in workload.secrets.items() if name not in workload.kubernetes.secrets}
+    yield from data.statements(workload.with_(secrets=resolved), account)
 
 
 def _names(workload: Workload, job_name: str) -> dict[tuple[str, str], list[str]]:
     """API group and resource → the names of such objects, where the job has this one."""
-    compiled = compiler.compile_for("kubernetes", workload, compiler.launch_of(workload, job_name=job_name))
-    found: dict[tuple[str, str], list[str]] = {}
-    for one in compiled.documents:
-        found.setdefault(_RESOURCES[one["kind"]], []).append(one["metadata"]["name"])
-    return found
+    compiled = compile_manifests(workload, launch_for(workload, job_name=job_name))
+    names: dict[tuple[str, str], list[str]] = {}
+    for document in compiled.documents:
+        names.setdefault(_RESOURCES[document["kind"]], []).append(document["metadata"]["name"])
+    return names
 
 
 def _role(workload: Workload) -> dict[str, Any]:
@@ -80,13 +73,13 @@ def _role(workload: Workload) -> dict[str, Any]:
     """
     names, others = _names(workload, workload.name), _names(workload, f"{workload.name}-other")
     rules: list[dict[str, Any]] = []
-    for (group, resource), called in sorted(names.items()):
+    for (group, resource), objects in sorted(names.items()):
         verbs = ["get", "patch", "delete"] + (["list", "watch"] if resource in ("jobs", "deployments") else [])
-        if called != others[group, resource]:
+        if objects != others[group, resource]:
             rules.append({"apiGroups": [group], "resources": [resource], "verbs": ["create", *verbs]})
             continue
         rules.append({"apiGroups": [group], "resources": [resource], "verbs": ["create"]})
-        rules.append({"apiGroups": [group], "resources": [resource], "resourceNames": sorted(called), "verbs": verbs})
+        rules.append({"apiGroups": [group], "resources": [resource], "resourceNames": sorted(objects), "verbs": verbs})
     rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]})
     rules.append({"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]})
     return {

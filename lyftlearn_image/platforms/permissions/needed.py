@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.platforms.permissions import kubernetes, sagemaker
 from lyftlearn_image.platforms.permissions.account import account_of
-from lyftlearn_image.workload import Job, Transform
+from lyftlearn_image.platforms.sagemaker.all_kinds import workload_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lyftlearn_image.platforms.launch import TargetName
+    from lyftlearn_image.platforms.permissions.account import Account
     from lyftlearn_image.workload import Workload
+
+_PERMISSIONS: Mapping[TargetName, Callable[[Workload, Account], dict[str, Any]]] = {
+    "sagemaker": sagemaker.permissions,
+    "kubernetes": kubernetes.permissions,
+}
 
 
 def permissions(
@@ -23,19 +29,18 @@ def permissions(
 
     A kind that Kubernetes has no equal of is left out unless Kubernetes alone was asked for.
     """
-    if isinstance(workload, Job | Transform) and not workload.output:
+    if workload_kind(workload.kind).is_job and not workload.output:
         raise InvalidInputError(
             "it is not said where models, outputs and the launch bundle go",
             where=f"the workload {workload.name}",
             hint="Add `output: s3://bucket/prefix` to the file: the policy is for that prefix alone.",
         )
     where = account_of(workload, region, account)
-    found: dict[str, Any] = {}
+    documents: dict[str, Any] = {}
     for target in targets:
         try:
-            of_target = sagemaker.permissions if target == "sagemaker" else kubernetes.permissions
-            found[target] = of_target(workload, where)
+            documents[target] = _PERMISSIONS[target](workload, where)
         except UnsupportedError:
             if len(targets) == 1:
                 raise
-    return found
+    return documents

@@ -8,43 +8,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.platforms import compile as compiler
+from lyftlearn_image.platforms.compile import launch_for
 from lyftlearn_image.platforms.permissions import account as accounts, data
 from lyftlearn_image.platforms.permissions.account import Account, Statement, statement
-from lyftlearn_image.workload import Job, Notebook, Serving, Trainable, Transform
+from lyftlearn_image.platforms.sagemaker.all_kinds import workload_kind
+from lyftlearn_image.platforms.sagemaker.compile import compile_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lyftlearn_image.workload import Workload
 
-# Action of the API → the kind of resource in its ARN, and where its log goes.
-_RESOURCES: Mapping[str, str] = {
-    "CreateTrainingJob": "training-job", "CreateProcessingJob": "processing-job", "CreateModel": "model",
-    "CreateHyperParameterTuningJob": "hyper-parameter-tuning-job", "CreateTransformJob": "transform-job",
-    "CreateEndpointConfig": "endpoint-config", "CreateEndpoint": "endpoint", "CreateImage": "image",
-    "CreateImageVersion": "image", "CreateAppImageConfig": "app-image-config",
-}  # fmt: skip
-# What can be stopped or removed by its own submitter.
-_ENDS: Mapping[str, str] = {
-    "CreateTrainingJob": "StopTrainingJob", "CreateProcessingJob": "StopProcessingJob",
-    "CreateHyperParameterTuningJob": "StopHyperParameterTuningJob", "CreateTransformJob": "StopTransformJob",
-    "CreateModel": "DeleteModel", "CreateEndpointConfig": "DeleteEndpointConfig", "CreateEndpoint": "DeleteEndpoint",
-    "CreateImage": "DeleteImage", "CreateImageVersion": "DeleteImageVersion", "CreateAppImageConfig": "DeleteAppImageConfig",
-}  # fmt: skip
-_LOGS: Mapping[str, str] = {
-    "training": "TrainingJobs", "tuning": "TrainingJobs", "processing": "ProcessingJobs", "transform": "TransformJobs",
-    "serving": "Endpoints/{name}*", "notebook": "studio",
-}  # fmt: skip
-# Kinds that end by themselves, with something to collect.
-_JOBS = ("training", "processing", "tuning", "transform")
+# Action of the API → the kind of resource in its ARN, and what its submitter stops or removes it by.
+_ACTIONS: Mapping[str, tuple[str, str]] = {
+    "CreateTrainingJob": ("training-job", "StopTrainingJob"),
+    "CreateProcessingJob": ("processing-job", "StopProcessingJob"),
+    "CreateHyperParameterTuningJob": ("hyper-parameter-tuning-job", "StopHyperParameterTuningJob"),
+    "CreateTransformJob": ("transform-job", "StopTransformJob"),
+    "CreateModel": ("model", "DeleteModel"),
+    "CreateEndpointConfig": ("endpoint-config", "DeleteEndpointConfig"),
+    "CreateEndpoint": ("endpoint", "DeleteEndpoint"),
+    "CreateImage": ("image", "DeleteImage"),
+    "CreateImageVersion": ("image", "DeleteImageVersion"),
+    "CreateAppImageConfig": ("app-image-config", "DeleteAppImageConfig"),
+}
 # Begins the names of what `wait --events` makes.
 _MAILBOXES = "lyftlearn-"
-_METRICS: Mapping[str, str] = {
-    "training": "/aws/sagemaker/TrainingJobs", "tuning": "/aws/sagemaker/TrainingJobs",
-    "processing": "/aws/sagemaker/ProcessingJobs", "transform": "/aws/sagemaker/TransformJobs",
-    "serving": "/aws/sagemaker/Endpoints",
-}  # fmt: skip
 
 
 def permissions(workload: Workload, account: Account) -> dict[str, Any]:
@@ -56,25 +45,18 @@ def permissions(workload: Workload, account: Account) -> dict[str, Any]:
         "execution_role": accounts.policy(_execution(workload, account)),
         "execution_role_trust": {"Version": "2012-10-17", "Statement": [trust]},
         "submitter": accounts.policy(_submitter(workload, account)),
-        **({"waiter_by_events": accounts.policy(_by_events(account))} if workload.kind in _JOBS else {}),
+        **({"waiter_by_events": accounts.policy(_by_events(account))} if workload_kind(workload.kind).is_job else {}),
     }
 
 
 def _execution(workload: Workload, account: Account) -> Iterator[Statement]:
-    launch = compiler.launch_of(workload)
-    compiled = compiler.compile_for("sagemaker", workload, launch)
-    reads: list[str] = []
-    if isinstance(workload, Job):
-        reads += workload.channels.values()
-    if isinstance(workload, Serving | Transform):
-        reads.append(workload.model)
-    if isinstance(workload, Transform):
-        reads.append(workload.input)
-    checkpoints = [workload.checkpoints] if isinstance(workload, Trainable) and workload.checkpoints else []
-    yield from accounts.read_prefixes(account, [*reads, *(f"{one.rstrip('/')}/" for one in checkpoints)])
+    launch, kind = launch_for(workload), workload_kind(workload.kind)
+    compiled = compile_requests(workload, launch)
+    reads = accounts.field_uris(workload, kind.reads)
+    checkpoints = accounts.field_uris(workload, kind.synchronises)
+    yield from accounts.read_prefixes(account, [*reads, *accounts.prefixes(checkpoints)])
     yield statement("Bundle", ["s3:GetObject"], accounts.bundles(account, workload, launch.s3_prefix, compiled.objects))
-    writes = isinstance(workload, Job | Transform) or (isinstance(workload, Serving) and workload.data_capture)
-    yield from accounts.write_prefixes(account, [launch.s3_prefix] if writes else [])
+    yield from accounts.write_prefixes(account, [launch.s3_prefix] if kind.writes(workload) else [])
     # A checkpoint that is deleted in the container is deleted in S3 (developer guide, model-checkpoints).
     yield from accounts.write_prefixes(account, checkpoints, deletes=True)
     yield from data.statements(workload, account)
@@ -87,17 +69,16 @@ def _execution(workload: Workload, account: Account) -> Iterator[Statement]:
         pulls = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
         yield statement("Pull", pulls, [repository])
     yield from _logs(workload, account)
-    if workload.network.subnets and not isinstance(workload, Notebook):
+    if workload.network.subnets and kind.has_own_network:
         yield from _network(workload, account)
 
 
 def _reads(workload: Workload, account: Account, prefix: str) -> Iterator[Statement]:
     """What `logs` and `collect` read."""
-    group = account.arn("logs", f"log-group:/aws/sagemaker/{_LOGS[workload.kind].format(name=workload.name)}")
+    group, streams = _log_arns(workload, account)
     yield statement("LogStreams", ["logs:DescribeLogStreams"], [group])
-    streams = ":log-stream:*" if workload.kind in ("serving", "notebook") else f":log-stream:{workload.name}*"
-    yield statement("LogLines", ["logs:GetLogEvents"], [f"{group}{streams}"])
-    if workload.kind in _JOBS:
+    yield statement("LogLines", ["logs:GetLogEvents"], [streams])
+    if workload_kind(workload.kind).is_job:
         yield from accounts.read_prefixes(account, [f"{prefix}/"])
 
 
@@ -110,14 +91,20 @@ def _by_events(account: Account) -> Iterator[Statement]:
 
 
 def _logs(workload: Workload, account: Account) -> Iterator[Statement]:
-    group = account.arn("logs", f"log-group:/aws/sagemaker/{_LOGS[workload.kind].format(name=workload.name)}")
+    group, streams = _log_arns(workload, account)
     yield statement("LogGroup", ["logs:CreateLogGroup"], [group])
     actions = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-    streams = ":log-stream:*" if workload.kind in ("serving", "notebook") else f":log-stream:{workload.name}*"
-    yield statement("Log", actions, [f"{group}{streams}"])
-    if namespace := _METRICS.get(workload.kind):
+    yield statement("Log", actions, [streams])
+    if namespace := workload_kind(workload.kind).metrics_namespace:
         condition = {"cloudwatch:namespace": [namespace]}
         yield statement("Metrics", ["cloudwatch:PutMetricData"], ["*"], StringEquals=condition)
+
+
+def _log_arns(workload: Workload, account: Account) -> tuple[str, str]:
+    """The log group, and the workload's streams in it."""
+    kind = workload_kind(workload.kind)
+    group = account.arn("logs", f"log-group:/aws/sagemaker/{kind.log_group.format(name=workload.name)}")
+    return group, f"{group}:log-stream:{kind.log_streams.format(name=workload.name)}"
 
 
 def _network(workload: Workload, account: Account) -> Iterator[Statement]:
@@ -135,16 +122,16 @@ def _network(workload: Workload, account: Account) -> Iterator[Statement]:
 
 
 def _submitter(workload: Workload, account: Account) -> Iterator[Statement]:
-    launch = compiler.launch_of(workload)
-    compiled = compiler.compile_for("sagemaker", workload, launch)
-    for action in compiled.actions or (compiled.action,):
-        kind = _RESOURCES[action]
-        resources = [account.arn("sagemaker", f"{kind}/{workload.name}*")]
+    launch = launch_for(workload)
+    compiled = compile_requests(workload, launch)
+    for action, _ in compiled.requests():
+        resource, end = _ACTIONS[action]
+        resources = [account.arn("sagemaker", f"{resource}/{workload.name}*")]
         if action == "CreateEndpoint":
             resources.append(account.arn("sagemaker", f"endpoint-config/{workload.name}*"))
         if action == "CreateImageVersion":
             resources.append(account.arn("sagemaker", f"image-version/{workload.name}*/*"))
-        does = [f"sagemaker:{action}", f"sagemaker:{action.replace('Create', 'Describe', 1)}", f"sagemaker:{_ENDS[action]}"]
+        does = [f"sagemaker:{action}", f"sagemaker:{action.replace('Create', 'Describe', 1)}", f"sagemaker:{end}"]
         if action == "CreateHyperParameterTuningJob":
             does.append("sagemaker:ListTrainingJobsForHyperParameterTuningJob")
         if workload.tags and action != "CreateImageVersion":
@@ -152,5 +139,5 @@ def _submitter(workload: Workload, account: Account) -> Iterator[Statement]:
         yield statement(action.removeprefix("Create"), does, resources)
     role = workload.role_arn or account.arn("iam", "role/*").replace(f":{account.region}:", "::", 1)
     yield statement("PassRole", ["iam:PassRole"], [role], StringEquals={"iam:PassedToService": "sagemaker.amazonaws.com"})
-    yield from accounts.sends(account, workload, launch.s3_prefix, compiled.objects)
+    yield from accounts.send_bundle(account, workload, launch.s3_prefix, compiled.objects)
     yield from _reads(workload, account, launch.s3_prefix)

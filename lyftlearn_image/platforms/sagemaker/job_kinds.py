@@ -70,7 +70,7 @@ _BY_ACTION = {kind.action: kind for kind in (*KINDS, ENDPOINT)}
 _BY_DETAIL_TYPE = {kind.detail_type: kind for kind in KINDS}
 
 
-def of_job(job: str) -> tuple[Kind, str]:
+def parse_job_id(job: str) -> tuple[Kind, str]:
     """Kind and name of an id, such as `training/iris-0f3a`. Raises InvalidInputError for what is none."""
     kind, slash, name = job.partition("/")
     if kind not in _BY_NAME or not slash or not name:
@@ -78,25 +78,25 @@ def of_job(job: str) -> tuple[Kind, str]:
     return _BY_NAME[kind], name
 
 
-def of_action(action: str) -> Kind:
+def kind_for_action(action: str) -> Kind:
     """The kind that an action makes."""
     return _BY_ACTION[action]
 
 
-def of_detail_type(detail_type: str) -> Kind | None:
+def kind_for_event(detail_type: str) -> Kind | None:
     """The kind that an event is about, None for an event about something else."""
     return _BY_DETAIL_TYPE.get(detail_type)
 
 
-def state_of(kind: Kind, told: Mapping[str, Any]) -> State:
+def state_of(kind: Kind, description: Mapping[str, Any]) -> State:
     """The state in a Describe answer or in an event's detail: both have the same fields."""
-    status = str(told.get(kind.status_field, ""))
-    phase = str(told.get("SecondaryStatus", "")) or status
-    reason = str(told.get("ExitMessage") or told.get("FailureReason") or "")
+    status = str(description.get(kind.status_field, ""))
+    phase = str(description.get("SecondaryStatus", "")) or status
+    reason = str(description.get("ExitMessage") or description.get("FailureReason") or "")
     if kind is ENDPOINT and status == _IN_SERVICE:
         return State(Status.COMPLETED, phase)
     if status not in {one.value for one in Status}:
         return State(None, phase)
-    found = _EXIT_CODE.search(str(told.get("FailureReason", "")))
+    found = _EXIT_CODE.search(str(description.get("FailureReason", "")))
     code = int(found[1]) if found else (0 if status == Status.COMPLETED else None)
     return State(Status(status), phase, reason, code)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lyftlearn_image.platforms import bundle
 from lyftlearn_image.platforms.sagemaker import api_model
@@ -15,88 +17,95 @@ if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import Workload
 
-
-class Shares(NamedTuple):
-    """What of each goes into the request, and the bundle as an S3 object where there is one."""
-
-    environment: dict[str, str]
-    hyperparameters: dict[str, str]
-    objects: dict[str, bytes]
-    command: list[str]
+# The bundle's own reference is at most the longest S3 URI and a digest.
+_REFERENCE_BYTES = 1200
 
 
-class Room(NamedTuple):
+@dataclass(frozen=True)
+class Slots:
     """Where a request has its maps, and what they hold besides the workload's own.
 
     `environment`, `hyperparameters` and `command` are members of the action's request (None: it has none). `observation` is
-    where the shim writes what it saw. `total_bytes` limits all variables together; `taken` are hyperparameters of the
-    service's own.
+    where the shim writes what it saw. `environment_bytes` limits all variables together. `reserved_hyperparameters` are as
+    many as the service adds.
     """
 
     action: str
     environment: str
     hyperparameters: str | None = None
-    observation: str | None = None
-    total_bytes: int | None = None
-    taken: int = 0
     command: str | None = None
+    observation: str | None = None
+    environment_bytes: int | None = None
+    reserved_hyperparameters: int = 0
 
 
-def divide(workload: Workload, launch: Launch, room: Room) -> Shares:
+@dataclass(frozen=True)
+class Shares:
+    """What of each goes into the request, and the bundle as an S3 object where there is one."""
+
+    environment: dict[str, str]
+    hyperparameters: dict[str, str]
+    command: list[str]
+    objects: dict[str, bytes]
+
+
+def split(workload: Workload, launch: Launch, slots: Slots) -> Shares:
     """The shares of the request and of the bundle. What does not fit goes into the bundle by itself."""
-    own = _own_variables(workload, launch, room)
-    wanted = {**workload.environment, **workload.secrets}
-    kept = _kept(wanted, own, room)
-    left = {name: value for name, value in wanted.items() if name not in kept}
-    values = workload.hyperparameters if isinstance(workload, Job) else {}
-    encoded = bundle.encode_hyperparameters(values)
-    carries = _carries(encoded, room)
-    overflow = {} if carries else dict(values)
+    shim = _shim_variables(workload, launch, slots)
+    variables = {**workload.environment, **workload.secrets}
+    fitting = _fitting_variables(variables, shim, slots)
+    hyperparameters = dict(workload.hyperparameters) if isinstance(workload, Job) else {}
+    encoded = bundle.encode_hyperparameters(hyperparameters)
+    if not _hyperparameters_fit(encoded, slots):
+        encoded = {}
     command = list(getattr(workload, "command", None) or ())
-    is_bundled = bool(command and room.command and not api_model.fits_list(room.action, room.command, command))
+    has_room = not slots.command or api_model.fits_list(slots.action, slots.command, command)
+    overflow = {
+        "environment": {name: value for name, value in variables.items() if name not in fitting},
+        "hyperparameters": {} if encoded else hyperparameters,
+        "files": workload.files,
+        "command": () if has_room else tuple(command),
+    }
     objects: dict[str, bytes] = {}
-    if left or overflow or workload.files or is_bundled:
-        contents = {"environment": left, "hyperparameters": overflow, "files": workload.files}
-        made = bundle.of(workload, launch.job_name, **contents, command=tuple(command) if is_bundled else ())
-        data = bundle.to_bytes(made)
+    if any(overflow.values()):
+        data = bundle.to_bytes(bundle.bundle_for(workload, launch.job_name, **overflow))
         uri = f"{launch.s3_prefix}/{launch.job_name}/bundle.json"
         objects[uri] = data
-        own[contract.BUNDLE] = bundle.reference(uri, data)
-    said = [contract.BUNDLED_COMMAND] if is_bundled else command
-    return Shares(dict(sorted({**kept, **own}.items())), encoded if carries else {}, objects, said)
+        shim[contract.BUNDLE] = bundle.reference(uri, data)
+    environment = dict(sorted({**fitting, **shim}.items()))
+    return Shares(environment, encoded, command if has_room else [contract.BUNDLED_COMMAND], objects)
 
 
-def _kept(wanted: Mapping[str, str], own: Mapping[str, str], room: Room) -> dict[str, str]:
+def _fitting_variables(variables: Mapping[str, str], shim: Mapping[str, str], slots: Slots) -> dict[str, str]:
     """The variables that the request has room for, in the order of their names; one place is kept for the bundle."""
-    entries = api_model.map_limits(room.action, room.environment).entries - len(own) - 1
-    # The bundle's own reference is at most a longest S3 URI and a digest.
-    free = None if room.total_bytes is None else room.total_bytes - _size(own) - 1200
-    kept: dict[str, str] = {}
-    for name, value in sorted(wanted.items()):
-        if len(kept) == entries:
+    entries = api_model.map_limits(slots.action, slots.environment).entries - len(shim) - 1
+    free = math.inf if slots.environment_bytes is None else slots.environment_bytes - _size(shim) - _REFERENCE_BYTES
+    fitting: dict[str, str] = {}
+    for name, value in sorted(variables.items()):
+        if len(fitting) == entries:
             break
         size = _size({name: value})
-        if (free is None or size <= free) and api_model.fits(room.action, room.environment, {name: value}):
-            kept[name] = value
-            free = None if free is None else free - size
-    return kept
+        if size <= free and api_model.fits(slots.action, slots.environment, {name: value}):
+            fitting[name] = value
+            free -= size
+    return fitting
 
 
-def _carries(encoded: Mapping[str, str], room: Room) -> bool:
-    if room.hyperparameters is None:
+def _hyperparameters_fit(encoded: Mapping[str, str], slots: Slots) -> bool:
+    if slots.hyperparameters is None:
         return False
-    entries = api_model.map_limits(room.action, room.hyperparameters).entries
-    return len(encoded) + room.taken <= entries and api_model.fits(room.action, room.hyperparameters, encoded)
+    entries = api_model.map_limits(slots.action, slots.hyperparameters).entries - slots.reserved_hyperparameters
+    return len(encoded) <= entries and api_model.fits(slots.action, slots.hyperparameters, encoded)
 
 
 def _size(variables: Mapping[str, str]) -> int:
     return sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
 
 
-def _own_variables(workload: Workload, launch: Launch, room: Room) -> dict[str, str]:
-    own = bundle.shim_variables(workload)
-    if launch.observe_key and room.observation:
-        own[contract.OBSERVE] = f"{room.observation}#{launch.observe_key}"
+def _shim_variables(workload: Workload, launch: Launch, slots: Slots) -> dict[str, str]:
+    shim = bundle.shim_variables(workload)
+    if launch.observe_key and slots.observation:
+        shim[contract.OBSERVE] = f"{slots.observation}#{launch.observe_key}"
     if launch.statsd:
-        own[contract.STATSD] = f"udp://{launch.statsd}"
-    return own
+        shim[contract.STATSD] = f"udp://{launch.statsd}"
+    return shim

@@ -6,48 +6,53 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
+import httpx2
+from lightkube.core.exceptions import ApiError, ConfigError
+
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lightkube.core.exceptions import ApiError
-
 # As the API server words it: User "x" cannot create resource "jobs" in API group "batch" in the namespace "y".
 _FORBIDDEN = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
 _SHOWN_CHARACTERS = 500
+# Too Many Requests is API Priority and Fairness; the others come from balancers before a server (kubernetes.io/docs).
+_BUSY = (429, 502, 503, 504)
 
 
 @contextlib.contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Turns lightkube's errors into ours; `doing` is told first."""
-    import httpx2  # noqa: PLC0415 - comes with lightkube, which is an extra
-    from lightkube.core.exceptions import ApiError, ConfigError  # noqa: PLC0415 - as above
-
+def translate_errors(doing: str) -> Iterator[None]:
+    """Turns lightkube's errors into ours, which begin with `doing`."""
     try:
         yield
     except ApiError as error:
-        raise of(error, doing) from None
+        raise api_error(error, doing) from None
     except ConfigError as error:
         raise InvalidInputError(f"{doing}: {error}", hint="Check KUBECONFIG and the context's name.") from None
     except httpx2.HTTPError as error:
-        raise unavailable(doing, error) from None
+        raise unavailable_error(error, doing) from None
 
 
-def unavailable(doing: str, error: Exception) -> UnavailableError:
+def is_busy(error: Exception) -> bool:
+    """Whether the server will take the same request a little later."""
+    return isinstance(error, ApiError) and error.status.code in _BUSY
+
+
+def unavailable_error(error: Exception, doing: str) -> UnavailableError:
     """For a server that cannot be reached, or that went away."""
-    said = str(error)[:_SHOWN_CHARACTERS] or type(error).__name__
-    return UnavailableError(f"{doing}: the Kubernetes API does not answer", where=said, hint="Check the context's server.")
+    message = str(error)[:_SHOWN_CHARACTERS] or type(error).__name__
+    return UnavailableError(f"{doing}: the Kubernetes API does not answer", where=message, hint="Check the context's server.")
 
 
-def of(error: ApiError, doing: str) -> LyftlearnError:
+def api_error(error: ApiError, doing: str) -> LyftlearnError:
     """Our error for a Status of the API."""
     code, message = error.status.code, str(error.status.message or "")[:_SHOWN_CHARACTERS]
     if code == 401:  # noqa: PLR2004 - HTTP's own number, as those below
         return InvalidInputError(f"{doing}: the API does not know who asks", where=message, hint="Log in to the cluster again.")
     if code == 403:  # noqa: PLR2004
-        found = _FORBIDDEN.search(message)
-        needs = f": it needs {found['verb']} on {found['resource']}" if found else ""
+        forbidden = _FORBIDDEN.search(message)
+        needs = f": it needs {forbidden['verb']} on {forbidden['resource']}" if forbidden else ""
         return InvalidInputError(
             f"{doing}: access denied{needs}",
             where=message,

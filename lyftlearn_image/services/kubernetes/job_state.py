@@ -11,30 +11,31 @@ from lyftlearn_image.run import State, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 _TRUE = "True"
 
 
-def state_of(job: Any, pods: Sequence[Any]) -> State:
+def job_state(job: Any, pods: Sequence[Any]) -> State:
     """Stopped where it was suspended, unless it had ended before; a failure's code and message are its last pod's."""
-    conditions = {one.type: one for one in (job.status.conditions if job.status else None) or [] if one.status == _TRUE}
+    conditions = {item.type: item for item in (job.status.conditions if job.status else None) or [] if item.status == _TRUE}
     ended = _terminated(pods)
     code = ended.exitCode if ended else None
     if "Complete" in conditions:
         return State(Status.COMPLETED, "Complete", exit_code=0 if code is None else code)
     if "Failed" in conditions:
-        said = conditions["Failed"]
-        reason = (ended.message or "") if ended else ""
+        failed = conditions["Failed"]
+        message = (ended.message or "") if ended else ""
         # The reason of a Job that ran out of time or of retries is its own, where its container says nothing.
-        return State(Status.FAILED, str(said.reason or "Failed"), reason or str(said.message or ""), code)
-    if job.spec.suspend and not any(one.status and one.status.phase == "Running" for one in pods):
+        return State(Status.FAILED, str(failed.reason or "Failed"), message or str(failed.message or ""), code)
+    if job.spec.suspend and not any(pod.status and pod.status.phase == "Running" for pod in pods):
         return State(Status.STOPPED, "Suspended", exit_code=code)
     return State(None, _phase(pods))
 
 
 def deployment_state(deployment: Any) -> State:
     """A Deployment has come to its end when it serves, or when it did not within its progress deadline."""
-    conditions = {one.type: one for one in (deployment.status.conditions if deployment.status else None) or []}
+    conditions = {item.type: item for item in (deployment.status.conditions if deployment.status else None) or []}
     progress, available = conditions.get("Progressing"), conditions.get("Available")
     if progress and progress.reason == "ProgressDeadlineExceeded":
         return State(Status.FAILED, "ProgressDeadlineExceeded", str(progress.message or ""))
@@ -44,6 +45,15 @@ def deployment_state(deployment: Any) -> State:
     if available and available.status == _TRUE and ready == wanted:
         return State(Status.COMPLETED, "Available")
     return State(None, f"{ready} of {wanted} ready")
+
+
+def job_times(job: Any) -> tuple[datetime | None, datetime | None, datetime | None]:
+    """When a Job was created, started and ended, by the cluster's clock. A failed one has no completionTime."""
+    created = job.metadata.creationTimestamp
+    started = (job.status.startTime if job.status else None) or created
+    completed = job.status.completionTime if job.status else None
+    changes = [item.lastTransitionTime for item in (job.status.conditions if job.status else None) or []]
+    return created, started, completed or max(changes, default=started)
 
 
 def _phase(pods: Sequence[Any]) -> str:

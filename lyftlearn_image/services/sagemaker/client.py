@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as objects
-from lyftlearn_image.aws.errors import translated
+from lyftlearn_image.aws.errors import translate_errors
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.sagemaker import job_kinds
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.outputs import outputs as training_outputs
-from lyftlearn_image.run import Run, State, Status, Timings, Trial
-from lyftlearn_image.runs.observation import read_observation
-from lyftlearn_image.services.service import Clock, poll, run_to_end
+from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
+from lyftlearn_image.retry import Backoff, Clock, Waits
+from lyftlearn_image.run import Trial
+from lyftlearn_image.services.collect import EndedJob, collect_run
+from lyftlearn_image.services.sagemaker import logs
+from lyftlearn_image.services.service import poll_until_ended, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,14 +24,11 @@ if TYPE_CHECKING:
     import boto3
 
     from lyftlearn_image.platforms.launch import Compiled, TargetName
-    from lyftlearn_image.run import StopRequest
+    from lyftlearn_image.run import Run, State, StopRequest
 
 # Throttled and failed requests are repeated by botocore, which slows down by itself (its "adaptive" mode).
 _TRIES = 10
-# CloudWatch shows a line some seconds after it was written; an ended job's last ones are waited for.
-_LOG_LAG_S = 10.0
-_LOG_WAIT_S = 2.0
-_UNKNOWN_EXIT = 1
+_LOG_POLLS = Backoff(first_s=2.0, longest_s=2.0)
 # Of a model or an endpoint's configuration (words of the service, seen in its answers).
 _EXISTS = "already existing"
 
@@ -40,16 +38,15 @@ class SageMakerService:
 
     name: TargetName = "sagemaker"
 
-    def __init__(self, session: boto3.Session, clock: Clock | None = None, log_lag_s: float = _LOG_LAG_S) -> None:
+    def __init__(self, session: boto3.Session, clock: Clock | None = None) -> None:
         from botocore.config import Config  # noqa: PLC0415 - 200 ms, for the verbs that run
 
         config = Config(retries={"mode": "adaptive", "max_attempts": _TRIES})
-        with translated("connecting to AWS"):
+        with translate_errors("connecting to AWS"):
             self._sagemaker: Any = session.client("sagemaker", config=config)
             self._logs: Any = session.client("logs", config=config)
             self.s3 = session.client("s3", config=config)
         self._clock = clock or Clock()
-        self._log_lag_s = log_lag_s
 
     def submit(self, compiled: Compiled) -> str:
         """Sends the request, after the objects that it needs; a job that is there already is the one that was meant.
@@ -59,86 +56,75 @@ class SageMakerService:
         requests = list(zip(compiled.actions or (compiled.action,), compiled.documents, strict=True))
         for action, request in requests:
             validate_request(action, request)
-        kind = job_kinds.of_action(compiled.action)
+        kind = job_kinds.kind_for_action(compiled.action)
         name = str(requests[-1][1][kind.name_field])
-        if self._described(kind, name) is not None:
+        if self._find(kind, name) is not None:
             return f"{kind.name}/{name}"
-        with contextlib.ExitStack() as in_vain:
-            in_vain.callback(objects.remove, self.s3, compiled.objects)
-            objects.put(self.s3, compiled.objects)
+        with contextlib.ExitStack() as undo:
+            undo.callback(objects.delete_objects, self.s3, compiled.objects)
+            objects.put_objects(self.s3, compiled.objects)
             for action, request in requests:
                 self._create(action, request, name)
-            in_vain.pop_all()
+            undo.pop_all()
         return f"{kind.name}/{name}"
 
     def state(self, job: str) -> State:
         """What Describe…Job says."""
-        kind, name = job_kinds.of_job(job)
+        kind, name = job_kinds.parse_job_id(job)
         return job_kinds.state_of(kind, self._describe(kind, name))
 
     def wait(self, job: str, on_state: Callable[[State], None]) -> State:
         """Asks until the end; for many jobs at once, see `events`."""
-        return poll(lambda: self.state(job), on_state, self._clock)
+        return poll_until_ended(lambda: self.state(job), on_state, self._clock)
 
     def logs(self, job: str, *, follow: bool) -> Iterator[str]:
         """The lines of all hosts' streams. A job that has written nothing has no stream.
 
         A tuning job's log is that of its best trial so far, once it has ended.
         """
-        kind, name = job_kinds.of_job(job)
-        group, prefix = (f"{kind.log_group}/{name}", "") if kind is job_kinds.ENDPOINT else (kind.log_group, f"{name}/")
-        tokens: dict[str, str] = {}
+        kind, name = job_kinds.parse_job_id(job)
+        group = f"{kind.log_group}/{name}" if kind is job_kinds.ENDPOINT else kind.log_group
+        reader, waits = logs.LogReader(self._logs, group, name), Waits(_LOG_POLLS, self._clock)
         ended_at: float | None = None
         while True:
-            told = self._describe(kind, name)
-            if ended_at is None and job_kinds.state_of(kind, told).status is not None:
+            description = self._describe(kind, name)
+            if ended_at is None and job_kinds.state_of(kind, description).status is not None:
                 ended_at = self._clock.now()
-            if kind.name == "tuning":
-                best = told.get("BestTrainingJob", {}).get("TrainingJobName")
-                prefix = f"{best}/" if best and ended_at is not None else ""
-            if prefix or kind is job_kinds.ENDPOINT:
-                yield from self._new_lines(group, prefix, name, tokens)
-            if not follow or (ended_at is not None and self._clock.now() - ended_at >= self._log_lag_s):
+            prefix = _stream_prefix(kind, description, name, is_over=ended_at is not None)
+            if prefix is not None:
+                yield from reader.new_lines(prefix)
+            if not follow or (ended_at is not None and self._clock.now() - ended_at >= logs.LAG_S):
                 return
-            self._clock.sleep(_LOG_WAIT_S)
+            waits.sleep()
 
     def stop(self, job: str) -> None:
         """Stop…Job; an endpoint is deleted."""
-        kind, name = job_kinds.of_job(job)
+        kind, name = job_kinds.parse_job_id(job)
         if kind is job_kinds.ENDPOINT:
-            with translated(f"deleting {job}", "sagemaker:DeleteEndpoint"):
+            with translate_errors(f"deleting {job}", "sagemaker:DeleteEndpoint"):
                 self._call("DeleteEndpoint", {kind.name_field: name})
         elif self.state(job).status is None:
-            with translated(f"stopping {job}", f"sagemaker:Stop{kind.stem}"):
+            with translate_errors(f"stopping {job}", f"sagemaker:Stop{kind.stem}"):
                 self._call(f"Stop{kind.stem}", {kind.name_field: name})
 
     def collect(self, job: str, workspace: Path) -> Run:
-        """Artifacts from S3, and the log: the service keeps no difference between stdout and stderr."""
-        kind, name = job_kinds.of_job(job)
-        told = self._describe(kind, name)
-        state = job_kinds.state_of(kind, told)
-        if state.status is None:
-            raise InvalidInputError(f"{job} has not ended: {state.phase}", hint=f"Wait for it: lyftlearn-image wait {job}")
-        started = time.monotonic()
-        (workspace / "stderr").write_bytes(b"")
-        with (workspace / "stdout").open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in self.logs(job, follow=False))
-        artifacts = objects.collect(self.s3, _outputs(kind, told), workspace / "artifacts")
-        code = state.exit_code
-        return Run(
-            target=self.name,
-            job_name=name,
-            status=state.status,
-            exit_code=(0 if state.status is Status.COMPLETED else _UNKNOWN_EXIT) if code is None else code,
-            reason=state.reason,
-            stdout=workspace / "stdout",
-            stderr=workspace / "stderr",
-            artifacts=artifacts,
-            observation=read_observation(artifacts),
-            timings=_timings(told, time.monotonic() - started),
-            final_metrics={one["MetricName"]: one["Value"] for one in told.get("FinalMetricDataList", [])},
-            trials=self._trials(name) if kind.name == "tuning" else (),
+        """Artifacts from S3, and the log."""
+        kind, name = job_kinds.parse_job_id(job)
+        description = self._describe(kind, name)
+        created = description.get("CreationTime")
+        started = _time(description, "StartTime") or created
+        state = job_kinds.state_of(kind, description)
+        ended = EndedJob(
+            job=job,
+            state=state,
+            outputs=_outputs(kind, description),
+            created=created,
+            started=started,
+            ended=_time(description, "EndTime") or started,
+            final_metrics={metric["MetricName"]: metric["Value"] for metric in description.get("FinalMetricDataList", [])},
+            trials=self._trials(name) if kind.name == "tuning" and state.status is not None else (),
         )
+        return collect_run(self, ended, workspace)
 
     def run(
         self,
@@ -151,51 +137,60 @@ class SageMakerService:
         """All of it; see Target.run."""
         return run_to_end(self, compiled, workspace, stop, on_line)
 
+    def close(self) -> None:
+        """Closes the connections."""
+        for client in (self._sagemaker, self._logs, self.s3):
+            client.close()
+
     def _trials(self, name: str) -> tuple[Trial, ...]:
         """The trials, in the order of their beginning, with the values as the API has them: strings."""
-        with translated(f"listing the trials of {name}", "sagemaker:ListTrainingJobsForHyperParameterTuningJob"):
+        with translate_errors(f"listing the trials of {name}", "sagemaker:ListTrainingJobsForHyperParameterTuningJob"):
             pages = self._sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
                 HyperParameterTuningJobName=name
             )
-            found = [one for page in pages for one in page["TrainingJobSummaries"]]
-        found.sort(key=lambda one: (one["CreationTime"], one["TrainingJobName"]))
-        reached = [one.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value") for one in found]
+            summaries = [summary for page in pages for summary in page["TrainingJobSummaries"]]
+        summaries.sort(key=lambda summary: (summary["CreationTime"], summary["TrainingJobName"]))
         return tuple(
-            Trial(number, dict(one["TunedHyperParameters"]), objective)
-            for number, (one, objective) in enumerate(zip(found, reached, strict=True))
+            Trial(
+                number,
+                dict(summary["TunedHyperParameters"]),
+                summary.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value"),
+            )
+            for number, summary in enumerate(summaries)
         )
 
     def _describe(self, kind: job_kinds.Kind, name: str) -> Mapping[str, Any]:
-        found = self._described(kind, name)
-        if found is None:
+        description = self._find(kind, name)
+        if description is None:
             raise InvalidInputError(f"there is no {kind.name} job {name}", hint="Check its name, AWS_REGION and AWS_PROFILE.")
-        return found
+        return description
 
-    def _described(self, kind: job_kinds.Kind, name: str) -> Mapping[str, Any] | None:
+    def _find(self, kind: job_kinds.Kind, name: str) -> Mapping[str, Any] | None:
+        """The description of a job, None where there is none."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - see __init__
 
-        with translated(f"asking for {name}", f"sagemaker:Describe{kind.stem}"):
+        with translate_errors(f"asking for {name}", f"sagemaker:Describe{kind.stem}"):
             try:
-                found: Mapping[str, Any] = self._call(f"Describe{kind.stem}", {kind.name_field: name})
+                description: Mapping[str, Any] = self._call(f"Describe{kind.stem}", {kind.name_field: name})
             except ClientError as error:
                 # A training job that is not there is a ValidationException, the others are ResourceNotFound.
-                told = error.response.get("Error", {})
-                message = str(told.get("Message", ""))
-                if told.get("Code") in {"ResourceNotFound", "ResourceNotFoundException"} or _is_missing(message):
+                answer = error.response.get("Error", {})
+                message = str(answer.get("Message", ""))
+                if answer.get("Code") in {"ResourceNotFound", "ResourceNotFoundException"} or _is_missing(message):
                     return None
                 raise
-        return found
+        return description
 
     def _create(self, action: str, request: Mapping[str, Any], name: str) -> None:
         """One request. What is there already was made by an earlier try, or by another client with the same request."""
         from botocore.exceptions import ClientError  # noqa: PLC0415 - see __init__
 
-        with translated(f"submitting {name}", f"sagemaker:{action}"):
+        with translate_errors(f"submitting {name}", f"sagemaker:{action}"):
             try:
                 self._call(action, request)
             except ClientError as error:
-                told = error.response.get("Error", {})
-                if told.get("Code") != "ResourceInUse" and _EXISTS not in str(told.get("Message", "")):
+                answer = error.response.get("Error", {})
+                if answer.get("Code") != "ResourceInUse" and _EXISTS not in str(answer.get("Message", "")):
                     raise
 
     def _call(self, action: str, request: Mapping[str, Any]) -> Any:
@@ -203,54 +198,39 @@ class SageMakerService:
 
         return getattr(self._sagemaker, xform_name(action))(**request)
 
-    def _new_lines(self, group: str, prefix: str, name: str, tokens: dict[str, str]) -> Iterator[str]:
-        """What each stream has beyond its token; the tokens move on."""
-        for stream in self._streams(group, prefix, name):
-            while True:
-                given = {"nextToken": tokens[stream]} if stream in tokens else {}
-                with translated(f"reading the log of {name}", "logs:GetLogEvents"):
-                    page = self._logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True, **given)
-                yield from (str(event["message"]).rstrip("\n") for event in page["events"])
-                following = str(page["nextForwardToken"])
-                # The last page gives its own token again (API reference, GetLogEvents).
-                if tokens.get(stream) == following or not page["events"]:
-                    tokens[stream] = following
-                    break
-                tokens[stream] = following
-
-    def _streams(self, group: str, prefix: str, name: str) -> list[str]:
-        with translated(f"reading the log of {name}", "logs:DescribeLogStreams"):
-            try:
-                given = {"logStreamNamePrefix": prefix} if prefix else {}
-                pages = self._logs.get_paginator("describe_log_streams").paginate(logGroupName=group, **given)
-                return sorted(str(stream["logStreamName"]) for page in pages for stream in page["logStreams"])
-            except self._logs.exceptions.ResourceNotFoundException:
-                return []
-
 
 def _is_missing(message: str) -> bool:
     return "not find" in message or "does not exist" in message or "not found" in message
 
 
-def _outputs(kind: job_kinds.Kind, told: Mapping[str, Any]) -> dict[str, str]:
+def _stream_prefix(kind: job_kinds.Kind, description: Mapping[str, Any], name: str, *, is_over: bool) -> str | None:
+    """What the names of a job's log streams begin with; None where it has no log yet."""
+    if kind is job_kinds.ENDPOINT:
+        return ""
+    writer = name if kind.name != "tuning" else _best_trial(description) if is_over else ""
+    return f"{writer}/" if writer else None
+
+
+def _best_trial(description: Mapping[str, Any]) -> str:
+    """The name of a tuning job's best training job; empty where there is none yet."""
+    return str(description.get("BestTrainingJob", {}).get("TrainingJobName", ""))
+
+
+def _outputs(kind: job_kinds.Kind, description: Mapping[str, Any]) -> dict[str, str]:
     """Where a job left what it made, by its description: no client needs to remember it."""
     if kind.name == "training":
-        return training_outputs(told)
+        return training_outputs(description)
     if kind.name == "processing":
-        outputs = told.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        outputs = description.get("ProcessingOutputConfig", {}).get("Outputs", [])
         return {one["OutputName"]: one["S3Output"]["S3Uri"].rstrip("/") + "/" for one in outputs if "S3Output" in one}
-    if kind.name == "tuning" and "BestTrainingJob" in told:
-        of_trial = {**told["TrainingJobDefinition"], "TrainingJobName": told["BestTrainingJob"]["TrainingJobName"]}
-        return training_outputs(of_trial)
+    if kind.name == "tuning" and (best := _best_trial(description)):
+        return training_outputs({**description["TrainingJobDefinition"], "TrainingJobName": best})
     if kind.name == "transform":
-        return {"output": told["TransformOutput"]["S3OutputPath"].rstrip("/") + "/"}
+        return {"output": description["TransformOutput"]["S3OutputPath"].rstrip("/") + "/"}
     return {}
 
 
-def _timings(told: Mapping[str, Any], collect_s: float) -> Timings:
-    """Seconds by the service's own clock."""
-    created = told.get("CreationTime")
-    started = told.get("TrainingStartTime") or told.get("ProcessingStartTime") or told.get("TransformStartTime") or created
-    ended = told.get("TrainingEndTime") or told.get("ProcessingEndTime") or told.get("TransformEndTime") or started
-    prepare = (started - created).total_seconds() if started and created else 0.0
-    return Timings(prepare, None, (ended - started).total_seconds() if started and ended else 0.0, collect_s)
+def _time(description: Mapping[str, Any], suffix: str) -> Any:
+    """The start or the end of a job: a field such as TrainingStartTime."""
+    values = (description.get(f"{stem}{suffix}") for stem in ("Training", "Processing", "Transform"))
+    return next((value for value in values if value), None)

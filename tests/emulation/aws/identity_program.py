@@ -18,7 +18,7 @@ def main() -> None:
     found = session.get_credentials()
     sts = session.client("sts")
     said = sts.get_caller_identity()
-    shim = credentials.find(dict(os.environ), time.monotonic() + 10)
+    shim = credentials.find_credentials(dict(os.environ), time.monotonic() + 10)
     told = {
         "method": found.method,
         "arn": said["Arn"],

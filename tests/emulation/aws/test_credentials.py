@@ -26,12 +26,13 @@ import six
 import urllib3
 
 import lyftlearn_runtime
-from lyftlearn_image.emulation.aws.credentials import Identity, identity
+from lyftlearn_image.emulation.aws.credentials import ContainerCredentials, container_credentials
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
-from lyftlearn_image.emulation.docker import cleanup
-from lyftlearn_image.emulation.docker.link_local import forget, redirected
+from lyftlearn_image.emulation.docker.cleanup import remove_orphans
+from lyftlearn_image.emulation.docker.link_local import redirect_agents, remove_rules
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.emulation.session import embedded
 from lyftlearn_image.platforms.compile import compile_for
@@ -78,9 +79,9 @@ def sdk_image(containers: Containers, probe_image: str) -> Iterator[str]:
         archive.add(str(six.__file__), "sdk/six.py")
         archive.add(Path(str(lyftlearn_runtime.__file__)).parent, "shim/lyftlearn_runtime")
         archive.add(PROGRAM, "program.py")
-        lines = (
-            f"FROM {probe_image}\nENV PYTHONPATH=/sdk\nCOPY sdk /sdk\nCOPY shim /shim\nCOPY program.py /program.py\n".encode()
-        )
+        # The label makes it another image than that of a run beside this one, which removes its own.
+        first = f"FROM {probe_image}\nLABEL dev.lyftlearn.test={uuid.uuid4().hex}\n"
+        lines = f"{first}ENV PYTHONPATH=/sdk\nCOPY sdk /sdk\nCOPY shim /shim\nCOPY program.py /program.py\n".encode()
         entry = tarfile.TarInfo("Dockerfile")
         entry.size = len(lines)
         archive.addfile(entry, io.BytesIO(lines))
@@ -227,7 +228,9 @@ def test_a_role_of_any_account_finds_what_the_run_planted(
 def test_two_runs_at_once_have_each_its_own(session: Embedded, sdk_image: str, workspace: Callable[[], Path]) -> None:
     """The same addresses lead each run's containers to their own server; a path of the other run is unknown there."""
     with embedded(f"two-{uuid.uuid4().hex[:8]}") as other:
-        foreign = other.identity.of_job("arn:aws:iam::777788889999:role/other")["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+        foreign = other.credentials.job_environment("arn:aws:iam::777788889999:role/other")[
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+        ]
         for one, status in ((session, 400), (other, 200)):
             assert as_job(one, sdk_image, workspace())["arn"].endswith(":assumed-role/churn/SageMaker")
             assert asked(one, sdk_image, workspace(), f"http://169.254.170.2{foreign}") == [status]
@@ -258,7 +261,7 @@ def test_pod_identity_takes_no_other_token(session: Embedded, sdk_image: str, wo
     """None, no token at all, one of another cluster, another audience, one that has expired: each is refused."""
     url = "http://169.254.170.23/v1/credentials"
     foreign, audience = Cluster(), "pods.eks.amazonaws.com"
-    stranger = Pod({"name": "demo"}, {}, "10.0.0.1").token(foreign, audience, 3600).decode()
+    stranger = Pod({"name": "demo"}, {}, "10.0.0.1").service_account_token(foreign, audience, 3600).decode()
     assert asked(session, sdk_image, workspace(), url, "", "no token", stranger) == [400, 400, 400]
     own = (
         "import os, sys, urllib.error, urllib.request\n"
@@ -290,7 +293,7 @@ def test_no_container_finds_this_machine_s_own_role(session: Embedded, sdk_image
 
 def test_this_machine_itself_is_not_led_astray(session: Embedded) -> None:
     """What the host sends to the agents' addresses does not come to the run's server: an ECS host keeps its own agent."""
-    path = session.identity.of_job(ROLE)["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+    path = session.credentials.job_environment(ROLE)["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
     with pytest.raises((urllib.error.URLError, TimeoutError)):
         urllib.request.urlopen(f"http://169.254.170.2{path}", timeout=1)
 
@@ -299,12 +302,15 @@ def test_credentials_are_renewed_before_they_expire(
     containers: Containers, network: Network, sdk_image: str, workspace: Callable[[], Path]
 ) -> None:
     """A script that runs longer than its keys live goes on with new ones, by the SDK's own refresh."""
-    with aws_endpoint(network.gateway) as endpoint, identity(containers, network, endpoint, lifetime_s=2) as served:
+    with (
+        aws_endpoint(network.gateway) as endpoint,
+        container_credentials(containers, network, endpoint, session_duration_s=2) as served,
+    ):
         s3 = endpoint.s3()
         s3.create_bucket(Bucket="bucket")
-        platform = endpoint.place()
-        job_target = SageMakerEmulator(containers, network, s3, platform, served)
-        pod_target = KubernetesEmulator(containers, network, s3, platform, identity=served)
+        platform = endpoint.region_environment()
+        job_target = SageMakerEmulator(Machine(containers, network, s3, platform, served))
+        pod_target = KubernetesEmulator(Machine(containers, network, s3, platform, served))
         request = {
             "TrainingJobName": "long",
             "AlgorithmSpecification": {
@@ -334,19 +340,20 @@ def test_a_killed_run_s_rules_go_with_the_next(containers: Containers) -> None:
         interface = process.stdout.readline().strip()
         assert len(rules(interface)) == 3
         process.kill()
-    assert len(rules(interface)) == 3
-    cleanup.remove(containers.client)
+    # Any harness on this machine may be first; when this one has looked, they are gone.
+    remove_orphans(containers.client)
     assert not rules(interface)
 
 
 @pytest.mark.parametrize("bridge", ["br-000000000000", "br-+", "docker0"])
 def test_only_rules_of_bridges_that_are_gone_are_removed(containers: Containers, session: Embedded, bridge: str) -> None:
     """Those of a run that goes on stay, and so do a host's own for its agent."""
-    rule = ["-i", bridge, "-d", "169.254.170.2", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", "127.0.0.1:9"]
+    # A port of no agent: the containers of other runs on this machine go on.
+    rule = ["-i", bridge, "-d", "169.254.170.2", "-p", "tcp", "--dport", "9", "-j", "DNAT", "--to-destination", "127.0.0.1:9"]
     command = ["iptables", "-w", "-t", "nat"]
     subprocess.run([*command, "-I", "PREROUTING", *rule], check=True)
     try:
-        cleanup.remove(containers.client)
+        remove_orphans(containers.client)
         assert len(rules(f"-i {bridge} ")) == (0 if bridge == "br-000000000000" else 1)
         assert len(rules(session.network.interface)) == 3
     finally:
@@ -360,12 +367,12 @@ def test_who_is_not_root_sets_the_rules_by_the_engine(
     """A user of the engine alone has the rules too, set and removed by a container in the host's network."""
     with aws_endpoint(network.gateway) as endpoint:
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
-        with identity(containers, network, endpoint) as served:
-            assert not served.note
+        with container_credentials(containers, network, endpoint) as served:
+            assert not served.unavailable_reason
             assert len(rules(network.interface)) == 3
-            forget(containers.client, {network.interface}, {})
+            remove_rules(containers.client, {network.interface})
             assert not rules(network.interface)
-        with identity(containers, network, endpoint):
+        with container_credentials(containers, network, endpoint):
             assert len(rules(network.interface)) == 3
         assert not rules(network.interface)
 
@@ -375,23 +382,25 @@ def test_where_no_rule_can_be_set_keys_are_variables(
 ) -> None:
     """Without iptables a run goes on: the same role's short-lived keys come as variables, and it says why."""
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
-    with aws_endpoint(network.gateway) as endpoint, identity(containers, network, endpoint) as served:
-        assert served.note == "there is no iptables on this machine"
+    with aws_endpoint(network.gateway) as endpoint, container_credentials(containers, network, endpoint) as served:
+        assert served.unavailable_reason == "there is no iptables on this machine"
         assert served.environment() == {"AWS_EC2_METADATA_DISABLED": "true"}
         s3 = endpoint.s3()
-        pod_target = KubernetesEmulator(containers, network, s3, {**endpoint.place(), **served.environment()}, identity=served)
+        pod_target = KubernetesEmulator(
+            Machine(containers, network, s3, {**endpoint.region_environment(), **served.environment()}, served)
+        )
         run = pod_target.run(Compiled("kubernetes", "Pod", (pod(sdk_image, "/program.py"),)), workspace=workspace())
         said = told(run)
         assert said["method"] == "env"
         assert said["arn"].startswith("arn:aws:sts::000000000000:assumed-role/lyftlearn/eks-")
-        assert served.of_job(ROLE).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+        assert served.job_environment(ROLE).keys() == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
         s3.close()
 
 
 def test_an_engine_elsewhere_is_noticed(containers: Containers, network: Network) -> None:
     """A rule for a bridge that is not here would lead nothing anywhere, without a word."""
     elsewhere = replace(network, interface="br-0123456789ab")
-    with redirected(containers.client, elsewhere, 9, {}) as why:
+    with redirect_agents(containers.client, elsewhere, 9) as why:
         assert why == f"the engine's network {network.name} is not on this machine"
         assert not rules("br-0123456789ab")
 
@@ -407,8 +416,8 @@ def test_nothing_of_a_request_is_told(
 
 def test_a_pod_of_no_cluster_gets_nothing() -> None:
     """Nobody's token is believed where no cluster is trusted."""
-    alone = Identity(None, 60)  # type: ignore[arg-type]
-    assert alone.answer("169.254.170.23", "/v1/credentials", "token").status == 404
+    alone = ContainerCredentials(None, 60)  # type: ignore[arg-type]
+    assert alone.respond("169.254.170.23", "/v1/credentials", "token").status == 404
 
 
 def test_a_compiled_workload_has_the_role_that_it_names(

@@ -24,7 +24,7 @@ from hypothesis import given, strategies as st
 from moto import backends
 
 from lyftlearn_image.emulation.aws.endpoint import REGION, aws_endpoint
-from lyftlearn_image.emulation.aws.operations import SERVED, operation_of
+from lyftlearn_image.emulation.aws.operations import SERVED, check_served
 from lyftlearn_image.emulation.aws.signature import HttpRequest, Key, RefusedError, verify
 
 if TYPE_CHECKING:
@@ -423,4 +423,4 @@ def test_every_request_to_s3_is_a_served_operation_or_refused(method: str, path:
     """No third way, and never an exception of another kind."""
     request = HttpRequest(method, path, query, {}, EMPTY_SHA256)
     with contextlib.suppress(RefusedError):
-        assert operation_of("s3", request, b"") in SERVED["s3"]
+        assert check_served("s3", request, b"").name in SERVED["s3"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,23 +10,22 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from lyftlearn_image.emulation.docker import cleanup
+from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers
 from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 HOLD = """
 import sys, pathlib
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
-from lyftlearn_image.emulation.docker.containers import Containers, connect
+from lyftlearn_image.build.connection import connect
+from lyftlearn_image.emulation.docker.containers import Containers
 containers = Containers(connect(), sys.argv[1])
 place = pathlib.Path(sys.argv[2])
 with containers.network() as network, containers.tmpfs_volume(sys.argv[1], size_bytes=None, mode=0o777, gid=None):
@@ -36,8 +36,8 @@ with containers.network() as network, containers.tmpfs_volume(sys.argv[1], size_
 """
 
 
-def things(containers: Containers, run_id: str) -> list[str]:
-    """The kinds of what the engine has of a run."""
+def resources(containers: Containers, run_id: str) -> list[str]:
+    """What the engine has of a run: `container`, `network` or `volume` for each."""
     wanted = {"label": f"{RUN_LABEL}={run_id}"}
     client = containers.client
     return (
@@ -60,19 +60,20 @@ def test_what_a_killed_harness_left_goes_with_the_next(containers: Containers, p
         assert process.stdout.readline() == b"ready\n"
     killed, living = started
     try:
+        assert resources(containers, f"{containers.run_id}-killed") == ["container", "network", "volume"]
         killed.kill()
         killed.wait()
-        assert things(containers, f"{containers.run_id}-killed") == ["container", "network", "volume"]
-        assert cleanup.remove(containers.client) == 3
-        assert things(containers, f"{containers.run_id}-killed") == []
-        assert things(containers, f"{containers.run_id}-living") == ["container", "network", "volume"]
+        # Any harness on this engine may be first; when this one has looked, they are gone.
+        remove_orphans(containers.client)
+        assert resources(containers, f"{containers.run_id}-killed") == []
+        assert resources(containers, f"{containers.run_id}-living") == ["container", "network", "volume"]
     finally:
         living.communicate(b"")
         for process in started:
             for pipe in (process.stdin, process.stdout):
                 if pipe:
                     pipe.close()
-    assert things(containers, f"{containers.run_id}-living") == []
+    assert resources(containers, f"{containers.run_id}-living") == []
 
 
 @pytest.mark.parametrize("after", ["at once", "the cases run", "a case has run"])
@@ -84,7 +85,7 @@ def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str,
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump({"name": "stopped", "image": lyftlearn_image_tag, "cases": cases}))
     report = tmp_path / "report"
     # These tests may themselves run where a shell has Ctrl-C ignored, as it does for what it starts in the background.
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "lyftlearn_image.cli.main"]
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "lyftlearn_image"]
     command += ["parity", "run", str(tmp_path / "suite.yaml")]
     with subprocess.Popen(
         [*command, "--report", str(report), "--jobs", "1"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -92,31 +93,37 @@ def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str,
     ) as process:  # fmt: skip
         deadline = time.monotonic() + WITHIN_S
         reached = {
-            "at once": report.parent.exists,
+            "at once": lambda: _talks(process.pid),
             "the cases run": (report / "runs" / "first").exists,
             "a case has run": lambda: _has(report / "runs" / "second" / "kubernetes" / "stdout", "begun"),
         }[after]
         while not reached():
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        if after == "at once":
-            time.sleep(1.0)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=WITHIN_S)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+        output, _ = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
     if after == "a case has run":
-        told = {case["name"]: case["outcome"] for case in json.loads((report / "report.json").read_text())["cases"]}
-        assert told == {"first": "parity", "second": "error"}
+        outcomes = {case["name"]: case["outcome"] for case in json.loads((report / "report.json").read_text())["cases"]}
+        assert outcomes == {"first": "parity", "second": "error"}
     owner = re.compile(rf"/{process.pid}/")
-    left = [
-        one
-        for kind in (containers.client.containers.list(all=True), containers.client.networks.list())
-        for one in kind
-        if owner.search(((one.labels if hasattr(one, "labels") else one.attrs.get("Labels")) or {}).get(OWNER_LABEL, ""))
-    ]
-    assert not left
+    # As the engine lists them: to look at each would ask for other runs' containers, which may be gone or in its hands.
+    listed = [*containers.client.api.containers(all=True), *containers.client.api.networks(), *_volumes(containers)]
+    assert not [one for one in listed if owner.search((one["Labels"] or {}).get(OWNER_LABEL, ""))]
 
 
 def _has(path: Path, text: str) -> bool:
     return path.exists() and text in path.read_text(errors="replace")
+
+
+def _volumes(containers: Containers) -> list[dict[str, Any]]:
+    return list(containers.client.api.volumes()["Volumes"] or [])
+
+
+def _talks(pid: int) -> bool:
+    """Whether a process has a socket: nothing is imported any more, and the engine is asked."""
+    files = Path(f"/proc/{pid}/fd")
+    with contextlib.suppress(OSError):  # one that was open when the list was made
+        return any(str(file.readlink()).startswith("socket:") for file in files.iterdir())
+    return False

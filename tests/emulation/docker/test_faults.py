@@ -33,14 +33,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_ends_the_run_that_fills_it(containers: Containers, probe_image: str, small_disk: Path) -> None:
-    """Output that cannot be kept is no run: it is said where there is no room, and the container is gone."""
+    """Output that cannot be kept is no run: the error says where there is no room, and the container is gone."""
     spec = ContainerSpec(image=probe_image, name=f"{containers.run_id}-loud", entrypoint=("sh", "-c"), command=("yes",))
     with (
-        pytest.raises(RunError, match="No space left on device") as told,
+        pytest.raises(RunError, match="No space left on device") as raised,
         containers.start(spec, stdout=small_disk / "stdout", stderr=small_disk / "stderr") as running,
     ):
         running.wait(WITHIN_S)
-    assert told.value.where == str(small_disk / "stdout")
+    assert raised.value.where == str(small_disk / "stdout")
     assert not containers.client.containers.list(all=True, filters={"name": spec.name})
 
 
@@ -52,8 +52,8 @@ def test_a_suite_on_a_full_disk_says_so_and_leaves_nothing(
     path = tmp_path / "suite.yaml"
     path.write_text(yaml.safe_dump({"name": "full", "image": lyftlearn_image_tag, "cases": cases}))
     assert main(["parity", "run", str(path), "--report", str(small_disk / "report"), "--quiet"]) == 2
-    said = "".join(capsys.readouterr())
-    assert "No space left on device" in said
-    assert "Traceback" not in said
+    output = "".join(capsys.readouterr())
+    assert "No space left on device" in output
+    assert "Traceback" not in output
     owned = {"label": f"{OWNER_LABEL}={owner()}"}
     assert not [one for one in containers.client.containers.list(all=True, filters=owned) if "full" in str(one.name)]

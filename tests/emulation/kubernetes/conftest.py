@@ -13,7 +13,8 @@ import pytest
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
-from lyftlearn_image.emulation.kubernetes.environment import of_manifests
+from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
+from lyftlearn_image.emulation.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def emulator(containers: Containers, network: Network) -> KubernetesEmulator:
     """An emulator whose restarts do not wait long."""
     cluster = Cluster(restart_backoff_s=0.1, job_backoff_s=0.1)
-    return KubernetesEmulator(containers, network, None, {}, cluster)  # type: ignore[arg-type]
+    return KubernetesEmulator(Machine(containers, network, None, {}), cluster)  # type: ignore[arg-type] - nothing is collected
 
 
 @pytest.fixture
@@ -41,8 +42,23 @@ def container_of(probe_image: str) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
+def until_stopped(container_of: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A container that ends with 0 when it is told to stop, even if that is before its program has begun.
+
+    A signal would come to nothing then: PID 1 has no handler yet.
+    """
+
+    def make(**fields: Any) -> dict[str, Any]:
+        hook = {"exec": {"command": ["touch", "/dev/shm/stop"]}}
+        program = "import os, time\nwhile not os.path.exists('/dev/shm/stop'): time.sleep(.05)"
+        return container_of(program, lifecycle={"preStop": hook}, **fields)
+
+    return make
+
+
+@pytest.fixture
 def pod_of() -> Callable[..., dict[str, Any]]:
-    """A pod of some containers: never restarted, without a token and with little grace, unless it is said."""
+    """A pod of some containers: never restarted, without a token and with little grace, by default."""
 
     def make(*containers: dict[str, Any], **fields: Any) -> dict[str, Any]:
         spec = {
@@ -106,7 +122,7 @@ def until() -> Callable[[Callable[[], Any]], None]:
 @pytest.fixture
 def change() -> Callable[[PodRun, dict[str, Any]], None]:
     """Changes an object of a running pod's namespace."""
-    return lambda run, manifest: run.update(of_manifests([manifest]))
+    return lambda run, manifest: run.update(NamespaceObjects.from_manifests([manifest]))
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ SERVE = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.
 HTTP = "import http.server as h; h.HTTPServer(('{}', 8080), h.SimpleHTTPRequestHandler).serve_forever()"
 
 
-def said(workspace: Path, container: str | None = None) -> list[str]:
+def stdout_lines(workspace: Path, container: str | None = None) -> list[str]:
     """The lines of a container's stdout; the first container's unless another is named."""
     place = workspace / "containers" / container if container else workspace
     return (place / "stdout").read_text().splitlines()
@@ -46,34 +46,36 @@ def test_a_startup_probe_holds_back_what_comes_after_a_sidecar(
         startupProbe={"exec": {"command": ["test", "-e", "/dev/shm/up"]}, "periodSeconds": 1, "failureThreshold": 60},
     )
     main = container_of("import os; print(os.path.exists('/dev/shm/up'))")
-    end, _ = emulator.run_pod([], pod_of(main, initContainers=[sidecar]), tmp_path)
+    end = emulator.run_pod([], pod_of(main, initContainers=[sidecar]), tmp_path)
     assert end.status.phase == "Succeeded"
-    assert said(tmp_path) == ["True"]
+    assert stdout_lines(tmp_path) == ["True"]
 
 
 def test_sidecars_are_stopped_from_the_last_to_the_first(
     emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path
 ) -> None:
-    """A later one may need an earlier one to the end."""
+    """A later one may need an earlier one to the end. The pod's container waits until all of them can be told to stop."""
     program = (
         "import signal, sys, time\n"
         "def stop(*_):\n time.sleep({0}); open('/dev/shm/order', 'a').write('{1} '); sys.exit(0)\n"
-        "signal.signal(signal.SIGTERM, stop); time.sleep(300)"
+        "signal.signal(signal.SIGTERM, stop); open('/dev/shm/up', 'a').write('x'); time.sleep(300)"
     )
     first = container_of(program.format(0, "first"), "first", restartPolicy="Always")
     second = container_of(program.format(0.5, "second"), "second", restartPolicy="Always")
     last = container_of(
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: (print(open('/dev/shm/order').read()), sys.exit(0)))\n"
-        "time.sleep(300)",
+        "open('/dev/shm/up', 'a').write('x'); time.sleep(300)",
         "last",
         restartPolicy="Always",
     )
-    main = container_of("import time; time.sleep(0.5)")
-    pod = pod_of(main, initContainers=[last, first, second], terminationGracePeriodSeconds=20)
-    end, _ = emulator.run_pod([], pod, tmp_path)
+    main = container_of(
+        "import os, time\nwhile not os.path.exists('/dev/shm/up') or len(open('/dev/shm/up').read()) < 3: time.sleep(.05)"
+    )
+    pod = pod_of(main, initContainers=[last, first, second], terminationGracePeriodSeconds=60)
+    end = emulator.run_pod([], pod, tmp_path)
     assert end.status.phase == "Succeeded"
-    assert said(tmp_path, "last") == ["second first "]
+    assert stdout_lines(tmp_path, "last") == ["second first "]
 
 
 def test_a_sidecar_that_ends_is_started_again(
@@ -84,7 +86,7 @@ def test_a_sidecar_that_ends_is_started_again(
     main = container_of(
         "import os, time\nwhile not os.path.exists('/dev/shm/runs') or len(open('/dev/shm/runs').read()) < 3: time.sleep(.05)"
     )
-    end, _ = emulator.run_pod([], pod_of(main, initContainers=[sidecar]), tmp_path)
+    end = emulator.run_pod([], pod_of(main, initContainers=[sidecar]), tmp_path)
     assert end.status.phase == "Succeeded"
     assert end.status.container("side").restart_count >= 2
 
@@ -100,10 +102,10 @@ def test_an_init_container_is_tried_again(
     )
     pod = pod_of(container_of("print('ran')"), initContainers=[first], restartPolicy="OnFailure")
     pod["spec"]["volumes"] = [{"name": "data", "emptyDir": {}}]
-    end, _ = emulator.run_pod([], pod, tmp_path)
+    end = emulator.run_pod([], pod, tmp_path)
     assert end.status.phase == "Succeeded"
     assert end.status.container("first").restart_count == 1
-    assert said(tmp_path) == ["ran"]
+    assert stdout_lines(tmp_path) == ["ran"]
 
 
 def test_a_liveness_probe_restarts_a_container(
@@ -114,12 +116,12 @@ def test_a_liveness_probe_restarts_a_container(
     probe = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 2}
     main = container_of(program, livenessProbe=probe, volumeMounts=[{"name": "data", "mountPath": "/data"}])
     pod = pod_of(main, restartPolicy="OnFailure", volumes=[{"name": "data", "emptyDir": {"medium": "Memory"}}])
-    end, _ = emulator.run_pod([], pod, tmp_path)
+    end = emulator.run_pod([], pod, tmp_path)
     assert end.status.phase == "Succeeded"
     status = end.status.containers[0]
     assert status.restart_count == 1
-    assert status.last
-    assert status.last.exit_code == 137
+    assert status.last_terminated
+    assert status.last_terminated.exit_code == 137
     assert events_of(end.status).count("Unhealthy") >= 2
 
 
@@ -147,9 +149,9 @@ def test_a_readiness_probe_comes_from_outside(  # noqa: PLR0913, PLR0917 - fixtu
     main = container_of(
         HTTP.format(address), ports=[{"name": "web", "containerPort": 8080}], readinessProbe={**probe, "periodSeconds": 1}
     )
-    run = emulator.pod([], pod_of(main), tmp_path)
+    run = emulator.create_pod([], pod_of(main), tmp_path)
     with during(run):
-        until(lambda: run.is_ready or (becomes == "never" and events_of(run.status()).count("Unhealthy") >= 3))
+        until(lambda: run.is_ready or (becomes == "never" and events_of(run.status()).count("Unhealthy") >= 2))
         assert run.is_ready is (becomes == "ready")
         assert run.status().containers[0].is_running
         run.delete()
@@ -165,7 +167,7 @@ def test_liveness_waits_for_the_startup_probe(
         startupProbe={**probe, "failureThreshold": 60},
         livenessProbe={**probe, "failureThreshold": 1},
     )
-    end, _ = emulator.run_pod([], pod_of(main), tmp_path)
+    end = emulator.run_pod([], pod_of(main), tmp_path)
     assert end.status.phase == "Succeeded"
     assert any(event.message.startswith("Startup probe failed") for event in end.status.events)
 
@@ -184,11 +186,11 @@ def test_a_hook_may_be_a_request(  # noqa: PLR0913, PLR0917 - fixtures
     request = {"port": "web", "path": "/bye", "httpHeaders": [{"name": "X-Why", "value": "stop"}]}
     main = container_of(program, ports=[{"name": "web", "containerPort": 8080}], lifecycle={"preStop": {"httpGet": request}})
     lines: list[str] = []
-    run = emulator.pod([], pod_of(main, terminationGracePeriodSeconds=20), tmp_path, lines.append)
+    run = emulator.create_pod([], pod_of(main, terminationGracePeriodSeconds=20), tmp_path, lines.append)
     with during(run) as ended:
         until(lambda: lines)
         run.delete()
-    assert said(tmp_path) == ["up", "/bye stop", "TERM"]
+    assert stdout_lines(tmp_path) == ["up", "/bye stop", "TERM"]
     assert ended[0].phase == "Succeeded"
 
 
@@ -197,11 +199,11 @@ def test_a_hook_that_fails_after_the_start_ends_the_container(
 ) -> None:
     """The container after it is started only then."""
     main = container_of(SLEEP, lifecycle={"postStart": {"exec": {"command": ["false"]}}})
-    end, _ = emulator.run_pod([], pod_of(main, container_of("print('second')", "second")), tmp_path)
+    end = emulator.run_pod([], pod_of(main, container_of("print('second')", "second")), tmp_path)
     assert end.status.phase == "Failed"
     assert (end.exit_code, end.reason) == (137, "Error")
     assert "FailedPostStartHook" in events_of(end.status)
-    assert said(tmp_path, "second") == ["second"]
+    assert stdout_lines(tmp_path, "second") == ["second"]
 
 
 def test_containers_of_a_pod_share_its_network_hostname_and_volumes(
@@ -221,14 +223,15 @@ def test_containers_of_a_pod_share_its_network_hostname_and_volumes(
         volumeMounts=mount,
     )
     pod = pod_of(main, other, volumes=[{"name": "both", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}])
-    end, _ = emulator.run_pod([], pod, tmp_path)
+    end = emulator.run_pod([], pod, tmp_path)
     assert end.status.phase == "Succeeded"
-    assert said(tmp_path) == ["demo shared"]
+    assert stdout_lines(tmp_path) == ["demo shared"]
 
 
-def test_a_pod_over_its_deadline_fails(emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path) -> None:
+def test_a_pod_over_its_deadline_fails(emulator: KubernetesEmulator, until_stopped: Make, pod_of: Make, tmp_path: Path) -> None:
     """Its containers are told to stop, and its reason is the deadline, whatever they end with."""
-    end, _ = emulator.run_pod([], pod_of(container_of(SERVE), activeDeadlineSeconds=2), tmp_path)
+    pod = pod_of(until_stopped(), activeDeadlineSeconds=4, terminationGracePeriodSeconds=60)
+    end = emulator.run_pod([], pod, tmp_path)
     assert (end.status.phase, end.status.reason) == ("Failed", "DeadlineExceeded")
     assert end.exit_code == 0
 
@@ -251,7 +254,7 @@ def test_a_pod_that_writes_too_much_is_evicted(  # noqa: PLR0913, PLR0917 - fixt
     program = f"f = open('{where}', 'wb'); f.write(bytes(5 << 20)); f.flush()\n{SLEEP}"
     main = container_of(program, volumeMounts=[{"name": "data", "mountPath": "/data"}], **fields)
     pod = pod_of(main, volumes=[{"name": "data", "emptyDir": {"sizeLimit": "1Mi"}}])
-    end, _ = emulator.run_pod([], pod, tmp_path)
+    end = emulator.run_pod([], pod, tmp_path)
     assert (end.status.phase, end.status.reason, end.status.message) == ("Failed", "Evicted", message)
     assert end.exit_code == 137
 
@@ -266,9 +269,9 @@ def test_a_sub_path_may_name_a_variable(emulator: KubernetesEmulator, container_
             {"name": "all", "mountPath": "/mine", "subPathExpr": "$(POD)"},
         ],
     )
-    end, _ = emulator.run_pod([], pod_of(main, volumes=[{"name": "all", "emptyDir": {}}]), tmp_path)
+    end = emulator.run_pod([], pod_of(main, volumes=[{"name": "all", "emptyDir": {}}]), tmp_path)
     assert end.exit_code == 0
-    assert said(tmp_path) == ["['demo'] ['file']"]
+    assert stdout_lines(tmp_path) == ["['demo'] ['file']"]
 
 
 def test_a_pod_may_set_what_the_kernel_keeps_for_its_network(
@@ -278,7 +281,7 @@ def test_a_pod_may_set_what_the_kernel_keeps_for_its_network(
     main = container_of("print(open('/proc/sys/net/ipv4/ip_local_port_range').read().split())")
     security = {"sysctls": [{"name": "net.ipv4.ip_local_port_range", "value": "2000 3000"}]}
     emulator.run_pod([], pod_of(main, securityContext=security), tmp_path)
-    assert said(tmp_path) == ["['2000', '3000']"]
+    assert stdout_lines(tmp_path) == ["['2000', '3000']"]
 
 
 def test_pods_are_stopped_while_they_initialize(  # noqa: PLR0913, PLR0917 - fixtures
@@ -286,7 +289,7 @@ def test_pods_are_stopped_while_they_initialize(  # noqa: PLR0913, PLR0917 - fix
 ) -> None:
     """The init container ends, and the container never starts."""
     pod = pod_of(container_of("print('never')"), initContainers=[container_of(SERVE, "first")])
-    run = emulator.pod([], pod, tmp_path)
+    run = emulator.create_pod([], pod, tmp_path)
     with during(run) as ended:
         until(lambda: run.status().init_containers and run.status().init_containers[0].is_running)
         run.delete()
@@ -323,7 +326,7 @@ def test_an_error_of_the_caller_ends_the_pod(
 ) -> None:
     """An interrupted run leaves nothing, and is not taken for the end of the pod."""
     pod = pod_of(container_of("print('line', flush=True)\n" + SLEEP))
-    run = emulator.pod([], pod, tmp_path)
+    run = emulator.create_pod([], pod, tmp_path)
     run._wait = interrupt  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         run.run()

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from lyftlearn_image.emulation.kubernetes.api_validation import validate_objects
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster
-from lyftlearn_image.emulation.kubernetes.container_log import rows, text_of
+from lyftlearn_image.emulation.kubernetes.container_log import read_entries, read_log
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
-from lyftlearn_image.emulation.kubernetes.environment import of_manifests
+from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
+from lyftlearn_image.emulation.kubernetes.node import Node
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.run import StopRequest
 
@@ -43,6 +46,10 @@ DERIVED = {
     "usernum": "USER 1500",
     "home": "ENV HOME=/root HOSTNAME=from-image STATSD_PORT=image-8125",
 }
+# In case 20 a program waits until a hook and a probe have surely written their files, and reads one that is not complete if
+# it meets the probe at work.
+FOUR_SECONDS = ("time.sleep(4)", "while len(glob.glob('/scratch/*[!p]')) < 2: time.sleep(.05)")
+ALL_FILES = ("glob.glob('/scratch/*'))", "glob.glob('/scratch/*[!p]'))")
 # Strings that no two pods share.
 UNIQUE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[0-9:.]+Z")
 # Pods that were deleted while they ran, at this line; and those with a test of their own below.
@@ -104,7 +111,7 @@ def images(probe_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     for name, lines in DERIVED.items():
         directory = tmp_path_factory.mktemp(name)
         (directory / "Dockerfile").write_text(f"FROM {probe_image}\n{lines}\n")
-        tag = f"lyftlearn-test-probe:{name}"
+        tag = f"{probe_image}-{name}"
         subprocess.run(
             [str(build_client()), "build", "-q", "-t", tag, str(directory)],
             check=True, capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "1"},
@@ -120,7 +127,7 @@ def test_a_recorded_pod_is_seen_again(  # noqa: PLR0913, PLR0917 - fixtures
     """What the probe saw in a real pod it sees here, and every container ends in the same way."""
     others, pod = objects_of(case), localized(restored(pod), images)
     name = pod["metadata"]["name"]
-    emulator = KubernetesEmulator(containers, network, None, {}, cluster_of(case))  # type: ignore[arg-type]
+    emulator = KubernetesEmulator(Machine(containers, network, None, {}), cluster_of(case))  # type: ignore[arg-type]
     if name in WRONG:
         with pytest.raises(InvalidInputError, match=WRONG[name]):
             emulator.run_pod(others, pod, tmp_path)
@@ -130,15 +137,15 @@ def test_a_recorded_pod_is_seen_again(  # noqa: PLR0913, PLR0917 - fixtures
             emulator.run_pod(others, pod, tmp_path)
         return
     stop = StopRequest(re.compile(DELETED_AT[case.name])) if case.name in DELETED_AT else None
-    end, _ = emulator.run_pod(others, pod, tmp_path, stop=stop)
+    end = emulator.run_pod(others, pod, tmp_path, stop=stop)
     expected = json.loads((case / "observation.json").read_text())
     for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())):
-        told = expected.get(f"{name}/{container['name']}") or {}
-        if "probe" in told:
-            assert differences(told["probe"], stdout_of(tmp_path, pod, container["name"]), name) == []
-        if "log" in told and name not in UNLIKE_LOGS:
-            log = text_of(newest_log(tmp_path, container["name"])).decode("utf-8", "replace")
-            assert in_words(log) == in_words(restored(told["log"]))
+        original = expected.get(f"{name}/{container['name']}") or {}
+        if "probe" in original:
+            assert differences(original["probe"], stdout_of(tmp_path, pod, container["name"]), name) == []
+        if "log" in original and name not in UNLIKE_LOGS:
+            log = read_log(newest_log(tmp_path, container["name"])).decode("utf-8", "replace")
+            assert in_words(log) == in_words(restored(original["log"]))
     if name in expected:
         check_special(expected[name], newest_log(tmp_path, "main"))
     check_end(case, name, end.status)
@@ -155,19 +162,19 @@ def in_words(log: str) -> list[str]:
     return sorted(re.sub(r"'from-(main|first)'", "'from-x'", line) for line in text.strip().splitlines())
 
 
-def check_special(told: dict[str, Any], log: Path) -> None:
+def check_special(original: dict[str, Any], log: Path) -> None:
     """The layouts of cases 09 and 19: the order of a log's lines, the lengths of its rows."""
-    if "log_times_relative_to_delete_call" in told:
-        lines = text_of(log).decode().splitlines()
+    if "log_times_relative_to_delete_call" in original:
+        lines = read_log(log).decode().splitlines()
         kept = [event_of(line) for line in lines if not line.startswith("ALIVE")]
-        expected = [event_of(line) for line in told["log_times_relative_to_delete_call"]]
+        expected = [event_of(line) for line in original["log_times_relative_to_delete_call"]]
         assert kept == [line for line in expected if not line.startswith("last")]
-    if "node_file_rows" in told:
-        here = [(row.stream, row.tag, len(row.text.decode("utf-8", "ignore"))) for row in rows(log)]
+    if "node_file_rows" in original:
+        here = [(row.stream, row.tag, len(row.content.decode("utf-8", "ignore"))) for row in read_entries(log)]
         for stream in ("stdout", "stderr"):
-            there = [(one["stream"], one["tag"], one["text_length"]) for one in told["node_file_rows"]]
+            there = [(one["stream"], one["tag"], one["text_length"]) for one in original["node_file_rows"]]
             assert [row for row in here if row[0] == stream] == [row for row in there if row[0] == stream]
-        assert sorted(map(len, text_of(log).decode().split("\n"))) == sorted(told["kubectl_logs_line_lengths"])
+        assert sorted(map(len, read_log(log).decode().split("\n"))) == sorted(original["kubectl_logs_line_lengths"])
 
 
 def event_of(line: str) -> str:
@@ -194,20 +201,24 @@ def cluster_of(case: Path, *, backoff_s: float = 0.1, dns_ip: str = "10.96.0.10"
     """The cluster of the recordings. Its node is not ours, but what it could allocate is shown to pods."""
     return Cluster(
         namespace=f"podobs-{case.name[:2]}",
-        dns_ip=dns_ip,
-        node_name="node1",
-        node_ip="NODE_IP",  # masked in the recordings
-        allocatable={"cpu": "2", "memory": "25171652608", "ephemeral-storage": "250Gi"},
+        node=Node(
+            name="node1",
+            ip="NODE_IP",  # masked in the recordings
+            dns_ip=dns_ip,
+            allocatable={"cpu": "2", "memory": "25171652608", "ephemeral-storage": "250Gi"},
+        ),
         restart_backoff_s=backoff_s,
         job_backoff_s=backoff_s,
     )
 
 
 def localized(manifest: dict[str, Any], images: dict[str, str]) -> dict[str, Any]:
-    """A manifest with images of this engine."""
+    """A manifest with images of this engine, and without waits for a time where a condition can be awaited."""
     spec = manifest["spec"]["template"]["spec"] if manifest["kind"] == "Job" else manifest["spec"]
     for container in (*spec["containers"], *spec.get("initContainers", ())):
         container["image"] = images.get(container["image"], container["image"])
+        if "command" in container:
+            container["command"] = [text.replace(*FOUR_SECONDS).replace(*ALL_FILES) for text in container["command"]]
     return manifest
 
 
@@ -217,9 +228,9 @@ def stdout_of(workspace: Path, pod: dict[str, Any], container: str) -> Path:
     return workspace / "stdout" if is_first else workspace / "containers" / container / "stdout"
 
 
-def differences(told: dict[str, Any], stdout: Path, name: str) -> list[str]:
+def differences(original: dict[str, Any], stdout: Path, name: str) -> list[str]:
     """Every place at which the recorded observation and the one here differ, but for those that are known."""
-    there, here = plain(restored(told)), seen(stdout)
+    there, here = plain(restored(original)), seen(stdout)
     here = {key: value for key, value in here.items() if key in there}  # not every case has every key (README.md)
     if SERVICE_ACCOUNT not in there["volumes"]:
         here["volumes"].pop(SERVICE_ACCOUNT, None)  # its listing was kept in three cases only (README.md)
@@ -316,8 +327,8 @@ def check_end(case: Path, name: str, status: PodStatus) -> None:
     """Phase of the pod; exit code, reason and message of every recorded container's end, and its restarts."""
     recorded_case = json.loads((case / "status.json").read_text())
     (there,) = [one["status"] for one in recorded_case["pods"] if one["metadata"]["name"] == name]
-    told = {one["reason"] for one in recorded_case["events"] if one["object"] == f"Pod/{name}"}
-    assert {event.reason for event in status.events} & HOOK_EVENTS == told & HOOK_EVENTS
+    original = {one["reason"] for one in recorded_case["events"] if one["object"] == f"Pod/{name}"}
+    assert {event.reason for event in status.events} & HOOK_EVENTS == original & HOOK_EVENTS
     if there["phase"] != "Pending":
         assert status.phase == there["phase"]
     for recorded_status in (*there.get("initContainerStatuses", ()), *there["containerStatuses"]):
@@ -340,18 +351,11 @@ def in_order(name: str, message: str) -> list[str]:
     return sorted(lines) if name in BOTH_STREAMS else lines
 
 
-def test_a_config_map_over_a_mebibyte_is_refused(containers: Containers, network: Network, tmp_path: Path) -> None:
+def test_a_config_map_over_a_mebibyte_is_refused() -> None:
     """As the API refused it, one byte over the limit."""
-    case = PODS / "17-env-size"
-    (large,) = [restored(one) for one in all_of(case) if one["metadata"]["name"] == TOO_LARGE]
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "x"},
-        "spec": {"restartPolicy": "Never", "containers": [{"image": "x"}]},
-    }
+    (large,) = [restored(one) for one in all_of(PODS / "17-env-size") if one["metadata"]["name"] == TOO_LARGE]
     with pytest.raises(InvalidInputError, match="at most 1048576"):
-        KubernetesEmulator(containers, network, None, {}).run_pod([large], pod, tmp_path)  # type: ignore[arg-type]
+        validate_objects([large])
 
 
 def test_every_exception_is_of_a_recorded_pod() -> None:
@@ -366,13 +370,13 @@ def test_a_container_restarts_with_a_new_termination_message(
     """With OnFailure: at once the first time, and with an empty file each time (case 08)."""
     case = PODS / "08-termination"
     (manifest,) = [localized(one, images) for one in all_of(case) if one["metadata"]["name"] == "restart-onfailure"]
-    emulator = KubernetesEmulator(containers, network, None, {}, cluster_of(case, backoff_s=60.0))  # type: ignore[arg-type]
-    run = emulator.pod([], manifest, tmp_path)
+    emulator = KubernetesEmulator(Machine(containers, network, None, {}), cluster_of(case, backoff_s=60.0))  # type: ignore[arg-type]
+    run = emulator.create_pod([], manifest, tmp_path)
     with in_background(run.run):
         until(lambda: run.status().containers and run.status().containers[0].restart_count == 1)
         until(lambda: run.status().containers[0].terminated)
         check_end(case, "restart-onfailure", run.status())
-        assert run.status().containers[0].last
+        assert run.status().containers[0].last_terminated
         run.delete()
 
 
@@ -383,15 +387,15 @@ def test_a_changed_config_map_is_seen_in_a_volume_alone(
     case = PODS / "18-configmap-update"
     config_map, manifest = all_of(case)
     patched = {**config_map, "data": {**config_map["data"], "v": "two", "extra": "new"}}
-    emulator = KubernetesEmulator(containers, network, None, {}, cluster_of(case))  # type: ignore[arg-type]
+    emulator = KubernetesEmulator(Machine(containers, network, None, {}), cluster_of(case))  # type: ignore[arg-type]
     lines: list[str] = []
-    run = emulator.pod([config_map], localized(manifest, images), tmp_path, lines.append)
+    run = emulator.create_pod([config_map], localized(manifest, images), tmp_path, lines.append)
     with in_background(run.run) as ended:
         until(lambda: lines)
-        run.update(of_manifests([patched]))
+        run.update(NamespaceObjects.from_manifests([patched]))
     assert ended[0].phase == "Succeeded"
-    told = json.loads((case / "observation.json").read_text())["watch/main"]["times_relative_to_configmap_patch"]
-    assert [facts(line) for line in lines] == [facts(line) for line in told]
+    original = json.loads((case / "observation.json").read_text())["watch/main"]["times_relative_to_configmap_patch"]
+    assert [facts(line) for line in lines] == [facts(line) for line in original]
 
 
 def facts(line: str) -> dict[str, Any]:
@@ -446,10 +450,10 @@ def test_a_recorded_job_ends_in_the_same_way(
     case, name = PODS / "10-jobs", manifest["metadata"]["name"]
     services = [one for one in all_of(case) if one["kind"] == "Service"]
     cluster = cluster_of(case, dns_ip="127.0.0.11")
-    emulator = KubernetesEmulator(containers, network, None, {}, cluster)  # type: ignore[arg-type]
-    # A name that never resolves is asked for twelve seconds there; one is enough to see it.
-    manifest = json.loads(json.dumps(manifest).replace("res(n,12)", "res(n,1)"))
-    here = emulator.job(services, localized(manifest, images), tmp_path).run()
+    emulator = KubernetesEmulator(Machine(containers, network, None, {}), cluster)  # type: ignore[arg-type]
+    # Names that never resolve are asked for twelve seconds there; twice is enough to see it.
+    manifest = json.loads(json.dumps(manifest).replace("res(n,12)", "res(n,.1)"))
+    here = emulator.create_job(services, localized(manifest, images), tmp_path).run()
     status = json.loads((case / "status.json").read_text())
     (there,) = [one["status"] for one in status["other_objects"] if one["kind"] == "Job" and one["metadata"]["name"] == name]
     assert [(one.type, one.reason, one.message) for one in here.conditions] == [
@@ -467,10 +471,10 @@ def test_a_recorded_job_ends_in_the_same_way(
         end = record.status.containers[0].terminated
         assert end is not None
         assert (end.exit_code, end.reason, end.message) == (ended["exitCode"], ended["reason"], ended.get("message", ""))
-        told = observed.get(recorded_pod["metadata"]["name"], {}).get("log", [])
-        if told and isinstance(told[0], dict):
+        original = observed.get(recorded_pod["metadata"]["name"], {}).get("log", [])
+        if original and isinstance(original[0], dict):
             line = json.loads((record.workspace / "stdout").read_text())
-            assert different(of_index(line), of_index(told[0])) == []
+            assert different(of_index(line), of_index(original[0])) == []
 
 
 def of_index(line: dict[str, Any]) -> dict[str, Any]:

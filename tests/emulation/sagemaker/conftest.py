@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import tarfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.emulation.aws.credentials import identity
+from lyftlearn_image.emulation.aws.credentials import container_credentials
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL
+from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.platforms.launch import Compiled
 
@@ -46,8 +48,8 @@ def s3(endpoint: AwsEndpoint) -> Iterator[S3Client]:
 @pytest.fixture(scope="module")
 def emulator(containers: Containers, network: Network, endpoint: AwsEndpoint, s3: S3Client) -> Iterator[SageMakerEmulator]:
     """The emulator."""
-    with identity(containers, network, endpoint) as served:
-        yield SageMakerEmulator(containers, network, s3, endpoint.place(), served)
+    with container_credentials(containers, network, endpoint) as served:
+        yield SageMakerEmulator(Machine(containers, network, s3, endpoint.region_environment(), served))
 
 
 @pytest.fixture(autouse=True)
@@ -150,11 +152,15 @@ def process(emulator: SageMakerEmulator, s3: S3Client, probe_image: str, tmp_pat
 
 @pytest.fixture
 def make_image(containers: Containers, probe_image: str) -> Iterator[Callable[[str], str]]:
-    """Makes an image of the probe's and some more lines of a Dockerfile; it is gone after the test."""
+    """Makes an image of the probe's and some more lines of a Dockerfile; it is gone after the test.
+
+    The label makes it another one than that of a test which runs beside it and has the same lines.
+    """
     made: list[str] = []
 
     def make(lines: str) -> str:
-        image, _ = containers.client.images.build(fileobj=io.BytesIO(f"FROM {probe_image}\n{lines}\n".encode()), rm=True)
+        dockerfile = f"FROM {probe_image}\nLABEL dev.lyftlearn.test={uuid.uuid4().hex}\n{lines}\n"
+        image, _ = containers.client.images.build(fileobj=io.BytesIO(dockerfile.encode()), rm=True)
         made.append(str(image.id))
         return str(image.id)
 
@@ -163,10 +169,12 @@ def make_image(containers: Containers, probe_image: str) -> Iterator[Callable[[s
         containers.client.images.remove(image)
 
 
-@pytest.fixture
-def model_image(make_image: Callable[[str], str]) -> str:
-    """An image whose entrypoint is the program in the model."""
-    return make_image('ENTRYPOINT ["python3", "/opt/ml/model/served.py"]')
+@pytest.fixture(scope="session")
+def model_image(containers: Containers, probe_image: str) -> str:
+    """An image whose entrypoint is the program in the model; it stays, as the probe's does."""
+    dockerfile = f'FROM {probe_image}\nLABEL test=model\nENTRYPOINT ["python3", "/opt/ml/model/served.py"]\n'.encode()
+    image, _ = containers.client.images.build(fileobj=io.BytesIO(dockerfile), tag="lyftlearn-test-model:1", rm=True)
+    return str(image.id)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
             Path("/tmp/asked-once").touch()
             self.answer(503, b"not yet")
         elif b"sleep" in body:
-            time.sleep(30)
+            time.sleep(3600)
         elif b"trickle" in body:
             self.trickle()
         elif b"die" in body:
@@ -84,9 +84,9 @@ class Handler(BaseHTTPRequestHandler):
     def trickle(self) -> None:
         """An answer that comes byte by byte."""
         self.send_response(200)
-        self.send_header("Content-Length", "100")
+        self.send_header("Content-Length", "10000")
         self.end_headers()
-        for _ in range(100):
+        for _ in range(10_000):
             self.wfile.write(b".")
             self.wfile.flush()
             time.sleep(0.3)

@@ -24,6 +24,9 @@ TABLES = {
     "CreateImage": fields.IMAGE,
     "CreateImageVersion": fields.IMAGE_VERSION,
     "CreateAppImageConfig": fields.APP_IMAGE_CONFIG,
+    "CreateDomain": fields.DOMAIN,
+    "CreateSpace": fields.SPACE,
+    "CreateApp": fields.APP,
 }
 
 

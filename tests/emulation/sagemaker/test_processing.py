@@ -219,5 +219,5 @@ def test_names_of_inputs_and_outputs_are_no_paths_on_this_machine(process: RunRe
         program, inputs=[data_input("../../in", "/opt/ml/processing/in")], ProcessingOutputConfig={"Outputs": [output]}
     )
     assert run.status is Status.COMPLETED, run.stderr.read_text()
-    assert objects.keys_below(s3, uri) == ["strange/r"]
+    assert objects.list_keys(s3, uri) == ["strange/r"]
     assert {path.name for path in run.stdout.parent.iterdir()} == {"stdout", "stderr", "opt-ml"}

@@ -56,7 +56,7 @@ def test_an_interrupted_job_goes_on_from_its_checkpoint(train: RunRequest, s3: S
     lines = run.stdout.read_text().splitlines()
     assert lines == ["begins at 0 with []", "step 1", "step 2", "begins at 2 with []", "step 3", "step 4"]
     assert {path.name for path in run.artifacts["model"].iterdir()} == {"at-3", "at-4"}
-    assert objects.keys_below(s3, f"s3://bucket/spot/{tmp_path.name}") == [f"spot/{tmp_path.name}/step"]
+    assert objects.list_keys(s3, f"s3://bucket/spot/{tmp_path.name}") == [f"spot/{tmp_path.name}/step"]
     assert s3.get_object(Bucket="bucket", Key=f"spot/{tmp_path.name}/step")["Body"].read() == b"4"
 
 

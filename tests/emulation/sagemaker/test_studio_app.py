@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.emulation.sagemaker import studio_app as spaces
-from lyftlearn_image.emulation.sagemaker.studio_app import SpaceFailedError
+from lyftlearn_image.emulation.sagemaker import studio_app
+from lyftlearn_image.emulation.sagemaker.studio_app import AppFailedError
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Compiled, Launch
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
-    from lyftlearn_image.emulation.sagemaker.studio_app import Space
+    from lyftlearn_image.emulation.sagemaker.studio_app import JupyterLabApp
 
-    Opened = Callable[..., AbstractContextManager[Space]]
+    RunApp = Callable[..., AbstractContextManager[JupyterLabApp]]
 
 ACTIONS = ("CreateImage", "CreateImageVersion", "CreateAppImageConfig")
 # Serves what it sees of itself, and of the API that Studio asks for its health.
@@ -56,30 +56,35 @@ def app_image(make_image: Callable[[str], str], emulator: SageMakerEmulator) -> 
 
 
 @pytest.fixture
-def opened(emulator: SageMakerEmulator, tmp_path: Path) -> Opened:
-    """Opens the JupyterLab app of an image; `app` goes into its JupyterLabAppImageConfig."""
+def run_app(emulator: SageMakerEmulator, tmp_path: Path) -> RunApp:
+    """Runs the JupyterLab app of an image; `app` goes into its JupyterLabAppImageConfig."""
 
-    def start(image: str, app: dict[str, Any] | None = None, **changes: Any) -> AbstractContextManager[Space]:
-        documents = (
-            {"ImageName": "lab", "RoleArn": "arn:aws:iam::000000000000:role/lyftlearn"},
-            {"ImageName": "lab", "BaseImage": image, "ClientToken": "t"},
-            {"AppImageConfigName": "lab", "JupyterLabAppImageConfig": app or {}, **changes},
-        )
-        return spaces.opened(emulator.machine, Compiled("sagemaker", ACTIONS[-1], documents, actions=ACTIONS), tmp_path)
+    def start(image: str, app: dict[str, Any] | None = None) -> AbstractContextManager[JupyterLabApp]:
+        return studio_app.run_app(emulator.context, spec_of(image, app), tmp_path)
 
     return start
 
 
-def facts_of(space: Space) -> dict[str, Any]:
+def spec_of(image: str, app: dict[str, Any] | None = None, **changes: Any) -> studio_app.AppSpec:
+    """The app of an image; `app` is its JupyterLabAppImageConfig, `changes` are further fields of CreateAppImageConfig."""
+    documents = (
+        {"ImageName": "lab", "RoleArn": "arn:aws:iam::000000000000:role/lyftlearn"},
+        {"ImageName": "lab", "BaseImage": image, "ClientToken": "t"},
+        {"AppImageConfigName": "lab", "JupyterLabAppImageConfig": app or {}, **changes},
+    )
+    return studio_app.app_spec(Compiled("sagemaker", ACTIONS[-1], documents, actions=ACTIONS))
+
+
+def facts_of(app: JupyterLabApp) -> dict[str, Any]:
     """What the program sees."""
-    return dict(json.loads(space.ask("/facts").body))
+    return dict(json.loads(app.get("/facts").body))
 
 
-def test_an_app_is_started_as_studio_starts_it(opened: Opened, app_image: str) -> None:
+def test_an_app_is_started_as_studio_starts_it(run_app: RunApp, app_image: str) -> None:
     """User, home, variables and metadata; the space's volume hides what the image has in its home."""
     variables = {"MY_OWN": "mine", "SAGEMAKER_APP_TYPE": "other", "AWS_REGION": "mars"}
-    with opened(app_image, {"ContainerConfig": {"ContainerEnvironmentVariables": variables}}) as space:
-        facts = facts_of(space)
+    with run_app(app_image, {"ContainerConfig": {"ContainerEnvironmentVariables": variables}}) as app:
+        facts = facts_of(app)
     assert (facts["argv"], facts["terminal"]) == (["cmd"], False)
     assert (facts["user"], facts["home"], facts["in_home"]) == ([1000, 100], [1000, 100], [])
     environment = facts["environment"]
@@ -93,32 +98,35 @@ def test_an_app_is_started_as_studio_starts_it(opened: Opened, app_image: str) -
     assert metadata["ResourceArn"].startswith("arn:aws:sagemaker:us-east-1:000000000000:app/")
 
 
-def test_the_request_says_the_user_and_the_command(opened: Opened, app_image: str) -> None:
+def test_the_request_says_the_user_and_the_command(run_app: RunApp, app_image: str) -> None:
     """Arguments replace CMD and keep the ENTRYPOINT; both IDs are the file system's configuration."""
-    app = {
+    config = {
         "FileSystemConfig": {"DefaultUid": 1500, "DefaultGid": 3000},
         "ContainerConfig": {"ContainerArguments": ["a", "b c"]},
     }
-    with opened(app_image, app) as space:
-        facts = facts_of(space)
+    with run_app(app_image, config) as app:
+        facts = facts_of(app)
     assert (facts["argv"], facts["user"], facts["home"]) == (["a", "b c"], [1500, 3000], [1500, 3000])
 
 
-def test_an_entrypoint_drops_the_images_own(opened: Opened, app_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entrypoint_drops_the_images_own(run_app: RunApp, app_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And its CMD, as `docker run` does: this one ends at once, which fails the app."""
     with (
-        pytest.raises(SpaceFailedError, match="InternalFailure: the app of lab: exit code 1"),
-        opened(app_image, {"ContainerConfig": {"ContainerEntrypoint": ["/bin/false"]}}),
+        pytest.raises(AppFailedError, match="InternalFailure: the app of lab: exit code 1"),
+        run_app(app_image, {"ContainerConfig": {"ContainerEntrypoint": ["/bin/false"]}}),
     ):
         pass
 
 
-def test_an_app_at_another_address_fails(opened: Opened, app_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_app_at_another_address_fails(run_app: RunApp, app_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server on the right port that does not know the base URL is not healthy."""
-    monkeypatch.setattr(spaces, "START_TIMEOUT_S", 2.0)
-    monkeypatch.setattr(spaces, "_STOP_GRACE_S", 0)
-    app = {"ContainerConfig": {"ContainerEntrypoint": ["python3"], "ContainerArguments": ["-m", "http.server", "8888"]}}
-    with pytest.raises(SpaceFailedError, match="nothing answers 200 at /jupyterlab/default/api/status"), opened(app_image, app):
+    monkeypatch.setattr(studio_app, "START_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(studio_app, "_STOP_GRACE_S", 0)
+    config = {"ContainerConfig": {"ContainerEntrypoint": ["python3"], "ContainerArguments": ["-m", "http.server", "8888"]}}
+    with (
+        pytest.raises(AppFailedError, match="nothing answers 200 at /jupyterlab/default/api/status"),
+        run_app(app_image, config),
+    ):
         pass
 
 
@@ -126,12 +134,12 @@ def test_the_images_notebook_comes_up_in_a_space(emulator: SageMakerEmulator, no
     """A compiled notebook of the real image: JupyterLab answers below the base URL, and the space's files outlive the app."""
     workload = Notebook(name="lab", image=notebook_image, environment={"TEAM": "growth"})
     compiled = compile_for(emulator.name, workload, Launch("lab", "s3://bucket/lab"))
-    with spaces.opened(emulator.machine, compiled, tmp_path) as space:
-        assert json.loads(space.ask("/api/status").body)["kernels"] == 0
-        assert space.ask("/lab").status == 200
-        (space.home / "mine.ipynb").write_text("{}")
-    with spaces.opened(emulator.machine, compiled, tmp_path) as space:
-        content = json.loads(space.ask("/api/contents").body)["content"]
+    with studio_app.run_app(emulator.context, studio_app.app_spec(compiled), tmp_path) as app:
+        assert json.loads(app.get("/api/status").body)["kernels"] == 0
+        assert app.get("/lab").status == 200
+        (app.home / "mine.ipynb").write_text("{}")
+    with studio_app.run_app(emulator.context, studio_app.app_spec(compiled), tmp_path) as app:
+        content = json.loads(app.get("/api/contents").body)["content"]
         assert [one["name"] for one in content] == ["mine.ipynb"]
 
 
@@ -141,7 +149,10 @@ def test_an_image_without_jupyterlab_fails_with_its_words(
     """At once, not after a quarter of an hour: the reason has what the container said."""
     compiled = compile_for(emulator.name, Notebook(name="lab", image=lyftlearn_image_tag), Launch("lab", "s3://bucket/lab"))
     said = "exit code 64; it said: lyftlearn: notebook is not in this version of the image: add `jupyterlab`"
-    with pytest.raises(SpaceFailedError, match=said), spaces.opened(emulator.machine, compiled, tmp_path):
+    with (
+        pytest.raises(AppFailedError, match=said),
+        studio_app.run_app(emulator.context, studio_app.app_spec(compiled), tmp_path),
+    ):
         pass
 
 
@@ -153,21 +164,16 @@ def test_an_image_without_jupyterlab_fails_with_its_words(
         ({}, {"KernelGatewayImageConfig": {"KernelSpecs": [{"Name": "p"}]}}, "KernelGatewayImageConfig"),
     ],
 )
-def test_what_is_not_implemented_is_refused_by_name(
-    opened: Opened, app: dict[str, Any], changes: dict[str, Any], named: str
-) -> None:
+def test_what_is_not_implemented_is_refused_by_name(app: dict[str, Any], changes: dict[str, Any], named: str) -> None:
     """Before anything is started."""
-    with pytest.raises(UnsupportedError, match=named), opened("image", app, **changes):
-        pass
+    with pytest.raises(UnsupportedError, match=named):
+        spec_of("image", app, **changes)
 
 
-def test_more_than_one_entrypoint_item_is_refused(opened: Opened) -> None:
+def test_more_than_one_entrypoint_item_is_refused() -> None:
     """As the API refuses it."""
-    with (
-        pytest.raises(InvalidInputError, match="ContainerEntrypoint"),
-        opened("image", {"ContainerConfig": {"ContainerEntrypoint": ["a", "b"]}}),
-    ):
-        pass
+    with pytest.raises(InvalidInputError, match="ContainerEntrypoint"):
+        spec_of("image", {"ContainerConfig": {"ContainerEntrypoint": ["a", "b"]}})
 
 
 def test_what_does_not_end_is_no_run(emulator: SageMakerEmulator, tmp_path: Path) -> None:
@@ -175,4 +181,4 @@ def test_what_does_not_end_is_no_run(emulator: SageMakerEmulator, tmp_path: Path
     workload = Notebook(name="lab", image="image")
     with pytest.raises(UnsupportedError, match="CreateAppImageConfig starts what does not end") as caught:
         emulator.run(compile_for(emulator.name, workload, Launch("lab", "s3://bucket/lab")), workspace=tmp_path)
-    assert "space.opened" in caught.value.hint
+    assert "--here" in caught.value.hint

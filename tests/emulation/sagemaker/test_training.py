@@ -132,7 +132,7 @@ open('/opt/ml/output/not-data', 'w').write('stays')
     run = train(program)
     assert (run.status, run.exit_code, run.reason) == (Status.COMPLETED, 0, "")
     place = f"out/{tmp_path.name}/job-1/output"
-    assert objects.keys_below(s3, f"s3://bucket/{place}") == [f"{place}/model.tar.gz", f"{place}/output.tar.gz"]
+    assert objects.list_keys(s3, f"s3://bucket/{place}") == [f"{place}/model.tar.gz", f"{place}/output.tar.gz"]
     assert (run.artifacts["model"] / "m.bin").read_bytes() == bytes(range(256))
     found = [path.relative_to(run.artifacts["output"]).as_posix() for path in run.artifacts["output"].rglob("*")]
     assert sorted(found) == ["deep", "deep/er", "deep/er/o"]
@@ -282,7 +282,7 @@ open('{directory}/new', 'w').write('2')
     run = train(program, CheckpointConfig={"S3Uri": prefix} | ({"LocalPath": path} if path else {}))
     assert run.stdout.read_text() == f"['done', 'old'] {directory}\n"
     expected = [f"ck/{tmp_path.name}{name}" for name in ("-sibling", "/new", "/old")]
-    assert objects.keys_below(s3, prefix) == expected
+    assert objects.list_keys(s3, prefix) == expected
 
 
 @pytest.mark.parametrize(

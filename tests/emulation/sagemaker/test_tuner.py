@@ -132,10 +132,10 @@ def test_what_cannot_be_searched_is_refused_by_name() -> None:
         ({"HyperParameterTuningJobObjective": None}, "no HyperParameterTuningJobObjective"),
     ):
         with pytest.raises(InvalidInputError, match=told):
-            tuner.search_of({**request, "HyperParameterTuningJobConfig": {**config, **change}})
+            tuner.parse_search({**request, "HyperParameterTuningJobConfig": {**config, **change}})
     config["HyperParameterTuningJobObjective"]["MetricName"] = "gain"
     with pytest.raises(InvalidInputError, match="MetricDefinitions has no gain"):
-        tuner.regex_of(request)
+        tuner.objective_regex(request)
 
 
 def test_a_strategy_that_is_not_there_is_refused(tune: Callable[..., Run]) -> None:

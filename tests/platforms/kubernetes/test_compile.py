@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lyftlearn_image.platforms.kubernetes.compile import compile_job
+from lyftlearn_image.platforms.kubernetes.compile import compile_manifests
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.launch import Launch
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload import Processing, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,24 +25,22 @@ WORKLOAD: dict[str, Any] = {
 
 def test_the_manifests_are_the_golden_ones(golden: Callable[[str, str], None]) -> None:
     """ConfigMaps first, then the Job: restricted, with a read-only root, reviewed as prose."""
-    compiled = compile_job(Workload.model_validate(WORKLOAD), LAUNCH)
+    compiled = compile_manifests(Workload.model_validate(WORKLOAD), LAUNCH)
     assert not compiled.objects
     golden("training.yaml", yaml.safe_dump_all(compiled.documents, sort_keys=False))
 
 
 def test_a_processing_job_compiles_too(golden: Callable[[str, str], None]) -> None:
     """Its outputs are prefixes and its observation is an output of its own."""
-    workload = Workload(
-        name="prep", kind="processing", image="team:1", command=("python", "prep.py"), channels={"raw": "s3://b/raw/"}
-    )
-    compiled = compile_job(workload, LAUNCH)
+    workload = Processing(name="prep", image="team:1", command=("python", "prep.py"), channels={"raw": "s3://b/raw/"})
+    compiled = compile_manifests(workload, LAUNCH)
     assert set(compiled.outputs) == {"output", "lyftlearn"}
     golden("processing.yaml", yaml.safe_dump_all(compiled.documents, sort_keys=False))
 
 
 def test_what_a_config_map_cannot_hold_goes_to_s3() -> None:
     """Megabytes of hyperparameters: the bundle is an object, and the pod is told where, with its digest."""
-    compiled = compile_job(Workload.model_validate({**WORKLOAD, "hyperparameters": {"big": "x" * (2 << 20)}}), LAUNCH)
+    compiled = compile_manifests(Workload.model_validate({**WORKLOAD, "hyperparameters": {"big": "x" * (2 << 20)}}), LAUNCH)
     ((uri, data),) = compiled.objects.items()
     assert json.loads(data)["hyperparameters"]["big"]
     variables = {
@@ -53,6 +51,6 @@ def test_what_a_config_map_cannot_hold_goes_to_s3() -> None:
 
 def test_a_dollar_of_the_workload_is_not_expanded() -> None:
     """What the user wrote arrives: every dollar is doubled, and the kubelet's rules give it back."""
-    job = compile_job(Workload.model_validate(WORKLOAD), LAUNCH).documents[-1]
+    job = compile_manifests(Workload.model_validate(WORKLOAD), LAUNCH).documents[-1]
     variables = {one["name"]: one["value"] for one in job["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert expand(variables["PRICE"], {"COST": "no"}) == "$(COST) $$ 5"

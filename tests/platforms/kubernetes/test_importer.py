@@ -13,7 +13,8 @@ from hypothesis import assume, given, settings, strategies as st
 from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.platforms import compile as compiler, serialize
+from lyftlearn_image.platforms import serialize
+from lyftlearn_image.platforms.compile import compile_for, launch_for
 from lyftlearn_image.platforms.kubernetes.importer import workload_file
 from lyftlearn_image.workload import Workload
 
@@ -35,8 +36,8 @@ JOB: dict[str, Any] = {
 
 def back(workload: Workload, job_name: str | None = None) -> workload_file.Imported:
     """What is read from the text that was compiled from a workload."""
-    launch = compiler.launch_of(workload, job_name=job_name)
-    return workload_file.read(serialize.as_text(compiler.compile_for("kubernetes", workload, launch)), "m.yaml")
+    launch = launch_for(workload, job_name=job_name)
+    return workload_file.read(serialize.as_text(compile_for("kubernetes", workload, launch)), "m.yaml")
 
 
 @pytest.mark.parametrize("path", WORKLOADS, ids=lambda path: path.stem)
@@ -63,7 +64,7 @@ def test_the_downward_api_comes_back() -> None:
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]) | st.sampled_from("$\n()"), max_size=60)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.dictionaries(
         st.from_regex(r"V[A-Z_.-]{0,6}", fullmatch=True) | st.text("äX 1-", min_size=1, max_size=4), TEXTS, max_size=4
@@ -184,7 +185,7 @@ def test_what_is_no_manifest_is_refused(text: str, told: str) -> None:
         workload_file.read(text, "m.yaml")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_no_manifest_makes_the_reader_fail(data: st.DataObject) -> None:
     """Whatever stands at any place of a Job: it is read, or refused by an error of ours."""

@@ -13,8 +13,8 @@ from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.platforms.sagemaker import api_model
-from lyftlearn_image.platforms.sagemaker.compile import compile_workload
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.platforms.sagemaker.compile import compile_requests
+from lyftlearn_image.workload import Processing, Training, Workload
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def decode(text: str) -> object:
 
 def test_the_training_request_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
     """The request is reviewed as prose, and the service's own model accepts it."""
-    compiled = compile_workload(Workload.model_validate(TRAINING), LAUNCH)
+    compiled = compile_requests(Workload.model_validate(TRAINING), LAUNCH)
     accept(compiled)
     assert not compiled.objects
     golden("training.json", json.dumps(compiled.documents[0], indent=2) + "\n")
@@ -58,10 +58,8 @@ def test_the_training_request_is_the_golden_one(golden: Callable[[str, str], Non
 
 def test_the_processing_request_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
     """Arguments alone keep the image's ENTRYPOINT, the shim."""
-    workload = Workload(
-        name="prep", kind="processing", image="team:1", command=("python", "prep.py"), channels={"raw": "s3://b/raw/"}
-    )
-    compiled = compile_workload(workload, LAUNCH)
+    workload = Processing(name="prep", image="team:1", command=("python", "prep.py"), channels={"raw": "s3://b/raw/"})
+    compiled = compile_requests(workload, LAUNCH)
     accept(compiled)
     assert "ContainerEntrypoint" not in compiled.documents[0]["AppSpecification"]
     golden("processing.json", json.dumps(compiled.documents[0], indent=2) + "\n")
@@ -81,7 +79,7 @@ def test_the_processing_request_is_the_golden_one(golden: Callable[[str, str], N
 )
 def test_what_does_not_fit_goes_into_the_bundle(change: dict[str, Any], part: str) -> None:
     """The request stays one that the API accepts, and the bundle has the rest, with its digest in the request."""
-    compiled = compile_workload(Workload.model_validate({**TRAINING, **change}), LAUNCH)
+    compiled = compile_requests(Workload.model_validate({**TRAINING, **change}), LAUNCH)
     accept(compiled)
     ((uri, data),) = compiled.objects.items()
     assert compiled.documents[0]["Environment"]["LYFTLEARN_BUNDLE"].startswith(f"{uri}#sha256=")
@@ -96,7 +94,7 @@ VARIABLES = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     VARIABLES,
     VARIABLES,
@@ -113,7 +111,7 @@ def test_every_workload_compiles_to_what_the_api_accepts(
         {"name": "demo", "image": "team:1", "kind": kind, **what, "environment": environment}
         | {"hyperparameters": hyperparameters, "secrets": secrets}
     )
-    compiled = compile_workload(workload, LAUNCH)
+    compiled = compile_requests(workload, LAUNCH)
     accept(compiled)
     request = compiled.documents[0]
     carried = json.loads(next(iter(compiled.objects.values()), b"{}"))
@@ -132,7 +130,7 @@ def test_a_full_environment_leaves_room_for_the_requests_own_variables(kind: str
     workload = Workload.model_validate(
         {"name": "demo", "image": "team:1", "kind": kind, **what, "environment": {f"V{i:03}": "x" for i in range(100)}}
     )
-    compiled = compile_workload(workload, LAUNCH)
+    compiled = compile_requests(workload, LAUNCH)
     accept(compiled)
     assert len(compiled.documents[0]["Environment"]) <= 100
     ((_, data),) = compiled.objects.items()
@@ -143,8 +141,8 @@ def test_a_full_environment_leaves_room_for_the_requests_own_variables(kind: str
 
 def test_a_training_command_keeps_the_shim_and_drops_train() -> None:
     """Arguments alone: the image's ENTRYPOINT stays, and the service does not pass `train`."""
-    workload = Workload(name="demo", image="team:1", command=("python", "-c", "print(1)"))
-    request = compile_workload(workload, LAUNCH).documents[0]
+    workload = Training(name="demo", image="team:1", command=("python", "-c", "print(1)"))
+    request = compile_requests(workload, LAUNCH).documents[0]
     assert request["AlgorithmSpecification"]["ContainerArguments"] == ["python", "-c", "print(1)"]
     assert "ContainerEntrypoint" not in request["AlgorithmSpecification"]
     assert "LYFTLEARN_PROGRAM" not in request["Environment"]
@@ -161,23 +159,21 @@ def test_a_variable_that_the_request_needs_is_not_overwritten(name: str, place: 
 @pytest.mark.parametrize("name", ["lyftlearn", "../up", "a/b", ".", "", "x y"])
 def test_an_outputs_name_is_a_name(name: str) -> None:
     """It becomes a prefix in S3 and a directory of the report, beside the observation's own."""
-    workload = Workload(
-        name="prep", kind="processing", image="team:1", command=("x",), outputs={name: "/opt/ml/processing/out"}
-    )
+    workload = Processing(name="prep", image="team:1", command=("x",), outputs={name: "/opt/ml/processing/out"})
     with pytest.raises(InvalidInputError, match="has an output named"):
-        compile_workload(workload, LAUNCH)
+        compile_requests(workload, LAUNCH)
 
 
 def test_the_same_workload_gives_the_same_request() -> None:
     """In the same bytes, so that a request can be reviewed and kept."""
-    one, two = (compile_workload(Workload.model_validate({**TRAINING, "files": FILES}), LAUNCH) for _ in range(2))
+    one, two = (compile_requests(Workload.model_validate({**TRAINING, "files": FILES}), LAUNCH) for _ in range(2))
     assert json.dumps(one.documents) == json.dumps(two.documents)
     assert one.objects == two.objects
 
 
 def test_files_with_secrets_go_as_references() -> None:
     """The bundle has the reference, and no value is asked for."""
-    compiled = compile_workload(Workload.model_validate({**TRAINING, "files": FILES}), LAUNCH)
+    compiled = compile_requests(Workload.model_validate({**TRAINING, "files": FILES}), LAUNCH)
     (data,) = compiled.objects.values()
     assert json.loads(data)["files"] == [
         {"path": "/etc/app.yaml", "content": "a: 1", "mode": "0644"},
@@ -188,8 +184,8 @@ def test_files_with_secrets_go_as_references() -> None:
 def test_without_observer_and_metrics_nothing_of_them_is_in_the_request() -> None:
     """A production launch asks for neither."""
     launch = Launch("demo-job-1", "s3://bucket/runs")
-    request = compile_workload(Workload.model_validate({**TRAINING, "environment": {}, "secrets": {}}), launch).documents[0]
+    request = compile_requests(Workload.model_validate({**TRAINING, "environment": {}, "secrets": {}}), launch).documents[0]
     assert request["Environment"] == {"LYFTLEARN_PROGRAM": "train.py"}
-    prep = Workload(name="prep", kind="processing", image="team:1", command=("x",))
-    outputs = compile_workload(prep, launch).documents[0]["ProcessingOutputConfig"]["Outputs"]
+    prep = Processing(name="prep", image="team:1", command=("x",))
+    outputs = compile_requests(prep, launch).documents[0]["ProcessingOutputConfig"]["Outputs"]
     assert [one["OutputName"] for one in outputs] == ["output"]

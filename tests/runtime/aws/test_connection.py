@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lyftlearn_runtime import references
+from lyftlearn_runtime import resolver
 from lyftlearn_runtime.errors import ShimError
 from tests.runtime.aws.server import GOOD, KEYS, Server, environ_of, send
 
@@ -41,10 +41,10 @@ def test_certificates_are_always_verified(
     bundle = {"AWS_CA_BUNDLE": str(certificate)} if trusts else {}
     environ = {**environ_of(server), "AWS_ENDPOINT_URL": f"https://{host}:{server.port}", **bundle}
     if told is None:
-        assert references.resolve(["aws-sm://name"], environ).values == {"aws-sm://name": "value"}
+        assert resolver.resolve(["aws-sm://name"], environ).values == {"aws-sm://name": "value"}
         return
     with pytest.raises(ShimError, match=told) as caught:
-        references.resolve(["aws-sm://name"], environ)
+        resolver.resolve(["aws-sm://name"], environ)
     assert "set AWS_CA_BUNDLE" in caught.value.message
 
 
@@ -52,7 +52,7 @@ def test_a_missing_ca_bundle_is_told() -> None:
     """Falling back to the system's authorities would hide the mistake."""
     environ = {**KEYS, "AWS_ENDPOINT_URL": "https://127.0.0.1:9", "AWS_CA_BUNDLE": "/nowhere/ca.pem"}
     with pytest.raises(ShimError, match=r"there is no /nowhere/ca\.pem"):
-        references.resolve(["aws-sm://name"], environ)
+        resolver.resolve(["aws-sm://name"], environ)
 
 
 def test_a_proxy_is_asked_for_everything_but_this_machines_own(serve: Callable[..., Server]) -> None:
@@ -60,14 +60,14 @@ def test_a_proxy_is_asked_for_everything_but_this_machines_own(serve: Callable[.
     proxy = serve(lambda handler, _: send(handler, 200, GOOD))
     environ = {**KEYS, "HTTP_PROXY": f"http://user:p%40ss@127.0.0.1:{proxy.port}", "LYFTLEARN_FETCH_TIMEOUT": "2"}
     given = {**environ, "AWS_ENDPOINT_URL": "http://secrets.example.test"}
-    assert references.resolve(["aws-sm://name"], given).values == {"aws-sm://name": "value"}
+    assert resolver.resolve(["aws-sm://name"], given).values == {"aws-sm://name": "value"}
     path, headers, _ = proxy.requests[0]
     assert path == "http://secrets.example.test/"
     assert headers["Proxy-Authorization"] == "Basic dXNlcjpwQHNz"
     with pytest.raises(ShimError, match=r"secrets\.example\.test"):
-        references.resolve(["aws-sm://name"], {**given, "no_proxy": ".example.test"})
+        resolver.resolve(["aws-sm://name"], {**given, "no_proxy": ".example.test"})
     direct = serve(lambda handler, _: send(handler, 200, GOOD))
-    references.resolve(["aws-sm://name"], {**environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{direct.port}"})
+    resolver.resolve(["aws-sm://name"], {**environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{direct.port}"})
     assert (len(direct.requests), len(proxy.requests)) == (1, 1)
 
 
@@ -85,9 +85,9 @@ def test_an_encrypted_request_goes_through_a_tunnel(certificate: Path, serve: Ca
             "LYFTLEARN_FETCH_TIMEOUT": "3",
         }
         trusting = {**environ, "AWS_CA_BUNDLE": str(certificate)}
-        assert references.resolve(["aws-sm://name"], trusting).values == {"aws-sm://name": "value"}
+        assert resolver.resolve(["aws-sm://name"], trusting).values == {"aws-sm://name": "value"}
         with pytest.raises(ShimError, match="not trusted"):
-            references.resolve(["aws-sm://name"], environ)
+            resolver.resolve(["aws-sm://name"], environ)
     assert asked[0].startswith("CONNECT lyftlearn.test:443 ")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lyftlearn_runtime import references
+from lyftlearn_runtime import resolver
 from lyftlearn_runtime.aws import credentials, s3
 from lyftlearn_runtime.errors import ShimError
 from tests.runtime.aws.server import KEYS, PLANTED, Server, environ_of, send
@@ -34,7 +34,7 @@ def test_a_listing_that_is_none_is_told(serve: Callable[..., Server], body: byte
     """XML that is broken, in an encoding that there is not, without sizes, or without an end."""
     server = serve(lambda handler, _: send(handler, 200, body))
     with pytest.raises(ShimError, match=f"s3://bucket/prefix: {told}") as caught:
-        list(s3.S3(environ_of(server)).list("bucket", "prefix"))
+        list(s3.S3(environ_of(server)).list_objects("bucket", "prefix"))
     assert caught.value.exit_code == 69
 
 
@@ -50,14 +50,14 @@ def test_an_answer_of_another_kind_is_told(serve: Callable[..., Server], text: s
     """What is not of the kind that the API reference says counts as not there."""
     server = serve(lambda handler, _: send(handler, 200, json.dumps(answer).encode()))
     with pytest.raises(ShimError, match=told):
-        references.resolve([text], environ_of(server))
+        resolver.resolve([text], environ_of(server))
 
 
 def test_versions_of_two_kinds_can_be_compared(serve: Callable[..., Server]) -> None:
     """A version that is no number is the oldest."""
     answer = {"Parameters": [{"Name": "one", "Version": "x", "Value": "a"}, {"Name": "one", "Version": 2, "Value": "b"}]}
     server = serve(lambda handler, _: send(handler, 200, json.dumps(answer).encode()))
-    assert references.resolve(["aws-ssm://one"], environ_of(server)).values == {"aws-ssm://one": "b"}
+    assert resolver.resolve(["aws-ssm://one"], environ_of(server)).values == {"aws-ssm://one": "b"}
 
 
 def test_pages_without_an_end_end(serve: Callable[..., Server]) -> None:
@@ -65,7 +65,7 @@ def test_pages_without_an_end_end(serve: Callable[..., Server]) -> None:
     answer = {"Parameters": [{"Name": "/path/one", "Value": "a"}], "NextToken": "again"}
     server = serve(lambda handler, _: send(handler, 200, json.dumps(answer).encode()))
     with pytest.raises(ShimError, match="the same page of /path again and again"):
-        references.resolve([], environ_of(server), ["aws-ssm-path://path"])
+        resolver.resolve([], environ_of(server), ["aws-ssm-path://path"])
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_credentials_of_sts_that_are_none_are_told(
         "AWS_ENDPOINT_URL_STS": f"http://127.0.0.1:{server.port}",
     }  # fmt: skip
     with pytest.raises(ShimError, match=told) as caught:
-        credentials.find(environ, float("inf"))
+        credentials.find_credentials(environ, float("inf"))
     assert caught.value.exit_code == 77
     assert PLANTED not in caught.value.message
 
@@ -98,7 +98,7 @@ def test_credentials_of_sts_that_are_none_are_told(
 def test_a_key_that_is_none_is_told(key: str) -> None:
     """A line break behind a key is a mistake that is made often; nothing else would tell it from a wrong key."""
     with pytest.raises(ShimError, match="the AWS keys of the environment variables have a character") as caught:
-        credentials.find({**KEYS, "AWS_SECRET_ACCESS_KEY": key}, float("inf"))
+        credentials.find_credentials({**KEYS, "AWS_SECRET_ACCESS_KEY": key}, float("inf"))
     assert PLANTED not in caught.value.message
 
 
@@ -107,7 +107,7 @@ def test_an_instance_without_a_role_is_no_identity(serve: Callable[..., Server],
     """Blanks are blanks to bytes and to texts, not the same ones; neither is a name."""
     server = serve(lambda handler, number: send(handler, 200, b"token" if number == 1 else roles))
     with pytest.raises(ShimError, match="there are no AWS credentials here"):
-        credentials.find({"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{server.port}"}, float("inf"))
+        credentials.find_credentials({"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{server.port}"}, float("inf"))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_instance_without_a_role_is_no_identity(serve: Callable[..., Server],
 def test_an_address_that_is_none_is_told_at_once(environ: dict[str, str]) -> None:
     """No repetition heals it, so the 30 seconds are not waited for."""
     with pytest.raises(ShimError, match="the request cannot be sent") as caught:
-        references.resolve(["aws-sm://name"], {**KEYS, **environ})
+        resolver.resolve(["aws-sm://name"], {**KEYS, **environ})
     assert caught.value.exit_code == 78
 
 
@@ -138,4 +138,4 @@ def test_a_clock_in_any_words_is_no_fault(serve: Callable[..., Server]) -> None:
         handler.wfile.write(body)
 
     with pytest.raises(ShimError, match="says RequestExpired"):
-        references.resolve(["aws-sm://name"], environ_of(serve(answer)))
+        resolver.resolve(["aws-sm://name"], environ_of(serve(answer)))

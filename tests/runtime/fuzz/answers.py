@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from documents import json_of
 from parsers import PLACE
 
-from lyftlearn_runtime import references
-from lyftlearn_runtime.aws import client, connection, credentials, endpoints, identity, s3, sigv4
+from lyftlearn_runtime import resolver
+from lyftlearn_runtime.aws import client, connection, credential_cache, credentials, endpoints, http, s3, sigv4
+from lyftlearn_runtime.aws.request import Request
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.sources import confidant, s3_object, secretsmanager, ssm, ssm_path
 
@@ -33,7 +34,7 @@ _XML_WORDS = (
     b"2026-11-23T00:00:00Z", b"&amp;", b"\xc3\xbc", b'<?xml version="1.0" encoding="UTF-16"?>', b"<!DOCTYPE a [",
     b'<?xml version="1.0" encoding="big5"?>', b'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"',
 )  # fmt: skip
-INSTRUMENTED = (confidant, connection, endpoints, identity, s3_object, secretsmanager, sigv4, ssm, ssm_path)
+INSTRUMENTED = (confidant, connection, endpoints, credential_cache, s3_object, secretsmanager, sigv4, ssm, ssm_path)
 
 
 class Service:
@@ -105,10 +106,11 @@ def _refused_or(call: Callable[[], object]) -> None:
 
 
 def _identity(environ: dict[str, str]) -> None:
-    found = credentials.find(environ, time.monotonic() + _WITHIN_S)
+    found = credentials.find_credentials(environ, time.monotonic() + _WITHIN_S)
     # It can be signed with, so it is of texts that a header can hold.
-    request = sigv4.sign("GET", "/", "", {"Host": "here"}, "", found, "us-east-1", "s3", "20261123T000000Z")
-    for value in request.values():
+    scope = sigv4.Scope("20261123T000000Z", "us-east-1", "s3")
+    signed = sigv4.sign(Request("GET", "https://here/", {}, b""), "", found, scope)
+    for value in signed.headers.values():
         assert value.encode("latin-1").isascii()
         assert not {"\r", "\n", "\0"} & set(value)
 
@@ -118,12 +120,12 @@ def law_of_json(data: bytes) -> None:
     if len(data) < 2:
         return
     asks = (
-        lambda: references.resolve(["aws-sm://one"], _ENVIRON),
-        lambda: references.resolve(["aws-sm://one", "aws-sm://two?stage=A#key"], _ENVIRON),
-        lambda: references.resolve(["aws-sm://one", "aws-sm://two"], _ENVIRON),
-        lambda: references.resolve(["aws-ssm://one", "aws-ssm:///path/one"], _ENVIRON),
-        lambda: references.resolve([], _ENVIRON, ["aws-ssm-path://path"]),
-        lambda: references.resolve(["confidant://one#key"], _ENVIRON, ["confidant://one"]),
+        lambda: resolver.resolve(["aws-sm://one"], _ENVIRON),
+        lambda: resolver.resolve(["aws-sm://one", "aws-sm://two?stage=A#key"], _ENVIRON),
+        lambda: resolver.resolve(["aws-sm://one", "aws-sm://two"], _ENVIRON),
+        lambda: resolver.resolve(["aws-ssm://one", "aws-ssm:///path/one"], _ENVIRON),
+        lambda: resolver.resolve([], _ENVIRON, ["aws-ssm-path://path"]),
+        lambda: resolver.resolve(["confidant://one#key"], _ENVIRON, ["confidant://one"]),
         lambda: _identity(_CONTAINER),
         lambda: _identity(_INSTANCE),
     )
@@ -136,7 +138,7 @@ def law_of_xml(data: bytes) -> None:
     if len(data) < 2:
         return
     store = s3.S3(_ENVIRON)
-    asks = (lambda: list(store.list("bucket", "prefix")), lambda: store.get("bucket", "key"), lambda: _identity(_WEB))
+    asks = (lambda: list(store.list_objects("bucket", "prefix")), lambda: store.get("bucket", "key"), lambda: _identity(_WEB))
     _SERVICE.says(_STATUSES[data[0] % len(_STATUSES)], _xml_of(data[2:]))
     _refused_or(asks[data[1] % len(asks)])
 
@@ -161,11 +163,11 @@ def _xml_of(data: bytes) -> bytes:
 def law_of_http(data: bytes) -> None:
     """Status lines, headers and lengths that are none; a clock that is told in any words."""
     _SERVICE.answer = b"HTTP/1.1 " + data
-    _refused_or(lambda: client.get(_SERVICE.url + "/", {}, _ENVIRON, time.monotonic() + 0.02))
+    _refused_or(lambda: http.get(_SERVICE.url + "/", {}, _ENVIRON, time.monotonic() + 0.02))
     if len(data) % 4 == 0:
         _SERVICE.answer = b"HTTP/1.1 403 No\r\nContent-Length: 14\r\nDate: %b\r\n\r\nRequestExpired" % data.replace(b"\n", b"")
         signer = client.Signer(s3._SERVICE, _ENVIRON, time.monotonic() + 0.02)
-        _refused_or(lambda: client.call(signer, "GET", _SERVICE.url + "/", {}, b"", time.monotonic() + 0.02))
+        _refused_or(lambda: client.call(signer, Request("GET", _SERVICE.url + "/", {}, b""), time.monotonic() + 0.02))
 
 
 LAWS = {"answers in JSON": law_of_json, "answers in XML": law_of_xml, "answers of HTTP": law_of_http}

@@ -16,21 +16,23 @@ from documents import json_of, text_of, variable_of
 
 from lyftlearn_runtime import (
     bundle,
+    cgroup,
     cluster,
-    compute,
     context,
     contract,
     deadline,
     environment,
     execve,
     hyperparameters,
-    known_good,
+    last_known_good,
     metrics,
     parallel,
     program,
     redact,
     references,
     refresh,
+    resolver,
+    secret_forms,
     sources,
 )
 from lyftlearn_runtime.errors import ShimError
@@ -56,7 +58,7 @@ _VALUE_WORDS = (
     "epochs", "sagemaker_program", "sagemaker_job_name", "_tuning_objective_metric", "a-b", "x", "[1, 2]", '{"a": {"b": 1}}',
     "true", "text", "train.py", "1e5",
 )  # fmt: skip
-LOCAL_FILE, KEEPER, SEVERAL = local_file, known_good, parallel  # imported here so that they are instrumented
+LOCAL_FILE, KEEPER, SEVERAL = local_file, last_known_good, parallel  # imported here so that they are instrumented
 
 
 def _write(data: bytes) -> None:
@@ -73,7 +75,7 @@ def law_of_references(data: bytes) -> None:
     """A reference is taken apart without a loss or refused; and resolved, in a variable's value or as a set, or refused."""
     text = text_of(data)
     variables = {"REFERENCE": text, contract.REFERENCES: "REFERENCE", **_NOWHERE}
-    references.named(variables)
+    references.reference_variables(variables)
     try:
         parsed = references.parse(text)
     except ShimError:
@@ -87,7 +89,7 @@ def law_of_references(data: bytes) -> None:
     for texts, sets in (([text], []), ([], [text])):
         found, message = references.NOTHING, ""
         try:
-            found = references.resolve(texts, variables, sets)
+            found = resolver.resolve(texts, variables, sets)
         except ShimError as error:
             message = error.message
         assert "the source failed" not in message
@@ -117,7 +119,7 @@ def law_of_bundles(data: bytes) -> None:
     assert all(isinstance(value, str) for value in found.environment.values())
     own = {f"A{number}": value for number, value in enumerate(found.environment.values())}
     with contextlib.suppress(ShimError):
-        execve.fitting_variables(own, {}, 0)
+        execve.fit_variables(own, {}, 0)
 
 
 def law_of_hyperparameters(data: bytes) -> None:
@@ -127,12 +129,12 @@ def law_of_hyperparameters(data: bytes) -> None:
         values = hyperparameters.read(_FILE)
         again = hyperparameters.decode(hyperparameters.encode(values))
         assert hyperparameters.dumps(again) == hyperparameters.dumps(values)
-        own = hyperparameters.of_the_script(values)
-        derived = hyperparameters.variables(own)
+        own = hyperparameters.script_values(values)
+        derived = hyperparameters.sm_variables(own)
         assert all(isinstance(text, str) for text in derived.values())
-        execve.fitting_variables({}, derived, 0)
+        execve.fit_variables({}, derived, 0)
         for style in contract.ARGUMENT_STYLES:
-            words, left = execve.fitting_arguments(sorted(own), hyperparameters.arguments(own, style))
+            words, left = execve.fit_arguments(sorted(own), hyperparameters.arguments(own, style))
             assert all(execve.size_of(word) is not None for word in words)
             assert set(left) <= set(own)
         program.resolve(["train"], {}, values, PLACE)
@@ -146,11 +148,11 @@ def law_of_clusters(data: bytes) -> None:
     context._names_an_app(_FILE)
     try:
         document = cluster.read_config("input.json", PLACE)
-        here = cluster.of(document)
+        here = cluster.parse_resource_config(document)
         assert all(isinstance(host, str) for host in (*here.hosts, here.host))
-        cpus = {"num_cpus": compute.cpu_count(None), "num_gpus": 0}
         script = program.Program(["true"], "", [], [], None)
-        found = environment.training({}, here, document, document, cpus, script, "")
+        job = environment.TrainingJob("", {}, here, document, document, cgroup.cpu_count(None), 0, script)
+        found = environment.training_variables(job)
     except ShimError:
         return
     assert all(isinstance(name, str) and isinstance(text, str) for name, text in found.items())
@@ -161,7 +163,7 @@ def law_of_settings(data: bytes) -> None:
     text = variable_of(data)
     for ask in (
         refresh.parse,
-        metrics.gateway,
+        metrics.parse_gateway,
         environment.variable_name,
         sources.load,
         lambda value: deadline.fetch_timeout({contract.FETCH_TIMEOUT: value}),
@@ -169,7 +171,7 @@ def law_of_settings(data: bytes) -> None:
         lambda value: context.detect({contract.CONTEXT: value}, [value], lambda _: False),
         lambda value: program.resolve(["train"], {contract.PROGRAM: value}, {}, PLACE),
         lambda value: program.resolve(["train"], {contract.PROGRAM: "x", contract.ARGUMENTS: value}, {}, PLACE),
-        lambda value: execve.fitting_variables({value: value}, {value + "B": value}, 0),
+        lambda value: execve.fit_variables({value: value}, {value + "B": value}, 0),
         lambda value: bundle.read({contract.BUNDLE: value}) if "s3://" not in value else None,
     ):
         with contextlib.suppress(ShimError):
@@ -179,7 +181,9 @@ def law_of_settings(data: bytes) -> None:
 def law_of_redaction(data: bytes, redactor: type = redact.Redactor) -> None:
     """No secret is left, however it is encoded and wherever a chunk ends; what stands between the masks is all there is."""
     source = atheris.FuzzedDataProvider(data)
-    secrets = [one for one in (_secret(source) for _ in range(source.ConsumeIntInRange(1, 3))) if len(one) >= redact.SHORTEST]
+    secrets = [
+        one for one in (_secret(source) for _ in range(source.ConsumeIntInRange(1, 3))) if len(one) >= secret_forms.SHORTEST
+    ]
     stream = b"".join(_piece(source, secrets) for _ in range(source.ConsumeIntInRange(1, 6)))
     masking = redactor(secrets)
     found = b""
@@ -189,7 +193,7 @@ def law_of_redaction(data: bytes, redactor: type = redact.Redactor) -> None:
         stream = stream[size:]
     found += masking.flush()
     # A secret may be a part of the mask itself, or of the mask and its neighbours; that tells nothing.
-    for rest in found.split(redact.MASK):
+    for rest in found.split(secret_forms.MASK.encode()):
         for secret in secrets:
             assert not any(form in rest for form in _forms(secret)), "a secret is left"
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 SECONDS = 7
 # Words that no mutation finds by itself, for the laws that read a text as it is.

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL, owner
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 # The user that the image starts with on SageMaker, and one that a restricted pod is given.
 USERS = ("0", "1000530000:0")
 
@@ -169,6 +171,8 @@ class Serving:
             "-d",
             "--name",
             name,
+            "--label",
+            f"{OWNER_LABEL}={owner()}",
             "--user",
             user,
             *mounts,

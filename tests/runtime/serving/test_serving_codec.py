@@ -31,7 +31,7 @@ def test_decoding_undoes_encoding(kind: str, table: Any) -> None:
     """A table that is written in a type and read from it is the same table, to the last bit."""
     content, written = codec.encode(table, kind)
     assert written == kind
-    assert np.array_equal(codec.decode(codec.body_of(content, kind), kind), table)
+    assert np.array_equal(codec.decode(codec.text_or_bytes(content, kind), kind), table)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "application/x-npz"])
@@ -39,7 +39,7 @@ def test_decoding_undoes_encoding(kind: str, table: Any) -> None:
 def test_any_bytes_are_an_array_or_a_bad_request(kind: str, content: bytes) -> None:
     """Whatever a client sends, it is read, or refused with 400."""
     try:
-        codec.decode(codec.body_of(content, kind), kind)
+        codec.decode(codec.text_or_bytes(content, kind), kind)
     except RequestError as error:
         assert error.status == 400  # noqa: PT017 - both ways are right, and no other exception is
 
@@ -84,14 +84,14 @@ def test_an_empty_cell_is_a_missing_value() -> None:
 )
 def test_the_client_s_favourite_is_chosen(accept: str, kind: str) -> None:
     """Of the types that can be written, the answer has the one with the highest quality."""
-    assert codec.chosen(accept) == kind
+    assert codec.negotiate(accept) == kind
 
 
 @pytest.mark.parametrize("accept", ["image/png", "", "application/json;q=0", "application/json;q=x"])
 def test_nothing_that_the_client_takes_is_406(accept: str) -> None:
     """Without a type in common there is no answer."""
     with pytest.raises(RequestError) as caught:
-        codec.chosen(accept)
+        codec.negotiate(accept)
     assert caught.value.status == 406
 
 
@@ -112,7 +112,7 @@ def test_the_context_is_told_from_an_option(function: Any, takes_context: bool) 
     """One more argument is the context if it must be given or is called so."""
     module = types.ModuleType("inference")
     module.predict_fn = function  # type: ignore[attr-defined]
-    assert handlers.of_module(module).predict.takes_context is takes_context
+    assert handlers.module_handlers(module).predict.takes_context is takes_context
 
 
 @pytest.mark.parametrize("function", [lambda data: None, lambda a, b, c, d: None, lambda a, b, *, c: None, 7])
@@ -121,7 +121,7 @@ def test_a_handler_of_another_shape_stops_the_start(function: Any) -> None:
     module = types.ModuleType("inference")
     module.predict_fn = function  # type: ignore[attr-defined]
     with pytest.raises(StartError, match="predict_fn in inference"):
-        handlers.of_module(module)
+        handlers.module_handlers(module)
 
 
 def test_the_service_s_own_variables_win() -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import lightkube
 import pytest
-import yaml
 from lightkube.config.kubeconfig import KubeConfig
 
 from lyftlearn_image.aws import s3 as objects
@@ -18,12 +17,12 @@ from lyftlearn_image.emulation.session import BUCKET, Embedded, embedded
 from lyftlearn_image.errors import InvalidInputError, UnavailableError
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Compiled, Launch
+from lyftlearn_image.retry import Clock
 from lyftlearn_image.run import Status, StopRequest
-from lyftlearn_image.runs.tuning import run_tuning, trial_name
-from lyftlearn_image.services.kubernetes import client as service_module
-from lyftlearn_image.services.kubernetes.client import KubernetesService, connect
-from lyftlearn_image.services.service import Clock, job_name
-from lyftlearn_image.workload import Workload
+from lyftlearn_image.runs.tuning import TuningRun, run_tuning, trial_name
+from lyftlearn_image.services.kubernetes.client import KubernetesService
+from lyftlearn_image.services.service import job_name
+from lyftlearn_image.workload import Tuning, Workload
 from tests.services.kubernetes.api_server import Kubelet, Store, serve
 
 if TYPE_CHECKING:
@@ -62,9 +61,9 @@ def service(store: Store, session: Embedded) -> Iterator[KubernetesService]:
         )
         clock = Clock(sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
         client = lightkube.Client(config=config.get())
-        yield KubernetesService(client, session.s3, clock)
-        # A watch or a log that is not read to its end keeps its connection.
-        client.close()
+        service = KubernetesService(client, session.s3, clock)
+        yield service
+        service.close()
 
 
 @pytest.fixture
@@ -73,7 +72,10 @@ def compiled(lyftlearn_image_tag: str, service: KubernetesService) -> Callable[.
 
     def compile_(program: str, **fields: Any) -> Compiled:
         limits = {"cpus": 1, "memory_mib": 512}
-        workload = Workload(name="svc", image=lyftlearn_image_tag, command=("python", "-c", program), **limits, **fields)
+        command = ("python", "-c", program)
+        workload = Workload.model_validate(
+            {"name": "svc", "image": lyftlearn_image_tag, "command": command, **limits, **fields}
+        )
         return compile_for(service.name, workload, Launch(job_name(workload, "kubernetes", PREFIX), PREFIX))
 
     return compile_
@@ -200,12 +202,12 @@ def test_nothing_is_left_of_a_job_that_is_refused(
     with pytest.raises(InvalidInputError, match="create on jobs"):
         service.submit(request)
     assert [name for kind, name in store.objects if kind == "configmaps"] == ["of-others"]
-    assert not [uri for uri in request.objects if objects.keys_below(session.s3, uri)]
+    assert not [uri for uri in request.objects if objects.list_keys(session.s3, uri)]
     store.forbidden.clear()
     job = service.submit(request)
     store.forbidden.add(("create", "jobs"))
     assert service.submit(request) == job
-    assert all(objects.keys_below(session.s3, uri) for uri in request.objects)
+    assert all(objects.list_keys(session.s3, uri) for uri in request.objects)
     service.wait(job, lambda _: None)
 
 
@@ -228,52 +230,6 @@ def test_what_is_not_there_is_told(service: KubernetesService) -> None:
         service.state("training/x")
 
 
-def test_a_context_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With those that there are; and so is a missing kubeconfig."""
-    config = {"contexts": [{"name": "blue", "context": {"cluster": "c"}}], "clusters": [{"name": "c", "cluster": {}}]}
-    (tmp_path / "config").write_text(yaml.safe_dump(config))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
-    with pytest.raises(InvalidInputError) as told:
-        connect("green")
-    assert told.value.hint == "It has: blue."
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    with pytest.raises(InvalidInputError, match=r"reading the context \(current\): "):
-        connect(None)
-
-
-def test_a_pod_that_cannot_start_says_why() -> None:
-    """The kubelet's word, such as ImagePullBackOff, is the phase."""
-    from lightkube.models.batch_v1 import JobSpec, JobStatus
-    from lightkube.models.core_v1 import (
-        ContainerState,
-        ContainerStateWaiting,
-        ContainerStatus,
-        PodStatus,
-        PodTemplateSpec,
-    )
-    from lightkube.resources.batch_v1 import Job
-    from lightkube.resources.core_v1 import Pod
-
-    from lyftlearn_image.services.kubernetes.job_state import state_of
-
-    waiting = ContainerState(waiting=ContainerStateWaiting(reason="ImagePullBackOff"))
-    main = ContainerStatus(name="main", image="x", imageID="", ready=False, restartCount=0, state=waiting)
-    pod = Pod(status=PodStatus(phase="Pending", containerStatuses=[main]))
-    job = Job(spec=JobSpec(template=PodTemplateSpec()), status=JobStatus(active=1))
-    assert state_of(job, [pod]).phase == "ImagePullBackOff"
-    assert state_of(job, []).phase == "Pending"
-
-
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No ImportError of Python's."""
-    import sys
-
-    monkeypatch.setitem(sys.modules, "lightkube", None)
-    with pytest.raises(InvalidInputError) as told:
-        service_module.connect(None)
-    assert "lyftlearn-image[kubernetes]" in told.value.hint
-
-
 def test_a_search_is_a_job_a_trial_and_goes_on_where_it_was(
     service: KubernetesService, store: Store, session: Embedded, lyftlearn_image_tag: str, tmp_path: Path
 ) -> None:
@@ -285,8 +241,8 @@ open('/opt/ml/model/m', 'w').write(str(depth))
 print('loss=%s' % (depth - 3) ** 2)
 """
     session.s3.put_object(Bucket=BUCKET, Key="search/train.py", Body=program)
-    workload = Workload(
-        kind="tuning", name="search", image=lyftlearn_image_tag, program="/opt/ml/input/data/code/train.py", seed=1, cpus=1,
+    workload = Tuning(
+        name="search", image=lyftlearn_image_tag, program="/opt/ml/input/data/code/train.py", seed=1, cpus=1,
         channels={"code": f"s3://{BUCKET}/search/"}, metrics={"loss": r"loss=(\S+)"}, objective="loss", goal="minimize",
         max_trials=3, memory_mib=512, search_space={"depth": {"type": "int", "low": 1, "high": 6}},
     )  # fmt: skip
@@ -301,9 +257,9 @@ print('loss=%s' % (depth - 3) ** 2)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
     with pytest.raises(KeyboardInterrupt):
-        run_tuning(service, workload, launch, lambda _: None, workspace=tmp_path / "first", on_trial=lose)
+        run_tuning(service, workload, launch, TuningRun(tmp_path / "first", on_trial=lose))
     begun = [name for kind, name in store.objects if kind == "jobs"]
-    run = run_tuning(service, workload, launch, lambda _: None, workspace=tmp_path / "second")
+    run = run_tuning(service, workload, launch, TuningRun(tmp_path / "second"))
     names = [name for kind, name in store.objects if kind == "jobs"]
     assert names[: len(begun)] == begun
     assert sorted(names) == [trial_name("search-1", number) for number in range(3)]

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.retry import Clock
 from lyftlearn_image.run import Status
 from lyftlearn_image.services.sagemaker import events
-from lyftlearn_image.services.service import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.sagemaker.local_api.record import Record
     from lyftlearn_image.run import State
 
-JOBS = 300
+JOBS = 200
 
 
 class World:
@@ -38,15 +39,15 @@ class World:
         self.calls: Counter[str] = Counter()
         self.on_sleep: Callable[[], None] = lambda: None
 
-    def hold(self, record: Record, tell: Callable[..., None]) -> None:
+    def hold(self, record: Record, update: Callable[..., None]) -> None:
         """A job that does nothing until `end`."""
-        self.records[record.request[record.kind.name_field]] = (record, tell)
+        self.records[record.request[record.kind.name_field]] = (record, update)
 
     def end(self, name: str, status: str = "Completed") -> dict[str, Any]:
-        """Ends a job; the event that would be sent."""
-        record, tell = self.records[name]
-        tell(**{record.kind.status_field: status})
-        return {"Source": "aws.sagemaker", "DetailType": record.kind.detail_type, "Detail": json.dumps(record.told)}
+        """GroupExit a job; the event that would be sent."""
+        record, update = self.records[name]
+        update(**{record.kind.status_field: status})
+        return {"Source": "aws.sagemaker", "DetailType": record.kind.detail_type, "Detail": json.dumps(record.description)}
 
     def sleep(self, seconds: float) -> None:
         """Time passes."""
@@ -62,6 +63,13 @@ class World:
             return self.now
 
         return Clock(now, self.sleep)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[AwsEndpoint]:
+    """A local endpoint with EventBridge and SQS, which needs no engine."""
+    with aws_endpoint("127.0.0.1") as started:
+        yield started
 
 
 @pytest.fixture
@@ -84,12 +92,12 @@ def session(world: World, endpoint: AwsEndpoint, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def box(session: boto3.Session, request: pytest.FixtureRequest) -> Iterator[events.Mailbox]:
+def queue(session: boto3.Session, request: pytest.FixtureRequest) -> Iterator[events.EventQueue]:
     """A mailbox that is gone at the end, unless the test has removed it."""
-    made = events.open_mailbox(session, f"lyftlearn-{abs(hash(request.node.name))}")
+    made = events.create_queue(session, f"lyftlearn-{abs(hash(request.node.name))}")
     yield made
     if made.url in session.client("sqs").list_queues().get("QueueUrls", []):
-        events.close_mailbox(session, made)
+        events.delete_queue(session, made)
 
 
 def submit(session: boto3.Session, count: int) -> list[str]:
@@ -115,7 +123,7 @@ def send(session: boto3.Session, entries: list[dict[str, Any]]) -> None:
         client.put_events(Entries=entries[start : start + 10])
 
 
-def test_many_jobs_lose_no_state(session: boto3.Session, world: World, box: events.Mailbox) -> None:
+def test_many_jobs_lose_no_state(session: boto3.Session, world: World, queue: events.EventQueue) -> None:
     """Events twice, in any order, some never: every end is learnt once, for a bounded number of calls."""
     names = submit(session, JOBS)
     chance = random.Random(7)  # noqa: S311 - the same tangle each time
@@ -130,21 +138,21 @@ def test_many_jobs_lose_no_state(session: boto3.Session, world: World, box: even
     # The consumer begins before anything is told: all it gets comes through the queue, or by asking in the end.
     for name in names:
         record, _ = world.records[name]
-        record.told["TrainingJobStatus"] = "InProgress"
+        record.description["TrainingJobStatus"] = "InProgress"
     send(session, sent)
     world.calls.clear()
     heard: list[str] = []
 
     def ends_late() -> None:
         for name, status in ends.items():
-            world.records[name][0].told["TrainingJobStatus"] = status
+            world.records[name][0].description["TrainingJobStatus"] = status
 
     def on_end(job: str, _: State) -> None:
         heard.append(job)
         if len(heard) == JOBS - len(lost):
             ends_late()
 
-    found = events.Consumer(session, box, world.clock()).wait([f"training/{name}" for name in names], on_end)
+    found = events.Consumer(session, queue, world.clock()).wait([f"training/{name}" for name in names], on_end)
     assert {job: state.status for job, state in found.items()} == {
         f"training/{name}": Status(status) for name, status in ends.items()
     }
@@ -155,38 +163,38 @@ def test_many_jobs_lose_no_state(session: boto3.Session, world: World, box: even
     assert world.calls["ReceiveMessage"] < JOBS
 
 
-def test_without_the_queue_it_asks(session: boto3.Session, world: World, box: events.Mailbox) -> None:
+def test_without_the_queue_it_asks(session: boto3.Session, world: World, queue: events.EventQueue) -> None:
     """Deleted in the middle: said once, and nothing is lost; the waits grow to a minute."""
     names = submit(session, 30)
-    said: list[str] = []
+    notices: list[str] = []
 
     def one_more() -> None:
-        running = [name for name in names if world.records[name][0].told["TrainingJobStatus"] == "InProgress"]
+        running = [name for name in names if world.records[name][0].description["TrainingJobStatus"] == "InProgress"]
         if running and len(world.slept) > 6:
             world.end(running[0])
             world.end(running[-1])
 
     world.on_sleep = one_more
-    events.close_mailbox(session, box)
-    found = events.Consumer(session, box, world.clock()).wait(
-        [f"training/{name}" for name in names], lambda _job, _state: None, said.append
+    events.delete_queue(session, queue)
+    found = events.Consumer(session, queue, world.clock()).wait(
+        [f"training/{name}" for name in names], lambda _job, _state: None, notices.append
     )
     assert len(found) == 30
-    assert said == [f"the queue {box.name} is gone; asking SageMaker instead"]
-    assert max(world.slept) == 60.0
+    assert notices == [f"the queue {queue.name} is gone; asking SageMaker instead"]
+    assert 30.0 <= max(world.slept) <= 60.0
 
 
 def test_a_message_that_is_no_event_ends_as_a_dead_letter(
-    session: boto3.Session, world: World, box: events.Mailbox, monkeypatch: pytest.MonkeyPatch
+    session: boto3.Session, world: World, queue: events.EventQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It costs no other job its state, is never deleted unread, and can be looked at."""
     sqs = session.client("sqs")
     # A message that was not deleted comes again at once, instead of after 30 seconds.
-    sqs.set_queue_attributes(QueueUrl=box.url, Attributes={"VisibilityTimeout": "0"})
-    sqs.send_message(QueueUrl=box.url, MessageBody="not JSON")
-    sqs.send_message(QueueUrl=box.url, MessageBody=json.dumps({"detail-type": "SageMaker Model State Change", "detail": {}}))
+    sqs.set_queue_attributes(QueueUrl=queue.url, Attributes={"VisibilityTimeout": "0"})
+    sqs.send_message(QueueUrl=queue.url, MessageBody="not JSON")
+    sqs.send_message(QueueUrl=queue.url, MessageBody=json.dumps({"detail-type": "SageMaker Model State Change", "detail": {}}))
     submit(session, 1)
-    consumer = events.Consumer(session, box, world.clock())
+    consumer = events.Consumer(session, queue, world.clock())
     ticks = itertools.count()
 
     def now() -> float:
@@ -197,11 +205,11 @@ def test_a_message_that_is_no_event_ends_as_a_dead_letter(
 
     monkeypatch.setattr(consumer, "_clock", Clock(now, world.sleep))
     assert set(consumer.wait(["training/job-0"], lambda _job, _state: None)) == {"training/job-0"}
-    dead = sqs.receive_message(QueueUrl=box.dead_letters, MaxNumberOfMessages=10).get("Messages", [])
+    dead = sqs.receive_message(QueueUrl=queue.dead_letter_url, MaxNumberOfMessages=10).get("Messages", [])
     assert [one["Body"] for one in dead] == ["not JSON"]
 
 
-def test_the_rule_lets_through_ends_alone(session: boto3.Session, world: World, box: events.Mailbox) -> None:
+def test_the_rule_lets_through_ends_alone(session: boto3.Session, world: World, queue: events.EventQueue) -> None:
     """Of every kind of job, and nothing of the way there."""
     submit(session, 1)
     end = world.end("job-0")
@@ -220,12 +228,12 @@ def test_the_rule_lets_through_ends_alone(session: boto3.Session, world: World, 
     ]
     foreign = {"Source": "aws.batch", "DetailType": "Batch Job State Change", "Detail": json.dumps({"status": "FAILED"})}
     send(session, [running, end, *others, foreign])
-    got = session.client("sqs").receive_message(QueueUrl=box.url, MaxNumberOfMessages=10)["Messages"]
+    got = session.client("sqs").receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10)["Messages"]
     assert sorted(json.loads(one["Body"])["detail-type"] for one in got) == sorted(
         ["SageMaker Training Job State Change", *(one["DetailType"] for one in others)]
     )
 
 
-def test_a_mailbox_is_made_once(session: boto3.Session, box: events.Mailbox) -> None:
+def test_a_mailbox_is_made_once(session: boto3.Session, queue: events.EventQueue) -> None:
     """Made again it is the same: two clients may start at once."""
-    assert events.open_mailbox(session, box.name) == box
+    assert events.create_queue(session, queue.name) == queue

@@ -1,4 +1,4 @@
-"""Batch transform's DataProcessing: records are filtered before they are sent, and joined with their answers.
+"""Batch transform's DataProcessing: records are filtered before they are sent, and joined with their responses.
 
 Source: SageMaker developer guide, batch-transform-data-processing (the operators, the examples, which formats go together);
 API reference, DataProcessing. How JSON is written is not documented: as seen in public results, compact and with sorted keys.
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 _CSV = "text/csv"
 _FORMATS = (_CSV, "application/json", "application/jsonlines")
 # "an index or array of indexes", with a slice among them (API reference: "$[0,5:]"), at the end of a path.
-_INDEXES = re.compile(r"(?P<before>.*)\[(?P<listed>-?\d*:?-?\d*(?:,-?\d*:?-?\d*)+)\]")
+_INDEXES = re.compile(r"(?P<path>.*)\[(?P<indexes>-?\d*:?-?\d*(?:,-?\d*:?-?\d*)+)\]")
 _OUTPUT, _INPUT = "SageMakerOutput", "SageMakerInput"
 
 
-class Selection:
+class JsonPath:
     """A JSONPath of the operators that the service supports."""
 
     def __init__(self, text: str) -> None:
         from jsonpath_ng.exceptions import JSONPathError  # noqa: PLC0415 - as above
         from jsonpath_ng.parser import parse  # noqa: PLC0415 - 60 ms, for the few jobs that filter
 
-        found = _INDEXES.fullmatch(text)
-        parts = [f"{found['before']}[{one}]" for one in found["listed"].split(",")] if found else [text]
+        match = _INDEXES.fullmatch(text)
+        parts = [f"{match['path']}[{index}]" for index in match["indexes"].split(",")] if match else [text]
         if not text.startswith("$") or ".." in text:
             raise InvalidInputError(f"the JSONPath {text} is none that batch transform supports", hint="It begins with `$`.")
         try:
@@ -43,24 +43,24 @@ class Selection:
             raise InvalidInputError(f"the JSONPath {text} is none that batch transform supports: {error}") from None
         self._text = text
         # A slice, a wildcard and several indexes give a list, also of one value.
-        self._gives_list = bool(found) or text.endswith("*") or bool(re.search(r"\[[^\]']*[:*][^\]']*\]$", text))
+        self._gives_list = bool(match) or text.endswith("*") or bool(re.search(r"\[[^\]']*[:*][^\]']*\]$", text))
 
-    def of(self, value: Any) -> Any:
+    def select(self, value: Any) -> Any:
         """The part of a record. RecordError where it has none ("you get an error")."""
         from jsonpath_ng.jsonpath import Fields  # noqa: PLC0415 - as above
 
-        found = []
+        matches = []
         for path in self._paths:
             values = path.find(value)
             if not values and not (self._gives_list and len(self._paths) == 1):
                 raise RecordError(f"there is nothing at {self._text} in the record")
-            found += values
+            matches += values
         if self._gives_list:
-            return [one.value for one in found]
-        if len(found) == 1:
-            return found[0].value
+            return [match.value for match in matches]
+        if len(matches) == 1:
+            return matches[0].value
         # Several names of one object give an object with those.
-        return {name: one.value for one in found if isinstance(one.path, Fields) for name in one.path.fields}
+        return {name: match.value for match in matches if isinstance(match.path, Fields) for name in match.path.fields}
 
 
 @dataclass(frozen=True)
@@ -68,31 +68,31 @@ class Association:
     """What a job does with its records. A record is a row of CSV, or a JSON value."""
 
     is_csv: bool
-    before: Selection
-    after: Selection
+    input_filter: JsonPath
+    output_filter: JsonPath
     is_joined: bool
 
-    def filtered(self, record: bytes) -> bytes:
-        """What of a record is sent."""
-        return self._write(self.before.of(self._read(record)))
+    def filter_record(self, record: bytes) -> bytes:
+        """The part of a record that is sent."""
+        return self._write(self.input_filter.select(self._read(record)))
 
-    def joined(self, record: bytes, answer: bytes) -> bytes:
-        """What is stored for a record and its answer."""
-        told = self._read(answer)
+    def join(self, record: bytes, response: bytes) -> bytes:
+        """What is stored for a record and its response."""
+        output = self._read(response)
         if not self.is_joined:
-            return self._write(self.after.of(told))
-        said = self._read(record)
+            return self._write(self.output_filter.select(output))
+        source = self._read(record)
         if self.is_csv:
-            return self._write(self.after.of([*said, *told]))
-        whole = {**said, _OUTPUT: told} if isinstance(said, dict) else {_INPUT: said, _OUTPUT: told}
-        return self._write(self.after.of(whole))
+            return self._write(self.output_filter.select([*source, *output]))
+        joined = {**source, _OUTPUT: output} if isinstance(source, dict) else {_INPUT: source, _OUTPUT: output}
+        return self._write(self.output_filter.select(joined))
 
-    def joined_lines(self, records: Sequence[bytes], answer: bytes) -> bytes:
-        """As `joined`, for records that were sent together. RecordError when there is not one line for each."""
-        lines = answer.removesuffix(b"\n").split(b"\n")
+    def join_lines(self, records: Sequence[bytes], response: bytes) -> bytes:
+        """As `join`, for records that were sent together. RecordError when there is not one line for each."""
+        lines = response.removesuffix(b"\n").split(b"\n")
         if len(lines) != len(records):
             raise RecordError(f"the algorithm answered {len(lines)} lines for {len(records)} records")
-        return b"\n".join(self.joined(record, line) for record, line in zip(records, lines, strict=True))
+        return b"\n".join(self.join(record, line) for record, line in zip(records, lines, strict=True))
 
     def _read(self, text: bytes) -> Any:
         try:
@@ -111,15 +111,15 @@ class Association:
         return text.getvalue().encode()
 
 
-def association_of(request: Mapping[str, Any]) -> Association | None:
+def parse_association(request: Mapping[str, Any]) -> Association | None:
     """The job's association, None for one that keeps records and answers as they are.
 
     Raises InvalidInputError for formats and splits that do not go together, and for a JSONPath that is not supported.
     """
-    said = request.get("DataProcessing", {})
-    before, after = said.get("InputFilter", "$"), said.get("OutputFilter", "$")
-    is_joined = said.get("JoinSource", "None") == "Input"
-    if (before, after, is_joined) == ("$", "$", False):
+    declared = request.get("DataProcessing", {})
+    input_filter, output_filter = declared.get("InputFilter", "$"), declared.get("OutputFilter", "$")
+    is_joined = declared.get("JoinSource", "None") == "Input"
+    if (input_filter, output_filter, is_joined) == ("$", "$", False):
         return None
     source, output = request["TransformInput"], request["TransformOutput"]
     content_type, accept = source.get("ContentType"), output.get("Accept")
@@ -134,4 +134,4 @@ def association_of(request: Mapping[str, Any]) -> Association | None:
             f"DataProcessing: SplitType is {split}, AssembleWith is {assemble}",
             hint="They must match, and be Line for text/csv.",
         )
-    return Association(content_type == _CSV, Selection(before), Selection(after), is_joined)
+    return Association(content_type == _CSV, JsonPath(input_filter), JsonPath(output_filter), is_joined)

@@ -1,4 +1,4 @@
-"""Batch transform's records: an object is split into them, they are sent in mini-batches, and the answers put together.
+"""Batch transform's records: an object is split into them, they are sent in mini-batches, and the responses put together.
 
 Source: API reference, CreateTransformJob (BatchStrategy, MaxPayloadInMB), TransformInput (SplitType, CompressionType) and
 TransformOutput (AssembleWith). Whether a request's last line ends with a newline is not documented: here newlines stand
@@ -32,9 +32,9 @@ def decompress(data: bytes, compression: str) -> bytes:
         raise RecordError(f"the object is not gzip: {error}") from None
 
 
-def split(data: bytes, how: str) -> list[bytes]:
+def split(data: bytes, split_type: str) -> list[bytes]:
     """The records of an object: the whole of it, or what stands between newlines ("on a newline character boundary")."""
-    if how != "Line":
+    if split_type != "Line":
         return [data]
     lines = data.split(_NEWLINE)
     return lines if lines[-1] else lines[:-1]
@@ -66,8 +66,8 @@ def body(batch: Sequence[bytes]) -> bytes:
     return _NEWLINE.join(batch)
 
 
-def assemble(answers: Sequence[bytes], how: str) -> bytes:
-    """An output object: the answers one after another, with `Line` each on lines of its own."""
-    if how != "Line":
-        return b"".join(answers)
-    return b"".join(one if one.endswith(_NEWLINE) else one + _NEWLINE for one in answers)
+def assemble(responses: Sequence[bytes], assemble_with: str) -> bytes:
+    """An output object: the responses one after another, with `Line` each on lines of its own."""
+    if assemble_with != "Line":
+        return b"".join(responses)
+    return b"".join(text if text.endswith(_NEWLINE) else text + _NEWLINE for text in responses)

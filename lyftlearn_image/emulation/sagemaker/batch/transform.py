@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.sagemaker import fields
-from lyftlearn_image.emulation.sagemaker.batch.association import association_of
-from lyftlearn_image.emulation.sagemaker.batch.client import ALGORITHM_ERROR, STRATEGIES, BatchClient, settings_of
+from lyftlearn_image.emulation.sagemaker.batch.association import parse_association
+from lyftlearn_image.emulation.sagemaker.batch.client import ALGORITHM_ERROR, STRATEGIES, BatchClient, resolve_settings
 from lyftlearn_image.emulation.sagemaker.job_plan import REASON_CHARACTERS, Rank, download_input
 from lyftlearn_image.emulation.sagemaker.serving import model as models
 from lyftlearn_image.emulation.sagemaker.serving.model_server import STOP_GRACE_S, ModelServer
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
+from lyftlearn_image.platforms.sagemaker.actions import APP_CONFIG, ENDPOINT, MODEL, TRANSFORM
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile_hosting import ENDPOINT, MODEL, TRANSFORM
-from lyftlearn_image.platforms.sagemaker.compile_studio import APP_CONFIG
 from lyftlearn_image.run import Run, Status, Timings
 
 if TYPE_CHECKING:
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
     from lyftlearn_image.emulation.docker.running_container import ContainerExit, RunningContainer
-    from lyftlearn_image.emulation.sagemaker.context import Machine
+    from lyftlearn_image.emulation.sagemaker.context import Context
     from lyftlearn_image.platforms.launch import Compiled
-    from lyftlearn_image.runs.stop_watch import Watch
+    from lyftlearn_image.runs.stop_watch import StopWatch
 
 # Actions of hosting's and Studio's requests, for whom runs them here.
 ACTIONS = frozenset({TRANSFORM, ENDPOINT, APP_CONFIG})
@@ -49,15 +48,15 @@ _TICK_S = 0.05
 
 
 @dataclass(frozen=True)
-class _End:
-    """How one instance ended: its reason (empty: it did its share), and how its container did, None when it never ran."""
+class _InstanceExit:
+    """How one instance ended: its reason, "" when it did its share, and how its container did, None when it never ran."""
 
     reason: str
     container: ContainerExit | None = None
-    is_own: bool = False
+    ended_by_itself: bool = False
 
 
-def run(machine: Machine, compiled: Compiled, workspace: Path, watch: Watch) -> Run:
+def run(context: Context, compiled: Compiled, workspace: Path, watch: StopWatch) -> Run:
     """Carries a transform job out; see Target.run.
 
     Of several instances each has its share of the objects, and their streams stand one after the other. The lines of the
@@ -68,30 +67,30 @@ def run(machine: Machine, compiled: Compiled, workspace: Path, watch: Watch) -> 
     if compiled.action != TRANSFORM:
         raise UnsupportedError(
             f"{compiled.action} starts what does not end: it is no job to run",
-            hint="`runtime.hosted` opens an emulated endpoint, `space.opened` a Studio app.",
+            hint="`lyftlearn-image run FILE --target sagemaker --here` starts it, until Ctrl-C.",
         )
     started = time.monotonic()
-    model_request, request = _requests(compiled)
+    model_request, request = _split_requests(compiled)
     validate_request(TRANSFORM, request)
     fields.refuse_unknown(request, fields.TRANSFORM)
-    association_of(request)
+    parse_association(request)
     host = workspace / "opt-ml"
     source = request["TransformInput"]["DataSource"]["S3DataSource"]
-    download_input(machine.s3, source, host / "input", Rank(0, 1), what="TransformInput")
+    download_input(context.s3, source, host / "input", Rank(0, 1), label="TransformInput")
     try:
-        job = _Job(machine, models.prepare(model_request, host, machine.s3), request, workspace, watch)
+        transform = _TransformRun(context, models.prepare(model_request, host, context.s3), request, workspace, watch)
     except models.ModelDataError as error:
-        ends, prepared = [_End(f"ClientError: {error}")], time.monotonic()
-        _join(workspace, [], [])
+        ends, prepared = [_InstanceExit(f"ClientError: {error}")], time.monotonic()
+        _join_streams(workspace, [], [])
     else:
         prepared = time.monotonic()
-        ends = job.run()
+        ends = transform.run()
     finished = time.monotonic()
     status, reason = _status(ends, watch)
     if status is not Status.STOPPED:
         # "When you stop a batch transform job before it is completed, SageMaker doesn't store the job's output" (API
         # reference, StopTransformJob); of a failed one it keeps that of the objects that went through (TransformOutput).
-        objects.upload_directory(machine.s3, host / "output", request["TransformOutput"]["S3OutputPath"])
+        objects.upload_directory(context.s3, host / "output", request["TransformOutput"]["S3OutputPath"])
     return Run(
         target="sagemaker",
         job_name=request["TransformJobName"],
@@ -100,13 +99,13 @@ def run(machine: Machine, compiled: Compiled, workspace: Path, watch: Watch) -> 
         reason=reason[:REASON_CHARACTERS],
         stdout=workspace / "stdout",
         stderr=workspace / "stderr",
-        artifacts=objects.collect(machine.s3, compiled.outputs, workspace / "artifacts"),
+        artifacts=objects.download_outputs(context.s3, compiled.outputs, workspace / "artifacts"),
         observation=None,
         timings=Timings(prepared - started, None, finished - prepared, time.monotonic() - finished),
     )
 
 
-def _requests(compiled: Compiled) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _split_requests(compiled: Compiled) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The model and the job that names it."""
     if len(compiled.documents) != 2:  # noqa: PLR2004 - the two
         raise InvalidInputError(f"a transform job is {MODEL} and {TRANSFORM}", where=f"got {len(compiled.documents)} requests")
@@ -116,13 +115,13 @@ def _requests(compiled: Compiled) -> tuple[Mapping[str, Any], Mapping[str, Any]]
     return model, request
 
 
-class _Job:
+class _TransformRun:
     """One transform job on its instances."""
 
     def __init__(
-        self, machine: Machine, model: models.Model, request: Mapping[str, Any], workspace: Path, watch: Watch
+        self, context: Context, model: models.Model, request: Mapping[str, Any], workspace: Path, watch: StopWatch
     ) -> None:
-        self._machine = machine
+        self._context = context
         self._model = model
         self._request = request
         self._workspace = workspace
@@ -130,32 +129,34 @@ class _Job:
         self._abandoned = threading.Event()
         self._lines: list[str] = []
 
-    def run(self) -> list[_End]:
+    def run(self) -> list[_InstanceExit]:
         """How each instance ended. "SageMaker maps S3 objects in the input by key" to instances (batch-transform)."""
         directory = self._workspace / "opt-ml" / "input"
         files = sorted((path.relative_to(directory).as_posix(), path) for path in directory.rglob("*") if path.is_file())
         count = self._request["TransformResources"]["InstanceCount"]
-        places = [self._workspace / "instances" / str(index) for index in range(count)]
-        for place in places:
-            place.mkdir(parents=True)
+        directories = [self._workspace / "instances" / str(index) for index in range(count)]
+        for directory in directories:
+            directory.mkdir(parents=True)
         (self._workspace / "opt-ml" / "output").mkdir()
         with concurrent.futures.ThreadPoolExecutor(count) as threads:
-            pending = [threads.submit(self._instance, index, places[index], files[index::count]) for index in range(count)]
+            pending = [
+                threads.submit(self._run_instance, index, directories[index], files[index::count]) for index in range(count)
+            ]
             try:
-                ends = [one.result() for one in pending]
+                exits = [future.result() for future in pending]
             finally:
                 # After Ctrl-C, or when the engine has gone away for one of them.
                 self._abandoned.set()
-        _join(self._workspace, places, self._lines)
-        return ends
+        _join_streams(self._workspace, directories, self._lines)
+        return exits
 
-    def _instance(self, index: int, place: Path, files: Sequence[tuple[str, Path]]) -> _End:
-        spec = self._spec(index)
-        stdout, stderr = place / "stdout", place / "stderr"
+    def _run_instance(self, index: int, directory: Path, files: Sequence[tuple[str, Path]]) -> _InstanceExit:
+        spec = self._container_spec(index)
+        stdout, stderr = directory / "stdout", directory / "stderr"
         over = threading.Event()
-        with self._machine.containers.start(spec, stdout=stdout, stderr=stderr, on_line=self._watch.on_line) as running:
+        with self._context.containers.start(spec, stdout=stdout, stderr=stderr, on_line=self._watch.on_line) as running:
             with concurrent.futures.ThreadPoolExecutor(1) as thread:
-                work = thread.submit(self._share, ModelServer(str(spec.ip)), running, files, over)
+                work = thread.submit(self._transform_share, ModelServer(str(spec.ip)), running, files, over)
                 try:
                     ended = self._wait(running, work)
                     is_cut = not work.done()
@@ -167,7 +168,7 @@ class _Job:
                 reason = work.result()
             last = running.wait()
         # A container that ends before its work has failed, whatever it did before.
-        return _End(reason or (ALGORITHM_ERROR if ended else ""), last, is_own=ended is not None)
+        return _InstanceExit(reason or (ALGORITHM_ERROR if ended else ""), last, ended_by_itself=ended is not None)
 
     def _wait(self, running: RunningContainer, work: concurrent.futures.Future[str]) -> ContainerExit | None:
         """Until the work is done, somebody asks for a stop, or the container ends: then how it did."""
@@ -176,19 +177,19 @@ class _Job:
                 return ended
         return None
 
-    def _share(
+    def _transform_share(
         self, server: ModelServer, running: RunningContainer, files: Sequence[tuple[str, Path]], over: threading.Event
     ) -> str:
         if not server.wait_until_healthy(running, START_TIMEOUT_S, over.is_set):
             return _NO_PING
-        settings = settings_of(self._request, server.execution_parameters())
-        self._lines.append(settings.told())
+        settings = resolve_settings(self._request, server.execution_parameters())
+        self._lines.append(settings.log_line())
         client = BatchClient(server, settings, self._lines.append, over)
         return client.transform(files, self._workspace / "opt-ml" / "output")
 
-    def _spec(self, index: int) -> ContainerSpec:
+    def _container_spec(self, index: int) -> ContainerSpec:
         name = self._request["TransformJobName"]
-        arn = self._machine.account.arn("transform-job", name)
+        arn = self._context.account.arn("transform-job", name)
         environment = {
             **self._request.get("Environment", {}),
             **_batch_variables(self._request),
@@ -196,45 +197,47 @@ class _Job:
             "TRANSFORM_JOB_ARN": arn,
         }
         instance_type = self._request["TransformResources"]["InstanceType"]
-        return models.serving_spec(self._model, self._machine, instance_type, name=f"{name}-{index}", environment=environment)
+        return models.container_spec(self._model, self._context, instance_type, name=f"{name}-{index}", environment=environment)
 
 
 def _batch_variables(request: Mapping[str, Any]) -> dict[str, str]:
     """What the service adds: the last three only where the caller has set them (your-algorithms-batch-code)."""
-    said = {
+    variables = {
         "SAGEMAKER_BATCH": "true",
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": request.get("MaxPayloadInMB"),
         "SAGEMAKER_BATCH_STRATEGY": STRATEGIES.get(request.get("BatchStrategy", "")),
         "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": request.get("MaxConcurrentTransforms"),
     }
-    return {name: str(value) for name, value in said.items() if value is not None}
+    return {name: str(value) for name, value in variables.items() if value is not None}
 
 
-def _status(ends: Sequence[_End], watch: Watch) -> tuple[Status, str]:
+def _status(ends: Sequence[_InstanceExit], watch: StopWatch) -> tuple[Status, str]:
     if watch.stopped:
         return Status.STOPPED, ""
     reason = next((end.reason for end in ends if end.reason), "")
     return (Status.FAILED, reason) if reason else (Status.COMPLETED, "")
 
 
-def _exit_code(ends: Sequence[_End], status: Status) -> int:
+def _exit_code(ends: Sequence[_InstanceExit], status: Status) -> int:
     if status is Status.COMPLETED:
         return 0
-    return next((end.container.exit_code for end in ends if end.container and end.is_own and end.container.exit_code), 1)
+    return next(
+        (end.container.exit_code for end in ends if end.container and end.ended_by_itself and end.container.exit_code), 1
+    )
 
 
-def _join(workspace: Path, places: Sequence[Path], lines: Sequence[str]) -> None:
+def _join_streams(workspace: Path, directories: Sequence[Path], lines: Sequence[str]) -> None:
     """One file of each stream, in the order of the instances."""
     for name in ("stdout", "stderr"):
         with (workspace / name).open("wb") as file:
-            for place in places:
-                with (place / name).open("rb") as part:
+            for directory in directories:
+                with (directory / name).open("rb") as part:
                     shutil.copyfileobj(part, file)
             if name == "stderr":
                 file.writelines(f"{line}\n".encode() for line in lines)
 
 
-def end_of(run: Run) -> dict[str, Any]:
-    """What DescribeTransformJob says at the end, for the local control plane."""
-    told: dict[str, Any] = {"TransformJobStatus": run.status.value, "TransformEndTime": time.time()}
-    return {**told, "FailureReason": run.reason} if run.reason else told
+def describe_end(run: Run) -> dict[str, Any]:
+    """The fields that DescribeTransformJob has at the end."""
+    description: dict[str, Any] = {"TransformJobStatus": run.status.value, "TransformEndTime": time.time()}
+    return {**description, "FailureReason": run.reason} if run.reason else description

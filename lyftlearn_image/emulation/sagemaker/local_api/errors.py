@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ServiceError(Exception):
-    """An error as the service tells it: a code and a message."""
+    """An error of the API: a code and a message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

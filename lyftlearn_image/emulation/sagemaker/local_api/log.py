@@ -21,7 +21,7 @@ class Log:
         self._lines: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         self._flushed_at = 0.0
-        self._is_made = False
+        self._is_created = False
 
     def add(self, line: str) -> None:
         """One line; an empty one is no event (CloudWatch Logs API reference, InputLogEvent)."""
@@ -38,18 +38,18 @@ class Log:
             self.add(line)
 
     def flush(self) -> None:
-        """What is there goes out."""
+        """Sends the lines that wait."""
         with self._lock:
             lines, self._lines = self._lines, []
             self._flushed_at = time.monotonic()
             if not lines:
                 return
-            if not self._is_made:
-                self._make()
+            if not self._is_created:
+                self._create()
             self._logs.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=lines)
 
-    def _make(self) -> None:
+    def _create(self) -> None:
         with contextlib.suppress(self._logs.exceptions.ResourceAlreadyExistsException):
             self._logs.create_log_group(logGroupName=self._group)
         self._logs.create_log_stream(logGroupName=self._group, logStreamName=self._stream)
-        self._is_made = True
+        self._is_created = True

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Record:
-    """A job as the service knows it: what was asked, and what is told. `stop` is set when somebody asks for a stop.
+    """A job: its request, and the answer to Describe. `stop` is set when somebody asks for a stop.
 
     `trials` are the summaries of a tuning job's training jobs.
     """
 
     kind: Kind
     request: Mapping[str, Any]
-    told: dict[str, Any]
+    description: dict[str, Any]
     stop: threading.Event = field(default_factory=threading.Event)
     trials: list[dict[str, Any]] = field(default_factory=list)
+    thread: threading.Thread | None = None

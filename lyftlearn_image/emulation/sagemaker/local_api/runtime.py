@@ -1,7 +1,7 @@
 """SageMaker's runtime on this machine: InvokeEndpoint over HTTP, in front of emulated endpoints.
 
 Any client of the API works against it (boto3's `sagemaker-runtime`, the AWS CLI): set AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME.
-Source: botocore's model of sagemaker-runtime; what the service says of errors, as seen in the threads beside it.
+Source: botocore's model of sagemaker-runtime; the words of its errors are the service's, as seen in the threads beside it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints
-from lyftlearn_image.emulation.sagemaker.serving.http_client import NoAnswerError
+from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointSpec
+from lyftlearn_image.emulation.sagemaker.serving.http_client import NoResponseError
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from lyftlearn_image.emulation.sagemaker.context import Machine
+    from lyftlearn_image.emulation.sagemaker.context import Context
     from lyftlearn_image.emulation.sagemaker.job_plan import Account
     from lyftlearn_image.emulation.sagemaker.serving.endpoint import Endpoint
-    from lyftlearn_image.emulation.sagemaker.serving.http_client import Answer
+    from lyftlearn_image.emulation.sagemaker.serving.http_client import HttpResponse
     from lyftlearn_image.platforms.launch import Compiled
 
 # "A customer's model containers must respond to requests within 60 seconds" (API reference, InvokeEndpoint).
@@ -49,18 +50,18 @@ _TIMED_OUT = (
     "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 _MOST_DISCARDED = 64 << 20
-_PIECE_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
 _PATH = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
 
 
 class InvocationError(Exception):
-    """An error of the API: HTTP status, code (empty: the status alone tells) and further fields of its body."""
+    """An error of the API: HTTP status, code (empty: it has none) and further fields of its body."""
 
-    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+    def __init__(self, status: int, code: str, message: str, **fields: Any) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
-        self.body = {"Message": message, **more}
+        self.body = {"Message": message, **fields}
 
 
 class Runtime:
@@ -81,10 +82,10 @@ class Runtime:
         with self._lock:
             self._endpoints.pop(name, None)
 
-    def invoke(self, name: str, body: bytes, headers: Mapping[str, str]) -> tuple[Answer, str]:
-        """The container's answer, and the variant that gave it. Raises InvocationError."""
-        given = {key.lower(): value for key, value in headers.items()}
-        if refused := [one for one in _REFUSED if f"x-amzn-sagemaker-{one.lower()}" in given]:
+    def invoke(self, name: str, body: bytes, headers: Mapping[str, str]) -> tuple[HttpResponse, str]:
+        """The container's response, and the variant that gave it. Raises InvocationError."""
+        sent = {key.lower(): value for key, value in headers.items()}
+        if refused := [header for header in _REFUSED if f"x-amzn-sagemaker-{header.lower()}" in sent]:
             raise InvocationError(
                 400, "ValidationError", f"the embedded target does not implement X-Amzn-SageMaker-{', '.join(refused)}"
             )
@@ -93,20 +94,20 @@ class Runtime:
         if endpoint is None:
             raise InvocationError(400, "ValidationError", f"Endpoint {name} of account {self._account.number} not found.")
         try:
-            chosen = endpoint.choose(given.get(_TARGET_VARIANT.lower()))
+            chosen = endpoint.choose(sent.get(_TARGET_VARIANT.lower()))
         except LyftlearnError as error:
             raise InvocationError(400, "ValidationError", error.what) from None
         if chosen is None:
             raise InvocationError(503, "ServiceUnavailable", f"No container of endpoint {name} runs any more.")
         variant, server = chosen
-        passed = {header: given[header.lower()] for header in _TO_CONTAINER if header.lower() in given}
+        forwarded = {header: sent[header.lower()] for header in _TO_CONTAINER if header.lower() in sent}
         try:
-            answer = server.invoke(body, passed, INVOCATION_TIMEOUT_S)
-        except NoAnswerError:
+            response = server.invoke(body, forwarded, INVOCATION_TIMEOUT_S)
+        except NoResponseError:
             raise self._model_error(name, 0, _TIMED_OUT) from None
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise self._model_error(name, answer.status, answer.body.decode("utf-8", "replace"))
-        return answer, variant
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise self._model_error(name, response.status, response.body.decode("utf-8", "replace"))
+        return response, variant
 
     def _model_error(self, name: str, status: int, message: str) -> InvocationError:
         """ModelError, with the words of aws/amazon-sagemaker-examples#4324 and #1809."""
@@ -126,8 +127,8 @@ class Runtime:
 
 
 @contextlib.contextmanager
-def hosted(
-    machine: Machine, compiled: Compiled, workspace: Path, on_line: Callable[[str], None] | None = None
+def serve_endpoint(
+    context: Context, compiled: Compiled, workspace: Path, on_line: Callable[[str], None] | None = None
 ) -> Iterator[str]:
     """The URL at which a compiled endpoint is invoked while the block runs; its name is EndpointName of the request.
 
@@ -135,13 +136,13 @@ def hosted(
     InvalidInputError for what is not implemented or would be refused.
     """
     model, config, request = compiled.documents
-    endpoints.check(config, request)
-    if strange := {one["ModelName"] for one in config["ProductionVariants"]} - {model.get("ModelName")}:
-        raise InvalidInputError(f"there is no request for the model {', '.join(sorted(strange))}")
-    runtime = Runtime(machine.account)
-    models = {model["ModelName"]: model}
+    endpoints.validate(config, request)
+    if missing := {variant["ModelName"] for variant in config["ProductionVariants"]} - {model.get("ModelName")}:
+        raise InvalidInputError(f"there is no request for the model {', '.join(sorted(missing))}")
+    runtime = Runtime(context.account)
+    spec = EndpointSpec(request["EndpointName"], config, {model["ModelName"]: model})
     with (
-        endpoints.in_service(machine, request["EndpointName"], config, models, workspace, on_line=on_line) as endpoint,
+        endpoints.run_endpoint(context, spec, workspace, on_line=on_line) as endpoint,
         serve(runtime) as url,
     ):
         runtime.add(endpoint)
@@ -155,7 +156,7 @@ def serve(runtime: Runtime, host: str = "127.0.0.1") -> Iterator[str]:
     class Handler(_Handler):
         """Of this runtime."""
 
-        answers_for = runtime
+        endpoint_runtime = runtime
 
     server = ThreadingHTTPServer((host, 0), Handler)
     server.daemon_threads = True
@@ -184,33 +185,33 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # The head and the body go out apart: without this the second one waits 40 ms for the client's acknowledgement.
     disable_nagle_algorithm = True
-    answers_for: Runtime
+    endpoint_runtime: Runtime
 
     def do_POST(self) -> None:
         """One invocation."""
         try:
-            name, body = self._endpoint(), self._body()
-            answer, variant = self.answers_for.invoke(name, body, dict(self.headers.items()))
+            name, body = self._endpoint_name(), self._body()
+            response, variant = self.endpoint_runtime.invoke(name, body, dict(self.headers.items()))
         except InvocationError as error:
             code = {"x-amzn-ErrorType": error.code} if error.code else {}
             self._send(error.status, json.dumps(error.body).encode(), {"Content-Type": "application/json", **code})
             return
-        told = {name: answer.headers[name.lower()] for name in _TO_CLIENT if name.lower() in answer.headers}
-        self._send(200, answer.body, {**told, _INVOKED_VARIANT: variant})
+        headers = {header: response.headers[header.lower()] for header in _TO_CLIENT if header.lower() in response.headers}
+        self._send(200, response.body, {**headers, _INVOKED_VARIANT: variant})
 
-    def _endpoint(self) -> str:
-        found = _PATH.fullmatch(self.path)
-        if found is None:
+    def _endpoint_name(self) -> str:
+        match = _PATH.fullmatch(self.path)
+        if match is None:
             self.close_connection = True
             raise InvocationError(404, "UnknownOperationException", f"{self.path} is not in this local runtime")
-        return unquote(found["name"])
+        return unquote(match["name"])
 
     def _body(self) -> bytes:
         size = int(self.headers.get("Content-Length", 0))
         if size > payload_bytes():
             # A client that is refused in the middle of its body reads the answer only once it may write on.
             left = min(size, _MOST_DISCARDED)
-            while left > 0 and (piece := self.rfile.read(min(left, _PIECE_BYTES))):
+            while left > 0 and (piece := self.rfile.read(min(left, _CHUNK_BYTES))):
                 left -= len(piece)
             self.close_connection = True
             # The words of aws/amazon-sagemaker-examples#245, which has a status and no code.
@@ -227,4 +228,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing: a request is no event of the user's."""
+        """Logs nothing: the process of the AWS endpoint logs every request."""

@@ -17,15 +17,17 @@ from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.emulation.sagemaker.serving import model as models
 from lyftlearn_image.emulation.sagemaker.serving.model_server import STOP_GRACE_S, ModelServer
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError
+from lyftlearn_image.platforms.sagemaker.actions import ENDPOINT, ENDPOINT_CONFIG
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile_hosting import ENDPOINT, ENDPOINT_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
     from lyftlearn_image.emulation.docker.running_container import RunningContainer
-    from lyftlearn_image.emulation.sagemaker.context import Machine
+    from lyftlearn_image.emulation.sagemaker.context import Context
 
 # "SageMaker waits 8 minutes" where ContainerStartupHealthCheckTimeoutInSeconds does not say (your-algorithms-inference-code).
 _START_TIMEOUT_S = 8 * 60
@@ -67,17 +69,17 @@ class Endpoint:
     name: str
     variants: tuple[Variant, ...]
 
-    def choose(self, target: str | None) -> tuple[str, ModelServer] | None:
-        """Name and server for a request: by weight, or of the `target` variant. None when no container runs.
+    def choose(self, target_variant: str | None) -> tuple[str, ModelServer] | None:
+        """Variant and server for a request: by weight, or of the `target_variant`. None when no container runs.
 
         Which instance has it is chance among the healthy ones; a busy one that misses a ping is asked only when none is.
         Raises InvalidInputError for a variant that is not there.
         """
-        variants = [one for one in self.variants if target in (None, one.name)]
+        variants = [variant for variant in self.variants if target_variant in (None, variant.name)]
         if not variants:
-            raise InvalidInputError(f"Variant {target} of endpoint {self.name} not found.")
-        running = {one.name: [each for each in one.instances if each.running.wait(0) is None] for one in variants}
-        weights = [one.weight if running[one.name] else 0.0 for one in variants]
+            raise InvalidInputError(f"Variant {target_variant} of endpoint {self.name} not found.")
+        running = {variant.name: [one for one in variant.instances if one.running.wait(0) is None] for variant in variants}
+        weights = [variant.weight if running[variant.name] else 0.0 for variant in variants]
         if not any(weights):
             return None
         (chosen,) = random.choices(variants, weights)  # noqa: S311 - traffic, no secret
@@ -85,8 +87,17 @@ class Endpoint:
         return chosen.name, random.choice([one for one in instances if one.is_healthy] or instances).server  # noqa: S311
 
 
-def check(config: Mapping[str, Any], request: Mapping[str, Any] | None = None) -> None:
-    """Refuses what the service would refuse, and what is not implemented here."""
+@dataclass(frozen=True)
+class EndpointSpec:
+    """What an endpoint is made of: its CreateEndpointConfig request, and the CreateModel requests by ModelName."""
+
+    name: str
+    config: Mapping[str, Any]
+    models: Mapping[str, Mapping[str, Any]]
+
+
+def validate(config: Mapping[str, Any], request: Mapping[str, Any] | None = None) -> None:
+    """Refuses what CreateEndpointConfig and CreateEndpoint would refuse, and what is not implemented here."""
     validate_request(ENDPOINT_CONFIG, config)
     fields.refuse_unknown(config, fields.ENDPOINT_CONFIG)
     if request is not None:
@@ -98,11 +109,9 @@ def check(config: Mapping[str, Any], request: Mapping[str, Any] | None = None) -
 
 
 @contextlib.contextmanager
-def in_service(  # noqa: PLR0913 - what an endpoint is
-    machine: Machine,
-    name: str,
-    config: Mapping[str, Any],
-    model_requests: Mapping[str, Mapping[str, Any]],
+def run_endpoint(
+    context: Context,
+    spec: EndpointSpec,
     workspace: Path,
     *,
     on_line: Callable[[str], None] | None = None,
@@ -110,36 +119,42 @@ def in_service(  # noqa: PLR0913 - what an endpoint is
 ) -> Iterator[Endpoint]:
     """The endpoint, all of whose containers have answered /ping; they are stopped at the end (SIGTERM, SIGKILL after 30 s).
 
-    `model_requests` are CreateModel requests by ModelName. Each instance writes to `<variant>/<number>/stdout` and `stderr`
-    below `workspace`. `is_over` ends the wait for health. Raises EndpointFailedError with the service's reason.
+    Each instance writes to `<variant>/<number>/stdout` and `stderr` below `workspace`; `on_line` gets the lines of all.
+    `is_over` ends the wait for health. Raises EndpointFailedError with the service's reason.
     """
-    over = threading.Event()
+    ended = threading.Event()
     with contextlib.ExitStack() as stack:
         variants = []
-        for said in config["ProductionVariants"]:
-            variant = Variant(said["VariantName"], said.get("InitialVariantWeight", 1.0))
-            model = _model(model_requests[said["ModelName"]], workspace / variant.name, machine)
-            for number in range(said.get("InitialInstanceCount", 1)):
-                place = workspace / variant.name / str(number)
-                place.mkdir(parents=True)
-                spec = models.serving_spec(model, machine, said["InstanceType"], name=f"{name}-{variant.name}-{number}")
-                on_chunk = _Lines(on_line) if on_line else None
-                started = machine.containers.start(spec, stdout=place / "stdout", stderr=place / "stderr", on_chunk=on_chunk)
+        for config in spec.config["ProductionVariants"]:
+            variant = Variant(config["VariantName"], config.get("InitialVariantWeight", 1.0))
+            model = _prepare_model(spec.models[config["ModelName"]], workspace / variant.name, context)
+            for number in range(config.get("InitialInstanceCount", 1)):
+                name = f"{spec.name}-{variant.name}-{number}"
+                container = models.container_spec(model, context, config["InstanceType"], name=name)
+                started = _start(context, container, workspace / variant.name / str(number), on_line)
                 running = stack.enter_context(started)
                 stack.callback(running.stop, STOP_GRACE_S)
-                variant.instances.append(_Instance(ModelServer(str(spec.ip)), running))
-            timeout_s = said.get("ContainerStartupHealthCheckTimeoutInSeconds", _START_TIMEOUT_S)
-            for one in variant.instances:
-                if not one.server.wait_until_healthy(one.running, timeout_s, is_over):
+                variant.instances.append(_Instance(ModelServer(str(container.ip)), running))
+            timeout_s = config.get("ContainerStartupHealthCheckTimeoutInSeconds", _START_TIMEOUT_S)
+            for instance in variant.instances:
+                if not instance.server.wait_until_healthy(instance.running, timeout_s, is_over):
                     raise EndpointFailedError(_NO_PING.format(variant=variant.name))
             variants.append(variant)
-        thread = threading.Thread(target=_keep_asking, args=(variants, over), daemon=True)
+        thread = threading.Thread(target=_ping_periodically, args=(variants, ended), daemon=True)
         thread.start()
         try:
-            yield Endpoint(name, tuple(variants))
+            yield Endpoint(spec.name, tuple(variants))
         finally:
-            over.set()
+            ended.set()
             thread.join()
+
+
+def _start(
+    context: Context, container: ContainerSpec, directory: Path, on_line: Callable[[str], None] | None
+) -> AbstractContextManager[RunningContainer]:
+    directory.mkdir(parents=True)
+    on_chunk = _Lines(on_line) if on_line else None
+    return context.containers.start(container, stdout=directory / "stdout", stderr=directory / "stderr", on_chunk=on_chunk)
 
 
 class _Lines:
@@ -155,15 +170,15 @@ class _Lines:
             self._on_line(line.decode("utf-8", "replace"))
 
 
-def _model(request: Mapping[str, Any], host: Path, machine: Machine) -> models.Model:
+def _prepare_model(request: Mapping[str, Any], workspace: Path, context: Context) -> models.Model:
     try:
-        return models.prepare(request, host, machine.s3)
+        return models.prepare(request, workspace, context.s3)
     except models.ModelDataError as error:
         raise EndpointFailedError(str(error)) from None
 
 
-def _keep_asking(variants: list[Variant], over: threading.Event) -> None:
-    while not over.wait(_PING_PERIOD_S):
+def _ping_periodically(variants: list[Variant], ended: threading.Event) -> None:
+    while not ended.wait(_PING_PERIOD_S):
         for variant in variants:
-            for one in variant.instances:
-                one.is_healthy = one.server.ping()
+            for instance in variant.instances:
+                instance.is_healthy = instance.server.ping()

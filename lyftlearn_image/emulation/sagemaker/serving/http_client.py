@@ -1,4 +1,4 @@
-"""One HTTP exchange with a container of this machine's, and the wait for one that goes well."""
+"""One HTTP request to a container of this machine's, and the wait for one that goes well."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import http.client
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from lyftlearn_image.retry import Clock, Waits, every
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -17,13 +19,13 @@ _PERIOD_S = 0.1
 _PIECE_BYTES = 1 << 16
 
 
-class NoAnswerError(Exception):
+class NoResponseError(Exception):
     """The server did not take the connection, did not answer in time, or not in HTTP."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A whole answer; header names in lower case."""
+class HttpResponse:
+    """A whole response; header names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -31,34 +33,34 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Seconds until a connection must be accepted, and until the answer must be there as a whole."""
+class Timeouts:
+    """Seconds until a connection must be accepted, and until the response must be there as a whole."""
 
-    accept_s: float
-    answer_s: float
+    connect_s: float
+    total_s: float
 
 
-def exchange(
+def send_request(
     address: tuple[str, int],
     request: tuple[str, str],
-    patience: Patience,
+    timeouts: Timeouts,
     *,
     body: bytes | Iterator[bytes] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
-    """The answer of the server at host and port to a method and path. NoAnswerError when it does not come as a whole."""
-    deadline = time.monotonic() + patience.answer_s
+) -> HttpResponse:
+    """The response of the server at host and port to a method and path. NoResponseError when it does not come as a whole."""
+    deadline = time.monotonic() + timeouts.total_s
     # No proxy and no pool: the address is the engine's own, and a kept connection would hide a server's end.
-    connection = http.client.HTTPConnection(*address, timeout=patience.accept_s)
+    connection = http.client.HTTPConnection(*address, timeout=timeouts.connect_s)
     try:
         connection.connect()
         sock = connection.sock
-        sock.settimeout(patience.answer_s)
+        sock.settimeout(timeouts.total_s)
         connection.request(*request, body, dict(headers or {}))
         response = connection.getresponse()
         pieces = []
         while not response.closed:
-            # Of the whole answer: one that trickles is late too.
+            # Of the whole response: one that trickles is late too.
             sock.settimeout(max(0.001, deadline - time.monotonic()))
             piece = response.read1(_PIECE_BYTES)
             if not piece:
@@ -66,19 +68,20 @@ def exchange(
             pieces.append(piece)
         _check_whole(response)
     except (OSError, http.client.HTTPException) as error:
-        raise NoAnswerError(str(error) or type(error).__name__) from None
+        raise NoResponseError(str(error) or type(error).__name__) from None
     finally:
         connection.close()
-    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, b"".join(pieces))
+    return HttpResponse(response.status, {name.lower(): value for name, value in response.getheaders()}, b"".join(pieces))
 
 
 def wait_until(is_ready: Callable[[], bool], running: RunningContainer, timeout_s: float, is_over: Callable[[], bool]) -> bool:
-    """Whether `is_ready` came true in time, while the container ran and nobody said that it is over."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline and not is_over():
+    """Whether `is_ready` came true in time, while the container ran and `is_over` was false."""
+    # The container's end wakes the waiting.
+    waits = Waits(every(_PERIOD_S, deadline_s=timeout_s), Clock(sleep=running.wait))
+    while not is_over():
         if is_ready():
             return True
-        if running.wait(_PERIOD_S) is not None:
+        if not waits.sleep() or running.wait(0) is not None:
             return False
     return False
 

@@ -6,19 +6,17 @@ serve", /opt/ml/model read-only, port 8080); API reference, ContainerDefinition 
 
 from __future__ import annotations
 
-import shutil
 import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lyftlearn_image.aws import s3 as objects
-from lyftlearn_image.aws.errors import translated
+from lyftlearn_image.aws import archive, s3 as objects
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.sagemaker import fields
-from lyftlearn_image.emulation.sagemaker.job_plan import open_to_containers
+from lyftlearn_image.emulation.sagemaker.job_plan import make_readable
 from lyftlearn_image.errors import InvalidInputError, RunError, UnsupportedError
+from lyftlearn_image.platforms.sagemaker.actions import MODEL
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
-from lyftlearn_image.platforms.sagemaker.compile_hosting import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.emulation.sagemaker.context import Machine
+    from lyftlearn_image.emulation.sagemaker.context import Context
 
 MODEL_DIR = "/opt/ml/model"
 
@@ -47,8 +45,8 @@ class Model:
     directory: Path
 
 
-def check(request: Mapping[str, Any]) -> None:
-    """Refuses what the service would refuse, and what is not implemented here."""
+def validate(request: Mapping[str, Any]) -> None:
+    """Refuses what CreateModel would refuse, and what is not implemented here."""
     validate_request(MODEL, request)
     fields.refuse_unknown(request, fields.MODEL)
     if request.get("EnableNetworkIsolation"):
@@ -60,18 +58,18 @@ def check(request: Mapping[str, Any]) -> None:
         raise UnsupportedError("the model has no PrimaryContainer.Image", hint="Model packages need the service.")
 
 
-def prepare(request: Mapping[str, Any], host: Path, s3: S3Client) -> Model:
-    """The model, with its files in a directory below `host`.
+def prepare(request: Mapping[str, Any], workspace: Path, s3: S3Client) -> Model:
+    """The model, with its files in a directory below `workspace`.
 
     Raises InvalidInputError when there is no such data (CreateModel refuses it: "Could not find model data at …"), and
     ModelDataError when the data cannot be unpacked, which the service finds out when it starts the container.
     """
-    check(request)
-    check_data(request, s3)
+    validate(request)
+    check_model_data(request, s3)
     container = request["PrimaryContainer"]
-    directory = host / "model"
+    directory = workspace / "model"
     directory.mkdir(parents=True)
-    _fetch(container, host, directory, s3)
+    _download_data(container, directory, s3)
     return Model(
         name=request["ModelName"],
         image=container["Image"],
@@ -82,22 +80,24 @@ def prepare(request: Mapping[str, Any], host: Path, s3: S3Client) -> Model:
     )
 
 
-def serving_spec(
-    model: Model, machine: Machine, instance_type: str, *, name: str, environment: Mapping[str, str] | None = None
+def container_spec(
+    model: Model, context: Context, instance_type: str, *, name: str, environment: Mapping[str, str] | None = None
 ) -> ContainerSpec:
     """The container of one instance: the image's own ENTRYPOINT and user with the argument `serve`, and no TTY.
 
     `environment` is what the job or the service adds to the model's own.
     """
-    cpus, memory_bytes = machine.share(instance_type)
+    cpus, memory_bytes = context.limits(instance_type)
     return ContainerSpec(
         image=model.image,
-        name=f"{machine.containers.run_id}-sagemaker-{name}",
-        environment=tuple({**machine.environment(model.role_arn), **model.environment, **(environment or {})}.items()),
+        name=f"{context.containers.run_id}-sagemaker-{name}",
+        environment=tuple(
+            {**context.container_environment(model.role_arn), **model.environment, **(environment or {})}.items()
+        ),
         command=("serve",),
         mounts=(Mount(MODEL_DIR, model.directory, read_only=True),),
-        network=machine.network.name,
-        ip=machine.network.allocate_ip(),
+        network=context.network.name,
+        ip=context.network.allocate_ip(),
         # "the DNS host name of the container" (API reference, ContainerDefinition).
         hostname=model.hostname,
         cpus=cpus,
@@ -105,11 +105,11 @@ def serving_spec(
     )
 
 
-def check_data(request: Mapping[str, Any], s3: S3Client) -> None:
+def check_model_data(request: Mapping[str, Any], s3: S3Client) -> None:
     """InvalidInputError when the model's data is not there, in the words with which CreateModel refuses it."""
-    how, uri = _source(request["PrimaryContainer"])
-    keys = objects.keys_below(s3, uri) if uri else []
-    is_there = bool(keys) and uri.endswith("/") if how == "prefix" else uri.removeprefix("s3://").partition("/")[2] in keys
+    kind, uri = _source(request["PrimaryContainer"])
+    keys = objects.list_keys(s3, uri) if uri else []
+    is_there = bool(keys) and uri.endswith("/") if kind == "prefix" else uri.removeprefix("s3://").partition("/")[2] in keys
     if uri and not is_there:
         raise InvalidInputError(
             f"Could not find model data at {uri}.", hint="Check the bucket and the key; a prefix ends in `/`."
@@ -117,7 +117,7 @@ def check_data(request: Mapping[str, Any], s3: S3Client) -> None:
 
 
 def _source(container: Mapping[str, Any]) -> tuple[Literal["archive", "object", "prefix"], str]:
-    """How the model's data is kept, and where; nowhere is an empty text."""
+    """How the model's data is kept, and its S3 URI, "" for a model without any."""
     source = container.get("ModelDataSource", {}).get("S3DataSource", {})
     url = container.get("ModelDataUrl")
     if url and source:
@@ -131,19 +131,19 @@ def _source(container: Mapping[str, Any]) -> tuple[Literal["archive", "object", 
     return ("object" if source["S3DataType"] == "S3Object" else "prefix"), source["S3Uri"]
 
 
-def _fetch(container: Mapping[str, Any], host: Path, directory: Path, s3: S3Client) -> None:
-    how, uri = _source(container)
-    if how == "prefix":
+def _download_data(container: Mapping[str, Any], directory: Path, s3: S3Client) -> None:
+    kind, uri = _source(container)
+    if kind == "prefix":
         _copy_prefix(uri, directory, s3)
-    elif how == "object":
-        _download(uri, directory / uri.rpartition("/")[2], s3)
-        open_to_containers(directory)
+    elif kind == "object":
+        objects.download_file(s3, uri, directory / uri.rpartition("/")[2])
+        make_readable(directory)
     elif uri:
-        _unpack(uri, host, directory, s3)
+        _unpack(uri, directory, s3)
 
 
 def _copy_prefix(uri: str, directory: Path, s3: S3Client) -> None:
-    if folders := [key for key in objects.keys_below(s3, uri) if key.endswith("/")]:
+    if folders := [key for key in objects.list_keys(s3, uri) if key.endswith("/")]:
         # "… which violates SageMaker restrictions on model artifact file names, leading to model deployment failure" (API
         # reference, S3ModelDataSource).
         raise ModelDataError(f"The model data at {uri} has the object {folders[0]}, which is a folder's marker and no file")
@@ -152,31 +152,28 @@ def _copy_prefix(uri: str, directory: Path, s3: S3Client) -> None:
     except InvalidInputError as error:
         # "Ambiguous file names will result in model deployment failure" (as above).
         raise ModelDataError(f"{error.what} ({uri})") from None
-    open_to_containers(directory)
+    make_readable(directory)
 
 
-def _unpack(uri: str, host: Path, directory: Path, s3: S3Client) -> None:
-    packed = host / "model.tar.gz"
-    _download(uri, packed, s3)
+def _unpack(uri: str, directory: Path, s3: S3Client) -> None:
     try:
-        with tarfile.open(packed, "r:gz") as archive:
-            modes = {member.name: member.mode for member in archive if _is_plain(member)}
-            objects.unpack(archive, directory)
-    except (tarfile.TarError, OSError, EOFError, RunError) as error:
+        with objects.open_archive(s3, uri) as packed:
+            modes = {member.name: member.mode for member in packed if _is_file_or_directory(member)}
+            archive.unpack(packed, directory)
+    except (*archive.UNREADABLE, RunError) as error:
         # The service's words as seen in aws/deep-learning-containers#569.
         raise ModelDataError(
             f'Failed to extract model data archive for container "container_1" from URL "{uri}". '
             f"Please ensure that the object located at the URL is a valid tar.gz archive. ({error})"
         ) from None
-    open_to_containers(directory)
+    make_readable(directory)
     for name, mode in modes.items():
         # tar keeps modes: a program in the model can still be started.
         if (path := directory / name).is_file():
             path.chmod(mode & 0o777 | 0o444)
-    packed.unlink()
 
 
-def _is_plain(member: tarfile.TarInfo) -> bool:
+def _is_file_or_directory(member: tarfile.TarInfo) -> bool:
     """True for a file or directory.
 
     "SageMaker can't extract the data archive if the model artifact contains symbolic links" (re:Post,
@@ -185,9 +182,3 @@ def _is_plain(member: tarfile.TarInfo) -> bool:
     if not (member.isreg() or member.isdir() or member.islnk()):
         raise tarfile.TarError(f"{member.name} is neither a file nor a directory")
     return True
-
-
-def _download(uri: str, into: Path, s3: S3Client) -> None:
-    bucket, key = objects.split(uri)
-    with translated(f"reading {uri}"), into.open("wb") as file:
-        shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file)

@@ -10,7 +10,13 @@ import http
 import json
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.emulation.sagemaker.serving.http_client import Answer, NoAnswerError, Patience, exchange, wait_until
+from lyftlearn_image.emulation.sagemaker.serving.http_client import (
+    HttpResponse,
+    NoResponseError,
+    Timeouts,
+    send_request,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,27 +40,28 @@ class ModelServer:
     def ping(self) -> bool:
         """Whether it is healthy: 200 within 2 seconds."""
         try:
-            answer = exchange(self._address, ("GET", "/ping"), Patience(PING_TIMEOUT_S, PING_TIMEOUT_S))
-        except NoAnswerError:
+            response = send_request(self._address, ("GET", "/ping"), Timeouts(PING_TIMEOUT_S, PING_TIMEOUT_S))
+        except NoResponseError:
             return False
-        return answer.status == http.HTTPStatus.OK
+        return response.status == http.HTTPStatus.OK
 
     def wait_until_healthy(self, running: RunningContainer, timeout_s: float, is_over: Callable[[], bool]) -> bool:
         """Whether it became healthy in time. It does not when its container ends, or when `is_over` says so."""
         return wait_until(self.ping, running, timeout_s, is_over)
 
     def execution_parameters(self) -> Mapping[str, Any]:
-        """What GET /execution-parameters says; nothing where the server has no such path ("optional")."""
+        """The JSON object at GET /execution-parameters; nothing where the server has no such path ("optional")."""
         try:
-            patience = Patience(ACCEPT_TIMEOUT_S, _PARAMETERS_TIMEOUT_S)
-            answer = exchange(self._address, ("GET", "/execution-parameters"), patience)
-            said = json.loads(answer.body) if answer.status == http.HTTPStatus.OK else {}
-        except (NoAnswerError, ValueError):
+            timeouts = Timeouts(ACCEPT_TIMEOUT_S, _PARAMETERS_TIMEOUT_S)
+            response = send_request(self._address, ("GET", "/execution-parameters"), timeouts)
+            parameters = json.loads(response.body) if response.status == http.HTTPStatus.OK else {}
+        except (NoResponseError, ValueError):
             return {}
-        return said if isinstance(said, dict) else {}
+        return parameters if isinstance(parameters, dict) else {}
 
-    def invoke(self, body: bytes, headers: Mapping[str, str], timeout_s: float, *, is_chunked: bool = False) -> Answer:
-        """The answer to POST /invocations. NoAnswerError when it does not come as a whole within `timeout_s`."""
-        sent = iter([body]) if is_chunked else body
-        patience = Patience(ACCEPT_TIMEOUT_S, timeout_s)
-        return exchange(self._address, ("POST", "/invocations"), patience, body=sent, headers=headers)
+    def invoke(self, body: bytes, headers: Mapping[str, str], timeout_s: float, *, is_chunked: bool = False) -> HttpResponse:
+        """The response to POST /invocations. NoResponseError when it does not come as a whole within `timeout_s`."""
+        timeouts = Timeouts(ACCEPT_TIMEOUT_S, timeout_s)
+        return send_request(
+            self._address, ("POST", "/invocations"), timeouts, body=iter([body]) if is_chunked else body, headers=headers
+        )

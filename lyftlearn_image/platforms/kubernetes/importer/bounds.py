@@ -17,54 +17,55 @@ _MIB = 1 << 20
 def resources(fields: Fields) -> dict[str, Any]:
     """The workload's fields for CPUs, memory and GPUs: the limits, else the requests."""
     limits, requests = fields.take("limits", {}), fields.take("requests", {})
-    said = {**requests, **limits}
+    amounts = {**requests, **limits}
     if any(requests[key] != limits.get(key, requests[key]) for key in requests):
         why = "requests below limits; a compiled pod asks for what it may use"
-        fields.tell("requests", why, "Set `cpus` and `memory_mib` between the two.")
-    found: dict[str, Any] = {}
-    if cpu := said.pop("cpu", None):
+        fields.leave("requests", why, "Set `cpus` and `memory_mib` between the two.")
+    values: dict[str, Any] = {}
+    if cpu := amounts.pop("cpu", None):
         cpus = float(parse_quantity(cpu))
-        found["cpus"] = int(cpus) if cpus == int(cpus) else cpus
-    if memory := said.pop("memory", None):
-        found["memory_mib"] = max(1, math.ceil(parse_quantity(memory) / _MIB))
-    if gpus := said.pop(GPU, None):
-        found["gpus"] = int(parse_quantity(gpus))
-    for key in said:
-        fields.tell(f"limits.{key}", "a workload has cpus, memory_mib and gpus", "For disk, set `volume_gb`.")
+        values["cpus"] = int(cpus) if cpus == int(cpus) else cpus
+    if memory := amounts.pop("memory", None):
+        values["memory_mib"] = max(1, math.ceil(parse_quantity(memory) / _MIB))
+    if gpus := amounts.pop(GPU, None):
+        values["gpus"] = int(parse_quantity(gpus))
+    for key in amounts:
+        fields.leave(f"limits.{key}", "a workload has cpus, memory_mib and gpus", "For disk, set `volume_gb`.")
     fields.finish()
-    return found
+    return values
 
 
 def security(fields: Fields) -> dict[str, Any]:
     """The workload's field for the pod's user. What a compiled pod says anyway is taken, the rest is told."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     user = fields.take("runAsUser")
     if user:
-        found["run_as_user"] = int(user)
+        values["run_as_user"] = int(user)
     elif user == 0:
-        fields.tell("runAsUser", "a compiled pod is not root", "Write below /opt/ml, /tmp and HOME only.")
-    fields.take_flag("runAsNonRoot", said=True)
+        fields.leave("runAsUser", "a compiled pod is not root", "Write below /opt/ml, /tmp and HOME only.")
+    fields.take_flag("runAsNonRoot", value=True)
     fields.take_if("runAsGroup", 0)
     fields.take_if("fsGroup", 0)
     fields.take_if("fsGroupChangePolicy", "OnRootMismatch")
     fields.take_if("seccompProfile", {"type": "RuntimeDefault"})
     fields.finish()
-    return found
+    return values
 
 
 def container_security(fields: Fields) -> dict[str, Any]:
     """As `security`, of a container, whose user wins over the pod's."""
-    fields.take_flag("allowPrivilegeEscalation", said=False)
+    fields.take_flag("allowPrivilegeEscalation", value=False)
     fields.take_if("capabilities", {"drop": ["ALL"]})
-    fields.take_flag("readOnlyRootFilesystem", said=True)
-    fields.take_flag("privileged", said=False)
+    fields.take_flag("readOnlyRootFilesystem", value=True)
+    fields.take_flag("privileged", value=False)
     return security(fields)
 
 
 def tolerations(pod: Fields) -> list[dict[str, Any]]:
     """The taints that the pod may meet."""
-    found = []
-    for one in pod.items("tolerations"):
-        found.append({key: one.take(key) for key in ("key", "operator", "value", "effect") if one.take(key) is not None})
-        one.finish()
-    return found
+    values = []
+    for toleration in pod.items("tolerations"):
+        fields = {key: toleration.take(key) for key in ("key", "operator", "value", "effect")}
+        values.append({key: value for key, value in fields.items() if value is not None})
+        toleration.finish()
+    return values

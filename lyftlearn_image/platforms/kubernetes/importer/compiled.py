@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.platforms.kubernetes.batch_transform import OPTIONS
-from lyftlearn_image.platforms.kubernetes.compile import OTHER_TARGET
-from lyftlearn_image.platforms.kubernetes.deployment import MODEL_KEY
+from lyftlearn_image.platforms.kubernetes.kinds.transform import OPTIONS
+from lyftlearn_image.platforms.kubernetes.metadata import SAGEMAKER_ANNOTATION
+from lyftlearn_image.platforms.kubernetes.model import MODEL_KEY
 from lyftlearn_image.workload import Transform
 from lyftlearn_runtime import contract
 
@@ -19,48 +19,48 @@ if TYPE_CHECKING:
 _SEARCH = "search-space.json"
 
 
-def bundle_of(documents: Documents, name: str) -> dict[str, Any]:
+def find_bundle(documents: Documents, name: str) -> dict[str, Any]:
     """The launch bundle of a job of this name; empty where there is none beside it."""
     config_map = documents.get("ConfigMap", f"{name}-bundle")
     return _object((config_map or {}).get("data", {}).get("bundle.json", "{}"))
 
 
-def other_target(annotations: Mapping[str, str]) -> dict[str, Any]:
+def sagemaker_fields(annotations: Mapping[str, str]) -> dict[str, Any]:
     """What the workload says to SageMaker alone."""
-    return _object(annotations.get(OTHER_TARGET, "{}"))
+    return _object(annotations.get(SAGEMAKER_ANNOTATION, "{}"))
 
 
-def of_bundle(bundle: Mapping[str, Any], job_name: str) -> dict[str, Any]:
+def fields_of_bundle(bundle: Mapping[str, Any], job_name: str) -> dict[str, Any]:
     """The workload's fields that are in the bundle."""
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     job = bundle.get("job") or {}
     if job:
-        found |= {"kind": job["kind"], "instance_type": job["instance_type"]}
-    found |= {name: bundle[name] for name in ("hyperparameters", "channels") if bundle.get(name)}
+        fields |= {"kind": job["kind"], "instance_type": job["instance_type"]}
+    fields |= {name: bundle[name] for name in ("hyperparameters", "channels") if bundle.get(name)}
     files = {one["path"]: {key: one[key] for key in one if key != "path"} for one in bundle.get("files", ())}
     if files:
-        found["files"] = files
+        fields["files"] = files
     uploads = {one["path"]: one["uri"] for one in bundle.get("uploads", ())}
     if job.get("kind") == "processing":
-        found["outputs"] = {uri.rstrip("/").rpartition("/")[2]: path for path, uri in uploads.items()}
-        if found["outputs"] == {"output": f"{contract.PROCESSING_DIR}/output"}:
-            del found["outputs"]
+        fields["outputs"] = {uri.rstrip("/").rpartition("/")[2]: path for path, uri in uploads.items()}
+        if fields["outputs"] == {"output": f"{contract.PROCESSING_DIR}/output"}:
+            del fields["outputs"]
     elif job:
         archive = uploads.get("/opt/ml/model", "")
-        found["output"] = archive.removesuffix(f"/{job_name}/output/model.tar.gz")
+        fields["output"] = archive.removesuffix(f"/{job_name}/output/model.tar.gz")
     model = next((one["uri"] for one in bundle.get("downloads", ()) if one["path"] == "/opt/ml/model"), None)
     if model:
-        found["model"] = model
-    return found
+        fields["model"] = model
+    return fields
 
 
-def model_of(documents: Documents, name: str) -> dict[str, Any]:
+def fields_of_model(documents: Documents, name: str) -> dict[str, Any]:
     """The model that an init container unpacks; empty where there is none."""
     config_map = documents.get("ConfigMap", f"{name}-model")
-    return of_bundle(_object((config_map or {}).get("data", {}).get(MODEL_KEY, "{}")), name)
+    return fields_of_bundle(_object((config_map or {}).get("data", {}).get(MODEL_KEY, "{}")), name)
 
 
-def transform_of(documents: Documents, name: str, client: Mapping[str, Any]) -> dict[str, Any]:
+def fields_of_transform(documents: Documents, name: str, client: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a batch transform, from its client's container and bundle; empty where there is no client."""
     config_map = documents.get("ConfigMap", f"{name}-client")
     if config_map is None:
@@ -68,47 +68,47 @@ def transform_of(documents: Documents, name: str, client: Mapping[str, Any]) -> 
     bundle = _object(config_map.get("data", {}).get("bundle.json", "{}"))
     options = next((one["value"] for one in client.get("env", ()) if one["name"] == OPTIONS), "{}")
     defaults = {key: field.get_default() for key, field in Transform.model_fields.items()}
-    said = {key: value for key, value in _object(options).items() if value != defaults.get(key)}
-    instance_type, (moved,) = bundle["job"]["instance_type"], bundle["downloads"]
+    options_set = {key: value for key, value in _object(options).items() if value != defaults.get(key)}
+    instance_type, (download,) = bundle["job"]["instance_type"], bundle["downloads"]
     # What only the Job says, and a transform does not.
-    return {**said, "kind": "transform", "input": moved["uri"], "instance_type": instance_type}
+    return {**options_set, "kind": "transform", "input": download["uri"], "instance_type": instance_type}
 
 
-def of_variables(compiled: Mapping[str, str]) -> dict[str, Any]:
+def fields_of_variables(compiled: Mapping[str, str]) -> dict[str, Any]:
     """The workload's fields that are in the variables for the shim."""
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if program := compiled.get(contract.PROGRAM):
-        found["program"] = program
+        fields["program"] = program
     if style := compiled.get(contract.ARGUMENTS):
-        found["arguments"] = style
+        fields["arguments"] = style
     if sets := compiled.get(contract.ENV_FROM):
-        found["secret_sets"] = sets.split()
+        fields["secret_sets"] = sets.split()
     if refresh := compiled.get(contract.REFRESH):
         every, _, signal = refresh.partition(":")
-        found["refresh"] = {"every_s": int(every), **({"signal": signal} if signal else {})}
-    return found
+        fields["refresh"] = {"every_s": int(every), **({"signal": signal} if signal else {})}
+    return fields
 
 
-def of_search(documents: Documents, name: str) -> dict[str, Any]:
+def fields_of_search(documents: Documents, name: str) -> dict[str, Any]:
     """The workload's fields that are in the search space beside a trial; empty where there is none."""
     config_map = documents.get("ConfigMap", f"{name}-search-space")
     space = _object((config_map or {}).get("data", {}).get(_SEARCH, "{}"))
     if not space:
         return {}
     objective = space["objective"]
-    found = {key: space[key] for key in ("strategy", "early_stopping", "seed", "max_trials", "parallel_trials")}
+    fields = {key: space[key] for key in ("strategy", "early_stopping", "seed", "max_trials", "parallel_trials")}
     return {
         "kind": "tuning",
         "search_space": space["ranges"],
         "objective": objective["metric"],
         "goal": objective["goal"],
-        **found,
+        **fields,
     }
 
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        fields = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return fields if isinstance(fields, dict) else {}

@@ -27,36 +27,38 @@ class Documents:
 
     def get(self, kind: str, name: str) -> Mapping[str, Any] | None:
         """The document of a kind and a name, which counts as used then."""
-        for one in self.others:
-            if one.get("kind") == kind and name_of(one) == name:
+        for document in self.others:
+            if document.get("kind") == kind and name_of(document) == name:
                 self.used.add((kind, name))
-                return one
+                return document
         return None
 
 
-def read(text: str, name: str, wanted: str | None) -> Documents:
-    """The documents of a text. `wanted` is the name of the manifest to read where there are several.
+def read(text: str, name: str, main_name: str | None) -> Documents:
+    """The documents of a text. `main_name` is the name of the manifest to read where there are several.
 
     Raises InvalidInputError with the line for what is no YAML, and for a text with nothing, or too much, that runs.
     """
     try:
-        loaded = [one for one in yaml.safe_load_all(text) if one is not None]
+        loaded = [document for document in yaml.safe_load_all(text) if document is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}, line {mark.line + 1}" if mark else name
         problem = getattr(error, "problem", None) or "it cannot be read"
         raise InvalidInputError(f"{name} is not valid YAML: {problem}", where=where) from None
     documents: list[Mapping[str, Any]] = []
-    for one in loaded:
-        if not isinstance(one, dict) or not isinstance(one.get("kind"), str):
+    for document in loaded:
+        if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
             raise InvalidInputError(f"{name} has a document without a `kind`", where=name, hint="Is it a manifest?")
-        documents += one.get("items") or [] if one["kind"] == "List" else [one]
-    running = [one for one in documents if one["kind"] in RUNNING and wanted in (None, name_of(one))]
+        documents += document.get("items") or [] if document["kind"] == "List" else [document]
+    running = [document for document in documents if document["kind"] in RUNNING and main_name in (None, name_of(document))]
     if len(running) != 1:
-        names = ", ".join(f"{one['kind']} {name_of(one)}" for one in running)
-        what = f"{name} has {names}" if running else f"{name} has no {' or '.join(RUNNING)}{f' {wanted}' if wanted else ''}"
+        names = ", ".join(f"{document['kind']} {name_of(document)}" for document in running)
+        what = (
+            f"{name} has {names}" if running else f"{name} has no {' or '.join(RUNNING)}{f' {main_name}' if main_name else ''}"
+        )
         raise InvalidInputError(what, where=name, hint="Say which one with --name." if running else "")
-    others = tuple(one for one in documents if one is not running[0])
+    others = tuple(document for document in documents if document is not running[0])
     return Documents(running[0], others)
 
 
@@ -70,13 +72,13 @@ def name_of(document: Mapping[str, Any]) -> str:
 
 def texts_of(config_map: Mapping[str, Any]) -> dict[str, str | None]:
     """The values of a ConfigMap by key; None for one that is no text."""
-    found: dict[str, str | None] = {str(key): str(value) for key, value in (config_map.get("data") or {}).items()}
+    texts: dict[str, str | None] = {str(key): str(value) for key, value in (config_map.get("data") or {}).items()}
     for key, value in (config_map.get("binaryData") or {}).items():
         try:
-            found[key] = base64.b64decode(str(value), validate=True).decode()
+            texts[key] = base64.b64decode(str(value), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            found[key] = None
-    return found
+            texts[key] = None
+    return texts
 
 
 def keys_of(secret: Mapping[str, Any]) -> list[str]:

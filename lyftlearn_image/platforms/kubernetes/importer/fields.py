@@ -97,9 +97,9 @@ class Fields:
         if self._data.get(key) in values:
             self.take(key)
 
-    def take_flag(self, key: str, *, said: bool) -> None:
+    def take_flag(self, key: str, *, value: bool) -> None:
         """Takes a flag where a compiled manifest says the same anyway."""
-        self.take_if(key, said)
+        self.take_if(key, value)
 
     def inside(self, key: str) -> Fields:
         """The fields of a mapping below."""
@@ -116,7 +116,7 @@ class Fields:
             raise InvalidInputError(f"{self.place}.{key} is not a list", hint="Is it a manifest that the API takes?")
         return [Fields(one, f"{self.place}.{key}[{number}]", self.left) for number, one in enumerate(found)]
 
-    def tell(self, key: str, why: str = "", advice: str = "") -> None:
+    def leave(self, key: str, why: str = "", advice: str = "") -> None:
         """Leaves a field, with its own reason or the usual one."""
         self.take(key)
         usual = _REASONS.get(key, _OTHER)
@@ -126,4 +126,4 @@ class Fields:
     def finish(self) -> None:
         """Leaves every field that nobody took."""
         for key in list(self._open):
-            self.tell(key)
+            self.leave(key)

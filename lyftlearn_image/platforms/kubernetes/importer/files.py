@@ -23,14 +23,14 @@ _WRITABLE = ("/tmp", "/opt/ml", "/home/lyftlearn", "/dev/shm", "/var/run/lyftlea
 
 
 def read(
-    pod: Fields, container: Fields, documents: Documents, kept: dict[str, str], *, passed_over: bool = False
+    pod: Fields, container: Fields, documents: Documents, claims: dict[str, str], *, skip_own: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """The files of a workload by path. `kept` gets the claims by the paths where they are mounted.
+    """The files of a workload by path. `claims` gets the claims by the paths where they are mounted.
 
-    `passed_over` leaves out those of the containers that a compiler of ours adds.
+    `skip_own` leaves out those of the containers that a compiler of ours adds.
     """
     volumes = {str(one.take("name", "")): one for one in pod.items("volumes")}
-    volumes = {name: one for name, one in volumes.items() if not (passed_over and _OWN.fullmatch(name))}
+    volumes = {name: one for name, one in volumes.items() if not (skip_own and _OWN.fullmatch(name))}
     files: dict[str, dict[str, Any]] = {}
     mounted: set[str] = set()
     for mount in container.items("volumeMounts"):
@@ -39,28 +39,28 @@ def read(
         sub_path = str(mount.take("subPath", ""))
         mount.finish()
         if name not in volumes:
-            mount.tell("name", f"there is no volume {name}", "Check the manifest.")
+            mount.leave("name", f"there is no volume {name}", "Check the manifest.")
         elif name not in mounted or sub_path:
-            files.update(_of_volume(volumes[name], path, sub_path, documents, kept))
+            files.update(_read_volume(volumes[name], path, sub_path, documents, claims))
         mounted.add(name)
     for volume in volumes.values():
         volume.finish()
     return files
 
 
-def _of_volume(
-    volume: Fields, path: str, sub_path: str, documents: Documents, kept: dict[str, str]
+def _read_volume(
+    volume: Fields, path: str, sub_path: str, documents: Documents, claims: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    files: dict[str, dict[str, Any]] = {}
     if config_map := volume.take("configMap"):
         source = volume.below(config_map, "configMap")
-        for name, file in _of_config_map(source, documents):
-            found |= _placed(name, file, path, sub_path)
+        for name, file in _read_config_map(source, documents):
+            files |= _at_path(name, file, path, sub_path)
         source.finish()
     elif secret := volume.take("secret"):
         source = volume.below(secret, "secret")
-        for name, file in _of_secret(source, documents):
-            found |= _placed(name, file, path, sub_path)
+        for name, file in _read_secret(source, documents):
+            files |= _at_path(name, file, path, sub_path)
         source.finish()
     elif (empty := volume.take("emptyDir")) is not None:
         if not path.startswith(_WRITABLE) and not (isinstance(empty, dict) and empty.get("medium") == "Memory"):
@@ -70,11 +70,11 @@ def _of_volume(
             size = f"{volume.place}.emptyDir.sizeLimit"
             volume.left.append(Left(size, "scratch has no limit of its own", "Set `volume_gb` for SageMaker's disk."))
     elif claim := volume.take("persistentVolumeClaim"):
-        kept[path] = str(claim.get("claimName", ""))
-    return found
+        claims[path] = str(claim.get("claimName", ""))
+    return files
 
 
-def _placed(name: str, file: dict[str, Any], path: str, sub_path: str) -> dict[str, dict[str, Any]]:
+def _at_path(name: str, file: dict[str, Any], path: str, sub_path: str) -> dict[str, dict[str, Any]]:
     if not sub_path:
         return {f"{path}/{name}": file}
     if name == sub_path:
@@ -83,47 +83,47 @@ def _placed(name: str, file: dict[str, Any], path: str, sub_path: str) -> dict[s
     return {f"{path}/{below}": file} if below != name else {}
 
 
-def _of_config_map(source: Fields, documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
+def _read_config_map(source: Fields, documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
     name = str(source.take("name", ""))
     mode = int(source.take("defaultMode", _MODE))
     is_optional = bool(source.take("optional"))
     config_map = documents.get("ConfigMap", name)
-    chosen = _chosen(source, mode)
+    items = _items(source, mode)
     if config_map is None:
         if not is_optional:
-            source.tell("", f"the ConfigMap {name} is not in the file", "Add it to the file, and import again.")
+            source.leave("", f"the ConfigMap {name} is not in the file", "Add it to the file, and import again.")
         return
     texts = texts_of(config_map)
-    for key, file_name, file_mode in chosen or [(key, key, mode) for key in texts]:
+    for key, file_name, file_mode in items or [(key, key, mode) for key in texts]:
         if texts.get(key) is None:
-            source.tell("", f"{key} of the ConfigMap {name} is no text", "Put it into S3, or into the image.")
+            source.leave("", f"{key} of the ConfigMap {name} is no text", "Put it into S3, or into the image.")
         else:
             yield file_name, {"content": texts[key], "mode": f"0{file_mode:03o}"}
 
 
-def _of_secret(source: Fields, documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
+def _read_secret(source: Fields, documents: Documents) -> Iterator[tuple[str, dict[str, Any]]]:
     name = str(source.take("secretName") or source.take("name", ""))
     mode = int(source.take("defaultMode", _MODE))
     option = "?optional" if source.take("optional") else ""
     secret = documents.get("Secret", name)
-    chosen = _chosen(source, mode) or [(key, key, mode) for key in (keys_of(secret) if secret else ())]
-    if not chosen:
-        source.tell(
+    items = _items(source, mode) or [(key, key, mode) for key in (keys_of(secret) if secret else ())]
+    if not items:
+        source.leave(
             "", f"the keys of the Secret {name} are not in the file", "Name each file under `files`, with its `secret`."
         )
         return
-    for key, file_name, file_mode in chosen:
+    for key, file_name, file_mode in items:
         yield file_name, {"secret": f"aws-sm://{name}{option}#{key}", "mode": f"0{file_mode:03o}"}
-    source.tell(
+    source.leave(
         "", f"SageMaker has no Kubernetes Secrets; the files of {name} are references",
-        f"Put the secret {name} into Secrets Manager, as a JSON object with the keys {', '.join(key for key, _, _ in chosen)}.",
+        f"Put the secret {name} into Secrets Manager, as a JSON object with the keys {', '.join(key for key, _, _ in items)}.",
     )  # fmt: skip
 
 
-def _chosen(source: Fields, mode: int) -> list[tuple[str, str, int]]:
+def _items(source: Fields, mode: int) -> list[tuple[str, str, int]]:
     """Key, path and mode of each item; empty where all keys are meant."""
-    found = []
+    files = []
     for item in source.items("items"):
-        found.append((str(item.take("key", "")), str(item.take("path", "")), int(item.take("mode", mode))))
+        files.append((str(item.take("key", "")), str(item.take("path", "")), int(item.take("mode", mode))))
         item.finish()
-    return found
+    return files

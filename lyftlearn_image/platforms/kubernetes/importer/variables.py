@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lyftlearn_image import clear_secrets
+from lyftlearn_image.platforms.kubernetes.container_env import DOWNWARD
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.kubernetes.importer.documents import keys_of, texts_of
 from lyftlearn_image.platforms.kubernetes.importer.fields import Left
-from lyftlearn_image.platforms.kubernetes.pod_template import DOWNWARD
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -72,44 +72,44 @@ class Variables:
 
 def read(container: Fields, documents: Documents, known: Mapping[str, str]) -> Variables:
     """The variables of envFrom, then those of env, as a kubelet layers them. `known` are references that are said already."""
-    found = Variables(known=known)
+    env = Variables(known=known)
     for source in container.items("envFrom"):
         prefix = str(source.take("prefix", ""))
         if config_map := source.take("configMapRef"):
-            _of_config_map(found, prefix, source.below(config_map, "configMapRef"), documents)
+            _read_config_map(env, prefix, source.below(config_map, "configMapRef"), documents)
         if secret := source.take("secretRef"):
-            _of_secret(found, prefix, source.below(secret, "secretRef"), documents)
+            _read_secret(env, prefix, source.below(secret, "secretRef"), documents)
         source.finish()
     for entry in container.items("env"):
         name = str(entry.take("name", ""))
         if source := entry.take("valueFrom"):
-            _from(found, name, entry.below(source, "valueFrom"), documents)
+            _read_value_from(env, name, entry.below(source, "valueFrom"), documents)
         else:
-            _clear(found, name, entry)
+            _read_value(env, name, entry)
         entry.finish()
-    return found
+    return env
 
 
-def _clear(found: Variables, name: str, entry: Fields) -> None:
-    value = found.expand(str(entry.take("value", "")), entry, "value")
+def _read_value(env: Variables, name: str, entry: Fields) -> None:
+    value = env.expand(str(entry.take("value", "")), entry, "value")
     if name in contract.COMPILED_VARIABLES:
-        found.compiled[name] = value
+        env.compiled[name] = value
         return
     scheme = value.partition("://")[0]
-    named = found.compiled.get(contract.REFERENCES, "").split(",")
+    named = env.compiled.get(contract.REFERENCES, "").split(",")
     if scheme in contract.CLEAR_SCHEMES or (name in named and "://" in value):
-        found.set_secret(name, value)
+        env.set_secret(name, value)
     elif what := clear_secrets.what_secret(name, value):
-        found.set_secret(name, f"aws-sm://{name}")
+        env.set_secret(name, f"aws-sm://{name}")
         why = f"its clear value looks like {what}, and is not repeated"
         entry.left.append(
             Left(f"{entry.place}.value", why, f"Put it into Secrets Manager under the name {name}, and renew it.")
         )
     else:
-        found.set(name, value)
+        env.set(name, value)
 
 
-def _from(found: Variables, name: str, source: Fields, documents: Documents) -> None:
+def _read_value_from(env: Variables, name: str, source: Fields, documents: Documents) -> None:
     if key_ref := source.take("configMapKeyRef"):
         fields = source.below(key_ref, "configMapKeyRef")
         map_name, key = str(fields.take("name", "")), str(fields.take("key", ""))
@@ -117,19 +117,19 @@ def _from(found: Variables, name: str, source: Fields, documents: Documents) -> 
         config_map = documents.get("ConfigMap", map_name)
         value = texts_of(config_map).get(key) if config_map else None
         if value is not None:
-            found.set(name, value)
+            env.set(name, value)
         elif not (is_optional and config_map):
             why = f"the ConfigMap {map_name} {'has no text under' if config_map else 'is not in the file, nor'} {key}"
-            fields.tell("", why, f"Add the ConfigMap to the file, or {name} to `environment`.")
+            fields.leave("", why, f"Add the ConfigMap to the file, or {name} to `environment`.")
         fields.finish()
     elif field_ref := source.take("fieldRef"):
         fields = source.below(field_ref, "fieldRef")
         fields.take_if("apiVersion", "v1")
-        found.set_secret(name, f"{DOWNWARD}{fields.take('fieldPath', '')}")
+        env.set_secret(name, f"{DOWNWARD}{fields.take('fieldPath', '')}")
         fields.finish()
     elif resource_ref := source.take("resourceFieldRef"):
         fields = source.below(resource_ref, "resourceFieldRef")
-        found.set_secret(name, f"{DOWNWARD}{fields.take('resource', '')}")
+        env.set_secret(name, f"{DOWNWARD}{fields.take('resource', '')}")
         fields.take("containerName")
         fields.take_if("divisor", "0", "1", 0, 1)
         fields.finish()
@@ -138,11 +138,11 @@ def _from(found: Variables, name: str, source: Fields, documents: Documents) -> 
         secret, key = str(fields.take("name", "")), str(fields.take("key", ""))
         option = "?optional" if fields.take("optional") else ""
         documents.get("Secret", secret)
-        if name in found.known:
-            found.set_secret(name, found.known[name], f"{secret}#{key}")
+        if name in env.known:
+            env.set_secret(name, env.known[name], f"{secret}#{key}")
             return
-        found.set_secret(name, f"aws-sm://{secret}{option}#{key}", f"{secret}#{key}")
-        fields.tell(
+        env.set_secret(name, f"aws-sm://{secret}{option}#{key}", f"{secret}#{key}")
+        fields.leave(
             "", f"SageMaker has no Kubernetes Secrets; {name} is the reference aws-sm://{secret}{option}#{key} there",
             f"Put the secret {secret} with the key {key} into Secrets Manager, or change the reference.",
         )  # fmt: skip
@@ -150,36 +150,36 @@ def _from(found: Variables, name: str, source: Fields, documents: Documents) -> 
     source.finish()
 
 
-def _of_config_map(found: Variables, prefix: str, source: Fields, documents: Documents) -> None:
+def _read_config_map(env: Variables, prefix: str, source: Fields, documents: Documents) -> None:
     name = str(source.take("name", ""))
     is_optional = bool(source.take("optional"))
     config_map = documents.get("ConfigMap", name)
     if config_map is None and not is_optional:
-        source.tell("", f"the ConfigMap {name} is not in the file", "Add it to the file, and import again.")
+        source.leave("", f"the ConfigMap {name} is not in the file", "Add it to the file, and import again.")
     for key, value in (texts_of(config_map) if config_map else {}).items():
         if value is None:
-            source.tell("", f"{key} of the ConfigMap {name} is no text", "Put it into S3, or into the image.")
+            source.leave("", f"{key} of the ConfigMap {name} is no text", "Put it into S3, or into the image.")
         elif what := clear_secrets.what_secret(prefix + key, value):
-            found.set_secret(prefix + key, f"aws-sm://{name}#{key}")
+            env.set_secret(prefix + key, f"aws-sm://{name}#{key}")
             why = f"{key} of the ConfigMap {name} looks like {what}, and is not repeated"
-            source.tell("", why, f"Put it into Secrets Manager: the secret {name} with the key {key}.")
+            source.leave("", why, f"Put it into Secrets Manager: the secret {name} with the key {key}.")
         else:
-            found.set(prefix + key, value)
+            env.set(prefix + key, value)
     source.finish()
 
 
-def _of_secret(found: Variables, prefix: str, source: Fields, documents: Documents) -> None:
+def _read_secret(env: Variables, prefix: str, source: Fields, documents: Documents) -> None:
     name = str(source.take("name", ""))
     option = "?optional" if source.take("optional") else ""
     secret = documents.get("Secret", name)
     advice = f"Put the secret {name} into Secrets Manager, as a JSON object with the same keys."
     if secret:
         for key in keys_of(secret):
-            found.set_secret(prefix + key, f"aws-sm://{name}{option}#{key}", f"{name}#{key}")
-        source.tell("", f"SageMaker has no Kubernetes Secrets; the keys of {name} are references there", advice)
+            env.set_secret(prefix + key, f"aws-sm://{name}{option}#{key}", f"{name}#{key}")
+        source.leave("", f"SageMaker has no Kubernetes Secrets; the keys of {name} are references there", advice)
     elif prefix:
-        source.tell("", f"the keys of the Secret {name} are not in the file, and get a prefix", "Name each under `secrets`.")
+        source.leave("", f"the keys of the Secret {name} are not in the file, and get a prefix", "Name each under `secrets`.")
     else:
-        found.secret_sets.append(f"aws-sm://{name}{option}")
-        source.tell("", f"SageMaker has no Kubernetes Secrets; all of {name} is one set of variables there", advice)
+        env.secret_sets.append(f"aws-sm://{name}{option}")
+        source.leave("", f"SageMaker has no Kubernetes Secrets; all of {name} is one set of variables there", advice)
     source.finish()

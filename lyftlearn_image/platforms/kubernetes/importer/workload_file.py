@@ -30,23 +30,23 @@ class Imported:
     left: tuple[Left, ...]
 
 
-def read(text: str, name: str, *, wanted: str | None = None, kind: str = "training") -> Imported:
+def read(text: str, name: str, *, main_name: str | None = None, kind: str = "training") -> Imported:
     """The workload of a file of manifests. `kind` is what a Job becomes that does not say it itself.
 
     Raises InvalidInputError for what are no manifests, and for a manifest that no workload can be made of.
     """
-    found = documents.read(text, name, wanted)
+    manifests = documents.read(text, name, main_name)
     left: list[Left] = []
     try:
-        fields = Reader(found, left).read(kind)
+        fields = Reader(manifests, left).read(kind)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # Anything may stand in a file; what the API would refuse is not looked at one by one.
         raise InvalidInputError(
-            f"{documents.name_of(found.main)} is no manifest that the API takes: {type(error).__name__}",
+            f"{documents.name_of(manifests.main)} is no manifest that the API takes: {type(error).__name__}",
             where=name,
             hint="`kubectl apply --dry-run=server -f` says what is wrong with it.",
         ) from None
-    _tell_unused(found, left)
+    _leave_unused(manifests, left)
     _remove_secrets(fields, left)
     written = as_yaml(_tidy(fields))
     return Imported(yamlfile.parse(written, Workload, name=f"the workload of {name}"), written, tuple(left))
@@ -58,9 +58,9 @@ def _tidy(fields: dict[str, Any]) -> dict[str, Any]:
     defaults = {key: field.get_default() for key, field in member.model_fields.items()}
     own = {key: field.get_default() for key, field in Kubernetes.model_fields.items()}
     kubernetes = {key: value for key, value in fields.get("kubernetes", {}).items() if value != own.get(key)}
-    said = {key: value for key, value in fields.items() if key in _SHOWN or value != defaults.get(key)}
-    order = [key for key in _FIRST if key in said] + [key for key in said if key not in (*_FIRST, "kubernetes")]
-    return {**{key: said[key] for key in order}, **({"kubernetes": kubernetes} if kubernetes else {})}
+    fields_set = {key: value for key, value in fields.items() if key in _SHOWN or value != defaults.get(key)}
+    order = [key for key in _FIRST if key in fields_set] + [key for key in fields_set if key not in (*_FIRST, "kubernetes")]
+    return {**{key: fields_set[key] for key in order}, **({"kubernetes": kubernetes} if kubernetes else {})}
 
 
 def _remove_secrets(fields: dict[str, Any], left: list[Left]) -> None:
@@ -78,12 +78,12 @@ def _remove_secrets(fields: dict[str, Any], left: list[Left]) -> None:
         left.append(Left(".".join(map(str, path)), why, "Put it into Secrets Manager, and its reference under `secrets`."))
 
 
-def _tell_unused(found: Documents, left: list[Left]) -> None:
+def _leave_unused(manifests: Documents, left: list[Left]) -> None:
     """Everything beside the manifest that it does not mention."""
-    main = documents.name_of(found.main)
-    for one in found.others:
-        kind, name = str(one["kind"]), documents.name_of(one)
-        if (kind, name) in found.used:
+    main = documents.name_of(manifests.main)
+    for document in manifests.others:
+        kind, name = str(document["kind"]), documents.name_of(document)
+        if (kind, name) in manifests.used:
             continue
         if kind == "Service" and name == main:
             continue  # every compiled Deployment and Indexed Job has one of its own

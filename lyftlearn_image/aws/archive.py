@@ -1,0 +1,89 @@
+"""Archives of models and outputs (tar.gz): packed, and unpacked so that nothing of them leads out."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+from lyftlearn_image.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SUFFIX = ".tar.gz"
+# What tarfile raises, at any member, for an archive that is broken or none: ValueError for a name that no file can have.
+UNREADABLE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error)
+
+
+def is_real_directory(path: Path) -> bool:
+    """Whether it is a directory itself: a script may put a link to anywhere in its place, or remove it."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def pack(directory: Path, file: IO[bytes]) -> None:
+    """Writes a directory's content, without the directory itself."""
+    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=3) as archive:
+        for path in sorted(directory.iterdir()):
+            archive.add(path, arcname=path.name)
+
+
+def unpack(archive: tarfile.TarFile, into: Path) -> None:
+    """Files and directories first, links last, so that nothing is ever written through a link.
+
+    What is neither a file nor a directory becomes a text file that says what it is: a device, a link that leads out of
+    the archive or to nothing. So it can be compared, and nobody reads this machine's files through it. (tarfile's own
+    "data" filter came with Python 3.11.4; Debian 12 has 3.11.2.) Raises RunError for a member whose name leads out, and
+    for a hard link to nothing; UNREADABLE for a broken archive.
+    """
+    links: list[tuple[Path, str]] = []
+    for member in archive:
+        path = into / member.name
+        if member.name.startswith("/") or ".." in PurePosixPath(member.name).parts:
+            raise RunError(f"the archive's member {member.name} leads out of it")
+        if member.isdir():
+            path.mkdir(parents=True, exist_ok=True)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if member.issym():
+            links.append((path, member.linkname))
+        elif (content := _content(archive, member)) is not None:
+            with path.open("xb") as file:
+                shutil.copyfileobj(content, file)
+        else:
+            path.write_text(f"special file of tar type {member.type!r}\n", encoding="utf-8")
+    for path, target in links:
+        path.symlink_to(target)
+    # All links are judged before the first is replaced: one may lead through another.
+    for path, target in [link for link in links if not _leads_inside(link[0], into)]:
+        path.unlink()
+        path.write_text(f"symbolic link to {target}\n", encoding="utf-8", errors="surrogateescape")
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
+    """A file's bytes; those of its target for a hard link. None for a device."""
+    try:
+        return archive.extractfile(member)
+    except (KeyError, RecursionError):  # it links to what the archive does not have, or round and round
+        raise RunError(f"the archive's member {member.name} links to nothing: {member.linkname}") from None
+
+
+def merge_directories(directories: Sequence[Path], into: Path) -> None:
+    """Moves the content of several directories into one; of files with the same name, the first directory's stays."""
+    into.mkdir(parents=True, exist_ok=True)
+    for directory in directories:
+        for path in sorted(directory.iterdir()) if is_real_directory(directory) else ():
+            target = into / path.name
+            if not (target.exists() or target.is_symlink()):
+                path.rename(target)
+            elif is_real_directory(path) and is_real_directory(target):
+                merge_directories([path], target)
+
+
+def _leads_inside(link: Path, directory: Path) -> bool:
+    try:
+        return link.resolve(strict=True).is_relative_to(directory.resolve())
+    except (OSError, RuntimeError):  # it leads to nothing, or round and round
+        return False

@@ -1,0 +1,20 @@
+"""The AWS session of whoever runs the toolkit: their profile, their region."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.aws.errors import translate_errors
+
+if TYPE_CHECKING:
+    import boto3
+
+
+def open_session() -> boto3.Session:
+    """A session by boto3's own rules, and by AWS_REGION. Raises InvalidInputError for a profile that there is not."""
+    import boto3  # noqa: PLC0415 - 300 ms, for the verbs that talk to AWS
+
+    with translate_errors("connecting to AWS"):
+        # boto3 alone of the AWS SDKs reads only AWS_DEFAULT_REGION.
+        return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)

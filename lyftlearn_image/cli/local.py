@@ -1,0 +1,99 @@
+"""The verb that serves AWS and SageMaker on this machine, until somebody ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from lyftlearn_image.cli.signals import Signalled, raise_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lyftlearn_image.emulation.aws.endpoint import RequestLine
+
+_SERVICES = ("", "_SAGEMAKER", "_SAGEMAKER_RUNTIME")
+_PID = "LYFTLEARN_LOCAL_PID"
+_FIRST_ERROR = 400
+
+
+@click.command()
+@click.option(
+    "--export",
+    "form",
+    type=click.Choice(["sh", "json"]),
+    default="sh",
+    show_default=True,
+    help="How the variables are printed.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1 (else any free one).")
+def local(form: str, port: int) -> None:
+    """Serve AWS and SageMaker on this machine, until Ctrl-C or SIGTERM.
+
+    Prints the variables that point any AWS SDK or CLI here, then shows every request on stderr. SageMaker's training,
+    processing, tuning and transform jobs, endpoints and Studio apps run in containers; S3, Secrets Manager, SSM, STS, SQS,
+    EventBridge and CloudWatch Logs are moto's. Nothing is left at the end.
+
+    \b
+    In the background, with the variables in this shell:
+      eval "$(lyftlearn-image local --export sh &)"
+      aws s3 mb s3://data
+      kill $LYFTLEARN_LOCAL_PID
+    """  # noqa: D301 - click reads the backspace itself as "keep these lines"
+    import tempfile  # noqa: PLC0415 - every import here waits for its verb
+    import uuid  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    from lyftlearn_image.emulation.aws.endpoint import listen_on_loopback  # noqa: PLC0415
+    from lyftlearn_image.emulation.sagemaker.local_api.service import serve_sagemaker  # noqa: PLC0415
+    from lyftlearn_image.emulation.session import embedded  # noqa: PLC0415
+
+    with (
+        contextlib.suppress(Signalled),
+        raise_on_signals(),
+        listen_on_loopback(port, _Requests()) as loopback,
+        tempfile.TemporaryDirectory(prefix="lyftlearn-local-") as workspace,
+        embedded(f"local-{uuid.uuid4().hex[:8]}", loopback) as session,
+        serve_sagemaker(session.sagemaker, session.endpoint, Path(workspace)),
+    ):
+        if reason := session.credentials.unavailable_reason:
+            click.echo(f"note: containers are given AWS keys as variables: {reason}", err=True)
+        _export({**session.endpoint.environment(), **_endpoints(loopback.url), _PID: str(os.getpid())}, form)
+        if sys.stderr.isatty():
+            click.echo(f"AWS and SageMaker answer at {loopback.url}; Ctrl-C ends them.", err=True)
+        threading.Event().wait()
+
+
+def _endpoints(url: str) -> dict[str, str]:
+    return {f"AWS_ENDPOINT_URL{service}": url for service in _SERVICES}
+
+
+def _export(variables: Mapping[str, str], form: str) -> None:
+    """Prints the variables, and closes stdout: who reads them in `$(…)` waits for its end."""
+    import json  # noqa: PLC0415 - every import here waits for its verb
+
+    if form == "json":
+        click.echo(json.dumps(dict(variables)))
+    else:
+        for name, value in variables.items():
+            quoted = value.replace("'", "'\\''")
+            click.echo(f"export {name}='{quoted}'")
+    sys.stdout.flush()
+    with contextlib.suppress(OSError, ValueError):  # a stdout that is no file of the system, as in a test
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+
+
+class _Requests:
+    """One line a request on stderr: time, service, operation, status."""
+
+    def __call__(self, request: RequestLine) -> None:
+        status = click.style(str(request.status), fg="red" if request.status >= _FIRST_ERROR else "green")
+        click.echo(f"{time.strftime('%H:%M:%S')}  {request.service:<14}  {request.operation:<32}  {status}", err=True)

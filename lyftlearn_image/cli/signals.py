@@ -1,0 +1,36 @@
+"""Signals that end a verb in order: what it has begun on the engine is removed first."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Signalled(BaseException):
+    """One of the signals has come."""
+
+
+@contextlib.contextmanager
+def raise_on_signals() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP raise Signalled in the block, also where a shell has them ignored.
+
+    A second signal changes nothing: what the first one has begun is to end in its order.
+    """
+
+    def end(*_: Any) -> NoReturn:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        raise Signalled
+
+    before = {number: signal.signal(number, end) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

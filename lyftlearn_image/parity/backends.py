@@ -1,0 +1,139 @@
+"""Where a suite's runs take place: embedded, or on the real services, in any mix."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.session import BUCKET
+from lyftlearn_image.errors import InvalidInputError, RunError
+from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE
+from lyftlearn_image.platforms.launch import DEFAULT_ROLE, TARGETS, TargetName
+from lyftlearn_image.retry import Clock
+from lyftlearn_image.services.connect import connect_service
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping, Sequence
+
+    from mypy_boto3_s3 import S3Client
+
+    from lyftlearn_image.emulation.session import Embedded
+    from lyftlearn_image.platforms.launch import Compiled
+    from lyftlearn_image.run import Run
+    from lyftlearn_image.runs.target import Target
+
+EMBEDDED = "embedded"
+SERVICE = "service"
+_CONTEXT = "context:"
+_IDENTITY_LINE = AWS_IDENTITY_LINE.encode()
+_EXPECTED = "Expected sagemaker=embedded, sagemaker=service, kubernetes=embedded or kubernetes=context:NAME."
+
+
+@dataclass(frozen=True)
+class BackendSelection:
+    """What a user asks for. `kinds` maps a target to `embedded`, `service` or `context:NAME`.
+
+    `image` is the suite's image as the services pull it; `s3_prefix` is where their jobs' data and outputs go.
+    """
+
+    kinds: Mapping[TargetName, str]
+    s3_prefix: str | None = None
+    role_arn: str | None = None
+    image: str | None = None
+
+    @property
+    def has_services(self) -> bool:
+        """Whether anything leaves this machine."""
+        return any(kind != EMBEDDED for kind in self.kinds.values())
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One target, and the S3 that its jobs use. `image` is None where the suite's own name is known."""
+
+    target: Target
+    s3: S3Client
+    bucket: str
+    prefix: str
+    role_arn: str
+    image: str | None = None
+    is_service: bool = False
+
+    def put_objects(self, compiled: Compiled) -> None:
+        """Puts what a request needs into S3. A service does it itself, when it submits."""
+        if not self.is_service:
+            objects.put_objects(self.s3, compiled.objects)
+
+
+EMBEDDED_BACKENDS = BackendSelection(dict.fromkeys(TARGETS, EMBEDDED))
+
+
+def parse_targets(
+    options: Sequence[str], *, s3_prefix: str | None = None, role_arn: str | None = None, image: str | None = None
+) -> BackendSelection:
+    """From `--target` options such as `sagemaker=service`. Raises InvalidInputError for what is none, or misses a part."""
+    kinds: dict[TargetName, str] = dict(EMBEDDED_BACKENDS.kinds)
+    for option in options:
+        name, _, kind = option.partition("=")
+        target = next((target for target in TARGETS if target == name), None)
+        is_known = kind == EMBEDDED or (kind == SERVICE if name == "sagemaker" else kind.startswith(_CONTEXT))
+        if target is None or not is_known:
+            raise InvalidInputError(f"--target {option}: there is no such target", hint=_EXPECTED)
+        kinds[target] = kind
+    selection = BackendSelection(kinds, s3_prefix, role_arn, image)
+    if selection.has_services and not (s3_prefix and image):
+        raise InvalidInputError(
+            "a real service needs an image that it can pull and a place in S3",
+            hint="Give --image REGISTRY/REPOSITORY@DIGEST (lyftlearn-image push) and --s3-prefix s3://bucket/prefix.",
+        )
+    if selection.kinds["sagemaker"] == SERVICE and not role_arn:
+        raise InvalidInputError("SageMaker needs an execution role", hint="Give --role-arn.")
+    return selection
+
+
+def connect_backends(selection: BackendSelection, session: Embedded, interrupted: threading.Event) -> dict[TargetName, Backend]:
+    """The targets, connected. A service's waits end with RunError when `interrupted` is set; its job goes on."""
+
+    def sleep(seconds: float) -> None:
+        if interrupted.wait(seconds):
+            raise RunError("interrupted; the job goes on at its service")
+
+    clock = Clock(sleep=sleep)
+    return {target: _connect_backend(target, kind, selection, session, clock) for target, kind in selection.kinds.items()}
+
+
+def _connect_backend(target: TargetName, kind: str, selection: BackendSelection, session: Embedded, clock: Clock) -> Backend:
+    if kind == EMBEDDED:
+        return Backend(session.targets[target], session.s3, BUCKET, "", DEFAULT_ROLE)
+    bucket, prefix = objects.split_uri(str(selection.s3_prefix))
+    service = connect_service(target, context=kind.removeprefix(_CONTEXT) if target == "kubernetes" else None, clock=clock)
+    return Backend(
+        service,
+        service.s3,
+        bucket,
+        f"{prefix.rstrip('/')}/" if prefix else "",
+        selection.role_arn or DEFAULT_ROLE,
+        selection.image,
+        is_service=True,
+    )
+
+
+def merge_streams(run: Run) -> Run:
+    """A run as a service tells it: one log, whose order between the streams is nobody's promise, and no metrics.
+
+    Both runs of a case are read so where one of them was on a service.
+    """
+    lines = [*_lines(run.stdout.read_bytes()), *_lines(run.stderr.read_bytes())]
+    # As on stderr of an embedded target: on one platform the shim has more to fetch than on the other.
+    lines = [line for line in lines if not line.startswith(_IDENTITY_LINE)]
+    run.stdout.write_bytes(b"".join(sorted(lines)))
+    run.stderr.write_bytes(b"")
+    return dataclasses.replace(run, metrics=())
+
+
+def _lines(text: bytes) -> list[bytes]:
+    # A log keeps lines: neither the end of the last one, nor what is empty.
+    return [line + b"\n" for line in text.split(b"\n") if line]

@@ -1,0 +1,54 @@
+"""Differences that a suite accepts, each with its reason and, where it is to end, its date."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lyftlearn_image.parity.differences import Comparison, Difference
+
+
+class Acceptance(BaseModel):
+    """One accepted difference; `subject` and `place` may have `*`. After `until` it counts again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    subject: str = Field(min_length=1)
+    place: str = "*"
+    reason: str = Field(min_length=1)
+    until: date | None = None
+
+
+def apply_acceptances(
+    comparisons: Sequence[Comparison], acceptances: Sequence[Acceptance], today: date
+) -> tuple[Comparison, ...]:
+    """The comparisons with every accepted difference marked with its reason."""
+    return tuple(
+        replace(
+            comparison,
+            differences=tuple(
+                _accept(difference, comparison.subject, acceptances, today) for difference in comparison.differences
+            ),
+        )
+        for comparison in comparisons
+    )
+
+
+def _accept(difference: Difference, subject: str, acceptances: Sequence[Acceptance], today: date) -> Difference:
+    """The difference as the first acceptance leaves it that names it; one that is accepted already stays."""
+    if difference.accepted is not None:
+        return difference
+    for acceptance in acceptances:
+        if fnmatchcase(subject, acceptance.subject) and fnmatchcase(difference.place, acceptance.place):
+            if acceptance.until is None or today <= acceptance.until:
+                return replace(difference, accepted=acceptance.reason)
+            expired = f"accepted until {acceptance.until}, which is past: {acceptance.reason}"
+            return replace(difference, detail="; ".join(text for text in (difference.detail, expired) if text))
+    return difference

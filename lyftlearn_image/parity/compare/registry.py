@@ -1,0 +1,34 @@
+"""The comparators of files, by the names that rules give them."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lyftlearn_image.parity.compare.comparator import Comparator
+
+# Name → module, which has what the protocol `Comparator` asks for. A new comparator is a module, and its line here.
+COMPARATORS = {
+    "text": "lyftlearn_image.parity.compare.text",
+    "bytes": "lyftlearn_image.parity.compare.binary",
+    "json": "lyftlearn_image.parity.compare.structured",
+    "table": "lyftlearn_image.parity.compare.tables",
+    "array": "lyftlearn_image.parity.compare.arrays",
+    "sklearn-model": "lyftlearn_image.parity.compare.models",
+}
+# For a file of which neither a rule nor a comparator knows the suffix.
+_FALLBACK = "bytes"
+
+
+def load_comparator(name: str) -> Comparator:
+    """The comparator of this name. KeyError when there is none."""
+    comparator: Comparator = importlib.import_module(COMPARATORS[name])
+    return comparator
+
+
+def comparator_for(file_name: str) -> str:
+    """The name of the comparator for a file without a rule, by its suffix."""
+    suffix = PurePosixPath(file_name).suffix
+    return next((name for name in COMPARATORS if suffix in load_comparator(name).SUFFIXES), _FALLBACK)

@@ -1,0 +1,1 @@
+"""One module for each kind of workload: what SageMaker makes of it."""

@@ -1,0 +1,76 @@
+"""What an ended job of a service has left, as a run: its log, its artifacts, its times."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.aws.s3 import download_outputs
+from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.run import Run, Status, Timings
+from lyftlearn_image.runs.observation import read_observation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from lyftlearn_image.run import State, Trial
+    from lyftlearn_image.services.service import Service
+
+# Where the service does not say with which code a job failed.
+_UNKNOWN_EXIT_CODE = 1
+
+
+@dataclass(frozen=True)
+class EndedJob:
+    """What a service says of a job. `outputs` maps the names of its artifacts to their S3 URIs; times are the service's own."""
+
+    job: str
+    state: State
+    outputs: Mapping[str, str]
+    created: datetime | None
+    started: datetime | None
+    ended: datetime | None
+    final_metrics: Mapping[str, float] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = ()
+
+
+def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
+    """Fetches artifacts and log below `workspace`. Raises InvalidInputError where the job has not ended.
+
+    A service keeps no difference between stdout and stderr: all of the log is stdout.
+    """
+    job, state = ended.job, ended.state
+    if state.status is None:
+        raise InvalidInputError(f"{job} has not ended: {state.phase}", hint=f"Wait for it: lyftlearn-image wait {job}")
+    began = time.monotonic()
+    (workspace / "stderr").write_bytes(b"")
+    with (workspace / "stdout").open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in service.logs(job, follow=False))
+    artifacts = download_outputs(service.s3, ended.outputs, workspace / "artifacts")
+    code = state.exit_code
+    return Run(
+        target=service.name,
+        job_name=job.partition("/")[2],
+        status=state.status,
+        exit_code=(0 if state.status is Status.COMPLETED else _UNKNOWN_EXIT_CODE) if code is None else code,
+        reason=state.reason,
+        stdout=workspace / "stdout",
+        stderr=workspace / "stderr",
+        artifacts=artifacts,
+        observation=read_observation(artifacts),
+        timings=Timings(
+            prepare_s=_seconds(ended.created, ended.started),
+            startup_s=None,
+            script_s=_seconds(ended.started, ended.ended),
+            collect_s=time.monotonic() - began,
+        ),
+        final_metrics=ended.final_metrics,
+        trials=ended.trials,
+    )
+
+
+def _seconds(begin: datetime | None, end: datetime | None) -> float:
+    return (end - begin).total_seconds() if begin and end else 0.0

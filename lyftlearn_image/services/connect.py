@@ -1,0 +1,42 @@
+"""Connects to the services: the one place that knows how the client of each platform is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.aws.errors import translate_errors
+from lyftlearn_image.aws.session import open_session
+
+if TYPE_CHECKING:
+    from lyftlearn_image.platforms.launch import TargetName
+    from lyftlearn_image.retry import Clock
+    from lyftlearn_image.services.service import Service
+
+# First halves of the ids of Kubernetes' jobs; SageMaker has all others.
+_KUBERNETES_KINDS = ("job", "deployment")
+
+
+def connect_service(target: TargetName, *, context: str | None = None, clock: Clock | None = None) -> Service:
+    """The service of a platform, for who runs the toolkit: AWS by boto3's own rules, a cluster by the kubeconfig's context.
+
+    The current context is taken where none is named. Raises InvalidInputError where there is no such profile or context,
+    or the extra `kubernetes` is not installed.
+    """
+    session = open_session()
+    if target == "sagemaker":
+        from lyftlearn_image.services.sagemaker.client import SageMakerService  # noqa: PLC0415 - boto3 takes 200 ms
+
+        return SageMakerService(session, clock)
+    from lyftlearn_image.services.kubernetes.kubeconfig import open_client  # noqa: PLC0415 - lightkube is an extra
+
+    with translate_errors("connecting to S3"):
+        s3 = session.client("s3")
+    client = open_client(context)
+    from lyftlearn_image.services.kubernetes.client import KubernetesService  # noqa: PLC0415 - as above
+
+    return KubernetesService(client, s3, clock)
+
+
+def platform_of_job(job: str) -> TargetName:
+    """Where a job is, by the first half of its id, `<kind>/<name>`."""
+    return "kubernetes" if job.partition("/")[0] in _KUBERNETES_KINDS else "sagemaker"

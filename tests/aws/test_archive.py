@@ -1,0 +1,137 @@
+"""Archives of any content: nothing is written outside, and what was packed comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, strategies as st
+
+from lyftlearn_image.aws.archive import UNREADABLE, merge_directories, pack, unpack
+from lyftlearn_image.errors import RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Most names are honest, so that most archives are unpacked to their end; links lead anywhere.
+NAMES = st.sampled_from(["a", "b", "c", "d/a", "d/b", "d/e/a", "link", "d/link", "../a", "/a"])
+TARGETS = st.sampled_from(["a", "b", "d", "link", "d/link", ".", "..", "../..", "d/../..", "link/..", "/etc/passwd", "/"])
+TYPES = st.sampled_from([tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+MEMBERS = st.lists(st.tuples(NAMES, TYPES, TARGETS), max_size=5, unique_by=lambda member: member[0])
+# Larger than what is read at once, and compressible, so that damage is found late.
+CONTENT = bytes(random.Random(1).choices(b"abcdefgh", k=40_000))  # noqa: S311 - no secret
+
+
+def archive_of(members: list[tuple[str, bytes, str]]) -> io.BytesIO:
+    """A tar.gz of members: name, type and where a link leads."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, kind, target in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            member.size = len(CONTENT) if kind == tarfile.REGTYPE else 0
+            archive.addfile(member, io.BytesIO(CONTENT))
+    packed.seek(0)
+    return packed
+
+
+@given(MEMBERS)
+def test_nothing_leads_out_of_any_archive(
+    tmp_path_factory: pytest.TempPathFactory, members: list[tuple[str, bytes, str]]
+) -> None:
+    """Of any row of files, directories, links and devices: an error, or files and links that stay inside."""
+    top = tmp_path_factory.mktemp("archive")
+    into = top / "into"
+    into.mkdir()
+    with tarfile.open(fileobj=archive_of(members), mode="r:gz") as archive:
+        try:
+            unpack(archive, into)
+        except (RunError, *UNREADABLE):
+            pass  # half of it is there, with links that nobody has judged: callers throw it away
+        else:
+            for path in into.rglob("*"):
+                assert path.resolve(strict=True).is_relative_to(into.resolve()), path
+                assert path.is_file() or path.is_dir(), path
+    assert list(top.iterdir()) == [into]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("a", tarfile.LNKTYPE, "none")],
+        [("a", tarfile.LNKTYPE, "a")],
+        [("a", tarfile.SYMTYPE, "a"), ("b", tarfile.LNKTYPE, "a")],
+        [("a", tarfile.SYMTYPE, "b"), ("b", tarfile.SYMTYPE, "a"), ("c", tarfile.LNKTYPE, "a")],
+    ],
+)
+def test_a_hard_link_to_nothing_is_told(tmp_path: Path, members: list[tuple[str, bytes, str]]) -> None:
+    """One error, with the member's name."""
+    with tarfile.open(fileobj=archive_of(members), mode="r:gz") as archive, pytest.raises(RunError, match="links to nothing"):
+        unpack(archive, tmp_path)
+
+
+WHOLE = archive_of([("a", tarfile.REGTYPE, ""), ("d/b", tarfile.REGTYPE, ""), ("l", tarfile.SYMTYPE, "a")]).getvalue()
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255), st.booleans())
+def test_a_damaged_archive_is_unreadable_and_nothing_worse(
+    tmp_path_factory: pytest.TempPathFactory,
+    position: int,
+    change: int,
+    is_cut: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """Cut off, or with one other byte: it is unpacked, or it is one of the errors that callers expect."""
+    data = WHOLE[:position] if is_cut else WHOLE[:position] + bytes([WHOLE[position] ^ change]) + WHOLE[position + 1 :]
+    with (
+        contextlib.suppress(RunError, *UNREADABLE),
+        tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive,
+    ):
+        unpack(archive, tmp_path_factory.mktemp("damaged"))
+
+
+TREES = st.dictionaries(st.sampled_from(["a", "b", "d/a", "d/b", "d/e/a", "f/a"]), st.binary(max_size=20), max_size=6)
+
+
+def write_tree(directory: Path, tree: dict[str, bytes]) -> None:
+    """Files with these contents."""
+    directory.mkdir()
+    for name, data in tree.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(data)
+
+
+def read_tree(directory: Path) -> dict[str, bytes]:
+    """Every file below a directory."""
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@given(TREES)
+def test_what_is_packed_comes_back(tmp_path_factory: pytest.TempPathFactory, tree: dict[str, bytes]) -> None:
+    """Names and bytes."""
+    top = tmp_path_factory.mktemp("pack")
+    write_tree(top / "source", tree)
+    packed = io.BytesIO()
+    pack(top / "source", packed)
+    packed.seek(0)
+    with tarfile.open(fileobj=packed, mode="r:gz") as archive:
+        unpack(archive, top / "found")
+    assert read_tree(top / "found") == tree if tree else not (top / "found").exists()
+
+
+@given(st.lists(TREES, min_size=1, max_size=3))
+def test_of_files_with_one_name_the_first_stays(
+    tmp_path_factory: pytest.TempPathFactory, trees: list[dict[str, bytes]]
+) -> None:
+    """Directories are put together, and nothing is lost but the later file of a name."""
+    top = tmp_path_factory.mktemp("merge")
+    for number, tree in enumerate(trees):
+        write_tree(top / str(number), tree)
+    merge_directories([top / str(number) for number in range(len(trees))], top / "into")
+    expected: dict[str, bytes] = {}
+    for tree in trees:
+        expected = {**tree, **expected}
+    assert read_tree(top / "into") == expected

@@ -1,0 +1,25 @@
+"""The log of a container as the node keeps it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, strategies as st
+
+from lyftlearn_image.emulation.kubernetes import container_log
+
+
+@given(st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(max_size=40000)), max_size=6))
+def test_a_log_gives_back_what_was_written(pieces: list[tuple[str, bytes]]) -> None:
+    """Each stream whole, however it was cut; no entry is longer than 16 KiB."""
+    with tempfile.TemporaryDirectory() as directory:
+        log = container_log.ContainerLog(Path(directory) / "0.log")
+        for stream, data in pieces:
+            log.write(stream, data)
+        log.close()
+        entries = container_log.read_entries(Path(directory) / "0.log")
+    for stream in ("stdout", "stderr"):
+        text = b"".join(entry.content + (b"\n" if entry.tag == "F" else b"") for entry in entries if entry.stream == stream)
+        assert text == b"".join(data for name, data in pieces if name == stream)
+    assert all(len(entry.content) <= container_log.MAX_ENTRY_BYTES for entry in entries)

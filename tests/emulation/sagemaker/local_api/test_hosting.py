@@ -1,0 +1,147 @@
+"""Models, endpoints and transform jobs through the local API, in real containers, with boto3 and the service's client."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lyftlearn_image.emulation.sagemaker.local_api import runtime
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
+from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs
+from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.platforms.compile import compile_for
+from lyftlearn_image.platforms.launch import Launch
+from lyftlearn_image.run import Status
+from lyftlearn_image.services.sagemaker.client import SageMakerService
+from lyftlearn_image.services.service import job_name
+from lyftlearn_image.workload import Serving, Transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from mypy_boto3_s3 import S3Client
+
+    from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
+
+PREFIX = "s3://bucket/hosted"
+
+
+@pytest.fixture
+def hosting(
+    emulator: SageMakerEmulator, endpoint: AwsEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """boto3's session of a local control plane with models and endpoints, and their runtime."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    # A local CloudWatch has no lag.
+    monkeypatch.setattr("lyftlearn_image.services.sagemaker.logs.LAG_S", 0.0)
+    session = endpoint.session()
+    made = Hosting(emulator.context, endpoint, tmp_path / "endpoints")
+    jobs = EmulatedJobs(emulator, endpoint, tmp_path / "jobs", made)
+    plane = ControlPlane(jobs, emulator.context.account, hosting=made)
+    with serve(plane) as url, runtime.serve(made.runtime) as runtime_url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime_url)
+        yield session
+
+
+@pytest.fixture
+def model_uri(s3: S3Client, archive: Callable[..., bytes], tmp_path: Path) -> str:
+    """Where a model.tar.gz is."""
+    s3.put_object(Bucket="bucket", Key=f"models/{tmp_path.name}/model.tar.gz", Body=archive())
+    return f"s3://bucket/models/{tmp_path.name}/model.tar.gz"
+
+
+def test_an_endpoint_goes_through_the_service(hosting: Any, model_image: str, model_uri: str) -> None:
+    """Submitted as a workload, waited for, invoked, read and deleted; then it is not there any more."""
+    service = SageMakerService(hosting)
+    workload = Serving(name="api", image=model_image, model=model_uri, startup_s=60)
+    launch = Launch(job_name(workload, "sagemaker", PREFIX), PREFIX)
+    job = service.submit(compile_for(service.name, workload, launch))
+    assert service.submit(compile_for(service.name, workload, launch)) == job
+    state = service.wait(job, lambda _: None)
+    assert (state.status, state.phase) == (Status.COMPLETED, "InService")
+    told = hosting.client("sagemaker-runtime").invoke_endpoint(EndpointName=launch.job_name, Body=b"hello")
+    assert told["Body"].read() == b"HELLO"
+    described = hosting.client("sagemaker").describe_endpoint(EndpointName=launch.job_name)
+    assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    while 'asked ["hello", 5]' not in service.logs(job, follow=False):
+        time.sleep(0.05)
+    service.stop(job)
+    phases = []
+    with pytest.raises(InvalidInputError, match="there is no endpoint"):
+        service.wait(job, lambda state: phases.append(state.phase))
+    assert phases in ([], ["Deleting"])
+
+
+def test_an_endpoint_that_fails_says_why(hosting: Any, model_image: str, model_uri: str) -> None:
+    """Status Failed and the reason; it can be deleted then."""
+    service = SageMakerService(hosting)
+    workload = Serving(name="bad", image=model_image, model=model_uri, startup_s=60, environment={"DIES": "1"})
+    job = service.submit(compile_for(service.name, workload, Launch("bad", PREFIX)))
+    state = service.wait(job, lambda _: None)
+    assert state.status is Status.FAILED
+    assert "production variant all did not pass the ping health check" in state.reason
+    service.stop(job)
+    with pytest.raises(InvalidInputError, match="there is no endpoint"):
+        service.state(job)
+
+
+def test_a_transform_job_goes_through_the_service(
+    hosting: Any, model_image: str, model_uri: str, s3: S3Client, tmp_path: Path
+) -> None:
+    """Submitted, followed, waited for and collected, as every other job; a failed one with its reason."""
+    service = SageMakerService(hosting)
+    for name, body in (("good", b"a\nb\n"), ("bad", b"a\nrefuse\n")):
+        s3.put_object(Bucket="bucket", Key=f"svc/{tmp_path.name}/{name}/x.csv", Body=body)
+        workload = Transform(
+            name=name, image=model_image, model=model_uri, input=f"s3://bucket/svc/{tmp_path.name}/{name}/",
+            split="Line", assemble="Line", batch="SingleRecord",
+        )  # fmt: skip
+        launch = Launch(job_name(workload, "sagemaker", PREFIX), PREFIX)
+        (tmp_path / name).mkdir()
+        run = service.run(compile_for(service.name, workload, launch), workspace=tmp_path / name)
+        if name == "good":
+            assert (run.status, run.exit_code) == (Status.COMPLETED, 0)
+            assert (run.artifacts["output"] / "x.csv.out").read_bytes() == b"A\nB\n"
+            assert 'asked ["a", 1]' in run.stdout.read_text()
+        else:
+            assert (run.status, run.exit_code) == (Status.FAILED, 1)
+            assert run.reason == "ClientError: See job logs for more information"
+            assert "x.csv: ClientError: 400" in run.stdout.read_text()
+            assert not list(run.artifacts["output"].iterdir())
+
+
+def test_the_control_plane_knows_what_there_is(hosting: Any, model_image: str, model_uri: str) -> None:
+    """A model twice, one that is missing, and one that is deleted, in the service's words."""
+    client = hosting.client("sagemaker")
+    role = "arn:aws:iam::000000000000:role/lyftlearn"
+    request = {
+        "ModelName": "m",
+        "ExecutionRoleArn": role,
+        "PrimaryContainer": {"Image": model_image, "ModelDataUrl": model_uri},
+    }
+    client.create_model(**request)
+    assert client.describe_model(ModelName="m")["PrimaryContainer"]["ModelDataUrl"] == model_uri
+    missing = {"Image": model_image, "ModelDataUrl": f"{model_uri}.none"}
+    with pytest.raises(ClientError, match=f"Could not find model data at {model_uri}.none"):
+        client.create_model(ModelName="n", ExecutionRoleArn=role, PrimaryContainer=missing)
+    with pytest.raises(ClientError, match="Cannot create already existing model"):
+        client.create_model(**request)
+    variant = {"VariantName": "all", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+    assert client.describe_endpoint_config(EndpointConfigName="c")["ProductionVariants"] == [variant]
+    client.delete_endpoint_config(EndpointConfigName="c")
+    with pytest.raises(ClientError, match='Could not find endpoint configuration "arn:aws:sagemaker'):
+        client.create_endpoint(EndpointName="e", EndpointConfigName="c")
+    client.delete_model(ModelName="m")
+    with pytest.raises(ClientError, match='Could not find model "arn:aws:sagemaker'):
+        client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
+    with pytest.raises(ClientError, match="UpdateEndpoint is not in this local control plane"):
+        client.update_endpoint(EndpointName="e", EndpointConfigName="c")

@@ -1,0 +1,134 @@
+"""JSON: what is the same is the same, and a change is found where it is."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from lyftlearn_image.parity.compare.options import Options
+from lyftlearn_image.parity.compare.structured import compare_values
+from lyftlearn_image.parity.differences import Difference
+from tests.parity.compare.pairs import EXACT, SCALARS, VALUES, changed_values, compare_written, pointer
+
+
+def compare_json(left: Any, right: Any, rule: dict[str, Any] | None = None) -> tuple[Difference, ...]:
+    """What is found in two JSON files with these values."""
+    values = json.dumps(left, ensure_ascii=False), json.dumps(right, ensure_ascii=False)
+    return compare_written("a.json", _write, values, {"compare": "json", **(rule or {})})
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="")
+
+
+@given(VALUES)
+def test_json_is_the_same_as_itself(value: Any) -> None:
+    """Two documents of one value have no difference, however their keys are ordered."""
+    assert compare_json(value, json.loads(json.dumps(value, sort_keys=True))) == ()
+
+
+@given(changed_values())
+def test_a_change_is_told_where_it_is(change: tuple[Any, Any, tuple[str | int, ...]]) -> None:
+    """Of two documents that differ in one place, that place is told and no other, by its JSON pointer."""
+    left, right, path = change
+    assert [difference.place for difference in compare_json(left, right)] == [pointer(path)]
+    assert [difference.place for difference in compare_json(right, left)] == [pointer(path)]
+
+
+@given(changed_values())
+def test_an_ignored_place_is_not_told(change: tuple[Any, Any, tuple[str | int, ...]]) -> None:
+    """Neither the place itself nor anything below a place that is ignored."""
+    left, right, path = change
+    exactly = "".join(f"[{character}]" if character in "*?[" else character for character in pointer(path))
+    assert compare_json(left, right, {"ignore": ["/other", exactly]}) == ()
+    assert compare_json({"a": left}, {"a": right}, {"ignore": ["/a"]}) == ()
+    assert compare_json({"a": [left]}, {"a": [right]}, {"ignore": ["/*/0", "/a/0"]}) == ()
+
+
+@given(st.lists(changed_values(), min_size=2, max_size=4))
+def test_every_change_is_told(changes: list[tuple[Any, Any, tuple[str | int, ...]]]) -> None:
+    """Changes in several items of a list are as many differences."""
+    left, right = [change[0] for change in changes], [change[1] for change in changes]
+    places = [pointer((number, *change[2])) for number, change in enumerate(changes)]
+    assert [difference.place for difference in compare_json(left, right)] == places
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ({"a": 1}, {"a": 2}, Difference("/a", "1", "2", "|Δ| 1")),
+        ({"a": 1.5}, {"a": -1}, Difference("/a", "1.5", "-1", "|Δ| 2.5")),
+        ({"a": 1}, {"a": True}, Difference("/a", "1", "True")),
+        ({"a": "x"}, {"a": "y"}, Difference("/a", "x", "y")),
+        ({"a": None}, {}, Difference("/a", "None", None)),
+        ({}, {"a": None}, Difference("/a", None, "None")),
+        ([1, 2], [1], Difference("", "2 items", "1 items", "length")),
+        ([1], {"a": 1}, Difference("", "[1]", "{'a': 1}")),
+        (10**400, -(10**400), Difference("", str(10**400), str(-(10**400)))),
+    ],
+)
+def test_a_difference_shows_both_values(left: Any, right: Any, expected: Difference) -> None:
+    """With their distance where they are numbers, and nothing for a key that is not there."""
+    assert list(compare_values(left, right, EXACT)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "options", "places"),
+    [
+        pytest.param({"a": 1}, {"a": 1.0}, {}, [], id="one number"),
+        pytest.param({"a": 1.0}, {"a": 1.0 + 1e-10}, {"rtol": 1e-9}, [], id="within rtol"),
+        pytest.param({"a": 1.0}, {"a": 1.0 + 1e-8}, {"rtol": 1e-9}, ["/a"], id="beyond rtol"),
+        pytest.param([1.0], [2.0], {"atol": 1}, [], id="within atol, in a list"),
+        pytest.param([5], [6], {"atol": 1}, [], id="integers too"),
+        pytest.param({"a": math.nan}, {"a": math.nan}, {"equal_nan": False}, ["/a"], id="nan that counts"),
+        pytest.param({"t": [{"at": 1}, {"at": 2}]}, {"t": [{"at": 3}, {"at": 4}]}, {"ignore": ["/t/*/at"]}, [], id="ignored"),
+        pytest.param({"a": 1}, {}, {"ignore": ["/a"]}, [], id="a missing key that is ignored"),
+    ],
+)
+def test_json_values_follow_the_rule(left: Any, right: Any, options: dict[str, Any], places: list[str]) -> None:
+    """Tolerance, NaN and what is ignored."""
+    assert [difference.place for difference in compare_values(left, right, Options(**options))] == places
+
+
+@given(st.lists(SCALARS | st.lists(SCALARS, max_size=2), min_size=2, max_size=5), st.data())
+def test_json_lines_are_compared_line_by_line(documents: list[Any], data: st.DataObject) -> None:
+    """A change in one line is told at its number, counted from 0; a line ends with a line feed and nothing else."""
+    number = data.draw(st.integers(0, len(documents) - 1))
+    changed = [["changed", "\u2028"] if position == number else each for position, each in enumerate(documents)]
+    lines = ["\n".join(json.dumps(each, ensure_ascii=False) for each in side) + "\n" for side in (documents, changed)]
+    rule = {"compare": "json"}
+    (difference,) = compare_written("a.jsonl", _write, (lines[0], lines[1]), rule)[:1]
+    assert difference.place.startswith(f"/{number}")
+    assert compare_written("a.jsonl", _write, (lines[1], lines[1]), rule) == ()
+
+
+@pytest.mark.parametrize("broken", ['{"a": ', "nul", '{"a": 1}\n{"a"', "\udcff"])
+def test_what_is_no_json_is_a_difference(broken: str) -> None:
+    """A broken file is told as one, with its beginning, on either side and never as a traceback."""
+
+    def write(path: Path, text: str) -> None:
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+
+    for values in ((broken, "[1]"), ("[1]", broken)):
+        (difference,) = compare_written("a.json", write, values, {"compare": "json"})
+        assert "not JSON" in difference.detail
+        assert {difference.left, difference.right} == {"[1]", broken.replace("\udcff", "\\xff")}
+
+
+@pytest.mark.parametrize(("left", "right"), [("", "[]"), ("1\n2", "[1, 2]"), ('{"a": 1}', '{"a": 1}\n{"a": 1}')])
+def test_json_lines_are_not_one_document(left: str, right: str) -> None:
+    """A file without a document is no empty list, and lines are no list of them."""
+    for values in ((left, right), (right, left)):
+        difference, *_ = compare_written("a.json", Path.write_text, values, {"compare": "json"})
+        assert (difference.place, difference.detail) == ("", "length")
+
+
+def test_only_the_beginning_of_a_broken_file_is_shown() -> None:
+    """200 bytes tell what it is."""
+    (difference,) = compare_written("a.json", Path.write_text, ("{" * 300, "1"), {"compare": "json"})
+    assert difference.left == "{" * 200

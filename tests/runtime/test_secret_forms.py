@@ -1,0 +1,292 @@
+"""The forms of a secret: each of them, made by the library's own functions, is masked by whoever masks."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus, urlencode
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from lyftlearn_image import clear_secrets
+from lyftlearn_image.parity.secrets import redact_file, secret_values
+from lyftlearn_image.report.redaction import without_secrets
+from lyftlearn_runtime import contract
+from lyftlearn_runtime.redact import Redactor
+from lyftlearn_runtime.secret_forms import MASK, SHORTEST, Finder, forms_of, mask, sounds_secret, values_within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# Every form of such a secret differs from every other: it has what JSON, Python, HTML and URLs escape, and two lines.
+_SPICE = "p/l+a n<t>&e'd\"ü\U0001f511\\x\n"
+PART = st.text("abcXYZ0189-_ /+%é", min_size=3, max_size=12).map(lambda text: f"{text}#")
+SECRETS = st.builds(lambda first, last: f"#{first}{_SPICE}{last}", PART, PART)
+# Characters that a neighbour decides too: those of one group, percent-encoded.
+LOOSE = 12
+# Neighbours that are part of no encoding, and so of no form.
+BEFORE, AFTER = "[[ ", " ]]"
+
+
+def lowered(quoted: str) -> str:
+    """As some libraries write percent-encoding."""
+    return re.sub("%..", lambda escape: escape.group().lower(), quoted)
+
+
+def as_text(data: bytes) -> str:
+    """Bytes as a text that holds any."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "plain": lambda secret: secret,
+    "JSON": lambda secret: json.dumps(secret)[1:-1],
+    "JSON, not only ASCII": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1],
+    "JSON as PHP and Java write it": lambda secret: json.dumps(secret)[1:-1].replace("/", r"\/"),
+    "JSON so, not only ASCII": lambda secret: json.dumps(secret, ensure_ascii=False)[1:-1].replace("/", r"\/"),
+    "repr of text": lambda secret: repr(secret)[1:-1],
+    "repr of bytes": lambda secret: repr(secret.encode())[2:-1],
+    "HTML": html.escape,
+    "URL": lambda secret: quote(secret, safe=""),
+    "URL in lower case": lambda secret: lowered(quote(secret, safe="")),
+    "path of a URL": quote,
+    "path of a URL in lower case": lambda secret: lowered(quote(secret)),
+    "form": quote_plus,
+    "form in lower case": lambda secret: lowered(quote_plus(secret)),
+    "form with slashes": lambda secret: urlencode({"": secret}, safe="/")[1:],
+    "form with slashes in lower case": lambda secret: lowered(urlencode({"": secret}, safe="/")[1:]),
+    "hexadecimal": lambda secret: secret.encode().hex(),
+    "hexadecimal in upper case": lambda secret: secret.encode().hex().upper(),
+    "UTF-16, low byte first": lambda secret: as_text(secret.encode("utf-16-le")),
+    "UTF-16, high byte first": lambda secret: as_text(secret.encode("utf-16-be")),
+    "backwards": lambda secret: secret[::-1],
+    "its first line": lambda secret: secret.splitlines()[0],
+    "its first line as JSON": lambda secret: json.dumps(secret.splitlines()[0])[1:-1],
+    "its first line as Python": lambda secret: repr(secret.splitlines()[0])[1:-1],
+    "its first line as HTML": lambda secret: html.escape(secret.splitlines()[0]),
+}
+# Encodings of bytes that a secret is a part of: how far it begins into the bytes decides how it looks.
+ENCODINGS: dict[str, tuple[int, Callable[[bytes], str]]] = {
+    "base64": (3, lambda data: base64.b64encode(data).decode()),
+    "base64 for URLs": (3, lambda data: base64.urlsafe_b64encode(data).decode()),
+    "base64 in a URL": (3, lambda data: quote(base64.b64encode(data), safe="")),
+    "base64 in a URL in lower case": (3, lambda data: lowered(quote(base64.b64encode(data), safe=""))),
+    "base64 in the path of a URL": (3, lambda data: quote(base64.b64encode(data))),
+    "base64 in the path of a URL in lower case": (3, lambda data: lowered(quote(base64.b64encode(data)))),
+    "base32": (5, lambda data: base64.b32encode(data).decode()),
+    "base64 of base64": (9, lambda data: base64.b64encode(base64.b64encode(data)).decode()),
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a report shows, with a text somewhere inside."""
+
+    name: str
+    parts: tuple[dict[str, list[str]], ...]
+
+
+def by_stream(text: str, secret: str) -> str:
+    """The shim's redactor, fed in small pieces."""
+    redactor = Redactor([secret])
+    data = text.encode("utf-8", "surrogateescape")
+    return as_text(b"".join(redactor.feed(data[at : at + 7]) for at in range(0, len(data), 7)) + redactor.flush())
+
+
+def by_message(text: str, secret: str) -> str:
+    """A line of the shim's own."""
+    return mask(text, [secret])
+
+
+def by_report(text: str, secret: str) -> str:
+    """The text deep in a value that is shown."""
+    shown = without_secrets(Shown("case", ({"stdout": ["", text]},)), [secret])
+    return shown.parts[0]["stdout"][1]
+
+
+@pytest.fixture(scope="module")
+def by_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], str]:
+    """A file of a run."""
+    path: Path = tmp_path_factory.mktemp("run") / "stdout"
+
+    def masked(text: str, secret: str) -> str:
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        redact_file(path, secret_values({"name": secret}))
+        return as_text(path.read_bytes())
+
+    return masked
+
+
+@pytest.fixture(scope="module", params=["stream", "message", "file", "report"])
+def masked(request: pytest.FixtureRequest, by_file: Callable[[str, str], str]) -> Callable[[str, str], str]:
+    """Each of those who mask: a text and a secret → the text without it."""
+    users = {"stream": by_stream, "message": by_message, "file": by_file, "report": by_report}
+    return users[request.param]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_masked_as_a_whole(form: str, masked: Callable[[str, str], str]) -> None:
+    """Whoever masks, whatever the secret: nothing of the form is left, and all of what stands around it."""
+
+    @settings(max_examples=15, deadline=None)
+    @given(SECRETS)
+    def check(secret: str) -> None:
+        assert masked(f"{BEFORE}{FORMS[form](secret)}{AFTER}", secret) == f"{BEFORE}{MASK}{AFTER}"
+
+    check()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_encoding_of_bytes_with_a_secret_is_masked(encoding: str, masked: Callable[[str, str], str]) -> None:
+    """Wherever the secret begins, every character that it alone decides is masked; the others may stay."""
+    places, encode = ENCODINGS[encoding]
+
+    @settings(max_examples=15, deadline=None)
+    @given(SECRETS, st.integers(0, places - 1), st.binary(max_size=9))
+    def check(secret: str, offset: int, after: bytes) -> None:
+        raw = secret.encode()
+        shown = masked(f"{BEFORE}{encode(bytes(offset) + raw + after)}{AFTER}", secret)
+        # One mask, so the secret's own characters are under it from the first to the last.
+        left, right = shown.removeprefix(BEFORE).removesuffix(AFTER).split(MASK)
+        assert len(left) <= len(encode(bytes(offset))) + LOOSE
+        assert len(right) <= len(encode(after)) + LOOSE
+
+    check()
+
+
+ANY_TEXT = st.text(st.characters() | st.characters(categories=["Cs"]), min_size=SHORTEST, max_size=20)
+
+
+@given(ANY_TEXT)
+def test_any_text_may_be_a_secret(secret: str) -> None:
+    """Half of a pair of surrogates, as JSON can say it, is no reason to fail or to show it."""
+    assert secret not in mask(f"{BEFORE}{secret}{AFTER}", [secret]).replace(MASK, "")
+
+
+def test_bytes_that_are_no_text_stay_as_they_are() -> None:
+    """As halves of pairs of surrogates they are in a text, and even where two of them would be a character."""
+    assert mask("\udcc3\udca9", ["planted"]) == "\udcc3\udca9"
+    assert mask("\udcff planted \udcfe", ["planted"]) == f"\udcff {MASK} \udcfe"
+    assert mask("\ud800 planted \udcfe", ["planted"]) == f"\ud800 {MASK} \udcfe"
+    assert mask("\ud800 \udcfeplanted", ["\udcfeplanted"]) == f"\ud800 {MASK}"
+
+
+@given(ANY_TEXT, st.lists(st.text(max_size=3)))
+def test_a_text_without_a_secret_stays_as_it_is(text: str, secrets: list[str]) -> None:
+    """Also with values that are too short to be looked for, and with characters that no encoding has."""
+    assert mask(text, secrets) == text
+
+
+def test_a_short_value_has_no_form() -> None:
+    """It occurs in ordinary text, and so do the forms that only long secrets have."""
+    assert forms_of("abc") == set()
+    assert b"abcd" in forms_of("abcd")
+    assert b"dcba" not in forms_of("abcd")
+    assert b"hgfedcba" in forms_of("abcdefgh")
+    assert b"short" not in forms_of("short\nlong enough")
+    assert b"long enough" in forms_of("short\n long enough ")
+
+
+def test_the_longer_of_two_secrets_is_masked_whole() -> None:
+    """They begin alike, and what is longer tells more."""
+    assert mask("planted-and-more planted", ["planted", "planted-and-more"]) == f"{MASK} {MASK}"
+
+
+def test_a_secret_that_is_learnt_later_is_looked_for_from_then_on() -> None:
+    """Those before it, too; a value that was known already changes nothing."""
+    finder = Finder(["planted-one"])
+    assert finder.find(b"planted-one") == (0, 11)
+    assert finder.find(b"a planted-two planted-one") == (14, 25)
+    longest = finder.longest
+    finder.add(["planted-two", "planted-one"])
+    assert finder.find(b"a planted-two planted-one") == (2, 13)
+    assert finder.find(b"a planted-two planted-one", 3) == (14, 25)
+    assert finder.longest == longest
+
+
+@given(SECRETS, st.integers(SHORTEST, 30))
+def test_the_beginning_of_a_secret_at_a_cut_is_found(secret: str, size: int) -> None:
+    """As many bytes as there are of it; the whole of it is for `find`."""
+    raw = secret.encode()
+    kept = raw[: min(size, len(raw) - 1)]
+    finder = Finder([secret])
+    assert finder.unfinished(b"text: " + kept) == finder.unfinished(kept) == len(kept)
+    assert finder.unfinished(b"text: " + kept[: SHORTEST - 1]) == 0
+    longest = max(forms_of(secret), key=len)[:-1]
+    assert finder.unfinished(b"text: " + longest) == len(longest)
+
+
+def test_what_only_begins_like_a_secret_at_a_cut_stays() -> None:
+    """It goes on otherwise, or it is there as a whole, or there is no secret."""
+    finder = Finder(["planted-secret"])
+    assert finder.unfinished(b"text: planted-se") == len(b"planted-se")
+    assert finder.unfinished(b"text: planted text") == 0
+    assert finder.unfinished(b"text: planted-secret") == 0
+    assert Finder().unfinished(b"text") == 0
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def texts_in(value: object) -> set[str]:
+    """The texts and numbers of a document."""
+    if isinstance(value, dict | list):
+        return {text for inner in (value.values() if isinstance(value, dict) else value) for text in texts_in(inner)}
+    return set() if value is None or isinstance(value, bool) else {value if isinstance(value, str) else json.dumps(value)}
+
+
+@given(VALUES)
+def test_the_values_inside_a_json_secret_are_secrets(value: object) -> None:
+    """A script that reads it prints one of its values, not the JSON."""
+    secret = json.dumps(value)
+    assert set(values_within(secret)) == {secret} | texts_in(value)
+
+
+@pytest.mark.parametrize("secret", ["no JSON", "[" * 100_000, '{"half": ', ""])
+def test_a_secret_that_is_no_json_is_one_value(secret: str) -> None:
+    """However much it looks like it."""
+    assert values_within(secret) == [secret]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *contract.SECRET_VARIABLES, "DB_PASSWORD", "DBPASSWORD", "MYSQL_PASSWD", "KEY_PASSPHRASE",
+        "CLIENT_SECRET", "github_token", "NEWTOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "OPENAI_API_KEY", "apikey",
+        "api-key", "AWS_ACCESS_KEY", "PRIVATE_KEY", "privateKey", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    ],
+)  # fmt: skip
+def test_a_name_that_tells_of_a_secret(name: str) -> None:
+    """In whatever spelling: a value under it is hidden."""
+    assert sounds_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HOME", "SM_HP_KEY", "MONKEY", "MAX_TOKENS", "max-new_tokens", "N_TOKENS", "NUM_TOKENS", "MIN_TOKEN",
+        "TOKENS_PER_BATCH", "TOKEN_LIMIT", "token_count", "TOKEN_SIZE", "TOKEN_LENGTH", "TOKENIZERS_PARALLELISM",
+        "tokeniser", "AWS_ACCESS_KEY_ID",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "aws_web_identity_token_file",
+    ],
+)  # fmt: skip
+def test_a_name_that_tells_of_no_secret(name: str) -> None:
+    """A number of tokens, the place of a token, an ID: a reader of a report wants to see them."""
+    assert not sounds_secret(name)
+
+
+@pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "DB_PASSWORD"])
+def test_a_clear_value_under_such_a_name_is_refused(name: str) -> None:
+    """By the same names: what the shim would hide is not written into a workload. A place of a secret may be."""
+    assert clear_secrets.what_secret(name, "x7Kq-92!fLmZ") == f"the value of `{name}`"
+    assert clear_secrets.what_secret(f"{name}_FILE", "x7Kq-92!fLmZ") is None

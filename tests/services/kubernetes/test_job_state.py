@@ -1,0 +1,100 @@
+"""Where a Job is, by what the API says of it and of its pods."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.batch_v1 import Job
+from lightkube.resources.core_v1 import Pod
+
+from lyftlearn_image.run import State, Status
+from lyftlearn_image.services.kubernetes.job_state import deployment_state, job_state, job_times
+
+BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def a_job(condition: str = "", *, suspend: bool = False, **status: Any) -> Any:
+    """A Job, with one condition."""
+    template = {"spec": {"containers": []}}
+    if condition:
+        changed = (BEGAN + timedelta(seconds=9)).isoformat()
+        one = {"type": condition, "status": "True", "reason": "BackoffLimitExceeded", "message": "its own words",
+               "lastTransitionTime": changed}  # fmt: skip
+        status = {"conditions": [one], **status}
+    created = {"name": "j", "creationTimestamp": BEGAN.isoformat()}
+    return Job.from_dict({"metadata": created, "spec": {"template": template, "suspend": suspend}, "status": status})
+
+
+def a_pod(phase: str, **state: Any) -> Any:
+    """A pod with one container in a state."""
+    main = {"name": "main", "image": "x", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+    return Pod.from_dict({"metadata": {"name": "p"}, "status": {"phase": phase, "containerStatuses": [main]}})
+
+
+def ended(code: int, message: str = "", at: int = 1) -> Any:
+    """A pod whose container has ended."""
+    finished = (BEGAN + timedelta(seconds=at)).isoformat()
+    return a_pod("Failed", terminated={"exitCode": code, "message": message, "finishedAt": finished})
+
+
+@pytest.mark.parametrize(
+    ("job", "pods", "state"),
+    [
+        (a_job(), [], State(None, "Pending")),
+        (a_job(), [a_pod("Running", running={})], State(None, "Running")),
+        (a_job(), [a_pod("Pending", waiting={"reason": "ImagePullBackOff"})], State(None, "ImagePullBackOff")),
+        (a_job("Complete"), [ended(0)], State(Status.COMPLETED, "Complete", exit_code=0)),
+        (a_job("Complete"), [], State(Status.COMPLETED, "Complete", exit_code=0)),
+        (a_job("Failed"), [ended(3, "no data")], State(Status.FAILED, "BackoffLimitExceeded", "no data", 3)),
+        (a_job("Failed"), [ended(3)], State(Status.FAILED, "BackoffLimitExceeded", "its own words", 3)),
+        (a_job("Failed"), [], State(Status.FAILED, "BackoffLimitExceeded", "its own words", None)),
+        (
+            a_job("Failed"),
+            [ended(1, "the last", at=2), ended(2, "the first", at=1)],
+            State(Status.FAILED, "BackoffLimitExceeded", "the last", 1),
+        ),
+        (a_job(suspend=True), [ended(143)], State(Status.STOPPED, "Suspended", exit_code=143)),
+        (a_job(suspend=True), [a_pod("Running", running={})], State(None, "Running")),
+        (a_job("Complete", suspend=True), [ended(0)], State(Status.COMPLETED, "Complete", exit_code=0)),
+    ],
+)
+def test_a_jobs_state(job: Any, pods: list[Any], state: State) -> None:
+    """The conditions decide; the last pod that ended has the code and the message; a stop after the end changes nothing."""
+    assert job_state(job, pods) == state
+
+
+@pytest.mark.parametrize(
+    ("status", "replicas", "state"),
+    [
+        ({}, 2, State(None, "0 of 2 ready")),
+        ({"readyReplicas": 1}, 2, State(None, "1 of 2 ready")),
+        (
+            {"readyReplicas": 2, "conditions": [{"type": "Available", "status": "True"}]},
+            2,
+            State(Status.COMPLETED, "Available"),
+        ),
+        ({"readyReplicas": 2, "conditions": [{"type": "Available", "status": "False"}]}, 2, State(None, "2 of 2 ready")),
+        ({}, 0, State(Status.STOPPED, "ScaledToZero")),
+        (
+            {"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "m"}]},
+            2,
+            State(Status.FAILED, "ProgressDeadlineExceeded", "m"),
+        ),
+    ],
+)
+def test_a_deployments_state(status: dict[str, Any], replicas: int, state: State) -> None:
+    """It has come to its end when it serves, when it cannot, or when nobody wants it to."""
+    spec = {"selector": {}, "template": {}, "replicas": replicas}
+    assert deployment_state(Deployment.from_dict({"metadata": {"name": "d"}, "spec": spec, "status": status})) == state
+
+
+def test_the_times_are_the_clusters() -> None:
+    """A failed Job has no completionTime: its condition's change is its end. One that has not begun has its creation."""
+    later = [BEGAN + timedelta(seconds=seconds) for seconds in (2, 5, 9)]
+    begun = {"startTime": later[0].isoformat()}
+    assert job_times(a_job("Complete", completionTime=later[1].isoformat(), **begun)) == (BEGAN, later[0], later[1])
+    assert job_times(a_job("Failed", **begun)) == (BEGAN, later[0], later[2])
+    assert job_times(a_job()) == (BEGAN, BEGAN, BEGAN)
