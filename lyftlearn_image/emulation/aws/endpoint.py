@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hmac
 import json
 import secrets
 import socket
@@ -35,6 +36,7 @@ REGION = "us-east-1"
 ACCOUNT = DEFAULT_ROLE.split(":")[4]
 _SERVER = "lyftlearn_image.emulation.aws.server"
 _LOOPBACK = "127.0.0.1"
+PROXY_TOKEN_HEADER = "X-Lyftlearn-Proxy-Token"  # noqa: S105 - a header's name
 _ACCESS_KEY_CHARACTERS = 16
 _SECRET_KEY_BYTES = 30
 
@@ -88,9 +90,9 @@ class AwsEndpoint:
     key: Key
     process_input: IO[str] | None = None
 
-    def connect_sagemaker(self, *, api_url: str, runtime_url: str) -> None:
-        """From now on SageMaker's requests go there, and not to moto, which runs nothing."""
-        self._send({"urls": {"sagemaker": api_url, "sagemaker-runtime": runtime_url}})
+    def connect_sagemaker(self, *, api_url: str, runtime_url: str, token: str) -> None:
+        """From now on SageMaker's requests go there, with a token that tells them from others'; else they are refused."""
+        self._send({"urls": {"sagemaker": api_url, "sagemaker-runtime": runtime_url}, "token": token})
 
     def trust_web_identities(self, signing_key: bytes) -> None:
         """Lets AssumeRoleWithWebIdentity take the tokens of a cluster: those that are signed with this key."""
@@ -158,6 +160,11 @@ class AwsEndpoint:
         client = self.client("ssm")
         for name, value in values.items():
             client.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+
+
+def is_from_proxy(sent: str, token: str) -> bool:
+    """Whether a request came by the endpoint's process; everything did where there is no token."""
+    return hmac.compare_digest(sent.encode(), token.encode()) or not token
 
 
 def _new_key() -> Key:

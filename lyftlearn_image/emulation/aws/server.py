@@ -3,8 +3,8 @@
 It is started by `endpoint.aws_endpoint` with a JSON object as its argument: `host` is where the run's containers reach it, at
 a free port; `account` is the number of the account; `fd`, if there is one, is a listening socket for clients of this machine,
 whose requests are then lines on standard output. It prints its port. Lines on standard input are JSON objects: first `key`,
-the run's own pair, then `urls`, those of SageMaker's API, and `signing_key`, that of a cluster whose web identities are
-believed. It ends with its standard input.
+the run's own pair, then `urls`, those of SageMaker's API with the `token` that it asks for, and `signing_key`, that of a
+cluster whose web identities are believed. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from moto.sts.models import sts_backends
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
+from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER
 from lyftlearn_image.emulation.aws.gate import SAGEMAKER, Gate, check_web_identity
 from lyftlearn_image.emulation.aws.signature import Key
 
@@ -54,26 +55,28 @@ class SageMakerProxy:
 
     def __init__(self) -> None:
         self._urls: dict[str, str] = {}
+        self._token = ""
 
     @property
     def is_connected(self) -> bool:
         """Whether anybody answers."""
         return bool(self._urls)
 
-    def connect(self, urls: dict[str, str]) -> None:
+    def connect(self, urls: dict[str, str], token: str) -> None:
         """From now on `urls["sagemaker"]` answers for the control plane, `urls["sagemaker-runtime"]` for invocations."""
-        self._urls = urls
+        self._urls, self._token = urls, token
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answers one request."""
         request = Request(environ)
         url = self._urls["sagemaker-runtime" if request.path.startswith(_INVOCATIONS) else "sagemaker"]
-        return _forward(request, url)(environ, start_response)
+        return _forward(request, url, self._token)(environ, start_response)
 
 
-def _forward(request: Request, url: str) -> Response:
+def _forward(request: Request, url: str, token: str) -> Response:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_UPSTREAM_TIMEOUT_S)
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+    headers[PROXY_TOKEN_HEADER] = token
     try:
         # As it came: the path of WSGI is decoded, and a name may have any character.
         connection.request(request.method, request.environ["RAW_URI"], request.get_data(), headers)
@@ -165,7 +168,7 @@ def main(host: str, account: str, fd: int | None) -> None:
         if "signing_key" in message:
             signing_keys.append(bytes.fromhex(message["signing_key"]))
         else:
-            proxy.connect(message["urls"])
+            proxy.connect(message["urls"], message["token"])
 
 
 _WRITING = threading.Lock()

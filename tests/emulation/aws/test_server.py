@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from werkzeug.test import Client
 
-from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION, aws_endpoint, listen_on_loopback
+from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, PROXY_TOKEN_HEADER, REGION, aws_endpoint, listen_on_loopback
 from lyftlearn_image.emulation.aws.server import SageMakerProxy
 from lyftlearn_image.errors import InvalidInputError
 
@@ -37,7 +37,8 @@ def upstream() -> Iterator[str]:
         def do_POST(self) -> None:
             """Any action."""
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            data = json.dumps({"path": self.path, "body": body, "target": self.headers["X-Amz-Target"]}).encode()
+            target, token = self.headers["X-Amz-Target"], self.headers[PROXY_TOKEN_HEADER]
+            data = json.dumps({"path": self.path, "body": body, "target": target, "token": token}).encode()
             self.send_response(400)
             self.send_header("X-Amzn-Errortype", "E")
             self.send_header("Content-Length", str(len(data)))
@@ -59,13 +60,13 @@ def test_a_request_to_sagemaker_is_sent_on_as_it_came(upstream: str) -> None:
     """With path, body and headers, and its answer comes back as it is."""
     proxy = SageMakerProxy()
     assert not proxy.is_connected
-    proxy.connect({"sagemaker": upstream, "sagemaker-runtime": f"{upstream}"})
+    proxy.connect({"sagemaker": upstream, "sagemaker-runtime": upstream}, "a token")
     assert proxy.is_connected
     client = Client(proxy)
     request: dict[str, Any] = {"headers": {**signed("sagemaker"), "X-Amz-Target": "SageMaker.ListModels"}, "data": "{}"}
     answer = client.post("/", **request)
     assert (answer.status_code, answer.headers["X-Amzn-Errortype"]) == (400, "E")
-    assert answer.get_json(force=True) == {"path": "/", "body": "{}", "target": "SageMaker.ListModels"}
+    assert answer.get_json(force=True) == {"path": "/", "body": "{}", "target": "SageMaker.ListModels", "token": "a token"}
     invoked = client.post("/endpoints/a%20b/invocations?x=1", headers=signed("sagemaker"), data="x")
     assert invoked.get_json(force=True)["path"] == "/endpoints/a%20b/invocations?x=1"
 
@@ -73,7 +74,7 @@ def test_a_request_to_sagemaker_is_sent_on_as_it_came(upstream: str) -> None:
 def test_an_api_that_has_ended_is_503() -> None:
     """In JSON, as an SDK reads it."""
     proxy = SageMakerProxy()
-    proxy.connect({"sagemaker": "http://127.0.0.1:1", "sagemaker-runtime": "http://127.0.0.1:1"})
+    proxy.connect({"sagemaker": "http://127.0.0.1:1", "sagemaker-runtime": "http://127.0.0.1:1"}, "a token")
     answer = Client(proxy).post("/", headers={**signed("sagemaker"), "X-Amz-Target": "SageMaker.ListModels"})
     assert (answer.status_code, answer.get_json(force=True)["__type"]) == (503, "ServiceUnavailable")
 
