@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import shutil
 import tempfile
-import threading
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import click
 from pydantic import Field
 
 from lyftlearn_image.aws import s3 as objects
-from lyftlearn_image.cli.signals import Signalled, raise_on_signals
+from lyftlearn_image.cli.signals import Signalled, raise_on_signals, wait_for_signal
 from lyftlearn_image.emulation.sagemaker import studio_app
 from lyftlearn_image.emulation.sagemaker.local_api.runtime import serve_endpoint
 from lyftlearn_image.emulation.session import BUCKET, embedded
@@ -196,7 +195,7 @@ def _serve_until_signalled(session: Embedded, compiled: Compiled, workspace: Pat
             click.echo(stack.enter_context(app).url)
         click.echo("Ctrl-C ends it", err=True)
         with contextlib.suppress(Signalled):
-            threading.Event().wait()
+            wait_for_signal()
 
 
 def _job_id(here: HereRun, launch: Launch) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING
 
 import click
 
-from lyftlearn_image.cli.signals import Signalled, raise_on_signals
+from lyftlearn_image.cli.signals import Signalled, raise_on_signals, wait_for_signal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +66,7 @@ def local(form: str, port: int) -> None:
         _export({**session.endpoint.environment(), **_endpoints(loopback.url), _PID: str(os.getpid())}, form)
         if sys.stderr.isatty():
             click.echo(f"AWS and SageMaker answer at {loopback.url}; Ctrl-C ends them.", err=True)
-        threading.Event().wait()
+        wait_for_signal()
 
 
 def _endpoints(url: str) -> dict[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOOK_S = 0.2
 
 
 class Signalled(BaseException):
@@ -34,3 +36,12 @@ def raise_on_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def wait_for_signal() -> NoReturn:
+    """Waits until one of the signals raises Signalled.
+
+    The system may give a signal to any thread, and Python's handler runs in the main one, which then has to wake by itself.
+    """
+    while True:
+        time.sleep(_LOOK_S)

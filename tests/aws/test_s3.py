@@ -17,6 +17,7 @@ from hypothesis import given, settings, strategies as st
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, aws_endpoint
+from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, RunError, UnavailableError
 
 if TYPE_CHECKING:
@@ -245,12 +246,13 @@ import resource, sys
 from pathlib import Path
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.services.staging import Stager
 
 def peak_mib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
-s3, top = AwsEndpoint(sys.argv[1]).s3(), Path(sys.argv[2])
+s3, top = AwsEndpoint(sys.argv[1], Key(*sys.stdin.read().split())).s3(), Path(sys.argv[2])
 
 def carry(name):
     source, found = top / name, top / f"{name}.found"
@@ -276,7 +278,8 @@ def test_memory_does_not_grow_with_the_data(s3: S3Client, tmp_path: Path) -> Non
             file.truncate(size)
     # In a process of its own, whose peak nothing else has raised.
     command = [sys.executable, "-c", TRANSFERS, s3.meta.endpoint_url, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    keys = s3._request_signer._credentials
+    done = subprocess.run(command, input=f"{keys.access_key} {keys.secret_key}", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 64, f"{done.stdout.strip()} MiB"
 
@@ -333,7 +336,7 @@ def test_an_object_that_never_comes_whole_is_unavailable(tmp_path: Path) -> None
     """After several tries: one error of ours, and no half file."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), CutOff)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    client = AwsEndpoint(f"http://127.0.0.1:{server.server_port}").s3()
+    client = AwsEndpoint(f"http://127.0.0.1:{server.server_port}", Key("A", "s")).s3()
     try:
         with pytest.raises(UnavailableError, match="reading s3://bucket/a: AWS does not answer"):
             objects.download_file(client, "s3://bucket/a", tmp_path / "a")
@@ -356,7 +359,7 @@ def test_a_bucket_that_is_not_there_is_the_users_error(s3: S3Client, tmp_path: P
 
 def test_an_endpoint_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     """Nobody listens: an error with its own exit code."""
-    client = AwsEndpoint("http://127.0.0.1:9").s3()
+    client = AwsEndpoint("http://127.0.0.1:9", Key("A", "s")).s3()
     with pytest.raises(UnavailableError, match="does not answer"):
         objects.download_prefix(client, "s3://bucket/x/", tmp_path)
     client.close()

@@ -273,12 +273,12 @@ def test_a_shell_has_it_in_the_background(engine: None, tmp_path: Path) -> None:
     """As the help says: its variables are evaluated while it runs on, and its number ends it."""
     script = """
         eval "$("$@" 2>"$LOG" &)"
-        python3 -c "$CALL" "$AWS_ENDPOINT_URL"
+        "$PYTHON" -c "$CALL"
         kill $LYFTLEARN_LOCAL_PID
         echo $LYFTLEARN_LOCAL_PID
     """
-    call = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).status)"
-    environment = {**os.environ, "LOG": str(tmp_path / "err"), "CALL": call}
+    call = "import boto3; print(boto3.client('s3').list_buckets()['ResponseMetadata']['HTTPStatusCode'])"
+    environment = {**os.environ, "LOG": str(tmp_path / "err"), "CALL": call, "PYTHON": sys.executable}
     done = subprocess.run(
         ["/bin/sh", "-c", script, "sh", *COMMAND], capture_output=True, text=True, check=True, env=environment
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 import uuid
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -76,11 +77,12 @@ def session(engine: None) -> Iterator[Embedded]:
 
 
 @pytest.fixture(scope="module")
-def podman(lyftlearn_image_tag: str, tmp_path_factory: pytest.TempPathFactory) -> Podman:
-    """Podman with our image."""
-    made = Podman(tmp_path_factory.mktemp("podman"))
-    made.load(lyftlearn_image_tag)
-    return made
+def podman(lyftlearn_image_tag: str) -> Iterator[Podman]:
+    """Podman with our image, in a folder with a short name: podman's own may have 50 characters."""
+    with tempfile.TemporaryDirectory(prefix="podman-", ignore_cleanup_errors=True) as directory:
+        made = Podman(Path(directory))
+        made.load(lyftlearn_image_tag)
+        yield made
 
 
 def compiled_for(image: str, prefix: str, code: int) -> Compiled:

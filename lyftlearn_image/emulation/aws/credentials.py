@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION
+from lyftlearn_image.emulation.aws.peers import Peers
 from lyftlearn_image.emulation.docker.link_local import redirect_agents
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
@@ -31,6 +32,7 @@ SESSION_DURATION_S = 6 * 3600
 POD_AGENT = "169.254.170.23"
 POD_PATH = "/v1/credentials"
 _JOB_PATH = "/v2/credentials/"
+_RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 # What `aws sts get-caller-identity` says in every SageMaker job: assumed-role/<role>/SageMaker.
 _JOB_SESSION_NAME = "SageMaker"
 _CLUSTER = "lyftlearn"
@@ -77,7 +79,7 @@ class ContainerCredentials:
             return self._static_environment(role_arn, _JOB_SESSION_NAME)
         path = f"{_JOB_PATH}{uuid.uuid4()}"
         self._jobs[path] = role_arn
-        return {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": path}
+        return {_RELATIVE_URI: path}
 
     def pod_environment(self, name: str, token_path: str) -> dict[str, str]:
         """The variables of a pod whose ServiceAccount has an association (EKS Pod Identity): here every one has it."""
@@ -88,9 +90,13 @@ class ContainerCredentials:
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_path,
         }
 
-    def set_token_review(self, review: Callable[[str], str]) -> None:
-        """Gives pods of a cluster credentials, too: `review` gives the name of a token's pod, or raises TokenError."""
+    def set_token_review(self, review: Callable[[str], str], signing_key: bytes) -> None:
+        """Gives pods of a cluster credentials, too: `review` gives the name of a token's pod, or raises TokenError.
+
+        `signing_key` is that of the cluster's tokens, which STS then takes for web identities.
+        """
         self._review = review
+        self._endpoint.trust_web_identities(signing_key)
 
     def warm_up(self) -> None:
         """Makes the first answer as quick as the others."""
@@ -154,7 +160,7 @@ def container_credentials(
 ) -> Iterator[ContainerCredentials]:
     """The server, and the way to it; both gone at the end."""
     credentials = ContainerCredentials(endpoint, session_duration_s)
-    with _Server((network.gateway, 0), credentials) as server:
+    with _Server((network.gateway, 0), credentials, Peers(containers.client, network)) as server:
         thread = threading.Thread(target=server.serve, name="container-credentials", daemon=True)
         thread.start()
         try:
@@ -173,8 +179,9 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], credentials: ContainerCredentials) -> None:
+    def __init__(self, address: tuple[str, int], credentials: ContainerCredentials, peers: Peers) -> None:
         self.credentials = credentials
+        self.peers = peers
         super().__init__(address, _Handler)
 
     def serve(self) -> None:
@@ -190,13 +197,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Credentials."""
+        path = self.path.partition("?")[0]
         try:
             response = self.server.credentials.respond(
-                self.headers.get("Host", ""), self.path.partition("?")[0], self.headers.get("Authorization", "")
+                self.headers.get("Host", ""), path, self.headers.get("Authorization", "")
             )
+            if response.status is HTTPStatus.OK and not self._is_owner(path):
+                response = _refusal(HTTPStatus.FORBIDDEN, "Access Denied. These credentials are another container's")
         except Exception as error:  # noqa: BLE001 - an endpoint that is going away; the client asks again
             response = _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, type(error).__name__)
         self._send(response)
+
+    def _is_owner(self, path: str) -> bool:
+        """Whether the container that asks was given this path. A pod shows a token besides, so any container may ask."""
+        environment = self.server.peers.environment(self.client_address[0])
+        if environment is None:
+            return False
+        return path == POD_PATH or f"{_RELATIVE_URI}={path}" in environment
 
     def do_PUT(self) -> None:
         """The first step to instance metadata, which is not there."""

@@ -1,14 +1,18 @@
 """A local AWS endpoint (moto's server) for S3, Secrets Manager, the Parameter Store and more: one a run, gone with the run.
 
 It runs as a process of its own (`server`), so that neither its start (a second of imports) nor its work holds up the harness.
+It answers what is signed with keys of this run alone (`signature`), and a list of operations alone (`operations`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hmac
 import json
+import secrets
 import socket
+import string
 import subprocess
 import sys
 import tempfile
@@ -17,6 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
@@ -27,14 +32,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REGION = "us-east-1"
-# moto takes any key. The environment observation shows them: they are no secret.
-ACCESS_KEY = "AKIALYFTLEARNLOCAL00"
-SECRET_KEY = "local-endpoint-takes-any-key"  # noqa: S105 - see above
-
 # The account of all data and of who has no role: that of the roles which jobs have by default, and of their ARNs.
 ACCOUNT = DEFAULT_ROLE.split(":")[4]
 _SERVER = "lyftlearn_image.emulation.aws.server"
 _LOOPBACK = "127.0.0.1"
+PROXY_TOKEN_HEADER = "X-Lyftlearn-Proxy-Token"  # noqa: S105 - a header's name
+_ACCESS_KEY_CHARACTERS = 16
+_SECRET_KEY_BYTES = 30
 
 
 @dataclass(frozen=True)
@@ -77,17 +81,27 @@ def listen_on_loopback(port: int, on_request: Callable[[RequestLine], None]) -> 
 
 @dataclass(frozen=True)
 class AwsEndpoint:
-    """A running endpoint. `url` is reachable from this machine and from the containers of the run's network."""
+    """A running endpoint. `url` is reachable from this machine and from the containers of the run's network.
+
+    `key` is the run's own pair: whoever has it may ask for everything that is served.
+    """
 
     url: str
+    key: Key
     process_input: IO[str] | None = None
 
-    def connect_sagemaker(self, *, api_url: str, runtime_url: str) -> None:
-        """From now on SageMaker's requests go there, and not to moto, which runs nothing."""
+    def connect_sagemaker(self, *, api_url: str, runtime_url: str, token: str) -> None:
+        """From now on SageMaker's requests go there, with a token that tells them from others'; else they are refused."""
+        self._send({"urls": {"sagemaker": api_url, "sagemaker-runtime": runtime_url}, "token": token})
+
+    def trust_web_identities(self, signing_key: bytes) -> None:
+        """Lets AssumeRoleWithWebIdentity take the tokens of a cluster: those that are signed with this key."""
+        self._send({"signing_key": signing_key.hex()})
+
+    def _send(self, message: Mapping[str, Any]) -> None:
         if self.process_input is None:
             raise RunError("the endpoint is not a process of this one")
-        self.process_input.write(json.dumps({"sagemaker": api_url, "sagemaker-runtime": runtime_url}) + "\n")
-        self.process_input.flush()
+        _write_line(self.process_input, message)
 
     def region_environment(self) -> dict[str, str]:
         """The region, in the one variable that SageMaker has for it, and this endpoint."""
@@ -95,7 +109,7 @@ class AwsEndpoint:
 
     def environment(self) -> dict[str, str]:
         """The same with long-lived keys, for a process that no platform gives an identity to."""
-        keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        keys = {"AWS_ACCESS_KEY_ID": self.key.access_key_id, "AWS_SECRET_ACCESS_KEY": self.key.secret_access_key}
         return {**keys, **self.region_environment(), "AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
 
     def assume_role(self, role_arn: str, session_name: str, lifetime_s: int) -> Mapping[str, Any]:
@@ -105,26 +119,28 @@ class AwsEndpoint:
 
     @cached_property
     def _sts(self) -> Any:
-        from botocore.config import Config  # noqa: PLC0415 - see _session()
+        from botocore.config import Config  # noqa: PLC0415 - see session()
 
         # The service gives keys for 15 minutes at least; a test of their end need not take so long.
         config = Config(parameter_validation=False, max_pool_connections=32)
-        return _session().client("sts", endpoint_url=self.url, config=config)
+        return self.session().client("sts", endpoint_url=self.url, config=config)
 
     def session(self) -> boto3.Session:
-        """A session of this endpoint's account; give its clients `endpoint_url=url`, or set AWS_ENDPOINT_URL."""
-        return _session()
+        """A session with the run's own keys; give its clients `endpoint_url=url`, or set AWS_ENDPOINT_URL."""
+        import boto3  # noqa: PLC0415 - takes 300 ms
+
+        return boto3.Session(self.key.access_key_id, self.key.secret_access_key, region_name=REGION)
 
     def client(self, service: str) -> Any:
         """boto3's client of one of this endpoint's services, such as `logs`."""
-        return _session().client(service, endpoint_url=self.url)  # type: ignore[call-overload]
+        return self.session().client(service, endpoint_url=self.url)  # type: ignore[call-overload]
 
     def s3(self) -> S3Client:
         """An S3 client of this endpoint; safe to use from several threads."""
-        from botocore.config import Config  # noqa: PLC0415 - see _session()
+        from botocore.config import Config  # noqa: PLC0415 - see session()
 
         config = Config(s3={"addressing_style": "path"}, max_pool_connections=32)
-        return _session().client("s3", endpoint_url=self.url, config=config)
+        return self.session().client("s3", endpoint_url=self.url, config=config)
 
     def put_secrets(self, values: Mapping[str, str]) -> None:
         """Puts these names and values into Secrets Manager; a name that is there gets a new version."""
@@ -146,10 +162,20 @@ class AwsEndpoint:
             client.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
 
-def _session() -> boto3.Session:
-    import boto3  # noqa: PLC0415 - takes 300 ms
+def is_from_proxy(sent: str, token: str) -> bool:
+    """Whether a request came by the endpoint's process; everything did where there is no token."""
+    return hmac.compare_digest(sent.encode(), token.encode()) or not token
 
-    return boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=REGION)
+
+def _new_key() -> Key:
+    """Keys that nobody can guess, in the form that AWS gives them."""
+    characters = "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(_ACCESS_KEY_CHARACTERS))
+    return Key(f"AKIA{characters}", secrets.token_urlsafe(_SECRET_KEY_BYTES))
+
+
+def _write_line(pipe: IO[str], message: Mapping[str, Any]) -> None:
+    pipe.write(json.dumps(message) + "\n")
+    pipe.flush()
 
 
 @contextlib.contextmanager
@@ -161,6 +187,7 @@ def aws_endpoint(host: str, loopback: Loopback | None = None) -> Iterator[AwsEnd
     fds = () if loopback is None else (loopback.listener.fileno(),)
     settings = {"host": host, "account": ACCOUNT, "fd": next(iter(fds), None)}
     command = [sys.executable, "-m", _SERVER, json.dumps(settings)]
+    key = _new_key()
     # A file: nobody reads along, and a pipe that is full would stop the server.
     with (
         tempfile.TemporaryFile("w+") as stderr,
@@ -174,7 +201,10 @@ def aws_endpoint(host: str, loopback: Loopback | None = None) -> Iterator[AwsEnd
         ) as process,
     ):
         try:
-            assert process.stdout is not None  # noqa: S101 - Popen was given PIPE; tells mypy
+            assert process.stdin is not None  # noqa: S101 - Popen was given PIPE; tells mypy
+            assert process.stdout is not None  # noqa: S101 - as above
+            with contextlib.suppress(BrokenPipeError):  # it has not started, and says why below
+                _write_line(process.stdin, {"key": [key.access_key_id, key.secret_access_key]})
             port = process.stdout.readline().strip()
             if not port:
                 process.wait()
@@ -183,7 +213,7 @@ def aws_endpoint(host: str, loopback: Loopback | None = None) -> Iterator[AwsEnd
                 raise RunError("the local AWS endpoint did not start", where=lines[-1] if lines else f"on {host}")
             if loopback is not None:
                 threading.Thread(target=_read_requests, args=(process.stdout, loopback.on_request), daemon=True).start()
-            yield AwsEndpoint(f"http://{host}:{port}", process.stdin)
+            yield AwsEndpoint(f"http://{host}:{port}", key, process.stdin)
         finally:
             # It ends by itself when its standard input closes; so it cannot outlive the harness either.
             process.kill()

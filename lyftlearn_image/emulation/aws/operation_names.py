@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from lyftlearn_image.emulation.aws.signature import HttpRequest
 
 # Of a signature, in a header or in the query of a presigned URL: Credential=<key>/<date>/<region>/<service>/aws4_request.
 _CREDENTIAL_SCOPE = re.compile(r"(?:Credential=|^)[^/,\s]+/\d{8}/[^/]+/(?P<service>[\w-]+)/aws4_request")
@@ -29,16 +31,6 @@ class Operation(NamedTuple):
     name: str
 
 
-class HttpRequest(NamedTuple):
-    """What of a request names its operation. Header names are in lower case; `form` is the body of the query protocol."""
-
-    method: str
-    path: str
-    query: str
-    headers: Mapping[str, str]
-    form: str = ""
-
-
 class _Route(NamedTuple):
     """An operation of a REST protocol: the method, the path and the parameters that a request for it has."""
 
@@ -47,46 +39,61 @@ class _Route(NamedTuple):
     path: re.Pattern[str]
     query: Mapping[str, str | None]
     headers: frozenset[str]
+    parameters: frozenset[str]
 
     def matches(self, request: HttpRequest, query: Mapping[str, list[str]]) -> bool:
         """Whether a request has all of it."""
         return (
             self.method == request.method
-            and self.path.fullmatch(request.path) is not None
+            and self.path.fullmatch(unquote(request.path)) is not None
             and all(name in query and value in {None, *query[name]} for name, value in self.query.items())
             and self.headers <= request.headers.keys()
         )
 
 
-def operation_of(request: HttpRequest) -> Operation:
-    """The operation of a request; method and path stand for the name of one that no model describes."""
-    query = parse_qs(request.query, keep_blank_values=True)
-    service = _service(request, query)
+def operation_of(request: HttpRequest, form: str = "") -> Operation:
+    """The operation of a request, whoever has signed it. `form` is the body of the query protocol."""
+    service = _service(request, form)
+    return Operation(service, operation_name(service, request, form))
+
+
+def operation_name(service: str, request: HttpRequest, form: str = "") -> str:
+    """The operation of a request to a service; method and path stand for the name of one that no model describes."""
     rpc = _RPC_V2.fullmatch(request.path)
     for name in (
         request.headers.get("x-amz-target", "").rpartition(".")[2],
         rpc["operation"] if rpc else "",
-        parse_qs(request.form).get("Action", [""])[0],
-        query.get("Action", [""])[0],
+        parse_qs(form).get("Action", [""])[0],
+        parse_qs(request.query).get("Action", [""])[0],
     ):
         if _NAME.fullmatch(name):
-            return Operation(service, name)
+            return name
+    if (route := _find_route(service, request)) is not None:
+        return route.name
+    # Of a path that somebody made, no character may move the cursor of a terminal.
+    return "".join(letter if letter.isprintable() else "?" for letter in f"{request.method} {unquote(request.path)}")
+
+
+def foreign_parameters(service: str, request: HttpRequest) -> frozenset[str]:
+    """The parameters in a REST request's query that its operation does not have."""
+    route = _find_route(service, request)
+    names = frozenset(parse_qs(request.query, keep_blank_values=True))
+    return names - (route.parameters if route else frozenset())
+
+
+def _find_route(service: str, request: HttpRequest) -> _Route | None:
+    query = parse_qs(request.query, keep_blank_values=True)
     routes = [route for route in _routes(_REST_MODELS.get(service, service)) if route.matches(request, query)]
-    if not routes:
-        # Of a path that somebody made, no character may move the cursor of a terminal.
-        shown = "".join(letter if letter.isprintable() else "?" for letter in f"{request.method} {request.path}")
-        return Operation(service, shown)
     # Of several the one with the most parameters: PutObject's request is UploadPart's without a part's number.
-    best = max(routes, key=lambda route: (len(route.query) + len(route.headers), len(route.path.pattern)))
-    return Operation(service, best.name)
+    return max(routes, key=lambda route: (len(route.query) + len(route.headers), len(route.path.pattern)), default=None)
 
 
-def _service(request: HttpRequest, query: Mapping[str, list[str]]) -> str:
-    credential = request.headers.get("authorization") or query.get("X-Amz-Credential", [""])[0]
+def _service(request: HttpRequest, form: str) -> str:
+    credential = request.headers.get("authorization") or parse_qs(request.query).get("X-Amz-Credential", [""])[0]
     scope = _CREDENTIAL_SCOPE.search(credential)
     if scope:
         return scope["service"]
-    return _UNSIGNED_QUERY if request.form else _UNSIGNED_REST
+    return _UNSIGNED_QUERY if form else _UNSIGNED_REST
 
 
 @functools.cache
@@ -109,11 +116,11 @@ def _routes(service: str) -> tuple[_Route, ...]:
 def _route(operation: Mapping[str, Any], shapes: Mapping[str, Any]) -> _Route:
     path, _, literal = operation["http"]["requestUri"].partition("?")
     shape = shapes[operation["input"]["shape"]] if "input" in operation else {}
-    members = [shape["members"][name] for name in shape.get("required", ())]
+    every = shape.get("members", {})
     required: dict[str, list[str]] = {"querystring": [], "header": []}
-    for member in members:
-        if member.get("location") in required:
-            required[member["location"]].append(member["locationName"])
+    for name in shape.get("required", ()):
+        if (location := every[name].get("location")) in required:
+            required[location].append(every[name].get("locationName", name))
     pattern = _LABEL.sub(lambda label: ".+" if label["greedy"] else "[^/]+", re.escape(path.rstrip("/")))
     return _Route(
         name=operation["name"],
@@ -124,4 +131,10 @@ def _route(operation: Mapping[str, Any], shapes: Mapping[str, Any]) -> _Route:
             **{name: values[0] or None for name, values in parse_qs(literal, keep_blank_values=True).items()},
         },
         headers=frozenset(name.lower() for name in required["header"]),
+        parameters=frozenset(
+            {
+                *parse_qs(literal, keep_blank_values=True),
+                *(one.get("locationName", name) for name, one in every.items() if one.get("location") == "querystring"),
+            }
+        ),
     )

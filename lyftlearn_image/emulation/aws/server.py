@@ -1,41 +1,49 @@
-"""The process of the local AWS endpoint: moto's server, in one account, with SageMaker's API led to who runs its jobs.
+"""The process of the local AWS endpoint: moto's backends behind a gate, and SageMaker's API of who runs its jobs.
 
 It is started by `endpoint.aws_endpoint` with a JSON object as its argument: `host` is where the run's containers reach it, at
 a free port; `account` is the number of the account; `fd`, if there is one, is a listening socket for clients of this machine,
-whose requests are then lines on standard output. It prints its port, takes the URLs of SageMaker's API from standard input,
-and ends with that.
+whose requests are then lines on standard output. It prints its port. Lines on standard input are JSON objects: first `key`,
+the run's own pair, then `urls`, those of SageMaker's API with the `token` that it asks for, and `signing_key`, that of a
+cluster whose web identities are believed. It ends with its standard input.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import http.client
-import io
 import json
 import logging
-import os
+import re
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import create_backend_app
+from moto.sts.models import sts_backends
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from lyftlearn_image.emulation.aws.operation_names import HttpRequest, Operation, operation_of
+from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER
+from lyftlearn_image.emulation.aws.gate import SAGEMAKER, Gate, check_web_identity
+from lyftlearn_image.emulation.aws.signature import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from moto.sts.models import AssumedRole
+
+    from lyftlearn_image.emulation.aws.operation_names import Operation
+
 # The header of moto for the account of a request (docs.getmoto.org, "Multi-Account support").
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
-# In the scope of a signature: Credential=<key>/<date>/<region>/<service>/aws4_request.
-_STS_SCOPE = "/sts/aws4_request"
-_SAGEMAKER = "sagemaker"
+# In an Authorization header of Signature Version 4.
+_ACCESS_KEY = re.compile(r"Credential=(?P<id>[^/,\s]+)/")
 _INVOCATIONS = "/endpoints/"
-_FORM = "application/x-www-form-urlencoded"
 # Of one connection (RFC 9110, 7.6.1), or made anew for the next one.
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "content-length", "expect"})
 # Longer than an invocation may take (60 s).
@@ -43,28 +51,32 @@ _UPSTREAM_TIMEOUT_S = 120.0
 
 
 class SageMakerProxy:
-    """Sends SageMaker's requests on to the API that runs jobs, and all others to moto, which would only remember them."""
+    """Sends SageMaker's requests on to the API that runs its jobs, once that is there."""
 
-    def __init__(self, application: WSGIApplication) -> None:
-        self._application = application
+    def __init__(self) -> None:
         self._urls: dict[str, str] = {}
+        self._token = ""
 
-    def connect(self, urls: dict[str, str]) -> None:
+    @property
+    def is_connected(self) -> bool:
+        """Whether anybody answers."""
+        return bool(self._urls)
+
+    def connect(self, urls: dict[str, str], token: str) -> None:
         """From now on `urls["sagemaker"]` answers for the control plane, `urls["sagemaker-runtime"]` for invocations."""
-        self._urls = urls
+        self._urls, self._token = urls, token
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answers one request."""
         request = Request(environ)
-        if not self._urls or _operation(request).service != _SAGEMAKER:
-            return self._application(environ, start_response)
         url = self._urls["sagemaker-runtime" if request.path.startswith(_INVOCATIONS) else "sagemaker"]
-        return _forward(request, url)(environ, start_response)
+        return _forward(request, url, self._token)(environ, start_response)
 
 
-def _forward(request: Request, url: str) -> Response:
+def _forward(request: Request, url: str, token: str) -> Response:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_UPSTREAM_TIMEOUT_S)
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+    headers[PROXY_TOKEN_HEADER] = token
     try:
         # As it came: the path of WSGI is decoded, and a name may have any character.
         connection.request(request.method, request.environ["RAW_URI"], request.get_data(), headers)
@@ -78,63 +90,85 @@ def _forward(request: Request, url: str) -> Response:
         connection.close()
 
 
-def in_one_account(application: WSGIApplication, account: str) -> WSGIApplication:
-    """The application with one account for all data: a job finds what the run put there, whatever account its role is of.
+class Applications:
+    """The application of each service, made when it is first asked for."""
 
-    Only STS knows accounts apart: it says the role's own.
-    """
+    def __init__(self, account: str, sagemaker: SageMakerProxy) -> None:
+        self._account = account
+        self._sagemaker = sagemaker
+        self._lock = threading.Lock()
+        self._made: dict[str, WSGIApplication] = {}
+
+    def __call__(self, service: str) -> WSGIApplication | None:
+        """That of a service that the gate lets in; None for SageMaker where nobody runs its jobs."""
+        if service == SAGEMAKER:
+            return self._sagemaker if self._sagemaker.is_connected else None
+        with self._lock:
+            if service not in self._made:
+                made: WSGIApplication = create_backend_app(cast("Any", service))
+                # STS alone knows accounts apart: it says the role's own. All other data is in one account, so that a job
+                # finds what the run put there, whatever account its role is of.
+                self._made[service] = _in_account(made, _role_account if service == "sts" else lambda _: None, self._account)
+            return self._made[service]
+
+
+def _in_account(application: WSGIApplication, find: Callable[[WSGIEnvironment], str | None], account: str) -> WSGIApplication:
+    """The application, told the account that `find` gives for a request, or `account` where it gives none."""
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if _STS_SCOPE not in environ.get("HTTP_AUTHORIZATION", ""):
-            environ[_ACCOUNT_HEADER] = account
+        environ[_ACCOUNT_HEADER] = find(environ) or account
         return application(environ, start_response)
 
     return answer
 
 
-def with_request_log(application: WSGIApplication, log: Callable[[Operation, int], None]) -> WSGIApplication:
-    """The application; `log` gets the operation of every request, and the status of the response."""
-
-    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        operation = _operation(Request(environ))
-
-        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            log(operation, int(status.split(" ", 1)[0]))
-            return start_response(status, headers, exc_info)
-
-        return application(environ, start)
-
-    return answer
+def _role_account(environ: WSGIEnvironment) -> str | None:
+    key = _ACCESS_KEY.search(environ.get("HTTP_AUTHORIZATION", ""))
+    role = _find_role(key["id"]) if key else None
+    return role.account_id if role else None
 
 
-def _operation(request: Request) -> Operation:
-    """The operation of a request, whose body can still be read."""
-    form = ""
-    if request.mimetype == _FORM:
-        # moto reads it once more.
-        body = request.get_data()
-        request.environ.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
-        form = body.decode("utf-8", "replace")
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return operation_of(HttpRequest(request.method, request.path, request.query_string.decode(), headers, form))
+def _find_role(access_key_id: str) -> AssumedRole | None:
+    """The session to which this endpoint's STS has given this key."""
+    backends = (backend for account in list(sts_backends.values()) for backend in list(account.values()))
+    return next(filter(None, (backend.get_assumed_role_from_access_key(access_key_id) for backend in backends)), None)
+
+
+def _find_session_key(access_key_id: str) -> Key | None:
+    role = _find_role(access_key_id)
+    if role is None:
+        return None
+    expires_at = role.expiration.replace(tzinfo=dt.UTC).timestamp()
+    return Key(role.access_key_id, role.secret_access_key, role.session_token, expires_at)
 
 
 def main(host: str, account: str, fd: int | None) -> None:
-    """Serves until standard input closes."""
-    os.environ["MOTO_ACCOUNT_ID"] = account  # moto reads it at each request: the account of who has no role
+    """Serves until standard input closes, whose first line has the run's keys: a command line can be read by everybody."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the harness ends us in its order
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    application: WSGIApplication = in_one_account(DomainDispatcherApplication(create_backend_app), account)
-    proxy = SageMakerProxy(application)
-    servers = [make_server(host, 0, proxy, threaded=True)]
+    first = sys.stdin.readline()
+    if not first:
+        return
+    key = Key(*json.loads(first)["key"])
+    proxy, signing_keys = SageMakerProxy(), list[bytes]()
+    gate = Gate(
+        Applications(account, proxy),
+        lambda access_key_id: key if access_key_id == key.access_key_id else _find_session_key(access_key_id),
+        partial(check_web_identity, signing_keys=signing_keys),
+    )
+    servers = [make_server(host, 0, gate, threaded=True)]
     if fd is not None:
-        servers.append(make_server("127.0.0.1", 0, with_request_log(proxy, _print), threaded=True, fd=fd))
+        servers.append(make_server("127.0.0.1", 0, replace(gate, on_request=_print), threaded=True, fd=fd))
     # moto's own ThreadedMotoServer waits for ever when the address cannot be bound.
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     _write(str(servers[0].port))
     for line in sys.stdin:
-        proxy.connect(json.loads(line))
+        message = json.loads(line)
+        if "signing_key" in message:
+            signing_keys.append(bytes.fromhex(message["signing_key"]))
+        else:
+            proxy.connect(message["urls"], message["token"])
 
 
 _WRITING = threading.Lock()

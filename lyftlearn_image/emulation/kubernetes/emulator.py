@@ -82,7 +82,9 @@ class KubernetesEmulator:
         self._machine = machine
         cluster = cluster or Cluster()
         if machine.credentials:
-            machine.credentials.set_token_review(lambda token: cluster.review_token(token, POD_IDENTITY_AUDIENCE))
+            machine.credentials.set_token_review(
+                lambda token: cluster.review_token(token, POD_IDENTITY_AUDIENCE), cluster.signing_key
+            )
         self._kubelet = Kubelet(machine, cluster, ClusterDns(machine.network.gateway, cluster.domain))
 
     def run(

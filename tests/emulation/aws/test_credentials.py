@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -226,18 +228,35 @@ def test_a_role_of_any_account_finds_what_the_run_planted(
 
 
 def test_two_runs_at_once_have_each_its_own(session: Embedded, sdk_image: str, workspace: Callable[[], Path]) -> None:
-    """The same addresses lead each run's containers to their own server; a path of the other run is unknown there."""
+    """The same addresses lead each run's containers to their own server; a path of the other run is unknown there.
+
+    In its own run it is another container's: who knows a path has nothing by that.
+    """
     with embedded(f"two-{uuid.uuid4().hex[:8]}") as other:
         foreign = other.credentials.job_environment("arn:aws:iam::777788889999:role/other")[
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
         ]
-        for one, status in ((session, 400), (other, 200)):
+        for one, status in ((session, 400), (other, 403)):
             assert as_job(one, sdk_image, workspace())["arn"].endswith(":assumed-role/churn/SageMaker")
             assert asked(one, sdk_image, workspace(), f"http://169.254.170.2{foreign}") == [status]
         mine, theirs = session.network.interface, other.network.interface
         assert (len(rules(mine)), len(rules(theirs))) == (3, 3)
     assert not rules(theirs)
     assert len(rules(mine)) == 3
+
+
+def test_this_machine_s_users_get_no_container_s_keys(session: Embedded) -> None:
+    """The server listens on the bridge, which they reach too: whose container asks decides what it gets."""
+    path = session.credentials.job_environment(ROLE)["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+    port = re.search(rf"{re.escape(session.network.gateway)}:(\d+)", "\n".join(rules(session.network.interface)))
+    assert port
+    token = Pod({"name": "demo"}, {}, "10.0.0.1").service_account_token(Cluster(), "pods.eks.amazonaws.com", 3600).decode()
+    for asked_path, headers in ((path, {}), ("/v1/credentials", {"Host": "169.254.170.23", "Authorization": token})):
+        connection = http.client.HTTPConnection(session.network.gateway, int(port[1]), timeout=60)
+        connection.request("GET", asked_path, headers=headers)
+        response = connection.getresponse()
+        assert (response.status, b"SecretAccessKey" in response.read()) in {(403, False), (400, False)}
+        connection.close()
 
 
 def asked(session: Embedded, image: str, workspace: Path, url: str, *tokens: str) -> list[int]:

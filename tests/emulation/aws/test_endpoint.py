@@ -55,6 +55,8 @@ def test_the_endpoint_dies_with_its_parent() -> None:
     with server:
         assert server.stdout is not None
         assert server.stdin is not None
+        server.stdin.write(b'{"key": ["AKIA", "secret"]}\n')
+        server.stdin.flush()
         assert server.stdout.readline().strip().isdigit()
         server.stdin.close()
         assert server.wait(timeout=120) == 0

@@ -7,31 +7,24 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 from werkzeug.test import Client
-from werkzeug.wrappers import Request, Response
 
-from lyftlearn_image.emulation.aws.endpoint import aws_endpoint, listen_on_loopback
-from lyftlearn_image.emulation.aws.server import SageMakerProxy, in_one_account, with_request_log
+from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, PROXY_TOKEN_HEADER, REGION, aws_endpoint, listen_on_loopback
+from lyftlearn_image.emulation.aws.server import SageMakerProxy
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lyftlearn_image.emulation.aws.endpoint import RequestLine
-    from lyftlearn_image.emulation.aws.operation_names import Operation
 
 
 def signed(service: str) -> dict[str, str]:
     """The header of a request to a service."""
     return {"Authorization": f"AWS4-HMAC-SHA256 Credential=AKIA/20260101/us-east-1/{service}/aws4_request, Signature=x"}
-
-
-@Request.application
-def moto(request: Request) -> Response:
-    """Stands for moto: shows what reached it."""
-    account = request.headers.get("X-Moto-Account-Id", "")
-    return Response(json.dumps({"moto": request.get_data().decode(), "account": account}))
 
 
 @pytest.fixture
@@ -44,7 +37,8 @@ def upstream() -> Iterator[str]:
         def do_POST(self) -> None:
             """Any action."""
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            data = json.dumps({"path": self.path, "body": body, "target": self.headers["X-Amz-Target"]}).encode()
+            target, token = self.headers["X-Amz-Target"], self.headers[PROXY_TOKEN_HEADER]
+            data = json.dumps({"path": self.path, "body": body, "target": target, "token": token}).encode()
             self.send_response(400)
             self.send_header("X-Amzn-Errortype", "E")
             self.send_header("Content-Length", str(len(data)))
@@ -62,44 +56,38 @@ def upstream() -> Iterator[str]:
         thread.join()
 
 
-def test_sagemaker_alone_is_sent_on(upstream: str) -> None:
-    """With path, body and headers, and its answer comes back as it is; until somebody runs its jobs, moto has it, too."""
-    proxy = SageMakerProxy(moto)
+def test_a_request_to_sagemaker_is_sent_on_as_it_came(upstream: str) -> None:
+    """With path, body and headers, and its answer comes back as it is."""
+    proxy = SageMakerProxy()
+    assert not proxy.is_connected
+    proxy.connect({"sagemaker": upstream, "sagemaker-runtime": upstream}, "a token")
+    assert proxy.is_connected
     client = Client(proxy)
     request: dict[str, Any] = {"headers": {**signed("sagemaker"), "X-Amz-Target": "SageMaker.ListModels"}, "data": "{}"}
-    assert client.post("/", **request).get_json(force=True)["moto"] == "{}"
-    proxy.connect({"sagemaker": upstream, "sagemaker-runtime": f"{upstream}"})
     answer = client.post("/", **request)
     assert (answer.status_code, answer.headers["X-Amzn-Errortype"]) == (400, "E")
-    assert answer.get_json(force=True) == {"path": "/", "body": "{}", "target": "SageMaker.ListModels"}
+    assert answer.get_json(force=True) == {"path": "/", "body": "{}", "target": "SageMaker.ListModels", "token": "a token"}
     invoked = client.post("/endpoints/a%20b/invocations?x=1", headers=signed("sagemaker"), data="x")
     assert invoked.get_json(force=True)["path"] == "/endpoints/a%20b/invocations?x=1"
-    assert client.post("/", headers=signed("s3"), data="x").get_json(force=True)["moto"] == "x"
 
 
 def test_an_api_that_has_ended_is_503() -> None:
     """In JSON, as an SDK reads it."""
-    proxy = SageMakerProxy(moto)
-    proxy.connect({"sagemaker": "http://127.0.0.1:1", "sagemaker-runtime": "http://127.0.0.1:1"})
+    proxy = SageMakerProxy()
+    proxy.connect({"sagemaker": "http://127.0.0.1:1", "sagemaker-runtime": "http://127.0.0.1:1"}, "a token")
     answer = Client(proxy).post("/", headers={**signed("sagemaker"), "X-Amz-Target": "SageMaker.ListModels"})
     assert (answer.status_code, answer.get_json(force=True)["__type"]) == (503, "ServiceUnavailable")
 
 
-def test_a_request_is_logged_with_its_status_and_read_once_more() -> None:
-    """The body of the query protocol has the operation's name, and moto still gets it."""
-    lines: list[tuple[Operation, int]] = []
-    client = Client(with_request_log(moto, lambda operation, status: lines.append((operation, status))))
-    form = {"Action": "GetCallerIdentity"}
-    assert client.post("/", headers=signed("sts"), data=form).get_json(force=True)["moto"] == "Action=GetCallerIdentity"
-    client.put("/bucket/key", headers=signed("s3"), data="secret")
-    assert lines == [(("sts", "GetCallerIdentity"), 200), (("s3", "PutObject"), 200)]
-
-
 def test_all_data_is_of_one_account_and_identities_are_not() -> None:
     """STS says the role's own."""
-    client = Client(in_one_account(moto, "000000000000"))
-    accounts = {service: client.post("/", headers=signed(service)).get_json(force=True)["account"] for service in ("s3", "sts")}
-    assert accounts == {"s3": "000000000000", "sts": ""}
+    with aws_endpoint("127.0.0.1") as endpoint:
+        keys = endpoint.assume_role("arn:aws:iam::111122223333:role/r", "s", 900)
+        session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], REGION)
+        endpoint.put_secrets({"a": "b"})
+        secret = session.client("secretsmanager", endpoint_url=endpoint.url).get_secret_value(SecretId="a")
+        assert (secret["SecretString"], secret["ARN"].split(":")[4]) == ("b", ACCOUNT)
+        assert session.client("sts", endpoint_url=endpoint.url).get_caller_identity()["Account"] == "111122223333"
 
 
 def test_a_loopback_client_is_logged_and_a_container_is_not() -> None:
@@ -109,15 +97,20 @@ def test_a_loopback_client_is_logged_and_a_container_is_not() -> None:
 
     def take(request: RequestLine) -> None:
         requests.append(request)
-        came.set()
+        if len(requests) == 2:
+            came.set()
 
     with listen_on_loopback(0, take) as loopback, aws_endpoint("127.0.0.1", loopback) as endpoint:
         s3 = endpoint.s3()
         s3.create_bucket(Bucket="bucket")
         client = endpoint.session().client("s3", endpoint_url=loopback.url)
         assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == ["bucket"]
+        sts = boto3.Session("AKIASTRANGER", "guessed", region_name=REGION).client("sts", endpoint_url=loopback.url)
+        with pytest.raises(ClientError, match="InvalidAccessKeyId"):
+            sts.get_caller_identity()
         assert came.wait(60)
-        assert [(line.service, line.operation, line.status) for line in requests] == [("s3", "ListBuckets", 200)]
+    lines = [(line.service, line.operation, line.status) for line in requests]
+    assert lines == [("s3", "ListBuckets", 200), ("sts", "GetCallerIdentity", 403)]
 
 
 def test_a_port_that_is_taken_is_an_error() -> None:

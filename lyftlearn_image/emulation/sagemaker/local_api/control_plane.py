@@ -14,6 +14,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER, is_from_proxy
 from lyftlearn_image.emulation.sagemaker.local_api.errors import ServiceError
 from lyftlearn_image.emulation.sagemaker.local_api.record import Record
 from lyftlearn_image.errors import LyftlearnError
@@ -173,20 +174,24 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def serve(plane: ControlPlane, host: str = "127.0.0.1") -> Iterator[str]:
-    """The URL at which `plane` answers; its jobs are asked to stop at the end."""
+def serve(plane: ControlPlane, proxy_token: str = "") -> Iterator[str]:
+    """The URL at which `plane` answers; its jobs are asked to stop at the end.
+
+    With a token it answers the AWS endpoint alone, which has verified who asks.
+    """
 
     class Handler(_Handler):
         """Of this control plane."""
 
         control_plane = plane
+        token = proxy_token
 
-    server = ThreadingHTTPServer((host, 0), Handler)
+    server = ThreadingHTTPServer((_LOOPBACK, 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
     thread.start()
     try:
-        yield f"http://{host}:{server.server_port}"
+        yield f"http://{_LOOPBACK}:{server.server_port}"
     finally:
         plane.close()
         server.shutdown()
@@ -194,6 +199,7 @@ def serve(plane: ControlPlane, host: str = "127.0.0.1") -> Iterator[str]:
 
 
 _POLL_S = 0.05
+_LOOPBACK = "127.0.0.1"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -203,12 +209,14 @@ class _Handler(BaseHTTPRequestHandler):
     # The head and the body go out apart: without this the second one waits 40 ms for the client's acknowledgement.
     disable_nagle_algorithm = True
     control_plane: ControlPlane
+    token = ""
 
     def do_POST(self) -> None:
         """One action."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
         try:
+            self._check_sender()
             status, document = 200, self.control_plane.handle(action, _request(body))
         except ServiceError as error:
             status, document = 400, {"__type": error.code, "message": error.message}
@@ -222,6 +230,10 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):  # the client has gone
             self.end_headers()
             self.wfile.write(data)
+
+    def _check_sender(self) -> None:
+        if not is_from_proxy(self.headers.get(PROXY_TOKEN_HEADER, ""), self.token):
+            raise ServiceError("AccessDeniedException", "the request did not come by the AWS endpoint")
 
     def log_message(self, *_: Any) -> None:
         """Logs nothing: the process of the AWS endpoint logs every request."""

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER, is_from_proxy
 from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints
 from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointSpec
 from lyftlearn_image.emulation.sagemaker.serving.http_client import NoResponseError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Compiled
 
 # "A customer's model containers must respond to requests within 60 seconds" (API reference, InvokeEndpoint).
+_LOOPBACK = "127.0.0.1"
 INVOCATION_TIMEOUT_S = 60.0
 # "SageMaker strips all POST headers except those supported by the API" (as above).
 _TO_CONTAINER = (
@@ -150,20 +152,21 @@ def serve_endpoint(
 
 
 @contextlib.contextmanager
-def serve(runtime: Runtime, host: str = "127.0.0.1") -> Iterator[str]:
-    """The URL at which the runtime answers."""
+def serve(runtime: Runtime, proxy_token: str = "") -> Iterator[str]:
+    """The URL at which the runtime answers; with a token the AWS endpoint alone, which has verified who asks."""
 
     class Handler(_Handler):
         """Of this runtime."""
 
         endpoint_runtime = runtime
+        token = proxy_token
 
-    server = ThreadingHTTPServer((host, 0), Handler)
+    server = ThreadingHTTPServer((_LOOPBACK, 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://{host}:{server.server_port}"
+        yield f"http://{_LOOPBACK}:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -186,11 +189,13 @@ class _Handler(BaseHTTPRequestHandler):
     # The head and the body go out apart: without this the second one waits 40 ms for the client's acknowledgement.
     disable_nagle_algorithm = True
     endpoint_runtime: Runtime
+    token = ""
 
     def do_POST(self) -> None:
         """One invocation."""
         try:
             name, body = self._endpoint_name(), self._body()
+            self._check_sender()
             response, variant = self.endpoint_runtime.invoke(name, body, dict(self.headers.items()))
         except InvocationError as error:
             code = {"x-amzn-ErrorType": error.code} if error.code else {}
@@ -198,6 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         headers = {header: response.headers[header.lower()] for header in _TO_CLIENT if header.lower() in response.headers}
         self._send(200, response.body, {**headers, _INVOKED_VARIANT: variant})
+
+    def _check_sender(self) -> None:
+        if not is_from_proxy(self.headers.get(PROXY_TOKEN_HEADER, ""), self.token):
+            raise InvocationError(403, "AccessDeniedException", "the request did not come by the AWS endpoint")
 
     def _endpoint_name(self) -> str:
         match = _PATH.fullmatch(self.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,10 @@ def serve_sagemaker(emulator: SageMakerEmulator, endpoint: AwsEndpoint, workspac
     studio = Studio(emulator.context, endpoint, workspace / "studio")
     jobs = EmulatedJobs(emulator, endpoint, workspace / "jobs", hosting)
     plane = ControlPlane(jobs, emulator.context.account, Publisher(endpoint), hosting=hosting, studio=studio)
-    with control_plane.serve(plane) as api_url, runtime.serve(hosting.runtime) as runtime_url:
-        endpoint.connect_sagemaker(api_url=api_url, runtime_url=runtime_url)
+    # Everybody on this machine can reach a port of loopback; these two answer the endpoint alone.
+    token = secrets.token_urlsafe()
+    with control_plane.serve(plane, token) as api_url, runtime.serve(hosting.runtime, token) as runtime_url:
+        endpoint.connect_sagemaker(api_url=api_url, runtime_url=runtime_url, token=token)
         try:
             yield
         finally:

@@ -40,13 +40,14 @@ def fields_of_bundle(bundle: Mapping[str, Any], job_name: str) -> dict[str, Any]
     files = {one["path"]: {key: one[key] for key in one if key != "path"} for one in bundle.get("files", ())}
     if files:
         fields["files"] = files
-    uploads = {one["path"]: one["uri"] for one in bundle.get("uploads", ())}
+    # Two outputs may be of one directory.
+    uploads = [(one["path"], one["uri"]) for one in bundle.get("uploads", ())]
     if job.get("kind") == "processing":
-        fields["outputs"] = {uri.rstrip("/").rpartition("/")[2]: path for path, uri in uploads.items()}
+        fields["outputs"] = {uri.rstrip("/").rpartition("/")[2]: path for path, uri in uploads}
         if fields["outputs"] == {"output": f"{contract.PROCESSING_DIR}/output"}:
             del fields["outputs"]
     elif job:
-        archive = uploads.get("/opt/ml/model", "")
+        archive = dict(uploads).get("/opt/ml/model", "")
         fields["output"] = archive.removesuffix(f"/{job_name}/output/model.tar.gz")
     model = next((one["uri"] for one in bundle.get("downloads", ()) if one["path"] == "/opt/ml/model"), None)
     if model:

@@ -13,6 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
 from lyftlearn_image.errors import RunError
@@ -156,3 +157,17 @@ def test_a_control_plane_is_idle_when_its_jobs_have_been_stopped(held: Held) -> 
         plane.request_stop()
         while plane.is_busy():
             pass
+
+
+def test_with_a_token_only_the_aws_endpoint_is_answered(held: Held) -> None:
+    """Every user of this machine can reach a port of loopback; who asks is verified at the endpoint."""
+    plane = ControlPlane(held, Account("us-east-1"))
+    with serve(plane, "a token") as url:
+        answers = []
+        for headers in ({}, {PROXY_TOKEN_HEADER: "another"}, {PROXY_TOKEN_HEADER: "a token"}):
+            connection = http.client.HTTPConnection(urlsplit(url).netloc)
+            connection.request("POST", "/", b"{}", {"X-Amz-Target": "SageMaker.ListTrainingJobs", **headers})
+            response = connection.getresponse()
+            answers.append((response.status, json.loads(response.read()).get("__type")))
+            connection.close()
+    assert answers == [(400, "AccessDeniedException"), (400, "AccessDeniedException"), (200, None)]

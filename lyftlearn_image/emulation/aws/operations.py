@@ -1,0 +1,149 @@
+"""Which operations the local endpoint serves: an explicit list, so that nothing of moto that is not on it can be reached.
+
+moto plays AWS Batch, Lambda, CodeBuild and others by containers on the engine, and follows notifications, targets and
+rotations into them; whoever reaches one of those is root on the host. An operation gets onto this list when scripts or the
+toolkit need it and it can start nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from lyftlearn_image.emulation.aws.operation_names import Operation, foreign_parameters, operation_name
+from lyftlearn_image.emulation.aws.signature import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lyftlearn_image.emulation.aws.signature import HttpRequest
+
+SERVED: Mapping[str, frozenset[str]] = {
+    "s3": frozenset({
+        "AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateBucket", "CreateMultipartUpload",
+        "DeleteBucket", "DeleteObject", "DeleteObjectTagging", "DeleteObjects", "GetBucketAcl", "GetBucketLocation",
+        "GetBucketTagging", "GetBucketVersioning", "GetObject", "GetObjectAcl", "GetObjectAttributes",
+        "GetObjectTagging", "HeadBucket", "HeadObject", "ListBuckets", "ListMultipartUploads", "ListObjectVersions",
+        "ListObjects", "ListObjectsV2", "ListParts", "PutBucketTagging", "PutBucketVersioning", "PutObject",
+        "PutObjectTagging", "UploadPart", "UploadPartCopy",
+    }),
+    "secretsmanager": frozenset({
+        "BatchGetSecretValue", "CreateSecret", "DeleteSecret", "DescribeSecret", "GetSecretValue", "ListSecretVersionIds",
+        "ListSecrets", "PutSecretValue", "RestoreSecret", "TagResource", "UntagResource", "UpdateSecret",
+        "UpdateSecretVersionStage",
+    }),
+    "ssm": frozenset({
+        "AddTagsToResource", "DeleteParameter", "DeleteParameters", "DescribeParameters", "GetParameter", "GetParameterHistory",
+        "GetParameters", "GetParametersByPath", "LabelParameterVersion", "ListTagsForResource", "PutParameter",
+        "RemoveTagsFromResource",
+    }),
+    "sts": frozenset({"AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"}),
+    "sqs": frozenset({
+        "ChangeMessageVisibility", "ChangeMessageVisibilityBatch", "CreateQueue", "DeleteMessage", "DeleteMessageBatch",
+        "DeleteQueue", "GetQueueAttributes", "GetQueueUrl", "ListQueueTags", "ListQueues", "PurgeQueue", "ReceiveMessage",
+        "SendMessage", "SendMessageBatch", "SetQueueAttributes", "TagQueue", "UntagQueue",
+    }),
+    "events": frozenset({
+        "DeleteRule", "DescribeRule", "DisableRule", "EnableRule", "ListRuleNamesByTarget", "ListRules", "ListTargetsByRule",
+        "PutEvents", "PutRule", "PutTargets", "RemoveTargets",
+    }),
+    "logs": frozenset({
+        "CreateLogGroup", "CreateLogStream", "DeleteLogGroup", "DeleteLogStream", "DescribeLogGroups", "DescribeLogStreams",
+        "FilterLogEvents", "GetLogEvents", "PutLogEvents", "PutRetentionPolicy",
+    }),
+}  # fmt: skip
+# Of the operations above, those that need no signature: they bring a token instead (AWS STS API reference).
+UNSIGNED = frozenset({("sts", "AssumeRoleWithWebIdentity")})
+# What a rule's events may be sent to. Any other target runs something.
+_TARGETS = re.compile(r"arn:aws[a-z-]*:(?:sqs|logs):[^:]*:[^:]*:.+")
+_TARGET_PREFIXES: Mapping[str, str] = {
+    "secretsmanager": "secretsmanager",
+    "ssm": "AmazonSSM",
+    "sqs": "AmazonSQS",
+    "events": "AWSEvents",
+    "logs": "Logs_20140328",
+}
+# In any request to S3, whatever its operation (signatures in the query; `x-id` is how SDKs name the operation).
+_S3_COMMON = re.compile(
+    r"[Xx]-[Aa]mz-[A-Za-z0-9-]+|AWSAccessKeyId|Expires|Signature|content-(?:type|md5)|x-id|versionId|partNumber|response-[a-z-]+"
+)
+
+
+def check_served(service: str, request: HttpRequest, body: bytes) -> Operation:
+    """The operation that a request asks for, which is one of SERVED. Raises RefusedError for every other one, by name.
+
+    `body` is that of the JSON and query protocols. A request whose operation two readers may read differently is refused.
+    """
+    if service not in SERVED:
+        raise RefusedError(HTTPStatus.FORBIDDEN, "AccessDenied", f"The local endpoint does not serve {_printable(service)}.")
+    name = _s3_operation(request) if service == "s3" else _named_operation(service, request, body)
+    if name not in SERVED[service]:
+        raise RefusedError(
+            HTTPStatus.FORBIDDEN, "AccessDenied", f"The local endpoint does not serve {service} {_printable(name)}."
+        )
+    if (service, name) == ("events", "PutTargets"):
+        _check_targets(body)
+    return Operation(service, name)
+
+
+def unsigned_operation(request: HttpRequest, body: bytes) -> Operation | None:
+    """The operation of a request that needs no signature, None where it needs one."""
+    if "authorization" in request.headers or request.method != "POST":
+        return None
+    try:
+        named = Operation("sts", _named_operation("sts", request, body))
+    except RefusedError:
+        return None
+    return named if named in UNSIGNED else None
+
+
+def form_parameters(request: HttpRequest, body: bytes) -> list[tuple[str, str]]:
+    """The parameters of a request of the query protocol: those of its query and of its form."""
+    form = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True) if request.is_form() else []
+    return [*request.parameters(), *form]
+
+
+def _named_operation(service: str, request: HttpRequest, body: bytes) -> str:
+    """The name in `X-Amz-Target` (JSON) or in `Action` (query), whichever stands there alone."""
+    actions = [value for name, value in form_parameters(request, body) if name == "Action"]
+    target = request.headers.get("x-amz-target")
+    if len(actions) + (target is not None) != 1:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "InvalidAction", "A request names its operation once.")
+    if target is None:
+        return actions[0]
+    prefix, _, name = target.partition(".")
+    if prefix != _TARGET_PREFIXES.get(service):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "UnknownOperationException", f"{service} has no {_printable(target)}.")
+    return name
+
+
+def _check_targets(body: bytes) -> None:
+    try:
+        targets = json.loads(body)["Targets"]
+        arns = [str(target["Arn"]) for target in targets]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "ValidationException", "PutTargets takes a list of Targets.") from None
+    for arn in arns:
+        if not _TARGETS.fullmatch(arn):
+            raise RefusedError(
+                HTTPStatus.FORBIDDEN,
+                "AccessDenied",
+                f"The local endpoint sends events to queues and logs, not to {_printable(arn)}.",
+            )
+
+
+def _s3_operation(request: HttpRequest) -> str:
+    """As S3's own model has it. What names an operation elsewhere, and what the operation does not take, is refused."""
+    foreign = {name for name in foreign_parameters("s3", request) if not _S3_COMMON.fullmatch(name)}
+    if foreign or "x-amz-target" in request.headers:
+        asked = f"{request.method} with {', '.join(sorted(foreign)) or 'a target'}"
+        raise RefusedError(HTTPStatus.FORBIDDEN, "AccessDenied", f"The local endpoint does not serve s3 {_printable(asked)}.")
+    return operation_name("s3", request)
+
+
+def _printable(text: Any) -> str:
+    """A text of a client, short and without anything that a log or a terminal would take for its own."""
+    return re.sub(r"[^A-Za-z0-9_.:/ ,-]", "?", str(text))[:120]
