@@ -10,6 +10,7 @@ import json
 import tempfile
 import uuid
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +30,6 @@ from tests.evidence.podman import Podman
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from lyftlearn_image.emulation.session import Embedded
     from lyftlearn_image.platforms.launch import Compiled
