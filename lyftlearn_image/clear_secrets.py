@@ -51,14 +51,14 @@ def what_secret(name: str, value: str) -> str | None:
     return None
 
 
-def found_in(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def find_secrets(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Every clear text of a file's data that looks like a secret: its place and what it looks like."""
     if isinstance(data, dict):
         for key, value in data.items():
-            yield from found_in(value, (*path, str(key)))
+            yield from find_secrets(value, (*path, str(key)))
     elif isinstance(data, list | tuple):
         for position, value in enumerate(data):
-            yield from found_in(value, (*path, position))
+            yield from find_secrets(value, (*path, position))
     elif isinstance(data, str) and (what := _told(path, _clear_part(path, data))):
         yield path, what
 
@@ -67,7 +67,7 @@ def is_private(location: Sequence[str | int], value: Any) -> bool:
     """Whether a wrong value is better not repeated: it stands where secrets do, or it looks like one."""
     if any(part in _PRIVATE_KEYS for part in location):
         return True
-    return next(found_in(value, tuple(location)), None) is not None or (
+    return next(find_secrets(value, tuple(location)), None) is not None or (
         isinstance(value, dict) and any(key in value for key in _PRIVATE_KEYS)
     )
 

@@ -14,7 +14,7 @@ import time
 from lyftlearn_runtime import contract, files
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.frozen import namedtuple
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _store(directory: str, inside: Sequence[FileProjection], environ: Mapping[st
         return directory
     memory = environ.get(contract.MEMORY_DIR) or contract.MEMORY
     if not files.is_in_memory(_existing(memory)) or not files.is_writable(_existing(memory)):
-        say(f"{directory} has secrets and there is no memory for them at {memory}; they are on its own disk")
+        log_line(f"{directory} has secrets and there is no memory for them at {memory}; they are on its own disk")
         return directory
     return f"{memory}/files/{hashlib.sha256(directory.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
 

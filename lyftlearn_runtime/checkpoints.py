@@ -13,7 +13,7 @@ import time
 from lyftlearn_runtime import transfer
 from lyftlearn_runtime.bundle import Transfer
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ class CheckpointSync:
                 self.sync(_SETTLED_S)
             except ShimError as error:
                 # The script goes on, and the next turn tries again.
-                say(f"checkpoints are not in S3 yet: {error.message}")
+                log_line(f"checkpoints are not in S3 yet: {error.message}")
             except Exception as error:  # noqa: BLE001 - a thread that dies would say so with a traceback
-                say(f"checkpoints are not in S3 yet: {type(error).__name__}")
+                log_line(f"checkpoints are not in S3 yet: {type(error).__name__}")
 
     def _found(self) -> dict[str, tuple[int, int]]:
         found = {}

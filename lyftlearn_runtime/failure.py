@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,4 +111,4 @@ def _leave(path: str, text: str) -> None:
         with open(path, "w", encoding="utf-8", errors="replace", newline="") as file:
             file.write(text)
     except OSError as error:
-        say(f"{path} cannot be written: {error.strerror}")
+        log_line(f"{path} cannot be written: {error.strerror}")

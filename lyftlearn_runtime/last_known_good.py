@@ -11,7 +11,7 @@ import hashlib
 
 from lyftlearn_runtime import contract, files
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ def save(text: str, value: str, environ: Mapping[str, str]) -> None:
     """Remembers the value of a reference. Where that cannot be done in memory it is not done, and a line says so."""
     directory = environ.get(contract.MEMORY_DIR) or contract.MEMORY
     if not files.is_in_memory(directory):
-        say(f"{text}: {directory} is not in memory, so its last known value is not kept; mount a tmpfs there")
+        log_line(f"{text}: {directory} is not in memory, so its last known value is not kept; mount a tmpfs there")
         return
     try:
         files.replace(_path(directory, text), value.encode("utf-8", "surrogateescape"), _MODE)
     except ShimError as error:
-        say(f"{text}: its last known value is not kept: {error.message}")
+        log_line(f"{text}: its last known value is not kept: {error.message}")
 
 
 def load(text: str, environ: Mapping[str, str]) -> str | None:

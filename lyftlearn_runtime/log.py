@@ -7,7 +7,7 @@ import os
 PREFIX = "lyftlearn: "
 
 
-def say(message: str) -> None:
+def log_line(message: str) -> None:
     """Writes one line to stderr; a closed stderr is no reason to fail."""
     try:
         os.write(2, (PREFIX + message + "\n").encode("utf-8", "backslashreplace"))

@@ -6,7 +6,7 @@ import os
 
 from lyftlearn_runtime import contract, execution, placement, start, supervise
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
     try:
         execution.finish(launch)
     except ShimError as error:
-        say(_masked(error.message, known.secrets))
+        log_line(_masked(error.message, known.secrets))
         if outcome.exit_code:
             return int(outcome.exit_code)
         _report(error.message, "", known)
@@ -71,7 +71,7 @@ def _stop(number: int, _: Any) -> NoReturn:
 
 
 def _fail(message: str, code: int, known: Any) -> int:
-    say(_masked(message, known.secrets))
+    log_line(_masked(message, known.secrets))
     _report(message, "", known)
     return code
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Relay(Sink):
         try:
             family, kind, address = self._address(socket)
         except OSError as error:
-            say(f"{contract.STATSD}: {self._to[0]} is not known: {error.strerror}; metrics are dropped")
+            log_line(f"{contract.STATSD}: {self._to[0]} is not known: {error.strerror}; metrics are dropped")
             return
         # A socket that is bound to loopback can reach nothing else.
         with socket.socket(family, kind) as sender:

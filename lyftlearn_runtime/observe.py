@@ -91,7 +91,7 @@ class _Digests:
     def variable(self, name: str, value: str) -> Any:
         """The value, or its digest where it is a secret, has one in it, or has a name that says so."""
         if value in self._secrets or any(one in value for one in self._searchable) or (value and sounds_secret(name)):
-            return {"digest": self.of(value.encode("utf-8", "surrogateescape"))}
+            return {"digest": self.digest(value.encode("utf-8", "surrogateescape"))}
         return value
 
     def plain(self, value: str) -> str:
@@ -99,7 +99,7 @@ class _Digests:
         found = self.variable("", value)
         return found if isinstance(found, str) else "digest:" + str(found["digest"])
 
-    def of(self, data: bytes) -> str:
+    def digest(self, data: bytes) -> str:
         """The digest."""
         return hmac.new(self._key, data, hashlib.sha256).hexdigest()[:16]
 
@@ -180,7 +180,7 @@ def _files(placed: Mapping[str, bool], digests: _Digests) -> dict[str, Any]:
                 continue  # a FIFO of Pipe mode must not be read
             if placed.get(path):
                 with open(path, "rb") as file:
-                    found[path] = {"mode": found[path]["mode"], "sha256": "digest:" + digests.of(file.read())}
+                    found[path] = {"mode": found[path]["mode"], "sha256": "digest:" + digests.digest(file.read())}
             else:
                 found[path].update(_hashed(path, status.st_size))
         except OSError as error:

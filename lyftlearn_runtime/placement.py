@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from lyftlearn_runtime import contract, hyperparameters, posix_user, spark
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.start import Placed
 
 TYPE_CHECKING = False
@@ -108,4 +108,4 @@ def _report_identity(resolved: Resolved) -> None:
 
     identity = credential_cache.describe_identity(resolved.environ)
     if identity:
-        say(f"AWS identity: {identity}")
+        log_line(f"AWS identity: {identity}")

@@ -8,7 +8,7 @@ import signal
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.frozen import namedtuple
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ class Refresher:
                 changed = self._renew()
             except ShimError as error:
                 # What was there stays there, and the next turn tries again.
-                say(f"secrets are not renewed: {error.message}")
+                log_line(f"secrets are not renewed: {error.message}")
                 continue
             except Exception as error:  # noqa: BLE001 - its text may hold a value
-                say(f"secrets are not renewed: {type(error).__name__}")
+                log_line(f"secrets are not renewed: {type(error).__name__}")
                 continue
             if changed and not self._over.is_set():
                 self._tell(changed)
@@ -77,4 +77,4 @@ class Refresher:
                 told = f"; the script was sent {self._policy.signal.name}"
             except ProcessLookupError:
                 return
-        say(f"renewed: {', '.join(changed)}{told}")
+        log_line(f"renewed: {', '.join(changed)}{told}")

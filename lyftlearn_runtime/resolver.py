@@ -9,7 +9,7 @@ from lyftlearn_runtime import contract, parallel, secret_forms, sources
 from lyftlearn_runtime.deadline import fetch_timeout
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.frozen import namedtuple
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.references import NOTHING, Resolution, is_reference, parse
 
 TYPE_CHECKING = False
@@ -140,11 +140,11 @@ def _stand_in(wanted: _Wanted, error: ShimError, environ: Mapping[str, str]) -> 
 
         kept = last_known_good.load(text, environ)
         if kept is not None:
-            say(f"{text}: the last known value is used: {error.message}")
+            log_line(f"{text}: the last known value is used: {error.message}")
             return json.loads(kept) if wanted.is_set else kept
     if not reference.is_optional and reference.default is None:
         raise error
-    say(f"{text}: {'left out' if reference.default is None else 'its default is used'}: {error.message}")
+    log_line(f"{text}: {'left out' if reference.default is None else 'its default is used'}: {error.message}")
     return None if wanted.is_set else reference.default
 
 

@@ -26,7 +26,7 @@ from lyftlearn_runtime import (
 from lyftlearn_runtime.context import detect as detect_context
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.frozen import namedtuple
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.supervise import Command
 
 TYPE_CHECKING = False
@@ -194,5 +194,5 @@ def _fitting_variables(environ: Mapping[str, str], derived: Mapping[str, str], s
     variables, omitted = execve.fit_variables(own, derived, used)
     if omitted or script.omitted:
         names = [f"--{name}" for name in script.omitted] + sorted(omitted)
-        say(f"too large for a command line or a variable, and in the files only: {', '.join(names)}")
+        log_line(f"too large for a command line or a variable, and in the files only: {', '.join(names)}")
     return variables

@@ -14,7 +14,7 @@ import time
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.frozen import namedtuple
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _become_child(command: Command, writer: int, mask: Any) -> NoReturn:
             os.dup2(writer, 2)
         signal.set_wakeup_fd(-1)
     except OSError as error:
-        say(f"cannot run {command.argv[0]}: {error.strerror}")
+        log_line(f"cannot run {command.argv[0]}: {error.strerror}")
         os._exit(contract.EXIT_CONFIG)
     _exec(command, mask)
 
@@ -202,11 +202,11 @@ def _exec(command: Command, mask: Any) -> NoReturn:
             os.chdir(command.cwd)
         os.execvpe(command.argv[0], list(command.argv), dict(command.variables))  # noqa: S606 - the script itself
     except OSError as error:
-        say(f"cannot run {command.argv[0]}: {error.strerror}")
+        log_line(f"cannot run {command.argv[0]}: {error.strerror}")
         # As a shell tells it: 127 not found, 126 found but not to be run.
         os._exit(NOT_FOUND if error.errno in (errno.ENOENT, errno.ENOTDIR) else NOT_EXECUTABLE)
     except BaseException as error:  # noqa: BLE001 - nothing of the parent may run on in the child
-        say(f"cannot run {command.argv[0]}: {type(error).__name__}")
+        log_line(f"cannot run {command.argv[0]}: {type(error).__name__}")
         os._exit(contract.EXIT_CONFIG)
 
 

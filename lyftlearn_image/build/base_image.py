@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.build.engine import Engine
     from lyftlearn_image.build.spec import Base
 
-    Tell = Callable[[str], None]
+    OnLine = Callable[[str], None]
 
 RECIPE_LABEL = "dev.lyftlearn.bootstrap"
 
@@ -32,11 +32,11 @@ class BaseImage:
     origin: Literal["local", "pulled", "bootstrapped"]
 
 
-def ensure_base(base: Base, engine: Engine, tell: Tell) -> BaseImage:
+def ensure_base(base: Base, engine: Engine, on_line: OnLine) -> BaseImage:
     """The base image of a class, on the engine.
 
     Tried in turn: the image with that digest, one bootstrapped before, a pull, Debian's packages. So a machine without
-    a registry asks for it once. `tell` gets one line for what takes time. Raises UnavailableError when none works.
+    a registry asks for it once. `on_line` gets one line for what takes time. Raises UnavailableError when none works.
     """
     from docker.utils import parse_repository_tag  # noqa: PLC0415 - see EngineAddress.client()
 
@@ -51,7 +51,7 @@ def ensure_base(base: Base, engine: Engine, tell: Tell) -> BaseImage:
             return BaseImage(own_tag, image_id, "bootstrapped")
         problem = _pull(client, repository, base.digest)
         if not problem and (image_id := _image_id(client, pinned)):
-            tell(f"pulled {base.image}")
+            on_line(f"pulled {base.image}")
             return BaseImage(pinned, image_id, "pulled")
     if base.bootstrap is None:
         raise UnavailableError(
@@ -59,7 +59,7 @@ def ensure_base(base: Base, engine: Engine, tell: Tell) -> BaseImage:
             where=problem,
             hint=f"Load it with `docker load`; or, for a Debian base, name its suite as `base.bootstrap`. Wanted: {pinned}",
         )
-    tell(f"{base.image} cannot be pulled here: bootstrapping it from Debian's packages ({base.bootstrap}, about 30 s)")
+    on_line(f"{base.image} cannot be pulled here: bootstrapping it from Debian's packages ({base.bootstrap}, about 30 s)")
     return BaseImage(own_tag, _bootstrap(base, engine, own_tag, recipe), "bootstrapped")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import docker
 
-    Tell = Callable[[str], None]
+    OnLine = Callable[[str], None]
 
 _READY_WITHIN_S = 60
 _POLL_S = 0.1
@@ -68,11 +68,11 @@ class Daemon:
 DEFAULT_DAEMON = Daemon()
 
 
-def ensure_engine(tell: Tell, daemon: Daemon = DEFAULT_DAEMON) -> Engine:
+def ensure_engine(on_line: OnLine, daemon: Daemon = DEFAULT_DAEMON) -> Engine:
     """An engine that answers; one that already runs is used and left alone.
 
     Else, as root on a Debian-like system, Debian's packages are installed and an engine is started. Any number of calls
-    at the same time start one engine. `tell` gets one line a step. Raises UnavailableError that says what to install
+    at the same time start one engine. `on_line` gets one line a step. Raises UnavailableError that says what to install
     when this user cannot do that, or with the end of the engine's log.
     """
     address = find_address(os.environ, daemon.host)
@@ -84,7 +84,7 @@ def ensure_engine(tell: Tell, daemon: Daemon = DEFAULT_DAEMON) -> Engine:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if engine := _running(address, "running"):
             return engine
-        return _start(tell, daemon)
+        return _start(on_line, daemon)
 
 
 def build_client() -> Path:
@@ -178,17 +178,17 @@ def _refuse_what_cannot_be_started(address: EngineAddress, daemon: Daemon) -> No
     )
 
 
-def _start(tell: Tell, daemon: Daemon) -> Engine:
+def _start(on_line: OnLine, daemon: Daemon) -> Engine:
     """Starts an engine, after installing one where there is none, and waits until it answers."""
     origin: Literal["started", "installed"] = "started"
     if not shutil.which("dockerd"):
-        tell("there is no Docker engine: installing Debian's docker.io and iptables")
+        on_line("there is no Docker engine: installing Debian's docker.io and iptables")
         _install()
         origin = "installed"
     log_before = daemon.log.stat().st_size if daemon.log.exists() else 0
     process = _launch(daemon)
     engine = _await_ready(daemon, process, origin, log_before)
-    tell(f"started a Docker engine, version {engine.version}, at {daemon.host}; its log is {daemon.log}")
+    on_line(f"started a Docker engine, version {engine.version}, at {daemon.host}; its log is {daemon.log}")
     return engine
 
 

@@ -64,7 +64,7 @@ def push(
     image: str,
     reference: str,
     *,
-    say: Callable[[str], None] = lambda _: None,
+    on_line: Callable[[str], None] = lambda _: None,
     clock: Clock | None = None,
 ) -> Published:
     """Tags `image` as `reference` and pushes it, as often as a broken connection makes it necessary.
@@ -76,7 +76,7 @@ def push(
 
     started = time.monotonic()
     repository, tag = _repository_and_tag(reference)
-    destination = _Destination(repository, tag, _ecr_login(repository, say))
+    destination = _Destination(repository, tag, _ecr_login(repository, on_line))
     try:
         found = client.images.get(image)
     except docker.errors.ImageNotFound:
@@ -84,7 +84,7 @@ def push(
         raise InvalidInputError(f"there is no image {image} on this engine", hint=hint) from None
     if not found.tag(repository, tag):
         raise InvalidInputError(f"the engine does not take {reference} as a name", hint="Expected registry/repository:tag.")
-    digest, size = _push_until_done(client, destination, say, clock or Clock())
+    digest, size = _push_until_done(client, destination, on_line, clock or Clock())
     return Published(f"{repository}:{tag}", digest, f"{repository}@{digest}", size, time.monotonic() - started)
 
 
@@ -97,7 +97,7 @@ def _repository_and_tag(reference: str) -> tuple[str, str]:
     return repository, "latest" if tag is None else tag
 
 
-def _ecr_login(repository: str, say: Callable[[str], None]) -> Login | None:
+def _ecr_login(repository: str, on_line: Callable[[str], None]) -> Login | None:
     """The login of an ECR registry, whose repository exists then; None for any other registry."""
     host, _, name = repository.partition("/")
     found = _ECR.fullmatch(host)
@@ -106,12 +106,12 @@ def _ecr_login(repository: str, say: Callable[[str], None]) -> Login | None:
     ecr: Any = open_session().client("ecr", region_name=found["region"])
     with translate_errors(f"logging in to {host}", "ecr:GetAuthorizationToken"):
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    _make_repository(ecr, found["account"], name, say)
+    _make_repository(ecr, found["account"], name, on_line)
     user, _, password = base64.b64decode(token).decode().partition(":")
     return Login(user, password)
 
 
-def _make_repository(ecr: Any, account: str, name: str, say: Callable[[str], None]) -> None:
+def _make_repository(ecr: Any, account: str, name: str, on_line: Callable[[str], None]) -> None:
     """A private repository with scanning on push, where there is none."""
     with translate_errors(f"looking for the repository {name}", "ecr:DescribeRepositories"):
         try:
@@ -125,11 +125,11 @@ def _make_repository(ecr: Any, account: str, name: str, say: Callable[[str], Non
             ecr.create_repository(registryId=account, repositoryName=name, imageScanningConfiguration={"scanOnPush": True})
         except ecr.exceptions.RepositoryAlreadyExistsException:
             return  # another push was faster
-    say(f"made the repository {name}")
+    on_line(f"made the repository {name}")
 
 
 def _push_until_done(
-    client: docker.DockerClient, destination: _Destination, say: Callable[[str], None], clock: Clock
+    client: docker.DockerClient, destination: _Destination, on_line: Callable[[str], None], clock: Clock
 ) -> tuple[str, int]:
     """Digest and size in bytes of what the registry has then."""
     repository, login = destination.repository, destination.login
@@ -142,12 +142,12 @@ def _push_until_done(
                 return str(event[_AUX]["Digest"]), int(event[_AUX].get("Size", 0))
             error = str(event.get("error") or error)
             if event.get("status") == "Pushed" and event.get("id"):
-                say(f"pushed {event['id']}")
+                on_line(f"pushed {event['id']}")
         if any(word in error.lower() for word in _FINAL):
             hint = "Log in (docker login), and check that the repository may be written."
             raise InvalidInputError(f"{repository} refuses the image", where=error, hint=hint)
         if number < _TRIES:
-            say(f"{error or 'the push ended early'}; trying again ({number + 1} of {_TRIES})")
+            on_line(f"{error or 'the push ended early'}; trying again ({number + 1} of {_TRIES})")
             waits.sleep()
     raise UnavailableError(f"{repository} could not be pushed to in {_TRIES} tries", where=error, hint="Try again later.")
 

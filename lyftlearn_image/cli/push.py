@@ -22,10 +22,10 @@ def push(image: str, reference: str, *, as_json: bool, quiet: bool) -> None:
     from lyftlearn_image.build import publish  # noqa: PLC0415
     from lyftlearn_image.build.engine import ensure_engine  # noqa: PLC0415
 
-    def say(line: str) -> None:
+    def show(line: str) -> None:
         if not quiet:
             click.echo(line, err=True)
 
-    with ensure_engine(say).connect() as client:
-        done = publish.push(client, image, reference, say=say)
+    with ensure_engine(show).connect() as client:
+        done = publish.push(client, image, reference, on_line=show)
     click.echo(json.dumps(asdict(done), indent=2) if as_json else done.pinned)

@@ -85,7 +85,7 @@ def compile_for_submission(target: TargetName, workload: Workload, launch: Launc
 
 def refuse_clear_secrets(data: Mapping[str, Any], name: str) -> None:
     """InvalidInputError that names every clear text which looks like a secret, and repeats none."""
-    secrets = [f"`{'.'.join(map(str, path))}` looks like {what}" for path, what in clear_secrets.found_in(data)]
+    secrets = [f"`{'.'.join(map(str, path))}` looks like {what}" for path, what in clear_secrets.find_secrets(data)]
     if secrets:
         raise InvalidInputError(
             f"{name} has a secret in the clear: {'; '.join(secrets)}",

@@ -79,7 +79,7 @@ def _remove(data: Any, path: Sequence[str | int]) -> None:
 
 
 def _clear_secrets(data: Any) -> Iterator[Finding]:
-    for path, what in clear_secrets.found_in(data):
+    for path, what in clear_secrets.find_secrets(data):
         hint = "Put it into a secret store, and its reference under `secrets`: aws-sm://name#key."
         yield Finding(path, f"looks like {what}, in the clear", hint)
 

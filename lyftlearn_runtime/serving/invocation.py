@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.serving import codec
 from lyftlearn_runtime.serving.errors import RequestError, print_traceback
 from lyftlearn_runtime.serving.request_context import RequestContext
@@ -85,7 +85,9 @@ class Model:
             return _told(name, _encoded(answer))
         if inspect.isgenerator(answer):
             return _told(name, _encoded(self._pieces(answer)))
-        say(f"{name} returned {type(answer).__name__}; expected str, bytes, a generator of them, or a pair of body and type")
+        log_line(
+            f"{name} returned {type(answer).__name__}; expected str, bytes, a generator of them, or a pair of body and type"
+        )
         raise RequestError(500, f"{name} returned {type(answer).__name__}, which is not a body")
 
     async def _pieces(self, generator: Iterator[Any]) -> AsyncIterator[Any]:
@@ -140,6 +142,6 @@ def _answer_of(name: str, error: BaseException) -> RequestError:
     kind = type(error).__name__
     if kind == "UnsupportedFormatError":  # the inference toolkit's, for a type that it cannot read or write
         return RequestError(406 if name == "output_fn" else 415, f"{name} does not support this type")
-    say(f"{name} failed: {kind}")
+    log_line(f"{name} failed: {kind}")
     print_traceback(error)
     return RequestError(500, f"{name} failed: {kind}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import uvicorn  # type: ignore[import-not-found]
 
 from lyftlearn_runtime import contract
-from lyftlearn_runtime.log import say
+from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.serving import handlers, settings
 from lyftlearn_runtime.serving.admission import Admission
 from lyftlearn_runtime.serving.application import Server, application
@@ -50,7 +50,7 @@ def main(environ: Mapping[str, str]) -> int:
         found = settings.read(environ)
         listener = _listen(found.port)
     except StartError as error:
-        say(f"serve: {error}")
+        log_line(f"serve: {error}")
         return contract.EXIT_CONFIG
     executor = ThreadPoolExecutor(found.concurrency, thread_name_prefix="handler")
     _Lines.take_over()
@@ -123,7 +123,7 @@ class _Serve:
         loading = asyncio.ensure_future(self._load())
         await asyncio.wait({stopped, loading}, return_when=asyncio.FIRST_COMPLETED)
         if not loading.done():
-            say("serve: stopped while the model was being loaded")
+            log_line("serve: stopped while the model was being loaded")
             _leave(0)
         if loading.result():
             return loading.result()
@@ -138,14 +138,14 @@ class _Serve:
             model = Model(found, self._executor, settings.MODEL_DIR)
             await model.load()
         except StartError as error:
-            say(f"serve: {error}")
+            log_line(f"serve: {error}")
             return contract.EXIT_CONFIG
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code
             print_traceback(error)
-            say(f"serve: the model could not be loaded: {type(error).__name__}")
+            log_line(f"serve: the model could not be loaded: {type(error).__name__}")
             return 1
         self._server.model = model
-        say(f"serve: ready on port {self._settings.port}")
+        log_line(f"serve: ready on port {self._settings.port}")
         return 0
 
     async def _drain(self) -> int:
@@ -153,7 +153,9 @@ class _Serve:
         self._server.is_draining = True
         if await self._admission.empty(self._settings.drain_s):
             return 0
-        say(f"serve: requests cut off that did not end within {self._settings.drain_s:g} seconds: {self._admission.inside}")
+        log_line(
+            f"serve: requests cut off that did not end within {self._settings.drain_s:g} seconds: {self._admission.inside}"
+        )
         _leave(1)
 
 
@@ -168,6 +170,6 @@ class _Lines(logging.Handler):
         logger.propagate = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"serve: {record.getMessage()}")
+        log_line(f"serve: {record.getMessage()}")
         if record.exc_info and record.exc_info[1]:
             print_traceback(record.exc_info[1])

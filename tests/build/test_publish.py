@@ -104,12 +104,12 @@ def test_a_push_is_pinned_by_digest(client: docker.DockerClient, registry: Regis
     """The printed reference is what the registry has; a second push sends nothing again."""
     registry.start()
     lines: list[str] = []
-    done = publish.push(client, probe_image, f"{pushed}:1", say=lines.append)
+    done = publish.push(client, probe_image, f"{pushed}:1", on_line=lines.append)
     assert done.pinned == f"{pushed}@{done.digest}"
     assert done.digest == registry.manifest("team/image/manifests/1")
     assert any(line.startswith("pushed ") for line in lines)
     lines.clear()
-    assert publish.push(client, probe_image, pushed, say=lines.append).digest == done.digest
+    assert publish.push(client, probe_image, pushed, on_line=lines.append).digest == done.digest
     assert lines == []
     assert registry.manifest("team/image/manifests/latest") == done.digest
 
@@ -119,7 +119,7 @@ def test_a_registry_that_comes_late_is_waited_for(
 ) -> None:
     """A broken connection costs a try, which is told."""
     lines: list[str] = []
-    done = publish.push(client, probe_image, pushed, say=lines.append, clock=Clock(sleep=lambda _: registry.start()))
+    done = publish.push(client, probe_image, pushed, on_line=lines.append, clock=Clock(sleep=lambda _: registry.start()))
     assert done.digest.startswith("sha256:")
     assert any("trying again (2 of 5)" in line for line in lines)
 

@@ -53,7 +53,7 @@ def test_every_field_of_a_manifest_is_one_that_kubernetes_has(workload: Workload
 def test_what_was_compiled_can_be_read_back(workload: Workload, job_name: str | None) -> None:
     """Importing the manifests of a workload gives the workload, and tells nothing to be lost."""
     # What looks like a secret is taken out on purpose; what is sent has a bucket.
-    assume(not list(clear_secrets.found_in(workload.model_dump(mode="json"))))
+    assume(not list(clear_secrets.find_secrets(workload.model_dump(mode="json"))))
     workload = without_what_has_no_effect(workload.with_(output="s3://bucket-out/runs"))
     compiled = compile_for("kubernetes", workload, launch_for(workload, job_name=job_name))
     imported = workload_file.read(serialize.as_text(compiled), "m.yaml")

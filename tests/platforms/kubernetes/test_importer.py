@@ -84,7 +84,7 @@ def test_any_texts_come_back(
         }
     )  # fmt: skip
     # What looks like a secret is taken out on purpose.
-    assume(not list(clear_secrets.found_in(workload.model_dump(mode="json"))))
+    assume(not list(clear_secrets.find_secrets(workload.model_dump(mode="json"))))
     assert back(workload).workload == workload
 
 

@@ -65,7 +65,7 @@ def _tidy(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _remove_secrets(fields: dict[str, Any], left: list[Left]) -> None:
     """Takes out every clear text that looks like a secret: a file becomes a reference, any other text is replaced."""
-    for path, what in list(clear_secrets.found_in(fields)):
+    for path, what in list(clear_secrets.find_secrets(fields)):
         at: Any = fields
         for part in path[:-1]:
             at = at[part]
