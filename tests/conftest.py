@@ -62,6 +62,18 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 
 @pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """All of moto, for the services that the endpoint of a run does not serve; it takes any keys."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def containers(engine: None) -> Iterator[Containers]:
     """The engine, with a run id of this test session; it ends with no container left."""
     from lyftlearn_image.build.connection import connect

@@ -161,22 +161,22 @@ def test_a_missing_image_is_told(client: docker.DockerClient) -> None:
         publish.push(client, "no-such-image:1", "127.0.0.1:5000/x")
 
 
-def test_ecr_is_logged_in_to_and_has_its_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ecr_is_logged_in_to_and_has_its_repository(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The repository is made once; user and password come from the token, and are not shown."""
-    from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
+    import boto3
 
-    with aws_endpoint("127.0.0.1") as endpoint:
-        for name, value in endpoint.environment().items():
-            monkeypatch.setenv(name, value)
-        lines: list[str] = []
-        repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image"
-        for _ in range(2):
-            login = publish._ecr_login(repository, lines.append)
-            assert login is not None
-            assert login.user == "AWS"
-            assert login.password
-            assert login.password not in repr(login)
-        found = endpoint.session().client("ecr").describe_repositories()["repositories"]
+    keys = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**keys, "AWS_ENDPOINT_URL": moto_url}.items():
+        monkeypatch.setenv(name, value)
+    lines: list[str] = []
+    repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image"
+    for _ in range(2):
+        login = publish._ecr_login(repository, lines.append)
+        assert login is not None
+        assert login.user == "AWS"
+        assert login.password
+        assert login.password not in repr(login)
+    found = boto3.client("ecr").describe_repositories()["repositories"]
     assert [(one["repositoryName"], one["imageScanningConfiguration"]) for one in found] == [
         ("team/image", {"scanOnPush": True})
     ]

@@ -234,7 +234,7 @@ def test_a_renewal_that_fails_leaves_what_was_there(  # noqa: PLR0913, PLR0917 -
     options = (
         *files.bundle(files=[{"path": "/etc/keys/key", "secret": "aws-sm://stays/key"}]),
         *variables_of({**aws.environment(), "AWS_ENDPOINT_URL": held.url}),
-        *variables_of({"LYFTLEARN_REFRESH": "1", "LYFTLEARN_FETCH_TIMEOUT": "0.5"}),
+        *variables_of({"LYFTLEARN_REFRESH": "1", "LYFTLEARN_FETCH_TIMEOUT": "5"}),
         *("--network", network.name),
     )
     script = (

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 PLANTED = "planted-9c1f77-secret"
 
 
-def client(aws: AwsEndpoint, service: str) -> Any:
-    """A client of boto3's at the endpoint."""
+def client(aws: AwsEndpoint, service: str, url: str | None = None) -> Any:
+    """A client of boto3's at the endpoint, or at another one with its keys."""
     keys = aws.environment()
     return boto3.client(  # type: ignore[call-overload]
         service,
-        endpoint_url=aws.url,
+        endpoint_url=url or aws.url,
         region_name=keys["AWS_REGION"],
         aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
@@ -177,19 +177,26 @@ class Confidant(ThreadingHTTPServer):
 
 
 @pytest.fixture
-def confidant(aws: AwsEndpoint) -> Iterator[Confidant]:
+def confidant(aws: AwsEndpoint, moto_url: str) -> Iterator[Confidant]:
     """A server that knows one service."""
-    with Confidant(client(aws, "kms")) as server:
+    with Confidant(client(aws, "kms", moto_url)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
 
 
-def test_confidant_believes_a_token_of_the_key(confidant: Confidant, environ: dict[str, str], aws: AwsEndpoint) -> None:
+def test_confidant_believes_a_token_of_the_key(
+    confidant: Confidant, environ: dict[str, str], aws: AwsEndpoint, moto_url: str
+) -> None:
     """A set of the service's credentials, by a token for a few minutes; a wrong account is access denied."""
-    key = client(aws, "kms").create_key()["KeyMetadata"]["KeyId"]
+    key = client(aws, "kms", moto_url).create_key()["KeyMetadata"]["KeyId"]
     port = confidant.server_address[1]
-    given = {**environ, "CONFIDANT_URL": f"http://127.0.0.1:{port}", "CONFIDANT_AUTH_KEY": key}
+    given = {
+        **environ,
+        "AWS_ENDPOINT_URL_KMS": moto_url,
+        "CONFIDANT_URL": f"http://127.0.0.1:{port}",
+        "CONFIDANT_AUTH_KEY": key,
+    }
     assert resolver.resolve(["confidant://svc#token"], given, ["confidant://svc"]).sets == {
         "confidant://svc": {"db_user": "u", "token": PLANTED, "extra": "1"}
     }

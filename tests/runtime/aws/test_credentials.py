@@ -6,6 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+import jwt
 import pytest
 
 from lyftlearn_runtime import resolver
@@ -65,13 +66,23 @@ def test_the_token_goes_to_no_stranger_in_plain_text() -> None:
 
 def test_web_identity_gives_credentials(aws: AwsEndpoint, tmp_path: Path) -> None:
     """AssumeRoleWithWebIdentity at a real STS, as IRSA needs it."""
-    (tmp_path / "token").write_text("a-token")
+    signing_key = b"0" * 32
+    claims = {"aud": ["sts.amazonaws.com"], "exp": time.time() + 600}
+    (tmp_path / "token").write_text(jwt.encode(claims, signing_key, algorithm="HS256"))
     environ = {
         "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
         "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/training",
         "AWS_ENDPOINT_URL": aws.url,
     }
-    found = find(environ)
+    with pytest.raises(ShimError, match="InvalidIdentityToken; check its trust policy"):
+        find(environ)
+    aws.trust_web_identities(signing_key)
+    deadline, found = time.monotonic() + 120, None
+    while found is None:  # the key goes to the endpoint by a pipe
+        try:
+            found = find(environ)
+        except ShimError:
+            assert time.monotonic() < deadline
     assert found.source == "web identity"
     assert found.access_key
     assert found.secret_key
