@@ -56,10 +56,11 @@ def unpack(archive: tarfile.TarFile, into: Path) -> None:
             path.write_text(f"special file of tar type {member.type!r}\n", encoding="utf-8")
     for path, target in links:
         path.symlink_to(target)
-    # All links are judged before the first is replaced: one may lead through another.
-    for path, target in [link for link in links if not _leads_inside(link[0], into)]:
-        path.unlink()
-        path.write_text(f"symbolic link to {target}\n", encoding="utf-8", errors="surrogateescape")
+    # One may lead through another: all are judged before the first is replaced, and again after the last.
+    while refused := [link for link in links if link[0].is_symlink() and not _leads_inside(link[0], into)]:
+        for path, target in refused:
+            path.unlink()
+            path.write_text(f"symbolic link to {target}\n", encoding="utf-8", errors="surrogateescape")
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes] | None:
@@ -84,6 +85,7 @@ def merge_directories(directories: Sequence[Path], into: Path) -> None:
 
 def _leads_inside(link: Path, directory: Path) -> bool:
     try:
-        return link.resolve(strict=True).is_relative_to(directory.resolve())
+        # Python takes `..` off a path as text; to the system it leads nowhere behind what is no directory.
+        return link.exists() and link.resolve(strict=True).is_relative_to(directory.resolve())
     except (OSError, RuntimeError):  # it leads to nothing, or round and round
         return False

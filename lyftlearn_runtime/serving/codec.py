@@ -96,7 +96,11 @@ def _from_csv(text: str) -> Any:
     """Always rows and columns. An empty cell is a missing value; numpy's own reader would make one of every word, too."""
     import numpy as np  # noqa: PLC0415 - as above
 
-    rows = [[float(cell) if cell.strip() else float("nan") for cell in row] for row in csv.reader(io.StringIO(text)) if row]
+    try:
+        cells = [row for row in csv.reader(io.StringIO(text)) if row]
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    rows = [[float(cell) if cell.strip() else float("nan") for cell in row] for row in cells]
     return np.array(rows, dtype=float)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from lyftlearn_runtime.serving import codec, handlers, settings
 from lyftlearn_runtime.serving.errors import RequestError, StartError
@@ -35,6 +35,7 @@ def test_decoding_undoes_encoding(kind: str, table: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "application/x-npz"])
+@example(content=b"\r\x00")
 @given(content=st.binary(max_size=200))
 def test_any_bytes_are_an_array_or_a_bad_request(kind: str, content: bytes) -> None:
     """Whatever a client sends, it is read, or refused with 400."""
