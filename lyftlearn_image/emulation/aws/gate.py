@@ -16,7 +16,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from lyftlearn_image.emulation.aws.operation_names import Operation, operation_of
+from lyftlearn_image.emulation.aws.operation_names import Operation, operation_name, operation_of
 from lyftlearn_image.emulation.aws.operations import check_served, form_parameters, unsigned_operation
 from lyftlearn_image.emulation.aws.presigned_v2 import is_presigned_v2, verify_v2
 from lyftlearn_image.emulation.aws.signature import HttpRequest, RefusedError, verify
@@ -64,7 +64,7 @@ class Gate:
                     operation = self._admit(request, document)
                     application = self._application(operation)
                 except RefusedError as error:
-                    form = document.decode("utf-8", "replace") if request.is_form() else ""
+                    form = document.decode("utf-8", "replace") if document and request.is_form() else ""
                     self.on_request(operation_of(request, form), error.status)
                     raise
             except RefusedError as error:
@@ -80,9 +80,9 @@ class Gate:
             environ.pop("HTTP_TRANSFER_ENCODING", None)
             return application(environ, start)
 
-    def _admit(self, request: HttpRequest, document: bytes) -> Operation:
+    def _admit(self, request: HttpRequest, document: bytes | None) -> Operation:
         """The operation, which is one that this client may ask for."""
-        if (unsigned := unsigned_operation(request, document)) is not None:
+        if document is not None and (unsigned := unsigned_operation(request, document)) is not None:
             tokens = [value for name, value in form_parameters(request, document) if name == "WebIdentityToken"]
             self.check_web_identity(tokens[0] if len(tokens) == 1 else "")
             return unsigned
@@ -90,8 +90,10 @@ class Gate:
         service = verify_signature(request, self.find_key, self.now())
         if service == SAGEMAKER:
             # Its own API refuses by name what it does not do.
-            return operation_of(request)
-        return check_served(service, request, document)
+            return Operation(service, operation_name(service, request))
+        if document is None and service != "s3":
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "EntityTooLarge", "A request of this service has at most 8 MiB.")
+        return check_served(service, request, document or b"")
 
     def _application(self, operation: Operation) -> WSGIApplication:
         application = self.application_for(operation.service)
@@ -124,10 +126,10 @@ def _copy_body(environ: WSGIEnvironment, body: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _document(body: IO[bytes]) -> bytes:
-    """The body where it may be a document of an API; b"" for what only an object can be."""
+def _document(body: IO[bytes]) -> bytes | None:
+    """The body where it may be a document of an API; None for what only an object or a model's input can be."""
     if _size(body) > _MAX_DOCUMENT_BYTES:
-        return b""
+        return None
     body.seek(0)
     return body.read()
 

@@ -108,7 +108,15 @@ def form_parameters(request: HttpRequest, body: bytes) -> list[tuple[str, str]]:
 
 def _named_operation(service: str, request: HttpRequest, body: bytes) -> str:
     """The name in `X-Amz-Target` (JSON) or in `Action` (query), whichever stands there alone."""
-    actions = [value for name, value in form_parameters(request, body) if name == "Action"]
+    # moto looks for it in the query, in a body of any type, and in a header of that name; it unpacks a body first.
+    if "content-encoding" in request.headers or request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "InvalidAction", "A request of this service has a plain body.")
+    pairs = [
+        *request.parameters(),
+        *parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True),
+        *request.headers.items(),
+    ]
+    actions = [value for name, value in pairs if name in ("Action", "action")]
     target = request.headers.get("x-amz-target")
     if len(actions) + (target is not None) != 1:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "InvalidAction", "A request names its operation once.")
@@ -122,7 +130,7 @@ def _named_operation(service: str, request: HttpRequest, body: bytes) -> str:
 
 def _check_targets(body: bytes) -> None:
     try:
-        targets = json.loads(body)["Targets"]
+        targets = json.loads(body.decode())["Targets"]
         arns = [str(target["Arn"]) for target in targets]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "ValidationException", "PutTargets takes a list of Targets.") from None

@@ -29,6 +29,7 @@ from werkzeug.wrappers import Request, Response
 
 from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER
 from lyftlearn_image.emulation.aws.gate import SAGEMAKER, Gate, check_web_identity
+from lyftlearn_image.emulation.aws.operations import SERVED
 from lyftlearn_image.emulation.aws.signature import Key
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class Applications:
         """That of a service that the gate lets in; None for SageMaker where nobody runs its jobs."""
         if service == SAGEMAKER:
             return self._sagemaker if self._sagemaker.is_connected else None
+        if service not in SERVED:
+            return None
         with self._lock:
             if service not in self._made:
                 made: WSGIApplication = create_backend_app(cast("Any", service))

@@ -131,8 +131,10 @@ def _claim_of(request: HttpRequest) -> _Claim:
 
 def _from_header(request: HttpRequest, authorization: str) -> _Claim:
     algorithm, _, rest = authorization.partition(" ")
-    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
-    if algorithm != ALGORITHM or parts.keys() != {"Credential", "SignedHeaders", "Signature"}:
+    pairs = [part.strip().partition("=")[::2] for part in rest.split(",")]
+    parts = dict(pairs)
+    # One that is given twice could be read in two ways.
+    if algorithm != ALGORITHM or len(pairs) != len(parts) or parts.keys() != {"Credential", "SignedHeaders", "Signature"}:
         raise _malformed("the Authorization header is not of Signature Version 4")
     timestamp = request.headers.get("x-amz-date", "")
     payload_hash = request.headers.get("x-amz-content-sha256", "")

@@ -253,6 +253,35 @@ def test_an_operation_is_named_once(endpoint: AwsEndpoint) -> None:
     assert send(endpoint, request)[0] == 400
 
 
+@pytest.mark.parametrize("service", ["sagemaker", "s3", "logs"])
+def test_a_scope_is_given_once(endpoint: AwsEndpoint, service: str) -> None:
+    """Two credentials in one header: whoever reads the first one would go to Batch with the signature of the second."""
+    request = signed(endpoint, service, path="/v1/submitjob", body=b"{}")
+    scope = f"{endpoint.key.access_key_id}/20260101/{REGION}/batch/aws4_request"
+    text = str(request.headers["Authorization"]).replace("AWS4-HMAC-SHA256 ", f"AWS4-HMAC-SHA256 Credential={scope}, ", 1)
+    del request.headers["Authorization"]
+    request.headers["Authorization"] = text
+    status, body = send(endpoint, request)
+    assert (status, b"AuthorizationHeaderMalformed" in body) == (400, True), body
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'{"a": "&Action=PutSubscriptionFilter&"}', {}),
+        (b"{}", {"Action": "PutSubscriptionFilter"}),
+        (b"{}", {"Content_Encoding": "gzip"}),
+        (b"{}", {"Content_Type": "multipart/form-data; boundary=x"}),
+        (b'{"a": "' + b"x" * (9 << 20) + b'&Action=PutSubscriptionFilter&"}', {}),
+    ],
+    ids=["in a JSON body", "in a header", "packed", "multipart", "behind megabytes"],
+)
+def test_an_operation_hides_nowhere_that_moto_looks(endpoint: AwsEndpoint, body: bytes, headers: dict[str, str]) -> None:
+    """Moto takes a name from a body of any type and from a header, before that of the target."""
+    request = signed(endpoint, "logs", body=body, X_Amz_Target="Logs_20140328.DescribeLogGroups", **headers)
+    assert send(endpoint, request)[0] == 400
+
+
 def test_a_client_cannot_speak_to_moto_itself(endpoint: AwsEndpoint) -> None:
     """Neither its control API nor its header for another account."""
     for path in ("/moto-api/data.json", "/moto-api/reset", "/latest/meta-data/iam/security-credentials/"):
