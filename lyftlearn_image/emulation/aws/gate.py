@@ -19,13 +19,11 @@ from xml.sax.saxutils import escape
 from lyftlearn_image.emulation.aws.operation_names import Operation, operation_name, operation_of
 from lyftlearn_image.emulation.aws.operations import check_served, form_parameters, unsigned_operation
 from lyftlearn_image.emulation.aws.presigned_v2 import is_presigned_v2, verify_v2
-from lyftlearn_image.emulation.aws.signature import HttpRequest, RefusedError, verify
+from lyftlearn_image.emulation.aws.signature import HttpRequest, Key, RefusedError, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-from lyftlearn_image.emulation.aws.signature import Key
 
 # Larger bodies wait on the disk. Only an upload to S3 is larger than the second: the APIs' own limits are far below it.
 _IN_MEMORY_BYTES = 1 << 20

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.sagemaker.serving.http_client import HttpResponse
     from lyftlearn_image.platforms.launch import Compiled
 
-# "A customer's model containers must respond to requests within 60 seconds" (API reference, InvokeEndpoint).
 _LOOPBACK = "127.0.0.1"
+# "A customer's model containers must respond to requests within 60 seconds" (API reference, InvokeEndpoint).
 INVOCATION_TIMEOUT_S = 60.0
 # "SageMaker strips all POST headers except those supported by the API" (as above).
 _TO_CONTAINER = (
