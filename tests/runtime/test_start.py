@@ -507,7 +507,7 @@ def test_a_full_disk_is_told_as_such(  # noqa: PLR0913, PLR0917 - fixtures
     options = (*bundle, *POD, *variables_of(aws.environment()), "--network", network.name)
     done = shim.run("true", options=(*options, "--tmpfs", "/opt/ml/input:size=64k"))
     assert done.returncode == 78
-    assert "/opt/ml/input/data/train/big.part cannot be written: No space left on device" in done.stderr
+    assert "/opt/ml/input/data/train/.0.big.part cannot be written: No space left on device" in done.stderr
 
 
 def test_a_failure_leaves_its_reason(shim: Shim, tmp_path: Path) -> None:

@@ -290,7 +290,6 @@ open('{directory}/new', 'w').write('2')
     [
         ([("train", "s3://bucket/nothing/")], "channel train: No S3 objects found under S3 URL s3://bucket/nothing/"),
         ([("train", "s3://no-such-bucket/x/")], "NoSuchBucket"),
-        ([("train", "s3://bucket/data/tr")], "the prefix ends inside a name"),
         ([("..", "s3://bucket/data/train/")], "no directory's name"),
         ([("a", "s3://bucket/data/train/"), ("a", "s3://bucket/data/train/")], "a second channel a"),
     ],
