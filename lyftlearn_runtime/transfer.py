@@ -237,4 +237,3 @@ def _make(directory: str) -> None:
         os.makedirs(directory, exist_ok=True)
     except OSError as error:
         raise ShimError(f"{directory} cannot be made: {error.strerror}", contract.EXIT_CONFIG) from None
-
