@@ -63,6 +63,14 @@ def training_variables(job: TrainingJob) -> dict[str, str]:
     }
 
 
+def python_path(own: str) -> str:
+    """The PYTHONPATH of a program that `train` starts: the code's directory before what the workload or the image says.
+
+    A program in a sub-directory imports from there under AWS's toolkit, which sets it so (seen in its log of variables).
+    """
+    return own if contract.CODE_DIR in own.split(":") else contract.CODE_DIR + (":" + own if own else "")
+
+
 def _program_variables(program: Program) -> dict[str, str]:
     return {
         "SM_USER_ENTRY_POINT": program.name,

@@ -146,8 +146,12 @@ def describe(placed: Placed) -> Launch:
     if not placed.is_processing:
         derived.update(environment.training_variables(_training_job(placed, script, resources, here, cpus)))
     derived = {name: value for name, value in derived.items() if name not in placed.environ}
-    origins = {**placed.origins, **dict.fromkeys(derived, "derived")}
-    command = Command(script.argv, _fitting_variables(placed.environ, derived, script), script.cwd)
+    own = dict(placed.environ)
+    if script.name:
+        own["PYTHONPATH"] = environment.python_path(own.get("PYTHONPATH", ""))
+    added = (name for name, value in own.items() if placed.environ.get(name) != value)
+    origins = {**placed.origins, **dict.fromkeys((*derived, *added), "derived")}
+    command = Command(script.argv, _fitting_variables(own, derived, script), script.cwd)
     return Launch(
         placed.inputs, placed.environ, origins, command, here,
         placed.files, placed.checkpoints, placed.secrets, placed.is_processing,
