@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as s3_objects
+from lyftlearn_image.emulation.docker.limits import beyond_machine, unenforced_limits
 from lyftlearn_image.emulation.kubernetes.admission import POD_IDENTITY_AUDIENCE
 from lyftlearn_image.emulation.kubernetes.api_validation import validate_objects
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.emulation.kubernetes.deciding_pod import deciding_pod, decisive_end
 from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
-from lyftlearn_image.emulation.kubernetes.fields import refuse_unsupported
+from lyftlearn_image.emulation.kubernetes.fields import pod_spec, refuse_unsupported
 from lyftlearn_image.emulation.kubernetes.job_controller import JobRun, JobStatus, PodRecord
 from lyftlearn_image.emulation.kubernetes.kubelet import Kubelet
 from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
 from lyftlearn_image.emulation.kubernetes.pod_containers import PodListeners
 from lyftlearn_image.emulation.kubernetes.pod_run import PodRun
 from lyftlearn_image.platforms.kubernetes.object_limits import check_size
+from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.runs.stop_watch import StopWatch
@@ -118,7 +120,18 @@ class KubernetesEmulator:
             artifacts=artifacts,
             observation=observation,
             timings=Timings(outcome.pod.prepared_at - started, startup_s, run_s, time.monotonic() - finished),
+            notes=self._notes(manifest),
         )
+
+    def _notes(self, manifest: Manifest) -> tuple[str, ...]:
+        """What of the limits in a manifest is not enforced here."""
+        info = self._machine.containers.client.info()
+        notes = list(unenforced_limits(info))
+        for container in pod_spec(manifest)["containers"]:
+            if memory := ((container.get("resources") or {}).get("limits") or {}).get("memory"):
+                name = f"limits.memory={memory} of {container['name']}"
+                notes += beyond_machine(name, int(parse_quantity(memory)), info)
+        return tuple(notes)
 
     def run_pod(
         self,

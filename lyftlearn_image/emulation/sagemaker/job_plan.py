@@ -69,7 +69,7 @@ class JobPlan:
 
     `entrypoint` and `arguments` are those of `docker run`: None leaves the image's own. `stop_signal` is what a stop
     begins with. `metrics` maps names to regular expressions with one group, for lines of the log. `role_arn` is whose
-    credentials it gets, unless it is isolated.
+    credentials it gets, unless it is isolated. `volume_gb` is only what is asked for.
     """
 
     name: str
@@ -85,6 +85,7 @@ class JobPlan:
     uploads: tuple[Upload, ...] = ()
     metrics: Mapping[str, str] = field(default_factory=dict)
     is_isolated: bool = False
+    volume_gb: int | None = None
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,15 @@ def test_of_several_containers_the_first_that_failed_decides(
     assert run.exit_code == 3
 
 
+def test_a_limit_beyond_the_machine_is_told(
+    emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
+) -> None:
+    """By its name: what needs all of it fails here alone."""
+    container = container_of("print()", resources={"limits": {"memory": "64Ti"}})
+    run = emulator.run(Compiled("kubernetes", "Job", (job_of(container),)), workspace=tmp_path)
+    assert [note for note in run.notes if note.startswith("limits.memory=64Ti of main allows 65536.0 GiB")]
+
+
 def test_a_job_over_its_deadline_fails(emulator: KubernetesEmulator, until_stopped: Make, job_of: Make, tmp_path: Path) -> None:
     """Whatever its pod ends with."""
     job = job_of(until_stopped(), {"terminationGracePeriodSeconds": 60}, activeDeadlineSeconds=4)

@@ -106,6 +106,7 @@ def run(context: Context, compiled: Compiled, workspace: Path, watch: StopWatch)
         artifacts=objects.download_outputs(context.s3, compiled.outputs, workspace / "artifacts"),
         observation=None,
         timings=Timings(prepared - started, None, finished - prepared, time.monotonic() - finished),
+        notes=context.notes(request["TransformResources"]["InstanceType"]),
     )
 
 
