@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lyftlearn_image.cli.options import as_value
+from lyftlearn_image.errors import BuildError, RunError
 
 if TYPE_CHECKING:
     from lyftlearn_image.parity.suite import Suite
@@ -66,7 +67,7 @@ class _Run:
 def run(suite_file: Path, options: _Run) -> int:
     """Run the cases of SUITE on both targets and compare them.
 
-    Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed.
+    Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed, or the image's build.
     """
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
     from lyftlearn_image.parity import backends  # noqa: PLC0415
@@ -105,5 +106,9 @@ def _build_image(suite: Suite, *, quiet: bool) -> None:
         return
     from lyftlearn_image.build import builder, progress  # noqa: PLC0415 - only a suite with `build` needs it
 
-    with progress.open_progress(quiet=quiet) as shown:
-        builder.build_directory(suite.build, suite.image, progress=shown)
+    try:
+        with progress.open_progress(quiet=quiet) as shown:
+            builder.build_directory(suite.build, suite.image, progress=shown)
+    except BuildError as error:
+        # To `parity run`, 1 says that the platforms differ.
+        raise RunError(error.what, where=error.where, hint=error.hint) from None

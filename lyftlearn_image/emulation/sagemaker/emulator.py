@@ -108,6 +108,7 @@ class SageMakerEmulator:
                 time.monotonic() - attempt.finished,
             ),
             final_metrics=final_metrics(job.metrics, _lines(streams)) if job.metrics else {},
+            notes=self.context.notes(job.instance_type, job.volume_gb),
         )
 
     @staticmethod

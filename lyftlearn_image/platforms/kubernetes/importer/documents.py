@@ -10,19 +10,27 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.platforms.kubernetes.importer.plain_scalars import keep_as_written
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from lyftlearn_image.platforms.kubernetes.importer.fields import Left
 
 RUNNING = ("Job", "CronJob", "Deployment")
 
 
 @dataclass(frozen=True)
 class Documents:
-    """The one manifest that runs something, and what stands beside it. `used` are those that were read, by kind and name."""
+    """The one manifest that runs something, and what stands beside it.
+
+    `unquoted` are scalars that YAML would not take for the text that they are; `used` the others that were read, by kind
+    and name.
+    """
 
     main: Mapping[str, Any]
     others: tuple[Mapping[str, Any], ...]
+    unquoted: tuple[Left, ...] = ()
     used: set[tuple[str, str]] = field(default_factory=set)
 
     def get(self, kind: str, name: str) -> Mapping[str, Any] | None:
@@ -39,8 +47,9 @@ def read(text: str, name: str, main_name: str | None) -> Documents:
 
     Raises InvalidInputError with the line for what is no YAML, and for a text with nothing, or too much, that runs.
     """
+    unquoted: list[Left] = []
     try:
-        loaded = [document for document in yaml.safe_load_all(text) if document is not None]
+        loaded = [document for document in _load(text, unquoted) if document is not None]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}, line {mark.line + 1}" if mark else name
@@ -59,7 +68,18 @@ def read(text: str, name: str, main_name: str | None) -> Documents:
         )
         raise InvalidInputError(what, where=name, hint="Say which one with --name." if running else "")
     others = tuple(document for document in documents if document is not running[0])
-    return Documents(running[0], others)
+    return Documents(running[0], others, tuple(unquoted))
+
+
+def _load(text: str, unquoted: list[Left]) -> Iterator[Any]:
+    """Each document of a text, with texts where the API wants them."""
+    loader = yaml.SafeLoader(text)
+    try:
+        while (node := loader.get_node() if loader.check_node() else None) is not None:
+            unquoted += keep_as_written(node)
+            yield loader.construct_document(node)
+    finally:
+        loader.dispose()
 
 
 def name_of(document: Mapping[str, Any]) -> str:
