@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.report.sanitize import collapse_overwritten_lines, make_visible, make_visible_line, strip_ansi
+from lyftlearn_image.sanitize import collapse_overwritten_lines, make_visible, make_visible_line, strip_ansi
 
 
 @given(st.text(st.characters(codec=None)))
