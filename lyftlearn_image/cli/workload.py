@@ -71,11 +71,11 @@ def lint(workload_file: Path, only: Any, *, as_json: bool) -> int:
     import json  # noqa: PLC0415 - every import here waits for its verb
     from dataclasses import asdict  # noqa: PLC0415
 
-    from lyftlearn_image import yamlfile  # noqa: PLC0415
+    from lyftlearn_image import yaml_loader  # noqa: PLC0415
     from lyftlearn_image.platforms.launch import TARGETS  # noqa: PLC0415
     from lyftlearn_image.platforms.lint import lint as lint_file  # noqa: PLC0415
 
-    findings = lint_file(yamlfile.read_text(workload_file), str(workload_file), (only,) if only else TARGETS)
+    findings = lint_file(yaml_loader.read_text(workload_file), str(workload_file), (only,) if only else TARGETS)
     breaches = [finding for finding in findings if finding.level == "error"]
     if as_json:
         click.echo(json.dumps({"breaches": len(breaches), "findings": [asdict(finding) for finding in findings]}, indent=2))
@@ -102,11 +102,11 @@ def import_(manifest_file: Path, output: Path | None, name: str | None, kind: st
     """
     from dataclasses import asdict  # noqa: PLC0415 - every import here waits for its verb
 
-    from lyftlearn_image import yamlfile  # noqa: PLC0415
+    from lyftlearn_image import yaml_loader  # noqa: PLC0415
     from lyftlearn_image.platforms.kubernetes.importer import workload_file  # noqa: PLC0415
     from lyftlearn_image.sanitize import dump_json  # noqa: PLC0415
 
-    imported = workload_file.read(yamlfile.read_text(manifest_file), str(manifest_file), main_name=name, kind=kind)
+    imported = workload_file.read(yaml_loader.read_text(manifest_file), str(manifest_file), main_name=name, kind=kind)
     if output:
         output.write_text(imported.text, encoding="utf-8")
     if as_json:
