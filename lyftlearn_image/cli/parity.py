@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lyftlearn_image.cli.options import as_value
+from lyftlearn_image.cli.output import show
 from lyftlearn_image.errors import BuildError, RunError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def run(suite_file: Path, options: _Run) -> int:
         click.echo(written["json"].read_text(encoding="utf-8"))
     else:
         terminal.show(result, secrets=secrets)
-        click.echo(f"\nreports: {', '.join(str(path) for path in written.values())}")
+        show(f"\nreports: {', '.join(str(path) for path in written.values())}")
     if result.interrupted:
         raise click.Abort
     return result.exit_code
