@@ -10,6 +10,7 @@ import click
 
 from lyftlearn_image.cli.options import as_value
 from lyftlearn_image.cli.output import show
+from lyftlearn_image.cli.signals import raise_on_signals
 from lyftlearn_image.errors import BuildError, RunError
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class _Run:
     click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the table."),
     click.option("--quiet", is_flag=True, help="No progress."),
 )  # fmt: skip
+@raise_on_signals()
 def run(suite_file: Path, options: _Run) -> int:
     """Run the cases of SUITE on both targets and compare them.
 
