@@ -19,7 +19,7 @@ import yaml
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 # PyYAML reads 20,000 values a second. With its aliases followed a suite may have more: its cases share what they have alike.
@@ -94,17 +94,19 @@ def compose_mapping(text: str, name: str) -> Composed:
     return Composed(node, loader, text, name)
 
 
-def load_manifests(text: str, name: str) -> list[Any]:
+def load_manifests(text: str, name: str, prepare: Callable[[yaml.Node], None] = lambda _: None) -> list[Any]:
     """The documents of a text, with dates and with keys that are no texts as the text that Kubernetes makes of them.
 
-    Raises InvalidInputError with file and line.
+    `prepare` is called with the node of each, and may change it. Raises InvalidInputError with file and line.
     """
     documents = []
     with _own_errors(text, name):
         loader = _ManifestLoader(text)
     with _own_errors(text, name, loader):
-        while loader.check_data():  # type: ignore[no-untyped-call]
-            documents.append(loader.get_data())
+        while loader.check_node():
+            node: Any = loader.get_node()
+            prepare(node)
+            documents.append(loader.construct_document(node))
     return documents
 
 
@@ -182,6 +184,8 @@ class _Loader(yaml.SafeLoader):
         return value
 
     def _check(self, node: yaml.Node) -> None:
+        if node.tag == f"{_PREFIX}value":  # an unquoted `=`
+            node.tag = f"{_PREFIX}str"
         if node.tag not in _TAGS:
             raise _Refusal(f"the tag `{node.tag}` is not taken", node.start_mark, "Leave it out, or write a text in quotes.")
         if isinstance(node, yaml.ScalarNode):
@@ -233,10 +237,14 @@ class _ManifestLoader(_Loader):
     """As Kubernetes reads YAML: https://github.com/kubernetes-sigs/yaml goes by JSON, where dates and keys are texts."""
 
     def check_key_node(self, key: yaml.Node) -> None:
-        """Makes the key a text; a merge stays one."""
+        """Raises _Refusal for a key that is a list or a mapping."""
         if not isinstance(key, yaml.ScalarNode):
             super().check_key_node(key)
-        if key.tag != f"{_PREFIX}merge":
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Joins what is merged into a mapping, and makes its keys texts."""
+        super().flatten_mapping(node)
+        for key, _ in node.value:
             key.tag = f"{_PREFIX}str"
 
     def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:

@@ -111,6 +111,8 @@ def run_here(here: HereRun, make_directory: Callable[[str], Path]) -> tuple[str,
                 return None
             directory = make_directory(launch.job_name)
             run = _run_job(session, workload, launch, compiled, Path(workspace))
+            for note in run.notes:
+                click.echo(f"note: {note}", err=True)
         return _job_id(here, launch), _keep(run, directory), directory
 
 

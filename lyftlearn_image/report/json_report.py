@@ -78,6 +78,7 @@ def _run(run: Run, data: ReportData) -> dict[str, Any]:
         },
         "metrics": list(run.metrics),
         "observation": run.observation,
+        "notes": list(run.notes),
     }
 
 
