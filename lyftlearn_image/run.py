@@ -52,7 +52,8 @@ class Run:
     `artifacts` maps names (`model`, `output`; a processing job's output names) to unpacked directories. `metrics` are
     StatsD lines in the order of arrival. `observation` is the realised environment that the shim wrote. `final_metrics` are
     the last values that the metrics' regular expressions found in the log; `trials` are those of a tuning job. `notes` name
-    what the run asked for and was not held to here: limits that are not enforced.
+    what the run asked for and was not held to here: limits that are not enforced. `cut` says of what the run left more than
+    is kept.
     """
 
     target: str
@@ -69,6 +70,7 @@ class Run:
     final_metrics: Mapping[str, float] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
     notes: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

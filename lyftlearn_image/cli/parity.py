@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lyftlearn_image.cli.options import as_value
+from lyftlearn_image.cli.output import show
+from lyftlearn_image.cli.signals import raise_on_signals
 from lyftlearn_image.errors import BuildError, RunError
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class _Run:
     click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the table."),
     click.option("--quiet", is_flag=True, help="No progress."),
 )  # fmt: skip
+@raise_on_signals()
 def run(suite_file: Path, options: _Run) -> int:
     """Run the cases of SUITE on both targets and compare them.
 
@@ -94,7 +97,7 @@ def run(suite_file: Path, options: _Run) -> int:
         click.echo(written["json"].read_text(encoding="utf-8"))
     else:
         terminal.show(result, secrets=secrets)
-        click.echo(f"\nreports: {', '.join(str(path) for path in written.values())}")
+        show(f"\nreports: {', '.join(str(path) for path in written.values())}")
     if result.interrupted:
         raise click.Abort
     return result.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 import time
 from dataclasses import dataclass
@@ -104,7 +105,9 @@ class KubernetesEmulator:
         outcome = (self._job_outcome if manifest["kind"] == "Job" else self._pod_outcome)(objects, manifest, workspace, watch)
         watch.timed_out = outcome.is_past_deadline
         finished = time.monotonic()
-        artifacts = s3_objects.download_outputs(self._machine.s3, compiled.outputs, workspace / "artifacts")
+        artifacts = s3_objects.download_outputs(
+            self._machine.s3, compiled.outputs, workspace / "artifacts", self._machine.containers.limits
+        )
         observation = read_observation(artifacts)
         end = outcome.pod.terminated
         startup_s = None if observation is None else observation["observed_at"] - end.started_at
@@ -240,8 +243,10 @@ def _pod_output(job: JobStatus, record: PodRecord, workspace: Path) -> tuple[Pat
         directory = workspace / "log"
         directory.mkdir(parents=True)
         for name in _STREAMS:
-            content = b"".join((pod / name).read_bytes() for pod in (*disrupted, record.workspace))
-            (directory / name).write_bytes(content)
+            with (directory / name).open("wb") as log:
+                for pod in (*disrupted, record.workspace):
+                    with (pod / name).open("rb") as part:
+                        shutil.copyfileobj(part, log)
     return directory / "stdout", directory / "stderr"
 
 

@@ -103,7 +103,7 @@ def run(context: Context, compiled: Compiled, workspace: Path, watch: StopWatch)
         reason=reason[:REASON_CHARACTERS],
         stdout=workspace / "stdout",
         stderr=workspace / "stderr",
-        artifacts=objects.download_outputs(context.s3, compiled.outputs, workspace / "artifacts"),
+        artifacts=objects.download_outputs(context.s3, compiled.outputs, workspace / "artifacts", context.containers.limits),
         observation=None,
         timings=Timings(prepared - started, None, finished - prepared, time.monotonic() - finished),
         notes=context.notes(request["TransformResources"]["InstanceType"]),

@@ -7,8 +7,7 @@ import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from lyftlearn_image import yaml_loader
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.kubernetes.importer.plain_scalars import keep_as_written
 
@@ -48,18 +47,8 @@ def read(text: str, name: str, main_name: str | None) -> Documents:
     Raises InvalidInputError with the line for what is no YAML, and for a text with nothing, or too much, that runs.
     """
     unquoted: list[Left] = []
-    try:
-        loaded = [document for document in _load(text, unquoted) if document is not None]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{name}, line {mark.line + 1}" if mark else name
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise InvalidInputError(f"{name} is not valid YAML: {problem}", where=where) from None
-    documents: list[Mapping[str, Any]] = []
-    for document in loaded:
-        if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
-            raise InvalidInputError(f"{name} has a document without a `kind`", where=name, hint="Is it a manifest?")
-        documents += document.get("items") or [] if document["kind"] == "List" else [document]
+    loaded = yaml_loader.load_manifests(text, name, lambda node: unquoted.extend(keep_as_written(node)))
+    documents = [one for document in loaded if document is not None for one in _members(document, name)]
     running = [document for document in documents if document["kind"] in RUNNING and main_name in (None, name_of(document))]
     if len(running) != 1:
         names = ", ".join(f"{document['kind']} {name_of(document)}" for document in running)
@@ -71,15 +60,18 @@ def read(text: str, name: str, main_name: str | None) -> Documents:
     return Documents(running[0], others, tuple(unquoted))
 
 
-def _load(text: str, unquoted: list[Left]) -> Iterator[Any]:
-    """Each document of a text, with texts where the API wants them."""
-    loader = yaml.SafeLoader(text)
-    try:
-        while (node := loader.get_node() if loader.check_node() else None) is not None:
-            unquoted += keep_as_written(node)
-            yield loader.construct_document(node)
-    finally:
-        loader.dispose()
+def _members(document: Any, name: str) -> Iterator[Mapping[str, Any]]:
+    """A document, or those in it when it is a List, which may hold Lists."""
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+        raise InvalidInputError(f"{name} has a document without a `kind`", where=name, hint="Is it a manifest?")
+    if document["kind"] != "List":
+        yield document
+        return
+    items = document.get("items") or []
+    if not isinstance(items, list):
+        raise InvalidInputError(f"{name} has a List whose `items` are no list", where=name, hint="Is it a manifest?")
+    for item in items:
+        yield from _members(item, name)
 
 
 def name_of(document: Mapping[str, Any]) -> str:
