@@ -150,6 +150,10 @@ class Kubernetes(Model):
         default=None, ge=0, description="Seconds between SIGTERM and SIGKILL; else 120 for training, as on SageMaker, and 30."
     )
 
+    read_only_root: bool = Field(
+        default=False, description="For a cluster that asks for it. The script's own directory is then read-only too."
+    )
+
     @model_validator(mode="after")
     def _whose_role(self) -> Self:
         if self.role_arn and not self.service_account:
