@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import lyftlearn_image
+from lyftlearn_image import untrusted_tree
+from lyftlearn_image.emulation.private_directories import claimed_directory
 from lyftlearn_image.emulation.session import Embedded, embedded
 from lyftlearn_image.emulation.statsd import statsd_sink
 from lyftlearn_image.errors import LyftlearnError, RunError
+from lyftlearn_image.limits import Limits
 from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS, connect_backends, merge_streams
 from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.comparison import compare_runs
-from lyftlearn_image.parity.secrets import redact_file, secret_values
+from lyftlearn_image.parity.run_files import REQUEST, tidy
+from lyftlearn_image.parity.secrets import mask_values, secret_values
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import TARGETS, Launch
@@ -41,15 +43,13 @@ if TYPE_CHECKING:
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
 _POLL_S = 0.1
-# Directories of a run that hold what went into the script and came out of it.
-_DATA_DIRECTORIES = ("artifacts", "opt-ml*", "volumes")
 
 
 @dataclass(frozen=True)
 class Event:
     """What a watcher of a run gets. `state` is `started`, `running` (with a target) or `finished` (with a result).
 
-    Before the first case, `note` (with a text): something of the platforms cannot be played on this machine, and why.
+    `note` (with a text, once for each): something of the platforms cannot be played on this machine, and why.
     """
 
     case: str
@@ -81,14 +81,14 @@ class SuiteRun:
         started_at, started = time.time(), time.monotonic()
         run_id = uuid.uuid4().hex[:8]
         runs_directory = self.directory / "runs"
-        if runs_directory.exists():
-            shutil.rmtree(runs_directory)
-        with embedded(run_id) as session:
+        with embedded(run_id, limits=Limits(**self.suite.limits.model_dump())) as session:
             image_id = _image_id(session, self.suite.image)
             if why := session.credentials.unavailable_reason:
                 self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
-            runs_directory.mkdir(parents=True)
-            with ModelReader(session.containers, image_id, runs_directory) as models:
+            with (
+                claimed_directory(runs_directory),
+                ModelReader(session.containers, image_id, runs_directory) as models,
+            ):
                 runner = _CaseRunner(session, self, run_id, models)
                 results = self._run_cases(runner, session.containers)
         return SuiteResult(
@@ -149,6 +149,8 @@ class _CaseRunner:
         self._backends = connect_backends(suite_run.backends, session, self.interrupted)
         self._stagers = {name: Stager(each.s3, each.bucket, each.prefix) for name, each in self._backends.items()}
         self._staging = threading.Lock()
+        self._told: set[str] = set()
+        self._telling = threading.Lock()
         self._observe_key = uuid.uuid4().hex[: 2 * _OBSERVE_KEY_BYTES]
 
     def run(self, case: Case) -> CaseResult:
@@ -159,7 +161,7 @@ class _CaseRunner:
         try:
             runs = self._run_targets(case)
             comparisons = compare_runs(case, runs[0], runs[1], self._models)
-            outcome, problem = judge(comparisons, case.different_in)
+            outcome, problem = judge(comparisons, case.different_in, runs)
         except LyftlearnError as error:
             comparisons, outcome, problem = (), Outcome.ERROR, str(error)
         except OSError as error:  # a full disk, above all
@@ -195,22 +197,42 @@ class _CaseRunner:
         return runs if is_here else tuple(merge_streams(run) for run in runs)
 
     def _run_on(self, case: Case, target: TargetName) -> Run:
-        """One run, with the metrics that it sent."""
+        """One run, with the metrics that it sent. Nothing that it leaves can do anything on this machine."""
         workspace = self._suite_run.directory / "runs" / case.name / target
         workspace.mkdir(parents=True)
+        secrets, output = secret_values(case.planted_secrets), self._session.containers.output
+        output.mask_below(workspace, secrets)
+        try:
+            return self._run_in(workspace, case, target)
+        finally:
+            output.forget(workspace)
+            untrusted_tree.disarm(workspace)
+
+    def _run_in(self, workspace: Path, case: Case, target: TargetName) -> Run:
         backend, stop = self._backends[target], case.stop_request()
         with statsd_sink(self._session.network.gateway) as sink:
             workload, launch = self._prepared(case, target, None if backend.is_service else sink.address)
             compiled = compile_for(target, workload, launch)
             backend.put_objects(compiled)
-            documents = list(compiled.documents)
-            (workspace / "request.json").write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
+            documents = mask_values(list(compiled.documents), secret_values(case.planted_secrets))
+            (workspace / REQUEST).write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
             self._emit(Event(case.name, "running", target))
             if is_driven_from_here(workload, target):
                 run = run_tuning(backend.target, workload, launch, TuningRun(workspace, stop), backend.put_objects)
             else:
                 run = backend.target.run(compiled, workspace=workspace, stop=stop)
-            return replace(run, metrics=sink.close())
+            metrics = sink.close()
+            cut = [*self._session.containers.output.cut_below(workspace), *filter(None, [metrics.lost])]
+            self._tell(target, run.notes)
+            return replace(run, metrics=metrics.lines, cut=tuple(cut))
+
+    def _tell(self, target: TargetName, notes: Sequence[str]) -> None:
+        """Each note once, however many cases it is about."""
+        with self._telling:
+            new = [text for text in (f"{target}: {note}" for note in notes) if text not in self._told]
+            self._told.update(new)
+        for text in new:
+            self._emit(Event("", "note", text=text))
 
     def _prepared(self, case: Case, target: TargetName, statsd: str | None) -> tuple[Job, Launch]:
         """The workload with its channels in S3, and the names of this run of it."""
@@ -241,16 +263,8 @@ class _CaseRunner:
 
     def _tidy(self, case: Case, result: CaseResult) -> None:
         """Takes the case's secrets out of what stays on disk, and removes what nobody will look at."""
-        secrets = secret_values(case.planted_secrets)
-        directory = self._suite_run.directory / "runs" / case.name
-        if result.is_as_expected and not self._suite_run.keep_artifacts:
-            for path in [path for form in _DATA_DIRECTORIES for path in directory.rglob(form)]:
-                shutil.rmtree(path, ignore_errors=True)
-        for path in directory.rglob("*"):
-            # What the script made is its own, and may be binary; everything else is a log of some kind.
-            is_data = any(fnmatchcase(part, form) for part in path.relative_to(directory).parts for form in _DATA_DIRECTORIES)
-            if not is_data and path.is_file() and not path.is_symlink():
-                redact_file(path, secrets)
+        keep_data = self._suite_run.keep_artifacts or not result.is_as_expected
+        tidy(self._suite_run.directory / "runs" / case.name, secret_values(case.planted_secrets), keep_data=keep_data)
 
     def _emit(self, event: Event) -> None:
         self._suite_run.on_event(event)

@@ -56,8 +56,19 @@ class CaseResult:
         return tuple(comparison for comparison in self.comparisons if comparison.counting)
 
 
-def judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tuple[Outcome, str]:
-    """The outcome of a case, and what is wrong with the differences when only some subjects were expected to differ."""
+def judge(comparisons: Sequence[Comparison], expected_in: Sequence[str], runs: Sequence[Run] = ()) -> tuple[Outcome, str]:
+    """The outcome of a case, and what is wrong with the differences when only some subjects were expected to differ.
+
+    Runs that were cut are never parity: nobody has compared what is not there.
+    """
+    outcome, problem = _judge(comparisons, expected_in)
+    cut = [f"{run.target} was cut: {what}" for run in runs for what in run.cut]
+    if cut and outcome is Outcome.PARITY:
+        outcome = Outcome.ERROR
+    return outcome, "; ".join([*filter(None, [problem]), *cut])
+
+
+def _judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tuple[Outcome, str]:
     differing = [comparison.subject for comparison in comparisons if comparison.counting]
     if not differing:
         return Outcome.PARITY, f"expected a difference in {', '.join(expected_in)}, found none" if expected_in else ""

@@ -18,7 +18,7 @@ VALUES: dict[str, Any] = {
 }  # fmt: skip
 NUMERIC = ["atol", "equal_nan", "rtol", "ulp"]
 TAKES = {
-    "text": ["normalise"],
+    "text": ["normalise", "unordered"],
     "bytes": [],
     "json": sorted([*NUMERIC, "ignore", "unordered"]),
     "table": sorted([*NUMERIC, "atol_time", "ignore", "sort_by", "types", "unordered"]),
@@ -67,7 +67,7 @@ def test_a_value_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> None:
 
 def test_several_options_that_mean_nothing_are_told_at_once() -> None:
     """In one error, by name."""
-    with pytest.raises(ValidationError, match="rtol, sort_by means nothing to `text`, which takes normalise"):
+    with pytest.raises(ValidationError, match="rtol, sort_by means nothing to `text`, which takes normalise, unordered"):
         Rule.model_validate({"compare": "text", "sort_by": ["a"], "rtol": 1})
 
 
