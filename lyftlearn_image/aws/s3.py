@@ -74,6 +74,32 @@ def _list_objects(s3: S3Client, uri: str) -> list[tuple[str, int]]:
         return [(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", [])]
 
 
+def list_uri(s3: S3Client, uri: str) -> list[str]:
+    """The keys that a URI of a job's data stands for: an object, else what is in a folder, else what begins so.
+
+    "SageMaker uses all objects that match the specified key name prefix" (API reference, S3DataSource); that an object goes
+    before its namesakes is local mode's way (sagemaker-python-sdk, `download_folder`), and a folder is not mixed with
+    what is called alike: of `data/train`, `data/train-old/a.csv` is none.
+    """
+    _, key = split_uri(uri)
+    keys = list_keys(s3, uri)
+    if not key or key.endswith("/"):
+        return keys
+    if key in keys:
+        return [key]
+    return [one for one in keys if one.startswith(f"{key}/")] or keys
+
+
+def _file_name(prefix: str, key: str) -> str:
+    """An object's name below the directory of a prefix.
+
+    Of a prefix that ends inside a name, objects keep the whole name (seen in aws/sagemaker-python-sdk#3612).
+    """
+    if not key.startswith(folder := f"{prefix.rstrip('/')}/" if prefix else ""):
+        folder = prefix[: prefix.rfind("/") + 1]
+    return key.removeprefix(folder).lstrip("/")
+
+
 def upload_file(s3: S3Client, path: Path, uri: str) -> None:
     """Copies a file to `uri`."""
     bucket, key = split_uri(uri)
@@ -104,17 +130,17 @@ def _download(s3: S3Client, uri: str, file: IO[bytes]) -> None:
 
 
 def download_prefix(s3: S3Client, uri: str, into: Path, keys: Collection[str] | None = None) -> int:
-    """Copies every object below a prefix into a directory, or only those with these `keys`; the number of files.
+    """Copies the objects that a URI stands for (`list_uri`) into a directory, or only these `keys`; the number of files.
 
     A key that ends in `/` is a folder's marker and no file. Raises InvalidInputError for keys that cannot be files side
     by side (`a` and `a/b`) or that lead out of the directory.
     """
     bucket, prefix = split_uri(uri)
     into.mkdir(parents=True, exist_ok=True)
-    files = [key for key in (list_keys(s3, uri) if keys is None else keys) if not key.endswith("/")]
+    files = [key for key in (list_uri(s3, uri) if keys is None else keys) if not key.endswith("/")]
 
     def download(key: str) -> None:
-        name = key.removeprefix(prefix).lstrip("/") or key.rpartition("/")[2]
+        name = _file_name(prefix, key)
         if ".." in PurePosixPath(name).parts:
             raise InvalidInputError(f"the object {key} leads out of its directory", where=uri, hint="Rename the object.")
         try:

@@ -32,10 +32,14 @@ _HIDDEN = "***"
 
 @dataclass(frozen=True)
 class BuildSecrets:
-    """Arguments of `docker build` that hand the secrets over as files, and the texts that nothing may show."""
+    """Arguments of `docker build` that hand the secrets over as files, and the texts that nothing may show.
+
+    `names` are the ids by which a step mounts them.
+    """
 
     arguments: tuple[str, ...]
     hidden: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def redact(self, text: str) -> str:
         """The text without any of the secrets."""
@@ -73,7 +77,7 @@ def build_secrets(ca_bundle: Path | None, environment: Mapping[str, str]) -> Ite
             path.write_bytes(content)
         arguments = tuple(f"--secret=id={name},src={Path(directory) / name}" for name in files)
         urls = [*settings.get("index-url", ()), *settings.get("extra-index-url", ())]
-        yield BuildSecrets(arguments, _credentials(urls))
+        yield BuildSecrets(arguments, _credentials(urls), tuple(files))
 
 
 def find_ca_bundle(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:

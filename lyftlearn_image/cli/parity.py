@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from lyftlearn_image.cli.options import as_value
+from lyftlearn_image.cli.output import show
 from lyftlearn_image.cli.signals import raise_on_signals
+from lyftlearn_image.errors import BuildError, RunError
 
 if TYPE_CHECKING:
     from lyftlearn_image.parity.suite import Suite
@@ -68,7 +70,7 @@ class _Run:
 def run(suite_file: Path, options: _Run) -> int:
     """Run the cases of SUITE on both targets and compare them.
 
-    Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed.
+    Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed, or the image's build.
     """
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
     from lyftlearn_image.parity import backends  # noqa: PLC0415
@@ -95,7 +97,7 @@ def run(suite_file: Path, options: _Run) -> int:
         click.echo(written["json"].read_text(encoding="utf-8"))
     else:
         terminal.show(result, secrets=secrets)
-        click.echo(f"\nreports: {', '.join(str(path) for path in written.values())}")
+        show(f"\nreports: {', '.join(str(path) for path in written.values())}")
     if result.interrupted:
         raise click.Abort
     return result.exit_code
@@ -107,5 +109,9 @@ def _build_image(suite: Suite, *, quiet: bool) -> None:
         return
     from lyftlearn_image.build import builder, progress  # noqa: PLC0415 - only a suite with `build` needs it
 
-    with progress.open_progress(quiet=quiet) as shown:
-        builder.build_directory(suite.build, suite.image, progress=shown)
+    try:
+        with progress.open_progress(quiet=quiet) as shown:
+            builder.build_directory(suite.build, suite.image, progress=shown)
+    except BuildError as error:
+        # To `parity run`, 1 says that the platforms differ.
+        raise RunError(error.what, where=error.where, hint=error.hint) from None

@@ -49,7 +49,7 @@ _POLL_S = 0.1
 class Event:
     """What a watcher of a run gets. `state` is `started`, `running` (with a target) or `finished` (with a result).
 
-    Before the first case, `note` (with a text): something of the platforms cannot be played on this machine, and why.
+    `note` (with a text, once for each): something of the platforms cannot be played on this machine, and why.
     """
 
     case: str
@@ -149,6 +149,8 @@ class _CaseRunner:
         self._backends = connect_backends(suite_run.backends, session, self.interrupted)
         self._stagers = {name: Stager(each.s3, each.bucket, each.prefix) for name, each in self._backends.items()}
         self._staging = threading.Lock()
+        self._told: set[str] = set()
+        self._telling = threading.Lock()
         self._observe_key = uuid.uuid4().hex[: 2 * _OBSERVE_KEY_BYTES]
 
     def run(self, case: Case) -> CaseResult:
@@ -221,7 +223,16 @@ class _CaseRunner:
                 run = backend.target.run(compiled, workspace=workspace, stop=stop)
             metrics = sink.close()
             cut = [*self._session.containers.output.cut_below(workspace), *filter(None, [metrics.lost])]
+            self._tell(target, run.notes)
             return replace(run, metrics=metrics.lines, cut=tuple(cut))
+
+    def _tell(self, target: TargetName, notes: Sequence[str]) -> None:
+        """Each note once, however many cases it is about."""
+        with self._telling:
+            new = [text for text in (f"{target}: {note}" for note in notes) if text not in self._told]
+            self._told.update(new)
+        for text in new:
+            self._emit(Event("", "note", text=text))
 
     def _prepared(self, case: Case, target: TargetName, statsd: str | None) -> tuple[Job, Launch]:
         """The workload with its channels in S3, and the names of this run of it."""

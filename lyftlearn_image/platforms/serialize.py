@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from lyftlearn_image.sanitize import HIDDEN, dump_json
 
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Compiled
@@ -37,11 +38,13 @@ def as_json(compiled: Compiled) -> str:
 
 def as_yaml(*documents: Any) -> str:
     """YAML documents in the order of their keys."""
-    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    written = yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    # They stand in double quotes only, where YAML has this escape.
+    return HIDDEN.sub(lambda match: f"\\U{ord(match[0]):08X}", written)
 
 
 def _json(document: Any) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return dump_json(document) + "\n"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -54,7 +57,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     # PyYAML folds lines at these outside of double quotes, and reads them back as blanks.
-    style = '"' if _BREAKS.search(text) else "|" if "\n" in text else None
+    style = '"' if _BREAKS.search(text) or HIDDEN.search(text) else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

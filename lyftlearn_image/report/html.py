@@ -18,8 +18,8 @@ from markupsafe import Markup
 
 from lyftlearn_image.report import summary, timeline
 from lyftlearn_image.report.html_view import ENVIRONMENT, case_details, case_views
-from lyftlearn_image.report.sanitize import make_visible
 from lyftlearn_image.report.size_budget import render_within, truncate
+from lyftlearn_image.sanitize import make_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.report.summary import case_standing, count_standings, headline
+from lyftlearn_image.sanitize import dump_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def render(data: ReportData) -> str:
         "counts": {str(each): number for each, number in count_standings(result).items()},
         "cases": [_case(case, data) for case in result.cases],
     }
-    return _plain_unicode(json.dumps(document, indent=1, ensure_ascii=False)) + "\n"
+    return dump_json(document, indent=1) + "\n"
 
 
 def _case(case: CaseResult, data: ReportData) -> dict[str, Any]:
@@ -75,6 +75,7 @@ def _run(run: Run, data: ReportData) -> dict[str, Any]:
         },
         "metrics": list(run.metrics),
         "observation": run.observation,
+        "notes": list(run.notes),
     }
 
 
@@ -101,16 +102,3 @@ def _difference(difference: Difference) -> dict[str, Any]:
         "detail": difference.detail,
         "accepted": difference.accepted,
     }
-
-
-def _plain_unicode(text: str) -> str:
-    """The text with lone surrogates, which UTF-8 cannot hold, in JSON's own spelling."""
-    return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in text) if _has_surrogate(text) else text
-
-
-def _has_surrogate(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.parity.verdict import Outcome
-from lyftlearn_image.report.sanitize import make_visible, make_visible_line
 from lyftlearn_image.report.size_budget import truncate
 from lyftlearn_image.report.summary import (
     STANDING_LABELS,
@@ -22,6 +21,7 @@ from lyftlearn_image.report.summary import (
     find_run,
     list_differing_subjects,
 )
+from lyftlearn_image.sanitize import make_visible, make_visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

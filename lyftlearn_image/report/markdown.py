@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.report.sanitize import make_visible_line
 from lyftlearn_image.report.size_budget import render_within, truncate
 from lyftlearn_image.report.summary import (
     STANDING_LABELS,
@@ -22,6 +21,7 @@ from lyftlearn_image.report.summary import (
     list_differing_subjects,
     tally,
 )
+from lyftlearn_image.sanitize import make_visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.report.redaction import longest_form, without_secrets
-from lyftlearn_image.report.sanitize import collapse_overwritten_lines, strip_ansi
+from lyftlearn_image.sanitize import collapse_overwritten_lines, strip_ansi
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from lyftlearn_image.report.intraline import diff_segments
 from lyftlearn_image.report.redaction import without_secrets
-from lyftlearn_image.report.sanitize import make_visible, make_visible_line
 from lyftlearn_image.report.size_budget import truncate
 from lyftlearn_image.report.summary import (
     STANDING_LABELS,
@@ -27,6 +26,7 @@ from lyftlearn_image.report.summary import (
     list_differing_subjects,
     tally,
 )
+from lyftlearn_image.sanitize import make_visible, make_visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

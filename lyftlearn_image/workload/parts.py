@@ -43,7 +43,7 @@ def _s3_uri(text: str) -> str:
 def _regex(text: str) -> str:
     try:
         compiled = re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"expected a regular expression: {error}") from None
     if compiled.groups != 1:
         raise ValueError(f"expected one group in parentheses, the metric's value; found {compiled.groups}")

@@ -507,7 +507,7 @@ def test_a_full_disk_is_told_as_such(  # noqa: PLR0913, PLR0917 - fixtures
     options = (*bundle, *POD, *variables_of(aws.environment()), "--network", network.name)
     done = shim.run("true", options=(*options, "--tmpfs", "/opt/ml/input:size=64k"))
     assert done.returncode == 78
-    assert "/opt/ml/input/data/train/big.part cannot be written: No space left on device" in done.stderr
+    assert "/opt/ml/input/data/train/.0.big.part cannot be written: No space left on device" in done.stderr
 
 
 def test_a_failure_leaves_its_reason(shim: Shim, tmp_path: Path) -> None:
@@ -543,6 +543,24 @@ def test_packages_of_a_team_cannot_break_the_shim(shim: Shim, files: Files) -> N
     )
     done = shim.run("echo", "fine", options=options)
     assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+
+
+@pytest.mark.parametrize(
+    ("own", "path"), [(None, "/opt/ml/code"), ("/team/lib", "/opt/ml/code:/team/lib"), ("/a:/opt/ml/code", "/a:/opt/ml/code")]
+)
+def test_a_program_in_a_directory_imports_from_the_code(shim: Shim, files: Files, own: str | None, path: str) -> None:
+    """And from a path that is its own. As AWS's toolkit has it; a command that is no program of the code is left alone."""
+    program = "import os, rootmod, src.shop.helper, helper; print(os.environ['PYTHONPATH'], rootmod.NAME, helper.NAME)"
+    code = (
+        *files.put("/opt/ml/code/src/shop/train.py", program),
+        *files.put("/opt/ml/code/src/shop/helper.py", "NAME = 'beside'"),
+        *files.put("/opt/ml/code/rootmod.py", "NAME = 'root'"),
+        *(("-e", f"PYTHONPATH={own}") if own else ()),
+    )
+    done = shim.run("train", options=(*code, "-e", "LYFTLEARN_PROGRAM=src/shop/train.py"))
+    assert (done.returncode, done.stdout) == (0, f"{path} root beside\n"), done.stderr
+    done = shim.run("sh", "-c", "echo ${PYTHONPATH-none}", options=code)
+    assert done.stdout == f"{own or 'none'}\n"
 
 
 def test_the_start_is_the_same_twice(shim: Shim, files: Files) -> None:

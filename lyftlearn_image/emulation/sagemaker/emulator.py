@@ -114,6 +114,7 @@ class SageMakerEmulator:
             final_metrics=final_metrics(job.metrics, read_lines(path for pair in streams for path in pair))
             if job.metrics
             else {},
+            notes=self.context.notes(job.instance_type, job.volume_gb),
         )
 
     @staticmethod

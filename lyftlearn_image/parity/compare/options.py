@@ -21,6 +21,7 @@ class Options(BaseModel):
     equal_nan: bool = True
     ignore: tuple[str, ...] = Field(default=(), description="JSON pointers (`*` for any part) or column names.")
     sort_by: tuple[str, ...] = Field(default=(), description="Columns to sort both tables by before comparing.")
+    unordered: bool = Field(default=False, description="Whether the order of lines, rows or list items does not count.")
     normalise: tuple[NormaliserName | Replacement, ...] = ()
     inputs: str | None = Field(default=None, description="Artifact with rows that a model predicts on, such as output/X.npy.")
 
@@ -30,6 +31,8 @@ class Options(BaseModel):
         parts = [f"{name} {value:g}" for name, value in (("rtol", self.rtol), ("atol", self.atol)) if value]
         if self.ignore:
             parts.append(f"without {', '.join(self.ignore)}")
+        if self.unordered:
+            parts.append("in any order")
         if self.normalise:
             names = (each if isinstance(each, str) else each.pattern for each in self.normalise)
             parts.append(f"normalised: {', '.join(names)}")

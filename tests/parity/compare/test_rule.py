@@ -13,11 +13,11 @@ from lyftlearn_image.parity.compare.rule import Rule
 
 VALUES: dict[str, Any] = {
     "rtol": 0.5, "atol": 0.5, "equal_nan": False, "ignore": ["a"], "sort_by": ["a"], "normalise": ["pids"],
-    "inputs": "output/X",
+    "inputs": "output/X", "unordered": True,
 }  # fmt: skip
 NUMERIC = ["atol", "equal_nan", "rtol"]
 TAKES = {
-    "text": ["normalise"],
+    "text": ["normalise", "unordered"],
     "bytes": [],
     "json": sorted([*NUMERIC, "ignore"]),
     "table": sorted([*NUMERIC, "ignore", "sort_by"]),
@@ -59,7 +59,7 @@ def test_a_value_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> None:
 
 def test_several_options_that_mean_nothing_are_told_at_once() -> None:
     """In one error, by name."""
-    with pytest.raises(ValidationError, match="rtol, sort_by means nothing to `text`, which takes normalise"):
+    with pytest.raises(ValidationError, match="rtol, sort_by means nothing to `text`, which takes normalise, unordered"):
         Rule.model_validate({"compare": "text", "sort_by": ["a"], "rtol": 1})
 
 
@@ -82,6 +82,7 @@ def test_the_tolerance_in_words(options: dict[str, Any], expected: str) -> None:
 def test_an_option_that_is_not_given_has_its_default() -> None:
     """Exact, and NaN equals NaN."""
     assert Rule(compare="json").model_dump() == {
-        "compare": "json", "rtol": 0.0, "atol": 0.0, "equal_nan": True, "ignore": (), "sort_by": (), "normalise": (),
+        "compare": "json", "rtol": 0.0, "atol": 0.0, "equal_nan": True, "ignore": (), "sort_by": (),
+        "unordered": False, "normalise": (),
         "inputs": None,
     }  # fmt: skip
