@@ -19,6 +19,7 @@ from lyftlearn_image.emulation.session import Embedded, embedded
 from lyftlearn_image.emulation.statsd import statsd_sink
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import Limits
+from lyftlearn_image.parity import kept_run
 from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS, connect_backends, merge_streams
 from lyftlearn_image.parity.case_error import ERRORS, describe_case_error
 from lyftlearn_image.parity.compare.model_reader import ModelReader
@@ -207,6 +208,7 @@ class _CaseRunner:
         try:
             self._emit(Event(case.name, "started"))
             runs = self._run_targets(case)
+            kept_run.keep(case, runs, self._suite_run.directory / "runs" / case.name)
             self._check_endpoint(case, runs)
             comparisons = compare_runs(case, runs[0], runs[1], self._models)
             outcome, problem = judge(comparisons, case.different_in, runs)
