@@ -91,6 +91,7 @@ def test_every_option_means_something_to_a_comparator() -> None:
     [
         ("model/a.json", "json"), ("a.jsonl", "json"), ("a.csv", "table"), ("a.parquet", "table"), ("a.npy", "array"),
         ("a.npz", "array"), ("a.txt", "text"), ("a.log", "text"), ("a.md", "text"), ("a.yaml", "text"),
+        ("UPPER.CSV", "table"), ("a.tsv", "table"),
         ("a.joblib", "bytes"), ("json", "bytes"), ("a.csv.gz", "bytes"), ("csv.d/a", "bytes"),
     ],
 )  # fmt: skip
