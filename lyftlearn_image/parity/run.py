@@ -20,6 +20,7 @@ from lyftlearn_image.limits import Limits
 from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS, connect_backends, merge_streams
 from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.comparison import compare_runs
+from lyftlearn_image.parity.lost_endpoint import raise_if_endpoint_was_lost
 from lyftlearn_image.parity.run_files import REQUEST, tidy
 from lyftlearn_image.parity.secrets import mask_values, secret_values
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
@@ -194,6 +195,8 @@ class _CaseRunner:
         with ThreadPoolExecutor(len(TARGETS), thread_name_prefix=case.name) as pool:
             futures = [pool.submit(self._run_on, case, target) for target in TARGETS]
         runs = tuple(future.result() for future in futures)
+        for run in runs:
+            raise_if_endpoint_was_lost(run, self._session.endpoint.url)
         return runs if is_here else tuple(merge_streams(run) for run in runs)
 
     def _run_on(self, case: Case, target: TargetName) -> Run:
