@@ -563,6 +563,37 @@ def test_a_program_in_a_directory_imports_from_the_code(shim: Shim, files: Files
     assert done.stdout == f"{own or 'none'}\n"
 
 
+@pytest.mark.parametrize(
+    ("program", "modes", "told"),
+    [
+        ("priv/t.py", {"priv": 0o700}, "may not enter /opt/ml/code/priv: its mode is 0700, its owner 0:0"),
+        ("priv/t.sh", {"priv": 0o700}, "may not enter /opt/ml/code/priv: its mode is 0700"),
+        ("priv.t", {"priv": 0o700}, "may not enter /opt/ml/code/priv: its mode is 0700"),
+        ("priv/t.py", {"priv/t.py": 0o600}, "may not read /opt/ml/code/priv/t.py: its mode is 0600"),
+        ("priv/t.py", {".": 0o750}, "may not enter /opt/ml/code: its mode is 0750"),
+        ("priv/none.py", {}, "there is no program /opt/ml/code/priv/none.py"),
+    ],
+)
+def test_a_program_behind_a_closed_door_is_told(
+    shim: Shim, tmp_path: Path, program: str, modes: dict[str, int], told: str
+) -> None:
+    """Who may not read or enter what, and how that is mended; root may. What is not there is told as before."""
+    (tmp_path / "priv").mkdir(mode=0o755)
+    tmp_path.chmod(0o755)
+    for name in ("t.py", "t.sh"):
+        (tmp_path / "priv" / name).write_text("print('ran')\n" if name == "t.py" else "echo ran\n")
+        (tmp_path / "priv" / name).chmod(0o644)
+    for path, mode in modes.items():
+        (tmp_path / path).chmod(mode)
+    options = ("-v", f"{tmp_path}:/opt/ml/code:ro", "-e", f"LYFTLEARN_PROGRAM={program}")
+    done = shim.run("train", options=(*options, "--user", "4242:4243"))
+    assert (done.returncode, done.stdout) == (78, "")
+    assert told in done.stderr
+    assert not modes or "the user 4242:4243 may not" in done.stderr
+    assert not modes or "chmod -R a+rX /opt/ml/code" in done.stderr
+    assert shim.run("train", options=options).returncode == (0 if modes else 78)
+
+
 def test_the_start_is_the_same_twice(shim: Shim, files: Files) -> None:
     """A container that is started again in its own files gives the same result."""
     program = "/opt/lyftlearn/bin/entrypoint python3 -c '{}' && /opt/lyftlearn/bin/entrypoint python3 -c '{}'"

@@ -6,19 +6,17 @@ carried as it is written, and told.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import yaml
 
 from lyftlearn_image.platforms.kubernetes.importer.fields import Left
+from lyftlearn_image.platforms.serialize import NO_TEXT_TO_KUBECTL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TEXT, _NULL, _MERGE = (f"tag:yaml.org,2002:{name}" for name in ("str", "null", "merge"))
-# What is a number or a flag to kubectl's reader and a text to PyYAML (go.yaml.in/yaml/v2, resolve.go).
-_NO_TEXT_TO_KUBECTL = re.compile(r"[yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0[oO][0-7]+")
 # Fields that are a text, mappings of texts, and lists of them (Kubernetes API reference), as far as the importer reads them.
 _FIELDS = frozenset({
     "apiVersion", "claimName", "effect", "fieldPath", "generateName", "image", "key", "kind", "mountPath", "name", "namespace",
@@ -63,7 +61,7 @@ def _keep_value(node: yaml.Node, place: str, key: str, seen: set[int], is_text: 
 
 def _keep_scalar(node: yaml.ScalarNode, place: str, text: str) -> Iterator[Left]:
     kind = node.tag.rpartition(":")[2]
-    if node.tag == _TEXT and node.style is None and _NO_TEXT_TO_KUBECTL.fullmatch(node.value):
+    if node.tag == _TEXT and node.style is None and NO_TEXT_TO_KUBECTL.fullmatch(node.value):
         kind = "bool" if node.value.isalpha() else "number"
     is_told = kind != "str" and bool(node.value)
     node.tag, node.value = _TEXT, text
