@@ -25,7 +25,7 @@ from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import TARGETS, Launch
 from lyftlearn_image.platforms.trials import is_driven_from_here
 from lyftlearn_image.runs.tuning import TuningRun, run_tuning
-from lyftlearn_image.services.staging import Stager
+from lyftlearn_image.services.staging import Stager, local_path
 from lyftlearn_image.workload import Job, Trainable
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ class _CaseRunner:
         runs: tuple[Run, ...] = ()
         try:
             runs = self._run_targets(case)
-            comparisons = compare_runs(case, runs[0], runs[1], self._models)
+            comparisons = compare_runs(case, runs[0], runs[1], self._models, self._channel_paths(case))
             outcome, problem = judge(comparisons, case.different_in)
         except LyftlearnError as error:
             comparisons, outcome, problem = (), Outcome.ERROR, str(error)
@@ -178,6 +178,13 @@ class _CaseRunner:
         self._tidy(case, result)
         self._emit(Event(case.name, "finished", result=result))
         return result
+
+    def _channel_paths(self, case: Case) -> tuple[Path, ...]:
+        """Where the case's channels come from, of those that are on this machine."""
+        workload = case.workload
+        sources = workload.channels.values() if isinstance(workload, Job) else ()
+        found = (local_path(source, relative_to=self._suite_run.suite_path.parent) for source in sources)
+        return tuple(path for path in found if path is not None)
 
     def _run_targets(self, case: Case) -> tuple[Run, ...]:
         """The case's runs in the order of TARGETS. A failure on one target waits for the other, then is raised."""

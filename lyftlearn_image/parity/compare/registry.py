@@ -16,6 +16,8 @@ COMPARATORS = {
     "json": "lyftlearn_image.parity.compare.structured",
     "table": "lyftlearn_image.parity.compare.tables",
     "array": "lyftlearn_image.parity.compare.arrays",
+    "model": "lyftlearn_image.parity.compare.models",
+    # Its name from when it knew no other models; suites have it.
     "sklearn-model": "lyftlearn_image.parity.compare.models",
 }
 # For a file of which neither a rule nor a comparator knows the suffix.

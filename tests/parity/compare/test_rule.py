@@ -22,6 +22,7 @@ TAKES = {
     "json": sorted([*NUMERIC, "ignore"]),
     "table": sorted([*NUMERIC, "ignore", "sort_by"]),
     "array": NUMERIC,
+    "model": sorted([*NUMERIC, "ignore", "inputs"]),
     "sklearn-model": sorted([*NUMERIC, "ignore", "inputs"]),
 }
 
@@ -47,7 +48,7 @@ def test_a_comparator_that_is_none_is_refused(name: Any) -> None:
         Rule.model_validate({"compare": name})
     (error,) = caught.value.errors()
     assert error["type"] == "literal_error"
-    assert error["msg"] == "Input should be 'text', 'bytes', 'json', 'table', 'array' or 'sklearn-model'"
+    assert error["msg"] == "Input should be 'text', 'bytes', 'json', 'table', 'array', 'model' or 'sklearn-model'"
 
 
 @pytest.mark.parametrize("rule", [{"rtol": -1}, {"atol": -0.1}, {"rtol": "x"}, {"unknown": 1}])
