@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import marshal
 import os
 import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import botocore.loaders
 import filelock
 import hypothesis
 import pytest
@@ -20,6 +24,21 @@ ROOT = Path(__file__).resolve().parent
 IMAGES = ROOT / "images"
 # Two builds of one image at once do its work twice: every worker, and every other run on this machine, waits here.
 SETUP_LOCK = Path(tempfile.gettempdir()) / f"lyftlearn-test-setup-{os.getuid()}.lock"
+# botocore parses its models (megabytes of JSON) anew for each session, and nearly every test of a client has its own.
+# Clients write into them, so each session still has a copy of its own.
+_read = botocore.loaders.JSONFileLoader().load_file
+_parsed = functools.cache(lambda path: marshal.dumps(json.loads(json.dumps(_read(path)))))
+
+
+class _ParsedOnce(botocore.loaders.JSONFileLoader):
+    """Reads a file of models once for all sessions of a worker."""
+
+    def load_file(self, file_path: str) -> Any:
+        """The file's data, or None where it does not exist."""
+        return marshal.loads(_parsed(file_path))  # noqa: S302 - what was dumped here
+
+
+botocore.loaders.Loader.FILE_LOADER_CLASS = _ParsedOnce
 # Nothing listens here: a test that does not ask for the engine gets none.
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 

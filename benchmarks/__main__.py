@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import runpy
 
-MODULES = ("cli_start", "shim_start", "secrets", "supervisor", "writing_reports", "events", "demo", "rebuild", "image_size")
+MODULES = (
+    "cli_start",
+    "shim_start",
+    "secrets",
+    "supervisor",
+    "writing_reports",
+    "text",
+    "events",
+    "demo",
+    "rebuild",
+    "image_size",
+)
 
 for module in MODULES:
     print(f"== {module}", flush=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
+
+_INTERRUPTED = 130
 
 
 def run() -> None:
@@ -13,11 +16,25 @@ def run() -> None:
     and twice at exit, would take a sixth of the time of `--help`.
     """
     gc.disable()
-    from lyftlearn_image.cli.main import main  # noqa: PLC0415 - imported while nobody looks for garbage
+    try:
+        from lyftlearn_image.cli.main import main  # noqa: PLC0415 - imported while nobody looks for garbage
 
-    gc.freeze()
-    gc.enable()
-    sys.exit(main())
+        gc.freeze()
+        gc.enable()
+        threading.excepthook = _report
+        sys.unraisablehook = _report
+        code = main()
+    except KeyboardInterrupt:  # before click looks after it
+        sys.stderr.write("interrupted\n")
+        code = _INTERRUPTED
+    sys.exit(code)
+
+
+def _report(failed: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
+    """The last door for what Python itself would write a traceback of: the end of a thread, or of an object."""
+    from lyftlearn_image.cli.fault import report_fault  # noqa: PLC0415 - only after a fault
+
+    report_fault(failed.exc_value or failed.exc_type())
 
 
 if __name__ == "__main__":

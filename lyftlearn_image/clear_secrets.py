@@ -38,7 +38,9 @@ _PLACES = re.compile(r"(?:FILE|PATH|NAME|URL|URI|ARN|ID)$", re.IGNORECASE)
 # Below these a text is a word, a path or a number, not a key (bits a character, of the characters' own frequencies).
 _LEAST_CHARACTERS = 8
 _LEAST_ENTROPY = 2.75
-_PRIVATE_KEYS = ("secrets", "secret", "secret_sets")
+_PRIVATE_KEYS = ("secrets", "secret", "secret_sets", "secret_values", "parameter_values")
+# Keys below which people write texts of their own: a token may stand in any word of a command.
+_FREE_KEYS = ("command", "arguments", "environment", "hyperparameters", "files", "content", "tags", "defaults")
 
 
 def what_secret(name: str, value: str) -> str | None:
@@ -64,8 +66,10 @@ def find_secrets(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[
 
 
 def is_private(location: Sequence[str | int], value: Any) -> bool:
-    """Whether a wrong value is better not repeated: it stands where secrets do, or it looks like one."""
-    if any(part in _PRIVATE_KEYS for part in location):
+    """Whether a wrong value is better not repeated: it stands where secrets do, or free text, or it looks like one."""
+    if any(part in _PRIVATE_KEYS or (isinstance(part, str) and sounds_secret(part)) for part in location):
+        return True
+    if isinstance(value, (str, list, tuple, dict)) and any(part in _FREE_KEYS for part in location):
         return True
     return next(find_secrets(value, tuple(location)), None) is not None or (
         isinstance(value, dict) and any(key in value for key in _PRIVATE_KEYS)

@@ -51,7 +51,9 @@ class Run:
     the pod's termination message, empty when there is none. `stdout` and `stderr` are files with the exact bytes.
     `artifacts` maps names (`model`, `output`; a processing job's output names) to unpacked directories. `metrics` are
     StatsD lines in the order of arrival. `observation` is the realised environment that the shim wrote. `final_metrics` are
-    the last values that the metrics' regular expressions found in the log; `trials` are those of a tuning job.
+    the last values that the metrics' regular expressions found in the log; `trials` are those of a tuning job. `notes` name
+    what the run asked for and was not held to here: limits that are not enforced. `cut` says of what the run left more than
+    is kept.
     """
 
     target: str
@@ -67,6 +69,8 @@ class Run:
     metrics: tuple[str, ...] = ()
     final_metrics: Mapping[str, float] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
+    notes: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

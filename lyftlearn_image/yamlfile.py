@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from lyftlearn_image import clear_secrets
+from lyftlearn_image import clear_secrets, yaml_loader
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
+# Nobody reads more of them before mending the first.
+MAX_PROBLEMS = 100
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class Document(Generic[Model]):
-    """A file as it was read: its data, the line of every key, and the model or the problems with it."""
+    """A file as it was read: its data, the line of every key, and the model or the problems with it.
+
+    `omitted` is how many more problems there are than are told.
+    """
 
     name: str
     data: Mapping[str, Any]
     lines: Mapping[KeyPath, int]
     model: Model | None
     problems: tuple[Problem, ...]
+    omitted: int = 0
 
     def line(self, key: Sequence[str | int]) -> int:
         """The line of a key, or of the nearest one around it that stands in the file."""
@@ -56,17 +62,7 @@ def load(path: Path, model: type[Model]) -> Model:
 
     Raises InvalidInputError that names the file, the line, the key and what was expected there.
     """
-    return parse(read_text(path), model, name=str(path))
-
-
-def read_text(path: Path) -> str:
-    """The text of a file. Raises InvalidInputError when there is none, or no text in it."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InvalidInputError(f"there is no file {path}", hint="Check the path, or create the file.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"{path} cannot be read: {error}") from None
+    return parse(yaml_loader.read_text(path), model, name=str(path))
 
 
 def parse(text: str, model: type[Model], *, name: str) -> Model:
@@ -82,27 +78,16 @@ def examine(text: str, model: type[Model], *, name: str) -> Document[Model]:
 
     Raises InvalidInputError for a text that is no mapping of YAML at all.
     """
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise _syntax_error(error, name) from None
-    if not isinstance(data, dict) or node is None:
-        raise InvalidInputError(f"{name} is not a mapping", where=f"{name}, line 1", hint="Write it as `key: value`.")
+    composed = yaml_loader.compose_mapping(text, name)
     lines: dict[KeyPath, int] = {}
-    _index(node, (), lines, name)
+    _index(composed.node, (), lines, name)
+    data = composed.construct()
     try:
         return Document(name, data, lines, model.model_validate(data, context={"file": name}), ())
     except ValidationError as error:
         problems = _without_consequences(error.errors(), lines)
-        return Document(name, data, lines, None, tuple(_problem(one, model, lines, name, data) for one in problems))
-
-
-def _syntax_error(error: yaml.YAMLError, name: str) -> InvalidInputError:
-    mark = getattr(error, "problem_mark", None)
-    where = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
-    problem = getattr(error, "problem", None) or str(error)
-    return InvalidInputError(f"{name} is not valid YAML: {problem}", where=where, hint="Check indentation and quotes.")
+        told = tuple(_problem(one, model, lines, name, data) for one in problems[:MAX_PROBLEMS])
+        return Document(name, data, lines, None, told, omitted=len(problems) - len(told))
 
 
 def _index(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
@@ -129,8 +114,9 @@ def _invalid(document: Document[Any]) -> InvalidInputError:
     if len(problems) == 1:
         return InvalidInputError(problems[0].what, where=problems[0].where, hint=problems[0].hint)
     # The file stands above them, and the key in most of them.
-    listed = "\n".join(f"  line {one.line}: {one.what}. {one.hint}" for one in problems)
-    return InvalidInputError(f"{name} has {len(problems)} errors:\n{listed}")
+    listed = "\n".join(f"  line {one.line}: {one.what}. {one.hint}".rstrip() for one in problems)
+    more = f"\n  and {document.omitted:,} more" if document.omitted else ""
+    return InvalidInputError(f"{name} has {len(problems) + document.omitted:,} errors:\n{listed}{more}")
 
 
 def _without_consequences(problems: list[Any], lines: Mapping[KeyPath, int]) -> list[Any]:
@@ -139,18 +125,21 @@ def _without_consequences(problems: list[Any], lines: Mapping[KeyPath, int]) -> 
     A list is too short because its items had errors; a key is missing because it stands there misspelt; a value was taken
     over from another place of the file, where it is told already.
     """
-    places = [one["loc"] for one in problems]
-    unknown = [one["loc"] for one in problems if one["type"] == "extra_forbidden"]
-    written = [_told(one) for one in problems if one["loc"] in lines]
+    # Each place, and all that stand around it.
+    around = {one["loc"][:end] for one in problems for end in range(len(one["loc"]))}
+    unknown = [one["loc"] for one in problems if one["type"] == "extra_forbidden"][:MAX_PROBLEMS]
+    written = {_told(one) for one in problems if one["loc"] in lines}
 
     def follows(one: Any) -> bool:
         place = one["loc"]
         if one["type"] == "too_short":
-            return any(other[: len(place)] == place != other for other in places)
+            return place in around
         if place not in lines and _told(one) in written:
             return True
+        if one["type"] != "missing":
+            return False
         beside = [str(other[-1]) for other in unknown if other[:-1] == place[:-1]]
-        return one["type"] == "missing" and bool(difflib.get_close_matches(str(place[-1]), beside, n=1))
+        return bool(difflib.get_close_matches(str(place[-1]), beside, n=1))
 
     return [one for one in problems if not follows(one)]
 

@@ -13,7 +13,7 @@ from lyftlearn_runtime.hyperparameters import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from lyftlearn_runtime.cluster import Cluster
@@ -61,6 +61,22 @@ def training_variables(job: TrainingJob) -> dict[str, str]:
         "SM_TRAINING_ENV": dumps(_training_env(job)),
         "SAGEMAKER_JOB_NAME": str(job.hyperparameters.get("sagemaker_job_name") or job.name),
     }
+
+
+def keys_by_variable(keys: Iterable[str]) -> dict[str, list[str]]:
+    """The keys of a set by the variables that they become. The last of several is the one to take: a key that is spelt so."""
+    found = {}  # type: dict[str, list[str]]
+    for key in keys:
+        found.setdefault(variable_name(key), []).append(key)
+    return {name: sorted(several, key=name.__eq__) if len(several) > 1 else several for name, several in found.items()}
+
+
+def python_path(own: str) -> str:
+    """The PYTHONPATH of a program that `train` starts: the code's directory before what the workload or the image says.
+
+    A program in a sub-directory imports from there under AWS's toolkit, which sets it so (seen in its log of variables).
+    """
+    return own if contract.CODE_DIR in own.split(":") else contract.CODE_DIR + (":" + own if own else "")
 
 
 def _program_variables(program: Program) -> dict[str, str]:

@@ -92,12 +92,40 @@ def _command(name: str, code_dir: str) -> list[str]:
     python = python if os.path.exists(python) else "python3"
     if os.path.isfile(path):
         if name.endswith(".py"):
+            _refuse_closed(path, os.R_OK)
             return [python, path]
         if os.access(path, os.X_OK):
             return [path]
         if name.endswith(".sh"):
+            _refuse_closed(path, os.R_OK)
             return ["/bin/sh", path]
         raise ShimError(f"the program {path} is not executable; chmod +x it in the image", contract.EXIT_CONFIG)
     if all(part.isidentifier() for part in name.split(".")) and not name.endswith(".py"):
+        _refuse_closed_directories(os.path.join(code_dir, *name.split(".")))
         return [python, "-m", name]
+    _refuse_closed_directories(path)
     raise ShimError(f"there is no program {path}; is it in the image?", contract.EXIT_CONFIG)
+
+
+def _refuse_closed_directories(path: str) -> None:
+    """ShimError for a directory above a path that is there, and that this user may not enter: to him nothing is in it."""
+    above = []
+    while path != os.path.dirname(path):
+        path = os.path.dirname(path)
+        above.append(path)
+    for directory in reversed(above):
+        if os.path.isdir(directory):
+            _refuse_closed(directory, os.X_OK)
+
+
+def _refuse_closed(path: str, wanted: int) -> None:
+    """ShimError that says who may not read or enter what, and how that is mended."""
+    if os.access(path, wanted):
+        return
+    found = os.stat(path)
+    verb = "enter" if wanted == os.X_OK else "read"
+    raise ShimError(
+        f"the user {os.getuid()}:{os.getgid()} may not {verb} {path}: its mode is {found.st_mode & 0o7777:04o}, its owner"
+        f" {found.st_uid}:{found.st_gid}; make it readable in the image: RUN chmod -R a+rX {contract.CODE_DIR}",
+        contract.EXIT_CONFIG,
+    )

@@ -6,14 +6,18 @@ from lyftlearn_runtime.secret_forms import MASK, Finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 class Redactor:
-    """Masks secrets in a stream of bytes. However the stream is cut into chunks, the result is the same."""
+    """Masks secrets in a stream of bytes. However the stream is cut into chunks, the result is the same.
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    `mark` gives what stands in place of the bytes that are masked.
+    """
+
+    def __init__(self, secrets: Iterable[str], mark: Callable[[bytes], bytes] = lambda _: MASK.encode()) -> None:
         self._finder = Finder(secrets)
+        self._mark = mark
         self._held = b""
 
     def add_secrets(self, secrets: Iterable[str]) -> None:
@@ -38,7 +42,7 @@ class Redactor:
                 done.append(self._held[position:end])
                 position = end
                 break
-            done += [self._held[position : found[0]], MASK.encode()]
+            done += [self._held[position : found[0]], self._mark(self._held[slice(*found)])]
             position = found[1]
         self._held = self._held[position:]
         return b"".join(done)

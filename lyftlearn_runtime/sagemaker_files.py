@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _INPUT_CONFIG = "/opt/ml/input/config/inputdataconfig.json"
 _PROCESSING_RESOURCES = "/opt/ml/config/resourceconfig.json"
 _TRAINING_DIRS = ("input/config", "input/data", "model", "output/data", "checkpoints")
-_PROCESSING_INPUT = contract.PROCESSING_DIR + "/input/"
 
 
 def write_job_files(bundle: Bundle, environ: Mapping[str, str]) -> None:
@@ -37,6 +36,9 @@ def write_job_files(bundle: Bundle, environ: Mapping[str, str]) -> None:
     else:
         _write(_PROCESSING_RESOURCES, resources)
         _write(PROCESSING_CONFIG, _processing(bundle))
+        for one in bundle.uploads:
+            # "This directory will be created by the platform" (developer guide, build-your-own-processing-container).
+            _make(one.path)
 
 
 def host_uploads(bundle: Bundle, environ: Mapping[str, str]) -> list[Transfer]:
@@ -75,14 +77,20 @@ def _processing(bundle: Bundle) -> dict[str, Any]:
     return {
         "ProcessingJobName": bundle.job.name,
         "Environment": dict(bundle.environment),
-        "ProcessingInputs": [_input(one) for one in bundle.downloads],
+        "ProcessingInputs": [_input(name, one) for name, one in _named_inputs(bundle)],
         "ProcessingOutputConfig": {"Outputs": [_output(one) for one in bundle.uploads], "KmsKeyId": None},
         "ProcessingResources": {"ClusterConfig": cluster_config},
     }
 
 
-def _input(one: Transfer) -> dict[str, Any]:
-    name = one.path[len(_PROCESSING_INPUT) :] if one.path.startswith(_PROCESSING_INPUT) else os.path.basename(one.path)
+def _named_inputs(bundle: Bundle) -> list[tuple[str, Transfer]]:
+    """Each input with its name: both lists of a bundle are by the names of the channels."""
+    if len(bundle.channels) == len(bundle.downloads):
+        return list(zip(sorted(bundle.channels), bundle.downloads))  # noqa: B905 - `strict` needs Python 3.10
+    return [(os.path.basename(one.path), one) for one in bundle.downloads]
+
+
+def _input(name: str, one: Transfer) -> dict[str, Any]:
     source = {
         "LocalPath": one.path,
         "S3Uri": one.uri,

@@ -113,12 +113,14 @@ def resolve(inputs: Inputs) -> Resolved:
         values[name] = found.values[environ[name]]
         origins[name] = environ[name]
     for text, members in found.sets.items():
-        for key, value in members.items():
-            name = environment.variable_name(key)
+        for name, keys in environment.keys_by_variable(members).items():
+            if len(keys) > 1:
+                lost = " and ".join(map(repr, keys[:-1]))
+                log_line(f"{text}: {lost} would be the variable {name}, as {keys[-1]!r} is; rename what is to be kept")
             # A variable that somebody has set is never overwritten; of two sets the later one wins, as of envFrom.
             if name not in environ:
-                values[name] = value
-                origins[name] = f"{text} ({key})"
+                values[name] = members[keys[-1]]
+                origins[name] = f"{text} ({keys[-1]})"
     resolved = {name: value for name, value in values.items() if value is not None}
     secrets = inputs.secrets.union(resolver.secret_values(found))
     return Resolved(inputs, resolved, origins, found, secrets, inputs.is_processing)
@@ -146,8 +148,12 @@ def describe(placed: Placed) -> Launch:
     if not placed.is_processing:
         derived.update(environment.training_variables(_training_job(placed, script, resources, here, cpus)))
     derived = {name: value for name, value in derived.items() if name not in placed.environ}
-    origins = {**placed.origins, **dict.fromkeys(derived, "derived")}
-    command = Command(script.argv, _fitting_variables(placed.environ, derived, script), script.cwd)
+    own = dict(placed.environ)
+    if script.name:
+        own["PYTHONPATH"] = environment.python_path(own.get("PYTHONPATH", ""))
+    added = (name for name, value in own.items() if placed.environ.get(name) != value)
+    origins = {**placed.origins, **dict.fromkeys((*derived, *added), "derived")}
+    command = Command(script.argv, _fitting_variables(own, derived, script), script.cwd)
     return Launch(
         placed.inputs, placed.environ, origins, command, here,
         placed.files, placed.checkpoints, placed.secrets, placed.is_processing,

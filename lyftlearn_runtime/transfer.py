@@ -9,6 +9,7 @@ from lyftlearn_runtime import contract, s3_checksums
 from lyftlearn_runtime.aws.s3 import S3, ByteRange, split_uri
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.frozen import namedtuple
+from lyftlearn_runtime.s3_prefix import file_paths, list_uri
 from lyftlearn_runtime.transfer_pool import Pool
 
 TYPE_CHECKING = False
@@ -29,24 +30,22 @@ _Sent = namedtuple("_Sent", ["bucket", "key", "path", "temporary"])
 
 
 def download(transfers: Sequence[Transfer], environ: Mapping[str, str], *, may_be_empty: bool = False) -> None:
-    """Puts every object below each prefix under its path: several at a time, and large ones in pieces.
+    """Puts every object that each URI stands for under its path: several at a time, and large ones in pieces.
 
-    A file appears under its name when it is whole and its checksum is right. A prefix without any object is an error, as
+    A file appears under its name when it is whole and its checksum is right. A URI without any object is an error, as
     it is for SageMaker, unless `may_be_empty`.
     """
     s3 = S3(environ)
     pool = Pool(environ, stop_at_errors=True)
     files: list[_Download] = []
     for one in transfers:
-        bucket, prefix = split_uri(one.uri)
-        objects = list(s3.list_objects(bucket, prefix))
+        bucket, key = split_uri(one.uri)
+        objects = list_uri(s3, bucket, key)
         if not objects and not may_be_empty:
             raise ShimError(f"there is no object below {one.uri}; check the channel", contract.EXIT_CONFIG)
         _make(one.path)
-        for listed in objects:
-            name = listed.key[len(prefix) :].lstrip("/") or os.path.basename(listed.key)
-            if not listed.key.endswith("/"):
-                files.append(_Download(bucket, listed, _below(one.path, name)))
+        for path, listed in file_paths(one.path, key, objects).items():
+            files.append(_Download(bucket, listed, path, len(files)))
     for file in files:
         for start in range(0, max(file.listed.size, 1), PIECE_BYTES):
             pool.add(file.fetch, start)
@@ -112,14 +111,15 @@ def regular_files(directory: str) -> list[str]:
 class _Download:
     """One object on its way to a file, in one piece or in several."""
 
-    def __init__(self, bucket: str, listed: ListedObject, path: str) -> None:
+    def __init__(self, bucket: str, listed: ListedObject, path: str, number: int) -> None:
         self.listed = listed
         self._bucket = bucket
         self._path = path
         self._lock = threading.Lock()
         self._left = max(1, -(-listed.size // PIECE_BYTES))
-        # A reader never sees half a file: it appears under its name when it is whole.
-        self._part = path + ".part"
+        # A reader never sees half a file: it appears under its name when it is whole. Until then it has a name that is
+        # neither another object's nor too long.
+        self._part = os.path.join(os.path.dirname(path), f".{number}.{os.path.basename(path)[:50]}.part")
 
     def fetch(self, s3: S3, start: int) -> None:
         """Brings the piece that begins at a byte; the last one that comes makes the file."""
@@ -237,10 +237,3 @@ def _make(directory: str) -> None:
         os.makedirs(directory, exist_ok=True)
     except OSError as error:
         raise ShimError(f"{directory} cannot be made: {error.strerror}", contract.EXIT_CONFIG) from None
-
-
-def _below(directory: str, name: str) -> str:
-    path = os.path.normpath(os.path.join(directory, name))
-    if not path.startswith(directory.rstrip("/") + "/"):
-        raise ShimError(f"the object name {name!r} leads out of {directory}", contract.EXIT_CONFIG)
-    return path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import shutil
 import tarfile
 import zlib
@@ -13,9 +15,26 @@ from lyftlearn_image.errors import RunError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lyftlearn_image.untrusted_tree import Allowance
+
 SUFFIX = ".tar.gz"
-# What tarfile raises, at any member, for an archive that is broken or none: ValueError for a name that no file can have.
-UNREADABLE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error)
+# What tarfile raises, at any member, for an archive that is broken or none: ValueError for a name that no file can have,
+# RecursionError for headers about headers, the others for fields that are no numbers.
+UNREADABLE = (
+    tarfile.TarError, OSError, EOFError, ValueError, zlib.error, RecursionError, LookupError, ArithmeticError, TypeError,
+)  # fmt: skip
+# tarfile reads a member's header at once, and headers of headers; one of an honest archive has a path and little else.
+_LONGEST_READ_BYTES = 256 << 10
+
+
+class BoundedGzip(gzip.GzipFile):
+    """A gzip file of which nobody reads much at once, as a header of gigabytes has tarfile do."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Up to `size` decompressed bytes. Raises tarfile.ReadError for too many."""
+        if size is None or not 0 <= size <= _LONGEST_READ_BYTES:
+            raise tarfile.ReadError("it has a header that is too large")
+        return super().read(size)
 
 
 def is_real_directory(path: Path) -> bool:
@@ -30,19 +49,21 @@ def pack(directory: Path, file: IO[bytes]) -> None:
             archive.add(path, arcname=path.name)
 
 
-def unpack(archive: tarfile.TarFile, into: Path) -> None:
+def unpack(archive: tarfile.TarFile, into: Path, allowance: Allowance) -> None:
     """Files and directories first, links last, so that nothing is ever written through a link.
 
     What is neither a file nor a directory becomes a text file that says what it is: a device, a link that leads out of
     the archive or to nothing. So it can be compared, and nobody reads this machine's files through it. (tarfile's own
-    "data" filter came with Python 3.11.4; Debian 12 has 3.11.2.) Raises RunError for a member whose name leads out, and
-    for a hard link to nothing; UNREADABLE for a broken archive.
+    "data" filter came with Python 3.11.4; Debian 12 has 3.11.2.) Raises RunError for a member whose name leads out, for
+    a hard link to nothing, and for more than is allowed, before it is unpacked; UNREADABLE for a broken archive.
     """
     links: list[tuple[Path, str]] = []
     for member in archive:
         path = into / member.name
         if member.name.startswith("/") or ".." in PurePosixPath(member.name).parts:
             raise RunError(f"the archive's member {member.name} leads out of it")
+        allowance.check_path(member.name)
+        allowance.take(member.size, member.name, files=1)
         if member.isdir():
             path.mkdir(parents=True, exist_ok=True)
             continue
@@ -51,6 +72,10 @@ def unpack(archive: tarfile.TarFile, into: Path) -> None:
             links.append((path, member.linkname))
         elif (content := _content(archive, member)) is not None:
             with path.open("xb") as file:
+                # A hard link has no size, and its target's bytes.
+                if member.islnk():
+                    allowance.take(content.seek(0, os.SEEK_END), member.name)
+                    content.seek(0)
                 shutil.copyfileobj(content, file)
         else:
             path.write_text(f"special file of tar type {member.type!r}\n", encoding="utf-8")

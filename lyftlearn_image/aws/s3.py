@@ -17,11 +17,15 @@ from typing import IO, TYPE_CHECKING
 from lyftlearn_image.aws import archive
 from lyftlearn_image.aws.errors import translate_errors
 from lyftlearn_image.errors import InvalidInputError, RunError
+from lyftlearn_image.limits import UNLIMITED
+from lyftlearn_image.untrusted_tree import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_s3 import S3Client
+
+    from lyftlearn_image.limits import Limits
 
 # The most that S3 lists at a time.
 _PAGE_KEYS = 1000
@@ -57,12 +61,43 @@ def delete_objects(s3: S3Client, uris: Iterable[str]) -> None:
 
 def list_keys(s3: S3Client, uri: str) -> list[str]:
     """Every key that begins with the prefix, in S3's order."""
+    return [key for key, _ in _list_objects(s3, uri)]
+
+
+def _list_objects(s3: S3Client, uri: str) -> list[tuple[str, int]]:
+    """Every key that begins with the prefix, with its size in bytes."""
     bucket, prefix = split_uri(uri)
     with translate_errors(f"listing {uri}"):
         pages = s3.get_paginator("list_objects_v2").paginate(
             Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _PAGE_KEYS}
         )
-        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+        return [(item["Key"], item["Size"]) for page in pages for item in page.get("Contents", [])]
+
+
+def list_uri(s3: S3Client, uri: str) -> list[str]:
+    """The keys that a URI of a job's data stands for: an object, else what is in a folder, else what begins so.
+
+    "SageMaker uses all objects that match the specified key name prefix" (API reference, S3DataSource); that an object goes
+    before its namesakes is local mode's way (sagemaker-python-sdk, `download_folder`), and a folder is not mixed with
+    what is called alike: of `data/train`, `data/train-old/a.csv` is none.
+    """
+    _, key = split_uri(uri)
+    keys = list_keys(s3, uri)
+    if not key or key.endswith("/"):
+        return keys
+    if key in keys:
+        return [key]
+    return [one for one in keys if one.startswith(f"{key}/")] or keys
+
+
+def _file_name(prefix: str, key: str) -> str:
+    """An object's name below the directory of a prefix.
+
+    Of a prefix that ends inside a name, objects keep the whole name (seen in aws/sagemaker-python-sdk#3612).
+    """
+    if not key.startswith(folder := f"{prefix.rstrip('/')}/" if prefix else ""):
+        folder = prefix[: prefix.rfind("/") + 1]
+    return key.removeprefix(folder).lstrip("/")
 
 
 def upload_file(s3: S3Client, path: Path, uri: str) -> None:
@@ -95,17 +130,17 @@ def _download(s3: S3Client, uri: str, file: IO[bytes]) -> None:
 
 
 def download_prefix(s3: S3Client, uri: str, into: Path, keys: Collection[str] | None = None) -> int:
-    """Copies every object below a prefix into a directory, or only those with these `keys`; the number of files.
+    """Copies the objects that a URI stands for (`list_uri`) into a directory, or only these `keys`; the number of files.
 
     A key that ends in `/` is a folder's marker and no file. Raises InvalidInputError for keys that cannot be files side
     by side (`a` and `a/b`) or that lead out of the directory.
     """
     bucket, prefix = split_uri(uri)
     into.mkdir(parents=True, exist_ok=True)
-    files = [key for key in (list_keys(s3, uri) if keys is None else keys) if not key.endswith("/")]
+    files = [key for key in (list_uri(s3, uri) if keys is None else keys) if not key.endswith("/")]
 
     def download(key: str) -> None:
-        name = key.removeprefix(prefix).lstrip("/") or key.rpartition("/")[2]
+        name = _file_name(prefix, key)
         if ".." in PurePosixPath(name).parts:
             raise InvalidInputError(f"the object {key} leads out of its directory", where=uri, hint="Rename the object.")
         try:
@@ -153,10 +188,21 @@ def sync_directory(s3: S3Client, directory: Path, uri: str, known: Mapping[str, 
     """Uploads what has changed in a directory since the snapshot `known`, and deletes below the prefix what is gone."""
     bucket, prefix = split_uri(uri)
     now = snapshot(directory)
+    _check_names(now)
     upload_files(s3, directory, uri, sorted(name for name, version in now.items() if known.get(name) != version))
     for name in sorted(known.keys() - now.keys()):
         with translate_errors(f"deleting {uri}{name}"):
             s3.delete_object(Bucket=bucket, Key=prefix + name)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise RunError(
+                "the name of a file is not UTF-8, as a key in S3 must be", where=ascii(name), hint="Give the file another name."
+            ) from None
 
 
 def upload_archive(s3: S3Client, directory: Path, uri: str) -> None:
@@ -175,40 +221,49 @@ def open_archive(s3: S3Client, uri: str) -> Iterator[tarfile.TarFile]:
     with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as packed:
         _download(s3, uri, packed)
         packed.seek(0)
-        with tarfile.open(fileobj=packed, mode="r:gz") as opened:
+        with archive.BoundedGzip(fileobj=packed, mode="rb") as unzipped, tarfile.open(fileobj=unzipped, mode="r:") as opened:
             yield opened
 
 
-def download_outputs(s3: S3Client, outputs: Mapping[str, str], into: Path) -> dict[str, Path]:
+def download_outputs(s3: S3Client, outputs: Mapping[str, str], into: Path, limits: Limits = UNLIMITED) -> dict[str, Path]:
     """What a run left in S3, unpacked below `into`: name → directory. A missing archive gives an empty directory.
+
+    RunError as soon as it is more than the `limits` allow, before and after it is unpacked.
 
     Pods of one Job leave an archive each, `model.tar.gz`, `model-1.tar.gz` …; they are put together as SageMaker does it.
     """
     directories: dict[str, Path] = {}
+    allowance = Allowance(limits)
     for name, uri in outputs.items():
         directories[name] = directory = into / name
         directory.mkdir(parents=True, exist_ok=True)
         if uri.endswith("/"):
+            for key, size in _list_objects(s3, uri):
+                allowance.check_path(key)
+                allowance.take(size, uri, files=1)
             download_prefix(s3, uri, directory)
         else:
-            _download_archives(s3, uri, directory)
+            _download_archives(s3, uri, directory, allowance)
     return directories
 
 
-def _download_archives(s3: S3Client, uri: str, into: Path) -> None:
+def _download_archives(s3: S3Client, uri: str, into: Path, allowance: Allowance) -> None:
     bucket, key = split_uri(uri)
     stem = key.removesuffix(archive.SUFFIX)
     numbered = re.compile(re.escape(stem) + r"(?:-(\d+))?" + re.escape(archive.SUFFIX))
-    matches = [match for key in list_keys(s3, f"s3://{bucket}/{stem}") if (match := numbered.fullmatch(key))]
+    packed = {key: size for key, size in _list_objects(s3, f"s3://{bucket}/{stem}") if numbered.fullmatch(key)}
+    # They are on this disk, too, one after the other; and of none comes less than it has.
+    Allowance(allowance.limits).take(max(packed.values(), default=0), uri)
+    matches = [match for key in packed if (match := numbered.fullmatch(key))]
     for match in sorted(matches, key=lambda match: int(match[1] or 0)):
         with tempfile.TemporaryDirectory(dir=into.parent) as beside:
-            _unpack(s3, f"s3://{bucket}/{match[0]}", Path(beside))
+            _unpack(s3, f"s3://{bucket}/{match[0]}", Path(beside), allowance)
             archive.merge_directories([Path(beside)], into)
 
 
-def _unpack(s3: S3Client, uri: str, into: Path) -> None:
+def _unpack(s3: S3Client, uri: str, into: Path, allowance: Allowance) -> None:
     try:
         with open_archive(s3, uri) as packed:
-            archive.unpack(packed, into)
+            archive.unpack(packed, into, allowance)
     except archive.UNREADABLE as error:
         raise RunError(f"the archive cannot be unpacked: {error}", where=uri) from None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.build.base_image import BaseImage, ensure_base
 from lyftlearn_image.build.context import build_context, build_key
+from lyftlearn_image.build.dockerfile import mount_flags, mount_secrets
 from lyftlearn_image.build.engine import build_client, ensure_engine
 from lyftlearn_image.build.progress import BuildOutput, Silent
 from lyftlearn_image.build.secrets import BuildSecrets, build_secrets
@@ -89,6 +90,8 @@ class _Order:
     arguments: tuple[str, ...] = ()
     use_cache: bool = True
     secrets: BuildSecrets = field(default_factory=lambda: BuildSecrets(()))
+    # What was added to each step of a Dockerfile that is not ours.
+    added: str = ""
 
 
 def build(
@@ -131,6 +134,8 @@ def build(
 def build_directory(directory: Path, tag: str, *, force: bool = False, progress: Progress | None = None) -> BuildResult:
     """The image of a directory with a Dockerfile of its own, such as a team's `FROM lyftlearn:latest`.
 
+    Its steps have this machine's CA bundle and package index, as a class's own have.
+
     It is built anew when a file of the directory changed (less what .dockerignore names) or an image that a FROM names.
     Raises InvalidInputError without a Dockerfile or a FROM in it, else as `build` does.
     """
@@ -142,10 +147,23 @@ def build_directory(directory: Path, tag: str, *, force: bool = False, progress:
     ids = {reference: _image_id(engine, reference) for reference in references}
     base = BaseImage(references[-1], ids[references[-1]], "local")
     key = build_key(context, " ".join(ids.values()))
-    order = _Order(context=directory, tags=(tag,), known_as=(), key=key, base=base)
-    was_built = force or not _retag(order, engine)
-    if was_built:
-        _run_build(order, engine, display)
+    with tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as beside, build_secrets(None, os.environ) as secrets:
+        dockerfile = Path(beside) / "Dockerfile"
+        text = (directory / "Dockerfile").read_text(encoding="utf-8", errors="surrogateescape")
+        dockerfile.write_text(mount_secrets(text, secrets.names, os.environ), encoding="utf-8", errors="surrogateescape")
+        order = _Order(
+            context=directory,
+            tags=(tag,),
+            known_as=(),
+            key=key,
+            base=base,
+            arguments=(f"--file={dockerfile}",),
+            secrets=secrets,
+            added=mount_flags(secrets.names),
+        )
+        was_built = force or not _retag(order, engine)
+        if was_built:
+            _run_build(order, engine, display)
     return _result(order, engine, was_built=was_built, started=started)
 
 
@@ -183,6 +201,8 @@ def _run_build(order: _Order, engine: Engine, progress: Progress) -> None:
     ):
         for raw in process.stdout or ():
             line = order.secrets.redact(raw.rstrip())
+            if order.added:
+                line = line.replace(order.added, "")
             file.write(f"{line}\n")
             if step := output.feed(line):
                 progress.step(step)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, Self
 
+from lyftlearn_image.sanitize import make_visible, make_visible_line, strip_ansi, without_commands
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -128,7 +130,7 @@ class Lines:
 
     def note(self, line: str) -> None:
         """Writes the line."""
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{without_commands(make_visible(strip_ansi(line)))}\n")
         sys.stderr.flush()
 
     def step(self, step: Step) -> None:
@@ -156,7 +158,7 @@ class Live:
 
     def note(self, line: str) -> None:
         """Writes the line above the running steps."""
-        self._console.print(line, style="dim", markup=False, highlight=False)
+        self._console.print(make_visible(strip_ansi(line)), style="dim", markup=False, highlight=False)
 
     def step(self, step: Step) -> None:
         """Keeps a running step on the screen, and writes one that is over above the others."""
@@ -167,7 +169,9 @@ class Live:
             return
         self._running.pop(step.number, None)
         style = {State.FAILED: "bold red", State.CACHED: "dim", State.CANCELED: "dim"}.get(step.state, "")
-        self._console.print(_describe(step, width=self._console.width - 1), style=style, markup=False, highlight=False)
+        self._console.print(
+            make_visible(_describe(step, width=self._console.width - 1)), style=style, markup=False, highlight=False
+        )
 
     def _render(self) -> RenderableType:
         from rich.spinner import Spinner  # noqa: PLC0415 - see __init__()
@@ -176,9 +180,11 @@ class Live:
 
         table = Table.grid(padding=(0, 1))
         for step in list(self._running.values()):
-            table.add_row(Spinner("dots"), Text(step.name, no_wrap=True, overflow="ellipsis"))
+            table.add_row(Spinner("dots"), Text(make_visible_line(step.name), no_wrap=True, overflow="ellipsis"))
             if step.detail:
-                table.add_row("", Text(step.detail.strip(), style="dim", no_wrap=True, overflow="ellipsis"))
+                table.add_row(
+                    "", Text(make_visible_line(strip_ansi(step.detail.strip())), style="dim", no_wrap=True, overflow="ellipsis")
+                )
         return table
 
 

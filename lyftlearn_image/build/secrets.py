@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import functools
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_runtime.secret_forms import MASK, Finder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,21 +29,29 @@ _ADDED_BY_HAND = Path("/usr/local/share/ca-certificates")
 _PIP_KEYS = ("index-url", "extra-index-url", "trusted-host")
 # uv's names for the same; a newer name comes first. Source: docs.astral.sh/uv, "Environment variables".
 _UV_VARIABLES = {"index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"), "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL")}
-_HIDDEN = "***"
+# `user:password@` or `token@` of an address.
+_USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
 
 
 @dataclass(frozen=True)
 class BuildSecrets:
-    """Arguments of `docker build` that hand the secrets over as files, and the texts that nothing may show."""
+    """Arguments of `docker build` that hand the secrets over as files, and the texts that nothing may show.
+
+    `names` are the ids by which a step mounts them.
+    """
 
     arguments: tuple[str, ...]
     hidden: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def redact(self, text: str) -> str:
-        """The text without any of the secrets."""
-        for secret in self.hidden:
-            text = text.replace(secret, _HIDDEN)
-        return text
+        """The text without any of the secrets, in whatever form; in an address also one that is too short to look for."""
+        masked = self._finder.mask_text(text)
+        return _USER_INFO.sub(f"{MASK}@", masked) if self.hidden else masked
+
+    @functools.cached_property
+    def _finder(self) -> Finder:
+        return Finder(self.hidden)
 
 
 def without_credentials(text: str) -> str:
@@ -73,7 +83,7 @@ def build_secrets(ca_bundle: Path | None, environment: Mapping[str, str]) -> Ite
             path.write_bytes(content)
         arguments = tuple(f"--secret=id={name},src={Path(directory) / name}" for name in files)
         urls = [*settings.get("index-url", ()), *settings.get("extra-index-url", ())]
-        yield BuildSecrets(arguments, _credentials(urls))
+        yield BuildSecrets(arguments, _credentials(urls), tuple(files))
 
 
 def find_ca_bundle(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -136,11 +146,11 @@ def _configured(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _credentials(urls: list[str]) -> tuple[str, ...]:
-    """Every spelling of the credentials in some addresses, the longest first."""
+    """The credentials in some addresses, as they are there and decoded."""
     found: set[str] = set()
     for url in urls:
         userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
         if at:
             password = userinfo.partition(":")[2] or userinfo
             found |= {userinfo, unquote(userinfo), password, unquote(password)}
-    return tuple(sorted((text for text in found if text), key=len, reverse=True))
+    return tuple(sorted(filter(None, found)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lyftlearn_image.cli.options import as_value
+from lyftlearn_image.cli.output import show
 
 if TYPE_CHECKING:
     from lyftlearn_image.build.builder import BuildResult
@@ -81,7 +82,7 @@ def engine(*, as_json: bool) -> None:
 
     from lyftlearn_image.build.engine import ensure_engine  # noqa: PLC0415
 
-    answering = ensure_engine(lambda line: click.echo(line, err=True))
+    answering = ensure_engine(lambda line: show(line, err=True))
     host = str(answering.address)
     if as_json:
         click.echo(json.dumps({"host": host, "version": answering.version, "origin": answering.origin}, indent=2))

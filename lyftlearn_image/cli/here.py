@@ -15,6 +15,7 @@ import click
 from pydantic import Field
 
 from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.cli.output import show_log_line
 from lyftlearn_image.cli.signals import Signalled, raise_on_signals, wait_for_signal
 from lyftlearn_image.emulation.sagemaker import studio_app
 from lyftlearn_image.emulation.sagemaker.local_api.runtime import serve_endpoint
@@ -110,6 +111,8 @@ def run_here(here: HereRun, make_directory: Callable[[str], Path]) -> tuple[str,
                 return None
             directory = make_directory(launch.job_name)
             run = _run_job(session, workload, launch, compiled, Path(workspace))
+            for note in run.notes:
+                click.echo(f"note: {note}", err=True)
         return _job_id(here, launch), _keep(run, directory), directory
 
 
@@ -176,14 +179,14 @@ def _run_job(session: Embedded, workload: Workload, launch: Launch, compiled: Co
             objects.put_objects(session.s3, trial.objects)
 
         return run_tuning(target, workload, launch, TuningRun(workspace), put_objects)
-    return target.run(compiled, workspace=workspace, on_line=lambda line: click.echo(line, err=True))
+    return target.run(compiled, workspace=workspace, on_line=lambda line: show_log_line(line, err=True))
 
 
 def _serve_until_signalled(session: Embedded, compiled: Compiled, workspace: Path) -> None:
     """Says where an endpoint or JupyterLab answers, and waits for Ctrl-C."""
 
     def show(line: str) -> None:
-        click.echo(line, err=True)
+        show_log_line(line, err=True)
 
     context = session.sagemaker.context
     with contextlib.ExitStack() as stack:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lyftlearn_image.cli.options import as_value
+from lyftlearn_image.cli.output import show, show_log_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,7 +117,7 @@ def wait(jobs: tuple[str, ...], context: str | None, *, events: bool, as_json: b
         click.echo(json.dumps([{"job": job, **_document(state)} for job, state in states.items()], indent=2))
     else:
         for job, state in states.items():
-            click.echo(f"{job}  {state.status}  {state.reason}".rstrip())
+            show(f"{job}  {state.status}  {state.reason}".rstrip())
     return 0 if all(state.status == "Completed" for state in states.values()) else 1
 
 
@@ -128,7 +129,7 @@ def logs(job: str, context: str | None, *, follow: bool) -> None:
     """Print what a job has written."""
     with _jobs_go_on((job,)):
         for line in _connect_to(job, context).logs(job, follow=follow):
-            click.echo(line)
+            show_log_line(line)
 
 
 @click.command()
@@ -181,7 +182,7 @@ def run(submission: _Submission, local: _Here, output: Path | None, *, as_json: 
     click.echo(f"job: {job}", err=True)
     with _jobs_go_on((job,)):
         for line in service.logs(job, follow=True):
-            click.echo(line, err=True)
+            show_log_line(line, err=True)
         service.wait(job, _echo(job))
     return _collect(service, job, output, as_json=as_json)
 
@@ -205,7 +206,7 @@ def _tune(service: Service, workload: Any, launch: Launch, output: Path | None, 
     click.echo(f"a search of {workload.trials} trials: {launch.job_name}-…", err=True)
 
     def show_trial(trial: Trial) -> None:
-        click.echo(f"trial {trial.number + 1}  {trial.values}  {trial.objective}", err=True)
+        show(f"trial {trial.number + 1}  {trial.values}  {trial.objective}", err=True)
 
     try:
         done = run_tuning(service, workload, launch, TuningRun(directory, on_trial=show_trial))
@@ -252,7 +253,7 @@ def _connect_to(job: str, context: str | None) -> Service:
 
 
 def _echo(job: str) -> Callable[[State], None]:
-    return lambda state: click.echo(f"{job}  {state.phase}", err=True)
+    return lambda state: show(f"{job}  {state.phase}", err=True)
 
 
 @contextlib.contextmanager
@@ -277,7 +278,7 @@ def _wait_by_events(jobs: tuple[str, ...]) -> dict[str, State]:
     queue = events.create_queue(session, f"lyftlearn-{uuid.uuid4().hex[:12]}")
     try:
         consumer = events.Consumer(session, queue)
-        return consumer.wait(jobs, lambda job, state: _echo(job)(state), lambda line: click.echo(line, err=True))
+        return consumer.wait(jobs, lambda job, state: _echo(job)(state), lambda line: show(line, err=True))
     finally:
         with contextlib.suppress(Exception):  # it may be gone already; the waiting's own error is what counts
             events.delete_queue(session, queue)

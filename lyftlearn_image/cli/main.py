@@ -93,29 +93,37 @@ def completion(shell: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code."""
+    """Runs the command line and returns its exit code: 2, and never 1, for an exception that nobody expected."""
     try:
         result: Any = cli.main(args=arguments, prog_name="lyftlearn-image", standalone_mode=False, terminal_width=_help_width())
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         return EXIT_INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except LyftlearnError as error:
-        print_error(error)
-        return error.exit_code
     except BrokenPipeError:
         # The reader of our output went away, as `head` does; Python would complain once more at exit.
         sys.stderr.close()
         return 0
-    except OSError as error:
-        if error.errno is None:
-            raise
-        where = "" if error.filename is None else str(error.filename)
-        print_error(RunError(os.strerror(error.errno), where=where, hint="Check the space and the permissions there."))
-        return RunError.exit_code
+    except Exception as error:  # noqa: BLE001 - the last door: nobody is shown a traceback
+        return _tell(error)
     return result if isinstance(result, int) else 0
+
+
+def _tell(error: Exception) -> int:
+    """Tells of an error in a few lines; its exit code."""
+    from lyftlearn_image.cli import output  # noqa: PLC0415 - only after a mistake
+
+    if isinstance(error, click.ClickException):
+        output.show_usage_error(error)
+        return error.exit_code
+    if isinstance(error, OSError) and error.errno is not None:
+        where = "" if error.filename is None else str(error.filename)
+        error = RunError(os.strerror(error.errno), where=where, hint="Check the space and the permissions there.")
+    if isinstance(error, LyftlearnError):
+        output.show_error(error)
+        return error.exit_code
+    from lyftlearn_image.cli.fault import report_fault  # noqa: PLC0415 - only after a fault
+
+    return report_fault(error, VERBS)
 
 
 def _help_width() -> int:
@@ -130,12 +138,3 @@ def _help_width() -> int:
         except (AttributeError, ValueError, OSError):
             columns = 0
     return max(min(columns or 80, 80) - 2, 50)
-
-
-def print_error(error: LyftlearnError) -> None:
-    """Writes what happened, where, and what to do, to stderr."""
-    click.secho(f"Error: {error.what}", fg="red", err=True)
-    if error.where:
-        click.echo(f"  at: {error.where}", err=True)
-    if error.hint:
-        click.echo(f"  try: {error.hint}", err=True)

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from lyftlearn_image.cli.options import as_value
+from lyftlearn_image.cli.output import show
+from lyftlearn_image.cli.signals import raise_on_signals
+from lyftlearn_image.errors import BuildError, RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from lyftlearn_image.parity.suite import Suite
+    from lyftlearn_image.parity.verdict import SuiteResult
 
 
 @click.group()
@@ -63,17 +69,17 @@ class _Run:
     click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the table."),
     click.option("--quiet", is_flag=True, help="No progress."),
 )  # fmt: skip
+@raise_on_signals()
 def run(suite_file: Path, options: _Run) -> int:
     """Run the cases of SUITE on both targets and compare them.
 
-    Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed.
+    Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed, or the image's build.
     """
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
     from lyftlearn_image.parity import backends  # noqa: PLC0415
     from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.parity.secrets import secret_values  # noqa: PLC0415
     from lyftlearn_image.parity.suite import load_suite  # noqa: PLC0415
-    from lyftlearn_image.report import terminal  # noqa: PLC0415
     from lyftlearn_image.report.write import write_reports  # noqa: PLC0415
 
     selection = backends.parse_targets(
@@ -81,19 +87,39 @@ def run(suite_file: Path, options: _Run) -> int:
     )
     suite = load_suite(suite_file)
     cases = select_cases(suite, options.names)
-    _build_image(suite, quiet=options.quiet)
+    secrets = frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
     with watch([case.name for case in cases], quiet=options.quiet) as on_event:
-        result = SuiteRun(
+        suite_run = SuiteRun(
             suite=suite, suite_path=suite_file.resolve(), directory=options.report.resolve(), cases=cases, jobs=options.jobs,
             keep_artifacts=options.keep_artifacts, backends=selection, on_event=on_event,
-        ).run()  # fmt: skip
-    secrets = frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
-    written = write_reports(result, options.report, secrets=secrets)
-    if options.as_json:
+        )  # fmt: skip
+        try:
+            _build_image(suite, quiet=options.quiet)
+            result = suite_run.run()
+        except Exception as error:
+            # A report of another run would be taken for this one's.
+            write_reports(suite_run.failed(error), options.report, secrets=secrets)
+            raise
+    return _show(result, options, secrets)
+
+
+def _show(result: SuiteResult, options: _Run, secrets: Collection[str]) -> int:
+    """Writes the reports and shows the verdict; the exit code, 2 where a report could not be made."""
+    from lyftlearn_image.report import terminal  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.report.write import ReportsError, write_reports  # noqa: PLC0415
+
+    failure = None
+    try:
+        written = write_reports(result, options.report, secrets=secrets)
+    except ReportsError as error:
+        failure, written = error, error.written
+    if options.as_json and "json" in written:
         click.echo(written["json"].read_text(encoding="utf-8"))
     else:
         terminal.show(result, secrets=secrets)
-        click.echo(f"\nreports: {', '.join(str(path) for path in written.values())}")
+        show(f"\nreports: {', '.join(str(path) for path in written.values())}")
+    if failure:
+        raise failure
     if result.interrupted:
         raise click.Abort
     return result.exit_code
@@ -105,5 +131,9 @@ def _build_image(suite: Suite, *, quiet: bool) -> None:
         return
     from lyftlearn_image.build import builder, progress  # noqa: PLC0415 - only a suite with `build` needs it
 
-    with progress.open_progress(quiet=quiet) as shown:
-        builder.build_directory(suite.build, suite.image, progress=shown)
+    try:
+        with progress.open_progress(quiet=quiet) as shown:
+            builder.build_directory(suite.build, suite.image, progress=shown)
+    except BuildError as error:
+        # To `parity run`, 1 says that the platforms differ.
+        raise RunError(error.what, where=error.where, hint=error.hint) from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from lyftlearn_image.cli import output
+
 
 @click.command()
 @click.argument("image")
@@ -24,7 +26,7 @@ def push(image: str, reference: str, *, as_json: bool, quiet: bool) -> None:
 
     def show(line: str) -> None:
         if not quiet:
-            click.echo(line, err=True)
+            output.show(line, err=True)
 
     with ensure_engine(show).connect() as client:
         done = publish.push(client, image, reference, on_line=show)

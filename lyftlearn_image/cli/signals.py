@@ -14,13 +14,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_S = 0.2
 
 
-class Signalled(BaseException):
-    """One of the signals has come."""
+class Signalled(KeyboardInterrupt):
+    """One of the signals has come. Ctrl-C is one of them, and all of them end a verb as it does."""
 
 
 @contextlib.contextmanager
 def raise_on_signals() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP raise Signalled in the block, also where a shell has them ignored.
+    """Ctrl-C, SIGTERM and SIGHUP raise Signalled in the block, the first two also where a shell has them ignored.
 
     A second signal changes nothing: what the first one has begun is to end in its order.
     """
@@ -30,7 +30,9 @@ def raise_on_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
         raise Signalled
 
-    before = {number: signal.signal(number, end) for number in _SIGNALS}
+    # nohup ignores SIGHUP, for who starts it wants just that.
+    ended_by = [number for number in _SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in ended_by}
     try:
         yield
     finally:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from lyftlearn_image.sanitize import make_visible, without_commands
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -55,7 +57,7 @@ class _Live:
 
     def on_event(self, event: Event) -> None:
         if event.state == "note":
-            self._progress.console.print(f"note: {event.text}", markup=False, highlight=False)
+            self._progress.console.print(without_commands(make_visible(f"note: {event.text}")), markup=False, highlight=False)
         elif event.state == "started":
             self._running[event.case] = None
         elif event.result is not None:
@@ -75,7 +77,7 @@ class _Lines:
 
     def on_event(self, event: Event) -> None:
         if event.state == "note":
-            self._console.print(f"note: {event.text}", markup=False, highlight=False)
+            self._console.print(without_commands(make_visible(f"note: {event.text}")), markup=False, highlight=False)
         if event.result is not None:
             self._done += 1
             self._console.print(f"[{self._done}/{self._total}] ", _line(event.result), sep="", markup=True, highlight=False)

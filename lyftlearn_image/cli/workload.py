@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lyftlearn_image.cli.output import show
+
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Compiled
 
@@ -47,12 +49,12 @@ def _put_objects(compiled: Compiled, directory: Path | None) -> None:
     """Says on stderr what must be in S3 before, and writes it where it is wanted."""
     for uri, data in compiled.objects.items():
         if directory is None:
-            click.echo(f"to be put before: {uri} ({len(data)} bytes; --objects DIR writes it)", err=True)
+            show(f"to be put before: {uri} ({len(data)} bytes; --objects DIR writes it)", err=True)
             continue
         path = directory / uri.removeprefix("s3://")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        click.echo(f"to be put before: {path} as {uri}", err=True)
+        show(f"to be put before: {path} as {uri}", err=True)
 
 
 @click.command()
@@ -69,17 +71,17 @@ def lint(workload_file: Path, only: Any, *, as_json: bool) -> int:
     import json  # noqa: PLC0415 - every import here waits for its verb
     from dataclasses import asdict  # noqa: PLC0415
 
-    from lyftlearn_image import yamlfile  # noqa: PLC0415
+    from lyftlearn_image import yaml_loader  # noqa: PLC0415
     from lyftlearn_image.platforms.launch import TARGETS  # noqa: PLC0415
     from lyftlearn_image.platforms.lint import lint as lint_file  # noqa: PLC0415
 
-    findings = lint_file(yamlfile.read_text(workload_file), str(workload_file), (only,) if only else TARGETS)
+    findings = lint_file(yaml_loader.read_text(workload_file), str(workload_file), (only,) if only else TARGETS)
     breaches = [finding for finding in findings if finding.level == "error"]
     if as_json:
         click.echo(json.dumps({"breaches": len(breaches), "findings": [asdict(finding) for finding in findings]}, indent=2))
     else:
         for finding in findings:
-            click.echo(str(finding))
+            show(str(finding))
         click.echo(f"{len(breaches)} breaches, {len(findings) - len(breaches)} notes")
     return 1 if breaches else 0
 
@@ -98,26 +100,26 @@ def import_(manifest_file: Path, output: Path | None, name: str | None, kind: st
     MANIFEST has a Job, a CronJob or a Deployment, with its ConfigMaps and Secrets beside it. What cannot be carried is
     listed on stderr, with the reason and what to do. Secrets become references; their values are never printed.
     """
-    import json  # noqa: PLC0415 - every import here waits for its verb
-    from dataclasses import asdict  # noqa: PLC0415
+    from dataclasses import asdict  # noqa: PLC0415 - every import here waits for its verb
 
-    from lyftlearn_image import yamlfile  # noqa: PLC0415
+    from lyftlearn_image import yaml_loader  # noqa: PLC0415
     from lyftlearn_image.platforms.kubernetes.importer import workload_file  # noqa: PLC0415
+    from lyftlearn_image.sanitize import dump_json  # noqa: PLC0415
 
-    imported = workload_file.read(yamlfile.read_text(manifest_file), str(manifest_file), main_name=name, kind=kind)
+    imported = workload_file.read(yaml_loader.read_text(manifest_file), str(manifest_file), main_name=name, kind=kind)
     if output:
         output.write_text(imported.text, encoding="utf-8")
     if as_json:
         left = [asdict(note) for note in imported.left]
         document = {"workload": imported.workload.model_dump(mode="json"), "left": left}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(dump_json(document))
         return
     if not output:
         click.echo(imported.text, nl=False)
     if imported.left:
         click.echo(f"not carried as it was ({len(imported.left)}):", err=True)
     for note in imported.left:
-        click.echo(f"  {note}", err=True)
+        show(f"  {note}", err=True)
 
 
 @click.command()

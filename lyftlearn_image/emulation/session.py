@@ -12,6 +12,7 @@ from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, Loopback, aws_en
 from lyftlearn_image.emulation.docker.containers import Containers
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.machine import Machine
+from lyftlearn_image.emulation.private_directories import remove_leftovers
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.limits import Limits
     from lyftlearn_image.runs.target import Target
 
 BUCKET = "lyftlearn-local"
@@ -44,9 +46,13 @@ class Embedded:
 
 
 @contextlib.contextmanager
-def embedded(run_id: str, loopback: Loopback | None = None) -> Iterator[Embedded]:
-    """Both emulators, ready to run, and the AWS endpoint also at `loopback`; nothing of them is left at the end."""
-    containers = Containers(connect(), run_id)
+def embedded(run_id: str, loopback: Loopback | None = None, limits: Limits | None = None) -> Iterator[Embedded]:
+    """Both emulators, ready to run, and the AWS endpoint also at `loopback`; nothing of them is left at the end.
+
+    What runs that were killed have left on this machine and its engine is removed first.
+    """
+    remove_leftovers()
+    containers = Containers(connect(), run_id, limits)
     with (
         containers.network() as network,
         aws_endpoint(network.gateway, loopback) as endpoint,

@@ -12,7 +12,7 @@ from lyftlearn_image.parity.compare.artifacts import compare_artifacts, compare_
 from lyftlearn_image.parity.compare.comparator import ComparatorContext
 from lyftlearn_image.parity.compare.environment import compare_environment
 from lyftlearn_image.parity.compare.metrics import compare_metrics
-from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE, Replacement
+from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE, DroppedLines
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.differences import Comparison, Difference
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.run import Run
 
 _TEXT = Rule(compare="text")
-_WITHOUT_IDENTITY = Replacement(pattern=rf"(?m)^{AWS_IDENTITY_LINE}.*\n", replace="")
+_WITHOUT_IDENTITY = DroppedLines(AWS_IDENTITY_LINE)
 
 
 def compare_runs(

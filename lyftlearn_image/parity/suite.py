@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lyftlearn_image import yamlfile
+from lyftlearn_image.limits import Limits
 from lyftlearn_image.parity.compare.acceptance import Acceptance
 from lyftlearn_image.parity.compare.normalisers import RegularExpression
 from lyftlearn_image.parity.compare.rule import Rule
@@ -83,6 +84,14 @@ class Case(_Model):
         return self.overrides.get(target, self.workload)
 
 
+class SuiteLimits(_Model):
+    """How much a run of a case may leave; more of a log is cut, and more artifacts are an error. A cut run is no parity."""
+
+    log_bytes: int = Field(default=Limits.log_bytes, ge=1, description="Of each of stdout and stderr.")
+    artifact_bytes: int = Field(default=Limits.artifact_bytes, ge=1, description="Of all artifacts of a run together.")
+    artifact_files: int = Field(default=Limits.artifact_files, ge=1, description="Files and directories among them.")
+
+
 class Suite(_Model):
     """Cases that share an image. `build` is a directory with a Dockerfile that makes the image from a LyftLearn one."""
 
@@ -90,6 +99,7 @@ class Suite(_Model):
     image: str = Field(min_length=1)
     build: Path | None = Field(default=None, description="Directory with a Dockerfile, relative to the suite file.")
     defaults: dict[str, Any] = Field(default={}, description="Workload fields that every case shares.")
+    limits: SuiteLimits = SuiteLimits()
     cases: tuple[Case, ...] = Field(min_length=1)
 
     @model_validator(mode="before")

@@ -32,7 +32,8 @@ class CaseResult:
 
     `expected` is what the suite file says should come out; a negative control expects `different`, and then
     `expected_in` has patterns of exactly those subjects that must differ. `problem` says why there is no comparison,
-    or how the differences are not the expected ones.
+    or how the differences are not the expected ones. `exposed` are the kept files that hold a secret of the case, by their
+    paths below the case's directory.
     """
 
     name: str
@@ -44,6 +45,7 @@ class CaseResult:
     duration_s: float
     expected_in: tuple[str, ...] = ()
     problem: str = ""
+    exposed: tuple[str, ...] = ()
 
     @property
     def is_as_expected(self) -> bool:
@@ -56,8 +58,19 @@ class CaseResult:
         return tuple(comparison for comparison in self.comparisons if comparison.counting)
 
 
-def judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tuple[Outcome, str]:
-    """The outcome of a case, and what is wrong with the differences when only some subjects were expected to differ."""
+def judge(comparisons: Sequence[Comparison], expected_in: Sequence[str], runs: Sequence[Run] = ()) -> tuple[Outcome, str]:
+    """The outcome of a case, and what is wrong with the differences when only some subjects were expected to differ.
+
+    Runs that were cut are never parity: nobody has compared what is not there.
+    """
+    outcome, problem = _judge(comparisons, expected_in)
+    cut = [f"{run.target} was cut: {what}" for run in runs for what in run.cut]
+    if cut and outcome is Outcome.PARITY:
+        outcome = Outcome.ERROR
+    return outcome, "; ".join([*filter(None, [problem]), *cut])
+
+
+def _judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tuple[Outcome, str]:
     differing = [comparison.subject for comparison in comparisons if comparison.counting]
     if not differing:
         return Outcome.PARITY, f"expected a difference in {', '.join(expected_in)}, found none" if expected_in else ""
@@ -77,7 +90,8 @@ def judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tupl
 class SuiteResult:
     """A whole run of a suite. `started_at` is seconds since the epoch; `image_id` the image's config digest.
 
-    `interrupted`: somebody ended it, and the cases that had not finished are errors.
+    `interrupted`: somebody ended it, and the cases that had not finished are errors. `problem` is what failed outside of the
+    cases. `unmasked` are the names of the planted secrets that are too short or too plain to be masked.
     """
 
     suite: str
@@ -90,10 +104,14 @@ class SuiteResult:
     cases: tuple[CaseResult, ...]
     tool_version: str
     interrupted: bool = False
+    problem: str = ""
+    unmasked: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 when every case came out as expected, 2 when the harness failed in one, else 1."""
+        """0 when every case came out as expected, 2 when the harness failed, in one or outside of all, else 1."""
+        if self.problem:
+            return EXIT_HARNESS_FAILED
         if all(case.is_as_expected for case in self.cases):
             return EXIT_PARITY
         return EXIT_HARNESS_FAILED if any(case.outcome is Outcome.ERROR for case in self.cases) else EXIT_DIFFERENT

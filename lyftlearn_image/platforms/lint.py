@@ -45,6 +45,8 @@ def lint(text: str, name: str, targets: Sequence[TargetName] = TARGETS) -> tuple
         FileFinding("file", "error", name, one.line, one.key, one.what.removeprefix(f"`{one.key}`: "), one.hint)
         for one in document.problems
     ]
+    if document.omitted:
+        findings.append(FileFinding("file", "error", name, 1, "(top level)", f"{document.omitted:,} more errors", ""))
     by_target: list[tuple[str, Finding]] = [("file", finding) for finding in _clear_secrets(document.data)]
     workload = document.model or _without_mistakes(document)
     if workload is not None:

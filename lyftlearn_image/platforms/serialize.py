@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from lyftlearn_image.sanitize import HIDDEN, dump_json
+
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Compiled
 
+# Plain words that are a number or a flag to kubectl's reader, and a text to PyYAML (go.yaml.in/yaml/v2, resolve.go).
+NO_TEXT_TO_KUBECTL = re.compile(r"[yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0[oO][0-7]+")
 _BREAKS = re.compile(r"[\r\x85\u2028\u2029\ufeff]")
 
 
@@ -37,11 +40,13 @@ def as_json(compiled: Compiled) -> str:
 
 def as_yaml(*documents: Any) -> str:
     """YAML documents in the order of their keys."""
-    return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    written = yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    # They stand in double quotes only, where YAML has this escape.
+    return HIDDEN.sub(lambda match: f"\\U{ord(match[0]):08X}", written)
 
 
 def _json(document: Any) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return dump_json(document) + "\n"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -54,7 +59,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     # PyYAML folds lines at these outside of double quotes, and reads them back as blanks.
-    style = '"' if _BREAKS.search(text) else "|" if "\n" in text else None
+    style = "|" if "\n" in text else "'" if NO_TEXT_TO_KUBECTL.fullmatch(text) else None
+    style = '"' if _BREAKS.search(text) or HIDDEN.search(text) else style
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

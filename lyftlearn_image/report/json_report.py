@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.report.summary import case_standing, count_standings, headline
+from lyftlearn_image.sanitize import dump_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,8 @@ def render(data: ReportData) -> str:
         "run_id": result.run_id,
         "verdict": headline(result),
         "exit_code": result.exit_code,
+        "problem": result.problem,
+        "unmasked": list(result.unmasked),
         "targets": list(result.targets),
         "image": {"name": result.image, "id": result.image_id},
         "started_at": result.started_at,
@@ -37,7 +39,7 @@ def render(data: ReportData) -> str:
         "counts": {str(each): number for each, number in count_standings(result).items()},
         "cases": [_case(case, data) for case in result.cases],
     }
-    return _plain_unicode(json.dumps(document, indent=1, ensure_ascii=False)) + "\n"
+    return dump_json(document, indent=1) + "\n"
 
 
 def _case(case: CaseResult, data: ReportData) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def _case(case: CaseResult, data: ReportData) -> dict[str, Any]:
         "expected_in": list(case.expected_in),
         "outcome": str(case.outcome),
         "problem": case.problem,
+        "exposed": list(case.exposed),
         "duration_s": case.duration_s,
         "runs": [_run(run, data) for run in case.runs],
         "comparisons": [_comparison(comparison) for comparison in case.comparisons],
@@ -75,6 +78,7 @@ def _run(run: Run, data: ReportData) -> dict[str, Any]:
         },
         "metrics": list(run.metrics),
         "observation": run.observation,
+        "notes": list(run.notes),
     }
 
 
@@ -101,16 +105,3 @@ def _difference(difference: Difference) -> dict[str, Any]:
         "detail": difference.detail,
         "accepted": difference.accepted,
     }
-
-
-def _plain_unicode(text: str) -> str:
-    """The text with lone surrogates, which UTF-8 cannot hold, in JSON's own spelling."""
-    return "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in text) if _has_surrogate(text) else text
-
-
-def _has_surrogate(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False

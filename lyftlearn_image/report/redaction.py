@@ -8,7 +8,8 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lyftlearn_image.report.sanitize import strip_ansi
+from lyftlearn_image.emulation.docker.output import plain_masks
+from lyftlearn_image.sanitize import strip_ansi
 from lyftlearn_runtime.secret_forms import MASK, Finder, to_bytes
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def longest_form(secrets: Collection[str]) -> int:
 
 def _masked(text: str, finder: Finder) -> str:
     """A text without secrets, those too that colour codes or a cut within them hide from a search."""
-    text = finder.mask_text(text)
+    text = finder.mask_text(plain_masks(text))
     plain = strip_ansi(text)
     if plain != text and (masked := finder.mask_text(plain)) != plain:
         text = masked

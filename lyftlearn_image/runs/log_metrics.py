@@ -5,6 +5,7 @@ Source: SageMaker developer guide, automatic-model-tuning-define-metrics-variabl
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -14,19 +15,16 @@ if TYPE_CHECKING:
 
 def last_value(regex: str, lines: Iterable[str]) -> float | None:
     """The last value that the lines have for a metric; None when there is none. What is no number is passed over."""
-    pattern = re.compile(regex)
-    last = None
-    for line in lines:
-        for match in pattern.finditer(line):
-            try:
-                last = float(match[1])
-            except ValueError:
-                continue
-    return last
+    return final_metrics({"": regex}, lines).get("")
 
 
 def final_metrics(regexes: Mapping[str, str], lines: Iterable[str]) -> dict[str, float]:
     """The last value of each metric that the lines have one for."""
-    kept = list(lines) if regexes else []
-    values = {name: last_value(regex, kept) for name, regex in regexes.items()}
-    return {name: value for name, value in values.items() if value is not None}
+    patterns = {name: re.compile(regex) for name, regex in regexes.items()}
+    last: dict[str, float] = {}
+    for line in lines if patterns else ():
+        for name, pattern in patterns.items():
+            for match in pattern.finditer(line):
+                with contextlib.suppress(ValueError):
+                    last[name] = float(match[1])
+    return {name: last[name] for name in regexes if name in last}

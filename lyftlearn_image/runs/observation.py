@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# The shim writes what was in its environment, which the kernel limits to some megabytes, and little else.
+_LARGEST_BYTES = 16 << 20
+# Each value but the first of a list or an object comes after a comma; a list of empty lists takes 30 times its text.
+_MAKE_VALUES = (b",", b"[", b"{")
+_MOST_VALUES = 200_000
+# The year 5138. Infinity and NaN, which Python reads from JSON, are no times either.
+_END_OF_TIME_S = 1e11
+
+
 def read_observation(artifacts: Mapping[str, Path]) -> dict[str, Any] | None:
     """The realised environment that the shim left among a run's artifacts, None when it left none.
 
@@ -25,10 +34,20 @@ def read_observation(artifacts: Mapping[str, Path]) -> dict[str, Any] | None:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        data = file.read(_LARGEST_BYTES + 1)
+    if len(data) > _LARGEST_BYTES or sum(map(data.count, _MAKE_VALUES)) > _MOST_VALUES:
+        raise RunError("the observation of the environment is larger than any that the shim makes", where=str(path))
     try:
-        document = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except ValueError:
+        document = json.loads(data.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError):
         document = None
-    if not isinstance(document, dict) or not isinstance(document.get("observed_at"), int | float):
+    observed_at = document.get("observed_at") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not _is_time(observed_at):
         raise RunError("the observation of the environment is not the shim's: the script changed it", where=str(path))
     return document
+
+
+def _is_time(value: object) -> bool:
+    """Whether it is a finite number of seconds that a clock may have."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _END_OF_TIME_S

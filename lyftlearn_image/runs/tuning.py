@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.run import Run, Status, StopRequest, Timings
+from lyftlearn_image.runs.log_lines import read_lines
 from lyftlearn_image.runs.log_metrics import last_value
 from lyftlearn_image.runs.search import Search, best_trial, search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from lyftlearn_image.platforms.launch import Compiled, Launch
@@ -75,7 +76,7 @@ def run_trials(
         workspace = settings.workspace / "trials" / trial_name(job.name, number)
         workspace.mkdir(parents=True)
         runs[number] = run = run_trial(number, values, workspace, stop)
-        return last_value(job.objective_regex, _log(run)) if run.status is Status.COMPLETED else None
+        return last_value(job.objective_regex, read_lines((run.stdout, run.stderr))) if run.status is Status.COMPLETED else None
 
     try:
         trials = search(job.search, objective, settings.on_trial)
@@ -130,9 +131,3 @@ def _total(runs: Iterable[Run]) -> Timings:
         script_s=sum(timing.script_s for timing in timings),
         collect_s=sum(timing.collect_s for timing in timings),
     )
-
-
-def _log(run: Run) -> Iterator[str]:
-    for path in (run.stdout, run.stderr):
-        with path.open(encoding="utf-8", errors="replace") as file:
-            yield from file

@@ -12,7 +12,7 @@ from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -25,10 +25,14 @@ _UNKNOWN_EXIT_CODE = 1
 
 @dataclass(frozen=True)
 class EndedJob:
-    """What a service says of a job. `outputs` maps the names of its artifacts to their S3 URIs; times are the service's own."""
+    """What a service says of a job. `outputs` maps the names of its artifacts to their S3 URIs; times are the service's own.
+
+    `log` are the lines that tell how it ended: where it failed on one of several hosts, those of that host.
+    """
 
     job: str
     state: State
+    log: Iterable[str]
     outputs: Mapping[str, str]
     created: datetime | None
     started: datetime | None
@@ -48,7 +52,7 @@ def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
     began = time.monotonic()
     (workspace / "stderr").write_bytes(b"")
     with (workspace / "stdout").open("w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in service.logs(job, follow=False))
+        file.writelines(f"{line}\n" for line in ended.log)
     artifacts = download_outputs(service.s3, ended.outputs, workspace / "artifacts")
     code = state.exit_code
     return Run(

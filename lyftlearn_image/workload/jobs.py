@@ -86,7 +86,22 @@ class Processing(Job):
 
     kind: Literal["processing"] = "processing"
     command: tuple[str, ...] = Field(min_length=1, description="Exactly this argv: SageMaker passes no program to it.")
+    local_paths: dict[str, ContainerPath] = Field(
+        default={}, description="Channel → its directory below /opt/ml/processing, else input/ and its name."
+    )
     outputs: dict[str, ContainerPath] = Field(default={}, description="Output name → directory below /opt/ml/processing.")
+
+    @model_validator(mode="after")
+    def _local_paths_are_those_of_channels(self) -> Self:
+        for name, path in self.local_paths.items():
+            if name not in self.channels:
+                raise ValueError(f"`local_paths` has {name}; expected one of `channels`")
+            # API reference, ProcessingS3Input.
+            if not path.startswith("/opt/ml/processing/"):
+                raise ValueError(f"the path {path} of the channel {name} does not begin with /opt/ml/processing/")
+            if list(self.local_paths.values()).count(path) > 1:
+                raise ValueError(f"`local_paths` has {path} for two channels; expected a directory of its own for each")
+        return self
 
 
 class Range(TaggedUnion):

@@ -27,6 +27,12 @@ def _variable(name: str) -> str:
     return name
 
 
+def _variable_value(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("a variable cannot hold a NUL")
+    return value
+
+
 def _reference(text: str) -> str:
     scheme, mark, name = text.partition("://")
     if not mark or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) or not name:
@@ -43,7 +49,7 @@ def _s3_uri(text: str) -> str:
 def _regex(text: str) -> str:
     try:
         compiled = re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"expected a regular expression: {error}") from None
     if compiled.groups != 1:
         raise ValueError(f"expected one group in parentheses, the metric's value; found {compiled.groups}")
@@ -58,6 +64,7 @@ def _secret_key(text: str) -> str:
 
 ContainerPath = Annotated[str, AfterValidator(_absolute)]
 VariableName = Annotated[str, AfterValidator(_variable)]
+VariableValue = Annotated[str, AfterValidator(_variable_value)]
 Reference = Annotated[str, AfterValidator(_reference)]
 S3Uri = Annotated[str, AfterValidator(_s3_uri)]
 MetricRegex = Annotated[str, AfterValidator(_regex)]
@@ -141,6 +148,10 @@ class Kubernetes(Model):
     ttl_s: int = Field(default=7 * 24 * 3600, ge=0, description="Seconds until a finished Job and its pods' logs are removed.")
     grace_s: int | None = Field(
         default=None, ge=0, description="Seconds between SIGTERM and SIGKILL; else 120 for training, as on SageMaker, and 30."
+    )
+
+    read_only_root: bool = Field(
+        default=False, description="For a cluster that asks for it. The script's own directory is then read-only too."
     )
 
     @model_validator(mode="after")

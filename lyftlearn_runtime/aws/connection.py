@@ -30,6 +30,14 @@ class RetryableError(Exception):
     """An attempt has failed in a way in which another one may succeed."""
 
 
+class ProxyError(RetryableError):
+    """The proxy did not answer, or did not let a request through: what is behind it was never asked."""
+
+    def __init__(self, proxy: str, problem: str) -> None:
+        RetryableError.__init__(self, problem)
+        self.proxy = proxy
+
+
 class Connection:
     """A connection to the host of a URL, which carries several requests one after the other."""
 
@@ -39,15 +47,20 @@ class Connection:
         # A plain request names its whole URL to a proxy; an encrypted one goes through a tunnel.
         self._prefix = f"{scheme}://{host}" if proxy and scheme == "http" else ""
         self._headers = proxy[1] if proxy and scheme == "http" else {}
-        peer = proxy[0] if proxy else host
+        self._proxy = proxy[0] if proxy else ""
+        # The end of a tunnel, and by what it is trusted.
+        self._tunnelled: tuple[str, ssl.SSLContext] | None = None
         if scheme == "https":
             trust = ssl.create_default_context(cafile=_ca_bundle(environ))
-            self._http: http.client.HTTPConnection = http.client.HTTPSConnection(peer, timeout=seconds, context=trust)
+            self._http: http.client.HTTPConnection = http.client.HTTPSConnection(
+                self._proxy or host, timeout=seconds, context=trust
+            )
             if proxy:
                 name, port = _host_and_port(host, 443)
                 self._http.set_tunnel(name, port, headers=proxy[1])
+                self._tunnelled = name, trust
         else:
-            self._http = http.client.HTTPConnection(peer, timeout=seconds)
+            self._http = http.client.HTTPConnection(self._proxy or host, timeout=seconds)
 
     def close(self) -> None:
         """Closes it; another request opens it again."""
@@ -59,6 +72,8 @@ class Connection:
         `deadline` is one of time.monotonic(), None for data, which has none.
         """
         try:
+            if self._tunnelled and self._http.sock is None:
+                self._open_tunnel(*self._tunnelled)
             target = self._prefix + split_url(request.url)[2]
             headers = {**request.headers, **self._headers}
             self._http.request(request.method, target, body=request.body, headers=headers)
@@ -66,6 +81,11 @@ class Connection:
             # One that is read whole can carry another request; only data is worth keeping it for.
             keep = sink is not None and response.status < 300 and not response.will_close
             data = _read(response, deadline, sink if response.status == sink_status else None)
+        except (OSError, http.client.HTTPException) as error:
+            self._http.close()
+            if self._prefix:  # every byte of it is the proxy's
+                raise ProxyError(self._proxy, str(error) or type(error).__name__) from None
+            raise
         except BaseException:
             self._http.close()
             raise
@@ -73,7 +93,17 @@ class Connection:
             response.close()
         else:
             self._http.close()
+        if response.status == 407 and self._prefix:
+            raise ProxyError(self._proxy, f"it answered 407 {response.reason}")
         return Response(response.status, data, response.headers)
+
+    def _open_tunnel(self, name: str, trust: ssl.SSLContext) -> None:
+        """What HTTPSConnection.connect does, in two steps: up to the proxy, and behind it."""
+        try:
+            http.client.HTTPConnection.connect(self._http)
+        except (OSError, http.client.HTTPException) as error:
+            raise ProxyError(self._proxy, str(error) or type(error).__name__) from None
+        self._http.sock = trust.wrap_socket(self._http.sock, server_hostname=name)
 
 
 def _read(response: http.client.HTTPResponse, deadline: float | None, sink: IO[bytes] | None) -> bytes:
@@ -133,7 +163,20 @@ def _proxy_of(scheme: str, host: str, environ: Mapping[str, str]) -> tuple[str, 
         return None
     _, _, rest = given.rpartition("://")
     account, _, peer = rest.rstrip("/").rpartition("@")
+    if not _is_address(peer):
+        message = (
+            f"{scheme.upper()}_PROXY is no address of a proxy; expected http://host:port, or http://user:password@host:port"
+        )
+        raise ShimError(message, contract.EXIT_CONFIG)
     return peer, ({"Proxy-Authorization": "Basic " + _base64(account)} if account else {})
+
+
+def _is_address(peer: str) -> bool:
+    """Whether it is a host, or a host and a port. What is none may be a part of a password."""
+    host, mark, port = peer.rpartition(":")
+    if not mark or peer.endswith("]"):
+        host, port = peer, "0"
+    return bool(host) and not set(host) & set("/?#@ ") and port.isdigit()
 
 
 def _base64(account: str) -> str:

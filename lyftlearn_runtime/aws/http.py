@@ -8,7 +8,7 @@ import ssl
 import time
 
 from lyftlearn_runtime import contract
-from lyftlearn_runtime.aws.connection import STALL_S, Connection, RetryableError
+from lyftlearn_runtime.aws.connection import STALL_S, Connection, ProxyError, RetryableError
 from lyftlearn_runtime.aws.request import Request, origin
 from lyftlearn_runtime.errors import ShimError
 
@@ -47,10 +47,12 @@ def retry(
     """The first response of `attempt(seconds)` that a repetition would not better, until the time or the attempts are up.
 
     `deadline` is one of time.monotonic(), `max_attempts` 0 for as many as there is time for. `recover` is asked whether a
-    refusal was for something that is mended now; the next attempt is made at once then. ShimError that names the origin.
+    refusal was for something that is mended now; the next attempt is made at once then. ShimError that names the origin,
+    or the proxy before it.
     """
     attempts = 0
     while True:
+        place = origin(url)
         try:
             # A silent server gets half of the time that is left, so that there is a second attempt.
             response = attempt(max(_SHORTEST_ATTEMPT_S, min(STALL_S, (deadline - time.monotonic()) / 2)))
@@ -71,12 +73,14 @@ def retry(
                 f"{origin(url)}: the request cannot be sent ({type(error).__name__}); check address, region and keys",
                 contract.EXIT_CONFIG,
             ) from None
+        except ProxyError as error:
+            place, problem = f"the proxy {error.proxy}", str(error)
         except (OSError, http.client.HTTPException, RetryableError) as error:
             problem = str(error) or type(error).__name__
         attempts += 1
         wait = random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempts))  # noqa: S311 - jitter, no secret
         if attempts == max_attempts or time.monotonic() + wait > deadline:
-            raise ShimError(f"{origin(url)}: {problem} ({attempts} tries)", contract.EXIT_UNAVAILABLE)
+            raise ShimError(f"{place}: {problem} ({attempts} tries)", contract.EXIT_UNAVAILABLE)
         time.sleep(wait)
 
 

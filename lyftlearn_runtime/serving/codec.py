@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_runtime.serving.errors import RequestError
@@ -38,17 +39,23 @@ def text_or_bytes(content: bytes, content_type: str) -> str | bytes:
 
 
 def decode(body: str | bytes, content_type: str) -> Any:
-    """The body as a numpy array. RequestError 415 for another type, 400 for a body that is not of its type."""
+    """The body as a numpy array of one row at least, or as a sparse matrix, or for another archive as a dictionary of arrays.
+
+    RequestError 415 for another type, 400 for a body that is not of its type or has no rows.
+    """
     kind = media_type(content_type)
     if kind not in _IN:
         raise RequestError(415, f"Content-Type is {kind or 'missing'}; expected one of {', '.join(_IN)}")
     try:
-        return _DECODERS[kind](body)
+        decoded = _DECODERS[kind](body)
     except json.JSONDecodeError as error:
         raise RequestError(400, f"the body is not JSON: line {error.lineno}, column {error.colno}") from None
-    except (ValueError, TypeError, EOFError, OSError, RecursionError):
+    except Exception:  # noqa: BLE001 - whatever the readers of foreign formats raise, these are the client's bytes
         # Their texts quote the body.
         raise RequestError(400, f"the body is not an array of numbers in {kind}") from None
+    if 0 in getattr(decoded, "shape", ()):
+        raise RequestError(400, "the body has no rows" if decoded.shape[0] == 0 else "the rows of the body have no columns")
+    return decoded
 
 
 def encode(prediction: Any, accept: str) -> tuple[bytes, str]:
@@ -86,22 +93,40 @@ def _ranges(accept: str) -> list[tuple[str, float]]:
 def _from_json(text: str) -> Any:
     import numpy as np  # noqa: PLC0415 - a server of own handlers may do without
 
-    array = np.array(json.loads(text))
+    # Python alone takes NaN and Infinity, which are no JSON, and makes infinity of a number that is too large.
+    array = np.array(json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float))
     if array.dtype == object:
         raise ValueError("not rectangular")
+    if array.ndim == 0:
+        raise ValueError("not an array")
     return array
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("too large a number")
+    return number
 
 
 def _from_csv(text: str) -> Any:
     """Always rows and columns. An empty cell is a missing value; numpy's own reader would make one of every word, too."""
     import numpy as np  # noqa: PLC0415 - as above
 
-    try:
-        cells = [row for row in csv.reader(io.StringIO(text)) if row]
-    except csv.Error as error:
-        raise ValueError(str(error)) from None
-    rows = [[float(cell) if cell.strip() else float("nan") for cell in row] for row in cells]
-    return np.array(rows, dtype=float)
+    cells = [row for row in csv.reader(io.StringIO(text)) if row]
+    rows = [[_cell(cell.strip()) for cell in row] for row in cells]
+    return np.array(rows, dtype=float) if rows else np.empty((0, 0))
+
+
+def _cell(text: str) -> float:
+    """A number, NaN for an empty cell. Python alone takes 1_000 and the digits of other scripts."""
+    if "_" in text or not text.isascii():
+        raise ValueError("not a number")
+    return float(text) if text else math.nan
 
 
 def _from_npy(content: bytes) -> Any:
@@ -109,7 +134,15 @@ def _from_npy(content: bytes) -> Any:
 
     # A pickle in a request would be code of the client's.
     loaded = np.load(io.BytesIO(content), allow_pickle=False)
-    return {name: loaded[name] for name in loaded.files} if hasattr(loaded, "files") else loaded
+    if not hasattr(loaded, "files"):
+        if loaded.ndim == 0:
+            raise ValueError("not an array")
+        return loaded
+    if {"format", "shape", "data"}.issubset(loaded.files):  # of scipy.sparse.save_npz, which the inference toolkit reads
+        import scipy.sparse  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+
+        return scipy.sparse.load_npz(io.BytesIO(content))
+    return {name: loaded[name] for name in loaded.files}
 
 
 def _plain(value: Any) -> Any:
@@ -122,7 +155,21 @@ def _plain(value: Any) -> Any:
 
 
 def _to_json(prediction: Any) -> bytes:
-    return json.dumps(prediction, default=_plain).encode()
+    """What is no finite number is null: JSON has no word for it."""
+    try:
+        return json.dumps(prediction, default=_plain, allow_nan=False).encode()
+    except ValueError:
+        return json.dumps(_without_nan(prediction), allow_nan=False).encode()
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(one) for one in value]
+    return value if value is None or isinstance(value, (str, int)) else _without_nan(_plain(value))
 
 
 def _to_csv(prediction: Any) -> bytes:

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lyftlearn_runtime.serving import codec
+from lyftlearn_runtime.serving import codec, prediction
 from lyftlearn_runtime.serving.errors import StartError
 from lyftlearn_runtime.serving.settings import CODE_DIRS
 
@@ -68,10 +68,12 @@ def module_handlers(module: ModuleType | None) -> Handlers:
         raise StartError(
             f"{_file(module)} has transform_fn and {', '.join(own)}; transform_fn replaces them: keep one or the other"
         )
+    # Of what a team's input_fn has made, nobody knows whether the client is to blame.
+    predict = prediction.predict if "input_fn" in own else prediction.predict_body
     return Handlers(
         model=_own(module, "model_fn", 1) or Handler("model_fn", default_model, takes_context=False, is_async=False),
         input=_own(module, "input_fn", 2) or Handler("input_fn", codec.decode, takes_context=False, is_async=False),
-        predict=_own(module, "predict_fn", 2) or Handler("predict_fn", default_predict, takes_context=False, is_async=False),
+        predict=_own(module, "predict_fn", 2) or Handler("predict_fn", predict, takes_context=False, is_async=False),
         output=_own(module, "output_fn", 2) or Handler("output_fn", codec.encode, takes_context=False, is_async=False),
         transform=transform,
     )
@@ -86,11 +88,6 @@ def default_model(model_dir: str) -> Any:
     import joblib  # type: ignore[import-untyped]  # noqa: PLC0415 - a server of own handlers may do without
 
     return joblib.load(path)
-
-
-def default_predict(data: Any, model: Any) -> Any:
-    """model.predict; one flat list of features is one row."""
-    return model.predict(data.reshape(1, -1) if getattr(data, "ndim", 0) == 1 else data)
 
 
 def _own(module: ModuleType | None, name: str, arguments: int) -> Handler | None:

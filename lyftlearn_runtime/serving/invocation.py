@@ -46,6 +46,7 @@ class Model:
     async def invoke(self, content: bytes, content_type: str, accept: str, headers: Mapping[str, str]) -> InferenceResponse:
         """The answer to one request. RequestError where a handler fails: its own status if it has one, else 500."""
         context = RequestContext(self._model_dir, headers)
+        self._refuse_encoding(headers)
         body = codec.text_or_bytes(content, content_type)
         handlers = self._handlers
         if handlers.transform:
@@ -61,6 +62,12 @@ class Model:
         answer, kind = result if is_pair else (result, _type_of(accept))
         kind = context.response_headers.pop("content-type", kind)
         return InferenceResponse(self._content(name, answer), kind, context.response_headers)
+
+    def _refuse_encoding(self, headers: Mapping[str, str]) -> None:
+        """RequestError 415 for a compressed body, which a handler of the team may unpack and the default does not."""
+        handlers, encoding = self._handlers, headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"", "identity"} and handlers.transform is None and handlers.input.function is codec.decode:
+            raise RequestError(415, "the body has a Content-Encoding; expected it as it is")
 
     async def _call(self, handler: Handler, given: tuple[Any, ...], context: RequestContext) -> Any:
         arguments = handler.arguments(given, context)

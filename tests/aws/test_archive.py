@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import random
+import re
 import tarfile
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given, strategies as st
 
-from lyftlearn_image.aws.archive import UNREADABLE, merge_directories, pack, unpack
+from lyftlearn_image.aws.archive import UNREADABLE, BoundedGzip, merge_directories, pack, unpack
 from lyftlearn_image.errors import RunError
+from lyftlearn_image.limits import UNLIMITED, Limits
+from lyftlearn_image.untrusted_tree import Allowance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +55,7 @@ def test_nothing_leads_out_of_any_archive(
     into.mkdir()
     with tarfile.open(fileobj=archive_of(members), mode="r:gz") as archive:
         try:
-            unpack(archive, into)
+            unpack(archive, into, Allowance(UNLIMITED))
         except (RunError, *UNREADABLE):
             pass  # half of it is there, with links that nobody has judged: callers throw it away
         else:
@@ -72,7 +77,7 @@ def test_nothing_leads_out_of_any_archive(
 def test_a_hard_link_to_nothing_is_told(tmp_path: Path, members: list[tuple[str, bytes, str]]) -> None:
     """One error, with the member's name."""
     with tarfile.open(fileobj=archive_of(members), mode="r:gz") as archive, pytest.raises(RunError, match="links to nothing"):
-        unpack(archive, tmp_path)
+        unpack(archive, tmp_path, Allowance(UNLIMITED))
 
 
 WHOLE = archive_of([("a", tarfile.REGTYPE, ""), ("d/b", tarfile.REGTYPE, ""), ("l", tarfile.SYMTYPE, "a")]).getvalue()
@@ -91,7 +96,7 @@ def test_a_damaged_archive_is_unreadable_and_nothing_worse(
         contextlib.suppress(RunError, *UNREADABLE),
         tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive,
     ):
-        unpack(archive, tmp_path_factory.mktemp("damaged"))
+        unpack(archive, tmp_path_factory.mktemp("damaged"), Allowance(UNLIMITED))
 
 
 TREES = st.dictionaries(st.sampled_from(["a", "b", "d/a", "d/b", "d/e/a", "f/a"]), st.binary(max_size=20), max_size=6)
@@ -119,7 +124,7 @@ def test_what_is_packed_comes_back(tmp_path_factory: pytest.TempPathFactory, tre
     pack(top / "source", packed)
     packed.seek(0)
     with tarfile.open(fileobj=packed, mode="r:gz") as archive:
-        unpack(archive, top / "found")
+        unpack(archive, top / "found", Allowance(UNLIMITED))
     assert read_tree(top / "found") == tree if tree else not (top / "found").exists()
 
 
@@ -136,3 +141,73 @@ def test_of_files_with_one_name_the_first_stays(
     for tree in trees:
         expected = {**tree, **expected}
     assert read_tree(top / "into") == expected
+
+
+SMALL = Limits(artifact_bytes=1 << 20, artifact_files=100)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "limit"),
+    [([(1 << 20) + 1], "1.0 MiB"), ([600_000, 600_000], "1.0 MiB"), ([0] * 101, "100"), ([1 << 40], "1.0 MiB")],
+    ids=["one file", "two files", "many files", "only said"],
+)
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, sizes: list[int], limit: str) -> None:
+    """By what its headers say, which is what would be written; a single file that is too large is not begun."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for number, size in enumerate(sizes):
+            member = tarfile.TarInfo(f"file-{number}")
+            member.size = size
+            archive.addfile(member, io.BytesIO(bytes(min(size, 2 << 20))) if size < 1 << 30 else None)
+    packed.seek(0)
+    with tarfile.open(fileobj=packed, mode="r:gz") as archive, pytest.raises(RunError, match=re.escape(f"more than {limit}")):
+        unpack(archive, tmp_path, Allowance(SMALL))
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*")) <= SMALL.artifact_bytes
+
+
+def test_hard_links_count_as_what_they_lead_to(tmp_path: Path) -> None:
+    """A link has no size of its own, and becomes a copy here."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("file")
+        member.size = 400_000
+        archive.addfile(member, io.BytesIO(bytes(member.size)))
+        for number in range(5):
+            link = tarfile.TarInfo(f"link-{number}")
+            link.type, link.linkname = tarfile.LNKTYPE, "file"
+            archive.addfile(link)
+    packed.seek(0)
+    with tarfile.open(fileobj=packed, mode="r:gz") as archive, pytest.raises(RunError, match=r"more than 1[.]0 MiB"):
+        unpack(archive, tmp_path, Allowance(SMALL))
+
+
+def list_members(packed: io.BytesIO) -> list[tarfile.TarInfo]:
+    """As an archive from S3 is read."""
+    with BoundedGzip(fileobj=packed, mode="rb") as unzipped, tarfile.open(fileobj=unzipped, mode="r:") as archive:
+        return list(archive)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_a_header_of_gigabytes_is_not_read(kind: bytes) -> None:
+    """Tarfile would have it in memory at once: 64 MiB of it pack into 64 KiB."""
+    size = 64 << 20
+    header = tarfile.TarInfo("header")
+    header.type, header.size = kind, size
+    packed = io.BytesIO(gzip.compress(header.tobuf() + bytes(size) + bytes(1024)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UNREADABLE):
+            list_members(packed)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_headers_about_headers_are_an_unreadable_archive() -> None:
+    """Tarfile reads each within the one before, until Python has no more room."""
+    header = tarfile.TarInfo("header")
+    header.type, header.size = tarfile.XHDTYPE, 512
+    block = header.tobuf() + b"20 path=aaaaaaaaaaa\n".ljust(512, b"\0")
+    packed = io.BytesIO(gzip.compress(block * 20_000))
+    with pytest.raises(UNREADABLE):
+        list_members(packed)

@@ -193,13 +193,36 @@ def test_keys_that_cannot_be_files_are_an_error(s3: S3Client, prefix: str, tmp_p
     assert not (tmp_path / "up").exists()
 
 
-def test_one_object_can_be_a_channel(s3: S3Client, prefix: str, tmp_path: Path) -> None:
-    """A URI of a whole object brings that object under its own name; markers of folders bring nothing."""
-    put(s3, f"{prefix}iris.csv", b"1")
-    put(s3, f"{prefix}folder/", b"")
-    objects.download_prefix(s3, f"{prefix}iris.csv", tmp_path / "one")
-    assert objects.download_prefix(s3, prefix, tmp_path / "all") == 1
-    assert files_of(tmp_path / "one") == files_of(tmp_path / "all") == {"iris.csv": b"1"}
+NEIGHBOURS = (
+    *("data/train/a.csv", "data/train/deep/b.csv", "data/train/", "data/train-old/c.csv", "data/train.csv"),
+    "data/trainer/d.csv",
+    *("data/one.csv", "data/one.csv.bak", "data/both", "data/both/inner.csv", "data/part-0.csv", "data/part-1.csv"),
+)
+
+
+@pytest.mark.parametrize(
+    ("uri", "files"),
+    [
+        ("data/one.csv", {"one.csv"}),
+        ("data/both", {"both"}),
+        ("data/both/", {"inner.csv"}),
+        ("data/train", {"a.csv", "deep/b.csv"}),
+        ("data/train/", {"a.csv", "deep/b.csv"}),
+        ("data/train-", {"train-old/c.csv"}),
+        ("data/train/deep/b", {"b.csv"}),
+        ("data/part-", {"part-0.csv", "part-1.csv"}),
+        ("data/p", {"part-0.csv", "part-1.csv"}),
+        ("data/none", set()),
+    ],
+)
+def test_a_uri_is_an_object_or_a_folder_or_the_beginning_of_whole_names(
+    s3: S3Client, prefix: str, tmp_path: Path, uri: str, files: set[str]
+) -> None:
+    """What is called alike does not come with an object or a folder, and no name is cut; markers of folders are no files."""
+    for key in NEIGHBOURS:
+        put(s3, prefix + key, b"")
+    assert objects.download_prefix(s3, prefix + uri, tmp_path) == len(files)
+    assert files_of(tmp_path).keys() == files
 
 
 def test_more_objects_than_a_page_come_all(s3: S3Client, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

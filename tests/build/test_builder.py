@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,6 +162,29 @@ def test_a_package_that_is_not_the_locked_one_stops_the_build(tiny: Callable[...
     assert "DO NOT MATCH THE HASHES" in caught.value.where
     assert "lyftlearn-image lock" in caught.value.hint
     assert PLANTED[0].decode() not in str(caught.value)
+
+
+def test_a_teams_step_reaches_the_private_index(
+    index: Any, team: tuple[Path, str], lyftlearn_image_tag: str, running: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the company's certificate and the password; neither is in the image, its history or the log, nor is a mount shown."""
+    directory, tag = team
+    logs = Path(os.environ["XDG_STATE_HOME"])
+    monkeypatch.setenv("PIP_INDEX_URL", index.url)
+    monkeypatch.setenv("PIP_CERT", str(index.ca_bundle))
+    install = "pip install --no-cache-dir lyftlearn_test_package && env"
+    (directory / "Dockerfile").write_text(f"FROM {lyftlearn_image_tag}\nRUN {install}\nCOPY . /opt/ml/code/\n")
+    recorder = Recorder()
+    build_directory(directory, tag, progress=recorder)
+    assert any("RUN pip install" in step.name for step in recorder.steps)
+    with running.connect() as client:
+        program = "import lyftlearn_test_package as p, os; print(p.ANSWER, 'PIP_CERT' in os.environ, *os.walk('/run/secrets'))"
+        said = client.containers.run(tag, ["python", "-c", program], remove=True).decode()
+        shown = str(client.images.get(tag).history()) + str(client.images.get(tag).attrs)
+    # The engine leaves the directory of the mounts, and nothing in it.
+    assert said in ("42 False\n", "42 False ('/run/secrets', [], [])\n")
+    assert "planted" not in shown
+    assert "planted" not in "".join(path.read_text() for path in logs.rglob("*.log"))
 
 
 def test_a_failing_step_is_told_with_its_last_words_and_its_log(team: tuple[Path, str]) -> None:

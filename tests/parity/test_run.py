@@ -10,6 +10,7 @@ import pytest
 from lyftlearn_image.cli.watch import watch
 from lyftlearn_image.parity.run import Event, SuiteRun
 from lyftlearn_image.parity.suite import load_suite
+from lyftlearn_image.parity.verdict import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,23 @@ def test_a_run_says_once_that_no_agent_is_played(
     told: list[Event] = []
     SuiteRun(load_suite(place), place, tmp_path / "report", cases=(), on_event=told.append).run()
     assert [one.text for one in told if one.state == "note"] == expected
+
+
+def test_what_a_case_asks_for_and_does_not_get_is_told_by_name(probe_image: str, tmp_path: Path) -> None:
+    """A limit that nothing enforces, once for all cases; a GPU that is not there is an error of the case that wants it."""
+    place = tmp_path / "suite.yaml"
+    cases = "".join(f"  - {{name: {name}, workload: {{command: ['true']}}}}\n" for name in ("one", "two"))
+    gpu = "  - {name: gpu, workload: {command: ['true'], gpus: 1}}\n"
+    place.write_text(f"name: limits\nimage: {probe_image}\ncases:\n{cases}{gpu}")
+    suite = load_suite(place)
+    told: list[Event] = []
+    result = SuiteRun(suite, place, tmp_path / "report", cases=suite.cases, on_event=told.append).run()
+    notes = [one.text for one in told if one.state == "note" and "VolumeSizeInGB" in one.text]
+    assert notes == ["sagemaker: VolumeSizeInGB=30 is not enforced: the volume is this machine's disk"]
+    outcomes = {case.name: (case.outcome, case.problem) for case in result.cases}
+    assert outcomes["gpu"][0] is Outcome.ERROR
+    assert "resources.limits.nvidia.com/gpu = 1" in outcomes["gpu"][1]
+    assert result.exit_code == 2
 
 
 def test_a_note_is_for_the_log_and_not_for_the_result(capsys: pytest.CaptureFixture[str]) -> None:

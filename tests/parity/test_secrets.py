@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.parity.secrets import redact_file, secret_values
+from lyftlearn_image.parity.secrets import mask_values, redact_file, secret_values
 from lyftlearn_runtime.secret_forms import MASK, mask
 
 if TYPE_CHECKING:
@@ -47,3 +48,27 @@ def test_a_file_keeps_its_other_bytes(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe planted-secret \x80")
     redact_file(path, ["planted-secret"])
     assert path.read_bytes() == b"\xff\xfe " + MASK.encode() + b" \x80"
+
+
+def test_a_large_file_is_redacted_in_pieces(tmp_path: Path) -> None:
+    """Also a secret between two of them; the file keeps its mode."""
+    path = tmp_path / "stdout"
+    text = b"x" * ((1 << 20) - 5) + b"planted-secret" + b"y" * (3 << 20) + b"[secret 0123456789abcdef] planted-secret"
+    path.write_bytes(text)
+    path.chmod(0o640)
+    tracemalloc.start()
+    redact_file(path, ["planted-secret"])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    masked = text.replace(b"planted-secret", MASK.encode()).replace(b"[secret 0123456789abcdef]", MASK.encode())
+    assert path.read_bytes() == masked
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+    assert peak < 8 << 20
+
+
+def test_a_request_without_secrets_is_still_json() -> None:
+    """Values are masked where they are text; keys, numbers and what is true stay."""
+    document = {"name": "true", "is": True, "list": [{"name": "a planted-secret"}, 17, None]}
+    masked = {"name": "true", "is": True, "list": [{"name": f"a {MASK}"}, 17, None]}
+    assert mask_values(document, ["planted-secret"]) == masked

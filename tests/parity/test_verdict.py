@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lyftlearn_image.parity.differences import Comparison, Difference, format_value
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
+from lyftlearn_image.run import Run, Status, Timings
 
 SAME = Comparison("stderr", "text")
 DIFFERS = Comparison("stdout", "text", (Difference("line 1", "a", "b"),))
@@ -40,6 +43,19 @@ def test_the_outcome_follows_from_what_counts(
 ) -> None:
     """A control must differ in exactly the subjects that its suite file names."""
     assert judge(comparisons, expected_in) == (outcome, problem)
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "outcome"), [((SAME, ACCEPTED), Outcome.ERROR), ((), Outcome.ERROR), ((DIFFERS,), Outcome.DIFFERENT)]
+)
+@pytest.mark.parametrize("cut", [0, 1])
+def test_what_was_cut_is_never_parity(comparisons: tuple[Comparison, ...], outcome: Outcome, cut: int) -> None:
+    """Of either run; what differs all the same is different. It is told in words."""
+    runs = [
+        Run(target, "job", Status.COMPLETED, 0, "", Path("out"), Path("err"), {}, None, Timings(0, 0, 0, 0), cut=was_cut)
+        for target, was_cut in zip(("sagemaker", "kubernetes"), [("stdout after 1 B",), ()][:: 1 - 2 * cut], strict=True)
+    ]
+    assert judge(comparisons, (), runs) == (outcome, f"{runs[cut].target} was cut: stdout after 1 B")
 
 
 @pytest.mark.parametrize(

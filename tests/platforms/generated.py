@@ -41,6 +41,7 @@ RANGES = (
 KUBERNETES: dict[str, st.SearchStrategy[Any]] = {
     "namespace": NAMES,
     "service_account": NAMES,
+    "read_only_root": st.booleans(),
     "role_arn": st.just("arn:aws:iam::111122223333:role/pod"),
     "secrets": st.dictionaries(VARIABLES.map(lambda name: f"K{name}"), st.sampled_from(["db#password", "a.b#k-1"]), max_size=2),
     "image_pull_secrets": st.lists(NAMES, max_size=2, unique=True),
@@ -105,12 +106,14 @@ TRAINABLE: dict[str, st.SearchStrategy[Any]] = JOB | {
 }
 MODEL = st.sampled_from(["s3://models/a/model.tar.gz", "s3://models/b/"])
 COMMANDS = st.lists(TEXTS.filter(bool), min_size=1, max_size=3)
+PATHS = st.sampled_from(["/opt/ml/processing/input", "/opt/ml/processing/in"])
 OF_KIND: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "training": TRAINABLE | {
         "program": st.just("train.py"), "command": COMMANDS, "warm_pool_s": st.integers(1, 99),
     },
     "processing": JOB | {
-        "command": COMMANDS, "outputs": st.dictionaries(NAMES, st.just("/opt/ml/processing/out/x"), max_size=2),
+        "command": COMMANDS, "local_paths": st.dictionaries(NAMES, PATHS, max_size=2),
+        "outputs": st.dictionaries(NAMES, st.just("/opt/ml/processing/out/x"), max_size=2),
     },
     "tuning": TRAINABLE | {
         "program": st.just("tune.py"), "search_space": st.dictionaries(st.sampled_from(["hp1", "hp2"]), RANGES, min_size=1),
@@ -151,6 +154,9 @@ def complete(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     if "spot" in fields:
         fields.setdefault("checkpoints", "s3://bucket-a/checkpoints")
         fields.pop("warm_pool_s", None)
+    if "local_paths" in fields:
+        fields["channels"] = {**fields.get("channels", {}), **dict.fromkeys(fields["local_paths"], "s3://bucket-a/in/")}
+        fields["local_paths"] = {name: f"{path}/{number}" for number, (name, path) in enumerate(fields["local_paths"].items())}
     for name in fields.get("kubernetes", {}).get("secrets", {}):
         # Without a reference it would be missing on SageMaker.
         fields["secrets"] = {**fields.get("secrets", {}), name: "aws-sm://prod/db#key"}

@@ -86,6 +86,7 @@ VALUES: dict[str, list[Any]] = {
     "program": ["other.py"],
     "command": [["python", "-m", "other", "$(X)"], ["sh", "-c", "two\nlines"]],
     "warm_pool_s": [600],
+    "local_paths": [{"raw": "/opt/ml/processing/input"}],
     "outputs": [{"table": "/opt/ml/processing/table", "plots": "/opt/ml/processing/plots"}],
     "search_space": [
         {
@@ -128,6 +129,7 @@ VALUES: dict[str, list[Any]] = {
         [{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}],
         [{"operator": "Exists"}],
     ],
+    "kubernetes.read_only_root": [True],
     "kubernetes.retries": [2],
     "kubernetes.ttl_s": [60],
     "kubernetes.grace_s": [45, 0, 30],
@@ -135,6 +137,7 @@ VALUES: dict[str, list[Any]] = {
 ALONGSIDE: dict[str, dict[str, Any]] = {
     "data_capture": {"encryption": {"output_key": "alias/out"}},
     "spot": {"checkpoints": "s3://kept/here"},
+    "local_paths": {"channels": {"raw": "s3://data/raw/"}},
     "objective": {"metrics": {**METRICS, "acc": "acc=(.)"}},
     "kubernetes.role_arn": {"kubernetes": {"service_account": "trainer"}},
     "kubernetes.secrets": {"secrets": {"TOKEN": "aws-sm://db#token"}},

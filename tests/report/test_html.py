@@ -14,7 +14,7 @@ from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.report import html
 from lyftlearn_image.report.report_data import collect_report_data
-from lyftlearn_image.report.sanitize import make_visible
+from lyftlearn_image.sanitize import make_visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

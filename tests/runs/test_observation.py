@@ -38,7 +38,15 @@ def test_no_shim_leaves_none(tmp_path: Path) -> None:
     assert read_observation({"output": tmp_path}) is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "1", "{}", '{"observed_at": "now"}', '{"observed_at": null}'])
+SPOILT = [
+    "", "{", "[]", "1", "{}", '{"observed_at": "now"}', '{"observed_at": null}', '{"observed_at": true}',
+    '{"observed_at": NaN}', '{"observed_at": Infinity}', '{"observed_at": -Infinity}', '{"observed_at": 1e300}',
+    '{"observed_at": %s}' % ("9" * 5000),
+    "[" * 100_000, '{"a":' * 100_000, '{"observed_at": 1, "a": %s}' % ("[" * 100_000),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SPOILT, ids=lambda text: text[:30])
 def test_what_the_script_made_of_it_is_no_observation(tmp_path: Path, text: str) -> None:
     """It is an error with the file's path, and no comparison with nonsense."""
     path = tmp_path / "observation.json"
@@ -46,3 +54,13 @@ def test_what_the_script_made_of_it_is_no_observation(tmp_path: Path, text: str)
     with pytest.raises(RunError, match="the script changed it") as caught:
         read_observation({"output": tmp_path})
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" + "[]," * 300_000 + "[]]", '{"a": "' + "x" * (17 << 20) + '"}', "[" + "0," * 250_000 + "0]"]
+)
+def test_what_would_take_much_memory_is_not_read(tmp_path: Path, text: str) -> None:
+    """The text of a list of lists takes thirty times its size; the shim writes neither so much nor so many values."""
+    (tmp_path / "observation.json").write_text(text)
+    with pytest.raises(RunError, match="larger than any that the shim makes"):
+        read_observation({"output": tmp_path})

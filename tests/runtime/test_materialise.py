@@ -37,6 +37,18 @@ def test_a_set_becomes_variables_and_overwrites_none(
     assert "AWS identity: environment variables, access key AKIA" in done.stderr
 
 
+def test_two_keys_that_are_one_variable_are_told(
+    shim: Shim, aws: AwsEndpoint, connected: tuple[str, ...], variables_of: Options
+) -> None:
+    """Both by name, and none by value; the key that is spelt as the variable is the one that stays."""
+    aws.put_secrets({"set/lost": json.dumps({"a_b": "planted-kept", "a-b": "planted-lost", "a.b": "planted-also", "c": "x"})})
+    options = (*connected, *variables_of({"LYFTLEARN_ENV_FROM": "aws-sm://set/lost"}))
+    done = shim.run("sh", "-c", "echo $a_b $c", options=options)
+    assert (done.returncode, done.stdout) == (0, "planted-kept x\n"), done.stderr
+    assert "aws-sm://set/lost: 'a-b' and 'a.b' would be the variable a_b, as 'a_b' is" in done.stderr
+    assert "planted" not in done.stderr
+
+
 def test_an_ambiguous_reference_is_resolved_where_it_is_named(
     shim: Shim, aws: AwsEndpoint, connected: tuple[str, ...], variables_of: Options
 ) -> None:

@@ -507,7 +507,7 @@ def test_a_full_disk_is_told_as_such(  # noqa: PLR0913, PLR0917 - fixtures
     options = (*bundle, *POD, *variables_of(aws.environment()), "--network", network.name)
     done = shim.run("true", options=(*options, "--tmpfs", "/opt/ml/input:size=64k"))
     assert done.returncode == 78
-    assert "/opt/ml/input/data/train/big.part cannot be written: No space left on device" in done.stderr
+    assert "/opt/ml/input/data/train/.0.big.part cannot be written: No space left on device" in done.stderr
 
 
 def test_a_failure_leaves_its_reason(shim: Shim, tmp_path: Path) -> None:
@@ -543,6 +543,55 @@ def test_packages_of_a_team_cannot_break_the_shim(shim: Shim, files: Files) -> N
     )
     done = shim.run("echo", "fine", options=options)
     assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+
+
+@pytest.mark.parametrize(
+    ("own", "path"), [(None, "/opt/ml/code"), ("/team/lib", "/opt/ml/code:/team/lib"), ("/a:/opt/ml/code", "/a:/opt/ml/code")]
+)
+def test_a_program_in_a_directory_imports_from_the_code(shim: Shim, files: Files, own: str | None, path: str) -> None:
+    """And from a path that is its own. As AWS's toolkit has it; a command that is no program of the code is left alone."""
+    program = "import os, rootmod, src.shop.helper, helper; print(os.environ['PYTHONPATH'], rootmod.NAME, helper.NAME)"
+    code = (
+        *files.put("/opt/ml/code/src/shop/train.py", program),
+        *files.put("/opt/ml/code/src/shop/helper.py", "NAME = 'beside'"),
+        *files.put("/opt/ml/code/rootmod.py", "NAME = 'root'"),
+        *(("-e", f"PYTHONPATH={own}") if own else ()),
+    )
+    done = shim.run("train", options=(*code, "-e", "LYFTLEARN_PROGRAM=src/shop/train.py"))
+    assert (done.returncode, done.stdout) == (0, f"{path} root beside\n"), done.stderr
+    done = shim.run("sh", "-c", "echo ${PYTHONPATH-none}", options=code)
+    assert done.stdout == f"{own or 'none'}\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "modes", "told"),
+    [
+        ("priv/t.py", {"priv": 0o700}, "may not enter /opt/ml/code/priv: its mode is 0700, its owner 0:0"),
+        ("priv/t.sh", {"priv": 0o700}, "may not enter /opt/ml/code/priv: its mode is 0700"),
+        ("priv.t", {"priv": 0o700}, "may not enter /opt/ml/code/priv: its mode is 0700"),
+        ("priv/t.py", {"priv/t.py": 0o600}, "may not read /opt/ml/code/priv/t.py: its mode is 0600"),
+        ("priv/t.py", {".": 0o750}, "may not enter /opt/ml/code: its mode is 0750"),
+        ("priv/none.py", {}, "there is no program /opt/ml/code/priv/none.py"),
+    ],
+)
+def test_a_program_behind_a_closed_door_is_told(
+    shim: Shim, tmp_path: Path, program: str, modes: dict[str, int], told: str
+) -> None:
+    """Who may not read or enter what, and how that is mended; root may. What is not there is told as before."""
+    (tmp_path / "priv").mkdir(mode=0o755)
+    tmp_path.chmod(0o755)
+    for name in ("t.py", "t.sh"):
+        (tmp_path / "priv" / name).write_text("print('ran')\n" if name == "t.py" else "echo ran\n")
+        (tmp_path / "priv" / name).chmod(0o644)
+    for path, mode in modes.items():
+        (tmp_path / path).chmod(mode)
+    options = ("-v", f"{tmp_path}:/opt/ml/code:ro", "-e", f"LYFTLEARN_PROGRAM={program}")
+    done = shim.run("train", options=(*options, "--user", "4242:4243"))
+    assert (done.returncode, done.stdout) == (78, "")
+    assert told in done.stderr
+    assert not modes or "the user 4242:4243 may not" in done.stderr
+    assert not modes or "chmod -R a+rX /opt/ml/code" in done.stderr
+    assert shim.run("train", options=options).returncode == (0 if modes else 78)
 
 
 def test_the_start_is_the_same_twice(shim: Shim, files: Files) -> None:

@@ -10,8 +10,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
+from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_runtime import s3_checksums, transfer
 from lyftlearn_runtime.aws.s3 import S3, ByteRange, split_uri
 from lyftlearn_runtime.bundle import Transfer
@@ -83,6 +85,41 @@ def test_a_single_object_is_a_channel_too(
     aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/iris.csv", Body=b"1,2")
     transfer.download([Transfer(str(tmp_path), f"{bucket_prefix}/iris.csv")], environ)
     assert content(tmp_path) == {"iris.csv": b"1,2"}
+
+
+# Few letters, so that generated names begin alike, and are folders and objects at once.
+KEYS = st.from_regex(r"[ab.]{1,3}(/[ab.]{0,2}){0,2}", fullmatch=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(KEYS, min_size=1, max_size=6), KEYS | st.just(""))
+@example({"one.csv", "one.csv.bak"}, "one.csv")
+@example({"train/a.csv", "train.csv", "train-old/b.csv", "trainer/c.csv"}, "train")
+@example({"train-old/b.csv", "train.csv"}, "train")
+@example({"both", "both/inner.csv"}, "both")
+@example({"both", "both/inner.csv"}, "")
+@example({"a//b", "a/b"}, "a/")
+@example({"a", "a.part"}, "")
+@example({"a", "a.part/b"}, "")
+def test_a_channel_brings_the_same_files_on_both_platforms(
+    environ: dict[str, str], aws: AwsEndpoint, tmp_path_factory: pytest.TempPathFactory, keys: set[str], uri: str
+) -> None:
+    """The shim and the client of the emulators agree on files and contents, or neither takes names that cannot be files."""
+    s3, top, shim, client = aws.s3(), os.urandom(8).hex(), tmp_path_factory.mktemp("shim"), tmp_path_factory.mktemp("client")
+    for key in keys:
+        s3.put_object(Bucket="bucket", Key=f"{top}/{key}", Body=b"" if key.endswith("/") else key.encode())
+    try:
+        objects.download_prefix(s3, f"s3://bucket/{top}/{uri}", client)
+    except InvalidInputError:
+        with pytest.raises(ShimError, match=r"cannot both be files|leads out of"):
+            transfer.download([Transfer(str(shim), f"s3://bucket/{top}/{uri}")], environ, may_be_empty=True)
+    else:
+        transfer.download([Transfer(str(shim), f"s3://bucket/{top}/{uri}")], environ, may_be_empty=True)
+        assert content(shim) == content(client)
+        # No name is cut: every file ends with what follows the last `/` of its object's key.
+        assert all(path.rpartition("/")[2] == data.decode().rpartition("/")[2] for path, data in content(shim).items())
+    finally:
+        s3.close()
 
 
 def test_an_empty_channel_stops_the_start(environ: dict[str, str], bucket_prefix: str, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.container_spec import create_arguments
 from lyftlearn_image.emulation.docker.errors import engine_errors
 from lyftlearn_image.emulation.docker.network import bridge_network
+from lyftlearn_image.emulation.docker.output import OutputPolicy, OutputReader
 from lyftlearn_image.emulation.docker.ownership import owner_labels
-from lyftlearn_image.emulation.docker.running_container import OutputReader, RunningContainer
+from lyftlearn_image.emulation.docker.running_container import RunningContainer
+from lyftlearn_image.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,9 +31,11 @@ RUN_LABEL = "dev.lyftlearn.run"
 class Containers:
     """The engine, for the containers of one run. All have the labels of `run_id` and of this process."""
 
-    def __init__(self, client: docker.DockerClient, run_id: str) -> None:
+    def __init__(self, client: docker.DockerClient, run_id: str, limits: Limits | None = None) -> None:
         self._client = client
         self.run_id = run_id
+        self.limits = limits or Limits()
+        self.output = OutputPolicy(self.limits)
         self._labels = {RUN_LABEL: run_id, **owner_labels()}
 
     @property
@@ -92,15 +96,16 @@ class Containers:
     ) -> Iterator[RunningContainer]:
         """Starts a container that appends its output to two files; removes it at the end, running or not.
 
-        `on_line` gets each line of stdout, `on_chunk` each piece of output with the name of its stream, both in the order
-        of arrival. With `tty` all output is on stdout, as the engine has it.
+        `output` says what is done to it on its way. `on_line` gets each line of stdout as it is, `on_chunk` each piece of
+        what is written with the name of its stream, both in the order of arrival. With `tty` all output is on stdout, as
+        the engine has it.
         """
         with engine_errors(f"creating a container of {spec.image}"):
             container = self._client.containers.create(**create_arguments(spec, self._labels))
         try:
             with engine_errors(f"starting a container of {spec.image}"):
                 stream = _attach(container, demux=not spec.tty)
-                reader = OutputReader(stream, stdout, stderr, on_line, on_chunk)
+                reader = OutputReader(stream, (stdout, stderr), self.output, on_line, on_chunk)
                 reader.start()
                 started_at = time.time()
                 container.start()

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
-import signal
 import threading
 import time
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from lyftlearn_image.emulation.docker.errors import engine_errors
-from lyftlearn_image.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-    from typing import BinaryIO
+    from collections.abc import Mapping
 
     from docker.models.containers import Container
+
+    from lyftlearn_image.emulation.docker.output import OutputReader
+
+# Of a command's output so much is looked at (kubernetes pkg/probe/exec, maxReadLength).
+_OUTPUT_BYTES = 10 << 10
+# A variable that tells a command's processes from all others of its container.
+_EXEC_VARIABLE = "LYFTLEARN_EXEC_ID"
+# The engine has no call that ends a command, and the PID that it tells is of its own host: so a second command looks for the
+# first one's processes, inside the container and as the same user.
+_KILL = """for process in /proc/[0-9]*; do
+    if grep -qF "$0" "$process/environ" 2>/dev/null; then kill -9 "${process#/proc/}" 2>/dev/null; fi
+done"""
+_KILL_TIMEOUT_S = 10.0
+# One that is just being forked is not seen.
+_KILL_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -95,104 +105,43 @@ class RunningContainer:
     def execute(self, command: tuple[str, ...], timeout_s: float) -> ExecResult:
         """Runs a command in the container, as its user and in its working directory, and kills it after `timeout_s`.
 
-        RunError when the command cannot be started, or the container has ended.
+        Of its output the first 10 KiB are kept. In a container without a shell and grep, one that takes too long ends with the
+        container. RunError when the command cannot be started, or the container has ended.
         """
-        api: Any = cast("Any", self._container.client).api
-        output: list[bytes] = []
-        errors: list[Exception] = []
+        exec_id = uuid.uuid4().hex
+        with engine_errors("running a command in a container"):
+            started, result = self._execute(command, timeout_s, {_EXEC_VARIABLE: exec_id})
+            if result.exit_code is None:
+                self._kill_command(started, exec_id)
+            return result
 
-        def start() -> None:
+    def _execute(self, command: tuple[str, ...], timeout_s: float, environment: Mapping[str, str]) -> tuple[str, ExecResult]:
+        """The engine's id of a command that was started, and how it ended. Raises the docker SDK's own errors."""
+        api: Any = cast("Any", self._container.client).api
+        kept = bytearray()
+        errors: list[Exception] = []
+        created = str(api.exec_create(self._container.id, list(command), environment=dict(environment))["Id"])
+
+        def read() -> None:
             try:
-                output.append(api.exec_start(created["Id"]))
+                for piece in api.exec_start(created, stream=True):
+                    kept.extend(piece[: _OUTPUT_BYTES - len(kept)])
             except Exception as error:  # noqa: BLE001 - raised again by the caller's thread
                 errors.append(error)
 
-        with engine_errors("running a command in a container"):
-            created = api.exec_create(self._container.id, list(command))
-            thread = threading.Thread(target=start, daemon=True)
-            thread.start()
-            thread.join(timeout_s)
-            if thread.is_alive():
-                _kill_process(int(api.exec_inspect(created["Id"]).get("Pid") or 0))
-                return ExecResult(None, b"")
-            if errors:
-                raise errors[0]
-            return ExecResult(int(api.exec_inspect(created["Id"])["ExitCode"]), b"".join(output))
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        thread.join(timeout_s)
+        if thread.is_alive():
+            return created, ExecResult(None, b"")
+        if errors:
+            raise errors[0]
+        return created, ExecResult(int(api.exec_inspect(created)["ExitCode"]), bytes(kept))
 
-
-class OutputReader(threading.Thread):
-    """Copies the output of an attached container to its files as it comes.
-
-    `finished` is set at the end of the output, or at an error. The rest is read even then: an engine that cannot deliver the
-    output of a container can neither inspect nor remove it.
-    """
-
-    def __init__(
-        self,
-        stream: Any,
-        stdout: Path,
-        stderr: Path,
-        on_line: Callable[[str], None] | None,
-        on_chunk: Callable[[str, bytes], None] | None,
-    ) -> None:
-        super().__init__(daemon=True)
-        self._stream = stream
-        self._stdout = stdout
-        self._stderr = stderr
-        self._on_line = on_line
-        self._on_chunk = on_chunk
-        self.finished = threading.Event()
-        self._error: Exception | None = None
-
-    def run(self) -> None:
-        """Appends to the files until the stream ends: an earlier container of the same job may have written there."""
-        try:
-            with self._stdout.open("ab") as out, self._stderr.open("ab") as err:
-                self._copy(out, err)
-        except Exception as error:  # noqa: BLE001 - raised again in `raise_error`
-            self._error = error
-        self.finished.set()
-        with contextlib.suppress(Exception):
-            for _ in self._stream:
-                pass
-
-    def raise_error(self) -> None:
-        """Raises what stopped the reader, if anything did."""
-        if isinstance(self._error, OSError) and self._error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
-            raise RunError(
-                f"the output of a container cannot be written: {os.strerror(self._error.errno)}",
-                where=str(self._stdout),
-                hint="Free some space there, or give another directory.",
-            )
-        if self._error is not None:
-            with engine_errors("reading the output of a container"):
-                raise self._error
-
-    def _copy(self, out: BinaryIO, err: BinaryIO) -> None:
-        pending = b""
-        for item in self._stream:
-            to_out, to_err = item if isinstance(item, tuple) else (item, None)
-            _write(err, to_err)
-            _write(out, to_out)
-            for name, data in (("stderr", to_err), ("stdout", to_out)):
-                if self._on_chunk and data:
-                    self._on_chunk(name, data)
-            if self._on_line and to_out:
-                *lines, pending = (pending + to_out).split(b"\n")
-                for line in lines:
-                    self._on_line(line.decode("utf-8", "replace"))
-        if self._on_line and pending:
-            self._on_line(pending.decode("utf-8", "replace"))
-
-
-def _write(file: BinaryIO, data: bytes | None) -> None:
-    if data:
-        file.write(data)
-        file.flush()
-
-
-def _kill_process(pid: int) -> None:
-    """Kills a process where the engine runs on this machine; elsewhere it ends with its container."""
-    if pid:
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
+    def _kill_command(self, started: str, exec_id: str) -> None:
+        api: Any = cast("Any", self._container.client).api
+        with contextlib.suppress(Exception):  # the container may end at this moment, or have no shell
+            for _ in range(_KILL_TRIES):
+                self._execute(("sh", "-c", _KILL, f"{_EXEC_VARIABLE}={exec_id}"), _KILL_TIMEOUT_S, {})
+                if not api.exec_inspect(started)["Running"]:
+                    return

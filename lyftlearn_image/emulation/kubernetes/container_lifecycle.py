@@ -16,7 +16,7 @@ from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.docker.running_container import ContainerExit
 from lyftlearn_image.emulation.kubernetes.backoff import backoff_s
 from lyftlearn_image.emulation.kubernetes.container import TERMINATION_LOG
-from lyftlearn_image.emulation.kubernetes.container_log import ContainerLog, read_log
+from lyftlearn_image.emulation.kubernetes.container_log import ContainerLog
 from lyftlearn_image.emulation.kubernetes.handlers import HandlerTarget, run_handler
 from lyftlearn_image.emulation.kubernetes.pod_status import (
     START_ERROR,
@@ -164,12 +164,12 @@ class ContainerLifecycle:
             name=f"{self._containers.run_id}-{self.plan.spec.name}-{attempt}",
             mounts=(*self.plan.spec.mounts, message_mount),
         )
-        log = ContainerLog(log_path)
+        log = ContainerLog(log_path, self._containers.limits.log_bytes)
         try:
             container_exit = self._run_container(spec, log)
         finally:
             log.close()
-        return terminated_state(self.plan.container, container_exit, message_file, read_log(log_path))
+        return terminated_state(self.plan.container, container_exit, message_file, log.tail)
 
     def _run_container(self, spec: ContainerSpec, log: ContainerLog) -> ContainerExit:
         started_at = time.time()

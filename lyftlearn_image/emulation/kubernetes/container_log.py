@@ -1,7 +1,8 @@
 """A container's log as the node keeps it, and as `kubectl logs` prints it.
 
 An entry is `<time> <stream> <F|P> <content>`, the format of the CRI. A line over 16 KiB takes several entries, all but the last
-with the tag P (partial). Source: containerd internal/cri (MaxContainerLogLineSize); recorded in pods, case 19.
+with the tag P (partial). Source: containerd internal/cri (MaxContainerLogLineSize); recorded in pods, case 19. A node rotates
+its logs; here the file ends at a limit, and the end of the log is known all the same.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_ENTRY_BYTES = 16384
+# More than a termination message takes of a log.
+TAIL_BYTES = 16384
 
 
 class LogEntry(NamedTuple):
@@ -24,10 +27,12 @@ class LogEntry(NamedTuple):
 
 
 class ContainerLog:
-    """Writes the output of a container to its log file, entry by entry."""
+    """Writes the output of a container to its log file, entry by entry, up to `limit_bytes`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limit_bytes: int) -> None:
         self._file = path.open("wb")
+        self._left = limit_bytes
+        self._tail = bytearray()
         self._pending = {"stdout": b"", "stderr": b""}
 
     def write(self, stream: str, data: bytes) -> None:
@@ -39,6 +44,11 @@ class ContainerLog:
             self._write_entry(LogEntry(stream, "P", rest[:MAX_ENTRY_BYTES]))
             rest = rest[MAX_ENTRY_BYTES:]
         self._pending[stream] = rest
+
+    @property
+    def tail(self) -> bytes:
+        """The last TAIL_BYTES of what `kubectl logs` prints."""
+        return bytes(self._tail[-TAIL_BYTES:])
 
     def close(self) -> None:
         """Writes what is left without a newline at its end, and closes the file."""
@@ -54,8 +64,13 @@ class ContainerLog:
         self._write_entry(LogEntry(stream, tag, line))
 
     def _write_entry(self, entry: LogEntry) -> None:
+        self._tail += _printed(entry)
+        if len(self._tail) > 4 * TAIL_BYTES:
+            del self._tail[:-TAIL_BYTES]
+        if self._left <= 0:
+            return
         time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z").encode()
-        self._file.write(b" ".join((time, entry.stream.encode(), entry.tag.encode(), entry.content)) + b"\n")
+        self._left -= self._file.write(b" ".join((time, entry.stream.encode(), entry.tag.encode(), entry.content)) + b"\n")
         self._file.flush()
 
 
@@ -70,4 +85,8 @@ def read_entries(path: Path) -> list[LogEntry]:
 
 def read_log(path: Path) -> bytes:
     """What `kubectl logs` prints: entries joined to lines, both streams in the order of arrival."""
-    return b"".join(entry.content + (b"\n" if entry.tag == "F" else b"") for entry in read_entries(path))
+    return b"".join(map(_printed, read_entries(path)))
+
+
+def _printed(entry: LogEntry) -> bytes:
+    return entry.content + (b"\n" if entry.tag == "F" else b"")

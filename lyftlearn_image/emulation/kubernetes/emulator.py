@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as s3_objects
+from lyftlearn_image.emulation.docker.limits import beyond_machine, unenforced_limits
 from lyftlearn_image.emulation.kubernetes.admission import POD_IDENTITY_AUDIENCE
 from lyftlearn_image.emulation.kubernetes.api_validation import validate_objects
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
+from lyftlearn_image.emulation.kubernetes.deciding_pod import deciding_pod, decisive_end
 from lyftlearn_image.emulation.kubernetes.dns import ClusterDns
-from lyftlearn_image.emulation.kubernetes.fields import refuse_unsupported
+from lyftlearn_image.emulation.kubernetes.fields import pod_spec, refuse_unsupported
 from lyftlearn_image.emulation.kubernetes.job_controller import JobRun, JobStatus, PodRecord
 from lyftlearn_image.emulation.kubernetes.kubelet import Kubelet
 from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
 from lyftlearn_image.emulation.kubernetes.pod_containers import PodListeners
 from lyftlearn_image.emulation.kubernetes.pod_run import PodRun
-from lyftlearn_image.emulation.kubernetes.pod_status import PodStatus, Terminated
-from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.kubernetes.object_limits import check_size
+from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.runs.stop_watch import StopWatch
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from lyftlearn_image.emulation.kubernetes.pod_status import PodStatus, Terminated
     from lyftlearn_image.emulation.machine import Machine
     from lyftlearn_image.platforms.launch import Compiled, TargetName
     from lyftlearn_image.run import StopRequest
@@ -102,7 +105,9 @@ class KubernetesEmulator:
         outcome = (self._job_outcome if manifest["kind"] == "Job" else self._pod_outcome)(objects, manifest, workspace, watch)
         watch.timed_out = outcome.is_past_deadline
         finished = time.monotonic()
-        artifacts = s3_objects.download_outputs(self._machine.s3, compiled.outputs, workspace / "artifacts")
+        artifacts = s3_objects.download_outputs(
+            self._machine.s3, compiled.outputs, workspace / "artifacts", self._machine.containers.limits
+        )
         observation = read_observation(artifacts)
         end = outcome.pod.terminated
         startup_s = None if observation is None else observation["observed_at"] - end.started_at
@@ -118,7 +123,18 @@ class KubernetesEmulator:
             artifacts=artifacts,
             observation=observation,
             timings=Timings(outcome.pod.prepared_at - started, startup_s, run_s, time.monotonic() - finished),
+            notes=self._notes(manifest),
         )
+
+    def _notes(self, manifest: Manifest) -> tuple[str, ...]:
+        """What of the limits in a manifest is not enforced here."""
+        info = self._machine.containers.client.info()
+        notes = list(unenforced_limits(info))
+        for container in pod_spec(manifest)["containers"]:
+            if memory := ((container.get("resources") or {}).get("limits") or {}).get("memory"):
+                name = f"limits.memory={memory} of {container['name']}"
+                notes += beyond_machine(name, int(parse_quantity(memory)), info)
+        return tuple(notes)
 
     def run_pod(
         self,
@@ -179,7 +195,7 @@ class KubernetesEmulator:
         run = self.create_job(objects, manifest, workspace, on_line=watch.on_line)
         with _ended_on_request(watch, run):
             job = run.run()
-        record = _deciding_pod(job)
+        record = deciding_pod(job, manifest["spec"])
         return _Outcome(
             _pod_result(record.status, record.prepared_at),
             *_pod_output(job, record, workspace),
@@ -219,17 +235,6 @@ def _ended_on_request(watch: StopWatch, run: PodRun | JobRun) -> Iterator[None]:
         thread.join()
 
 
-def _deciding_pod(job: JobStatus) -> PodRecord:
-    """The pod that decided a Job: the last one that failed, or for a complete Job that of the lowest index."""
-    if not job.pods:
-        raise InvalidInputError("the Job made no pod", hint="Say how many completions it needs.")
-    failed = [pod for pod in job.pods if pod.status.phase != "Succeeded"]
-    if failed and not job.is_complete:
-        return failed[-1]
-    succeeded = [pod for pod in job.pods if pod.status.phase == "Succeeded"]
-    return min(succeeded or job.pods, key=lambda pod: pod.index or 0)
-
-
 def _pod_output(job: JobStatus, record: PodRecord, workspace: Path) -> tuple[Path, Path]:
     """The files of stdout and stderr of a pod, after those of the disrupted pods that it replaces."""
     disrupted = [pod.workspace for pod in job.pods if pod.status.is_disrupted and pod.index == record.index]
@@ -238,18 +243,15 @@ def _pod_output(job: JobStatus, record: PodRecord, workspace: Path) -> tuple[Pat
         directory = workspace / "log"
         directory.mkdir(parents=True)
         for name in _STREAMS:
-            content = b"".join((pod / name).read_bytes() for pod in (*disrupted, record.workspace))
-            (directory / name).write_bytes(content)
+            with (directory / name).open("wb") as log:
+                for pod in (*disrupted, record.workspace):
+                    with (pod / name).open("rb") as part:
+                        shutil.copyfileobj(part, log)
     return directory / "stdout", directory / "stderr"
 
 
 def _pod_result(status: PodStatus, prepared_at: float | None) -> PodResult:
-    """Decided by the first main container that failed, else by the first; by init containers where no main one has run."""
-    mains = [container.terminated for container in status.containers if container.terminated]
-    inits = [container.terminated for container in status.init_containers if container.terminated]
-    ends = mains or inits or [Terminated(1, status.reason or "Pending")]
-    decisive = next((end for end in ends if end.exit_code), ends[0])
-    return PodResult(decisive, status, time.monotonic() if prepared_at is None else prepared_at)
+    return PodResult(decisive_end(status), status, time.monotonic() if prepared_at is None else prepared_at)
 
 
 def _status(watch: StopWatch, *, is_complete: bool) -> Status:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import UnsupportedError
+from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+# What a node here has. Everything else is a device's (GPUs), or set aside by the node (huge pages).
+_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 # Of each shape, its implemented fields: "" takes any value, a name is a shape (of a list's items too), a tuple the values.
 IMPLEMENTED: Mapping[str, Mapping[str, str | tuple[object, ...]]] = {
     "Job": {"apiVersion": "", "kind": "", "metadata": "ObjectMeta", "spec": "JobSpec"},
@@ -142,7 +145,7 @@ PARTIAL: Mapping[str, str] = {
     "Container.stdin": "it stays open, and nobody writes to it",
     "Probe.timeoutSeconds": "a command that takes too long is killed where the engine is on this machine",
     "ResourceRequirements.requests": "the downward API shows them; nothing is scheduled or shared by them",
-    "ResourceRequirements.limits": "cpu, memory and ephemeral-storage; other resources are not looked at",
+    "ResourceRequirements.limits": "cpu, memory and ephemeral-storage; a pod that asks for another resource is refused",
     "JobSpec.podReplacementPolicy": "a pod is replaced when it has ended, with either",
 }
 
@@ -217,13 +220,34 @@ def refuse_unsupported(manifest: Mapping[str, Any]) -> None:
     kind = manifest["kind"]
     if kind not in ("Job", "Pod", "Service", "ServiceAccount"):
         raise UnsupportedError(f"the embedded target does not implement the kind {kind}")
-    refused = list(_unsupported(manifest, kind, ""))
+    refused = [*_unsupported(manifest, kind, ""), *_missing_resources(manifest)]
     if refused:
         raise UnsupportedError(
             f"the embedded target does not implement {', '.join(path for path, _ in refused)}",
             where="; ".join(f"{path}: {reason}" for path, reason in refused if reason),
             hint="Leave it out, or run the manifest on a cluster.",
         )
+
+
+def pod_spec(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The spec of a Pod, or of the pods of a Job; empty for what has none."""
+    spec: Mapping[str, Any] = manifest.get("spec") or {}
+    return spec["template"]["spec"] if manifest["kind"] == "Job" else spec
+
+
+def _missing_resources(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Path and reason of every resource that a pod asks for and this machine has not: on a cluster it would wait for a node."""
+    base = "spec.template.spec" if manifest["kind"] == "Job" else "spec"
+    spec = pod_spec(manifest)
+    for kind in ("initContainers", "containers"):
+        for position, container in enumerate(spec.get(kind) or ()):
+            for field, amounts in (container.get("resources") or {}).items():
+                for name, amount in (amounts or {}).items() if field in ("limits", "requests") else ():
+                    if name not in _RESOURCES and parse_quantity(amount):
+                        yield (
+                            f"{base}.{kind}[{position}].resources.{field}.{name} = {amount}",
+                            "this machine has no such resource",
+                        )
 
 
 def _unsupported(value: Any, shape: str, path: str) -> Iterator[tuple[str, str]]:

@@ -41,13 +41,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PodRecord:
-    """A pod that a Job has had. `prepared_at` is the monotonic time at which its first container could start."""
+    """A pod that a Job has had. `prepared_at` is the monotonic time at which its first container could start.
+
+    `deleted_at` is when the controller deleted it, in seconds of the host's clock; None for one that ended by itself.
+    """
 
     name: str
     index: int | None
     status: PodStatus
     workspace: Path
     prepared_at: float | None
+    deleted_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,13 +137,14 @@ class JobRun:
             conditions = self._reconcile(deadline)
             grace_s = None
         finally:
+            deleted_at = time.time()
             for pod in self._state.active:
                 pod.run.delete(grace_s=grace_s)
             for pod in self._state.active:
                 if pod.thread:
                     pod.thread.join()
         for pod in self._state.active:
-            self._record(pod)
+            self._record(pod, deleted_at)
         return self._status(conditions)
 
     def delete(self) -> None:
@@ -199,11 +204,11 @@ class JobRun:
             delay_s = backoff_s(self._kubelet.cluster.job_backoff_s, failures, maximum_s=MAX_JOB_BACKOFF_S)
             state.not_before[key] = time.monotonic() + delay_s
 
-    def _record(self, pod: _ActivePod) -> None:
+    def _record(self, pod: _ActivePod, deleted_at: float | None = None) -> None:
         if pod.error is not None:
             raise pod.error
         if pod.status is not None:
-            record = PodRecord(pod.run.pod.name, pod.index, pod.status, pod.workspace, pod.run.prepared_at)
+            record = PodRecord(pod.run.pod.name, pod.index, pod.status, pod.workspace, pod.run.prepared_at, deleted_at)
             self._state.records.append(record)
 
     def _backoff_key(self, index: int | None) -> int | None:

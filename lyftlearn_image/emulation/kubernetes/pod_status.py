@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.runs.log_lines import read_end
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -94,7 +96,7 @@ def pod_phase(init_containers: Iterable[ContainerStatus], containers: Iterable[C
 
 
 def terminated_state(container: Mapping[str, Any], ended: ContainerExit, message_file: Path, log: bytes) -> Terminated:
-    """The terminated state of a container's run, with its reason and its termination message."""
+    """The terminated state of a container's run, with its reason and its termination message. `log` is the end of its log."""
     is_start_error = bool(ended.error) and ended.exit_code == START_ERROR
     message = ended.error if is_start_error else _termination_message(container, ended.exit_code, message_file, log)
     if ended.oom_killed:
@@ -120,7 +122,7 @@ def _truncate(terminated: Terminated, size: int) -> Terminated:
 
 def _termination_message(container: Mapping[str, Any], exit_code: int, message_file: Path, log: bytes) -> str:
     """The file's last 4096 bytes, or the end of the log where the policy says so (recorded in pods, case 08)."""
-    text = message_file.read_bytes()[-_MESSAGE_BYTES:] if message_file.is_file() else b""
+    text = read_end(message_file, _MESSAGE_BYTES)
     if not text and exit_code and container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
         lines = log.splitlines(keepends=True)
         text = b"".join(lines[-_FALLBACK_LINES:])[-_FALLBACK_BYTES:]

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,7 @@ from lyftlearn_image.emulation.kubernetes.cluster import TOKEN_LIFETIME_S
 from lyftlearn_image.emulation.kubernetes.environment import resource_field_value
 from lyftlearn_image.emulation.kubernetes.errors import ContainerConfigError
 from lyftlearn_image.emulation.kubernetes.projection import DEFAULT_MODE, VolumeFile, project_keys, write_atomically
+from lyftlearn_image.emulation.private_directories import MEMORY, private_directory
 from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 # No API server listens, so there is none to verify.
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nbm8gY2x1c3Rlcg==\n-----END CERTIFICATE-----\n"
-_TMPFS = Path("/dev/shm")  # noqa: S108 - where a secret never reaches a disk
 _API_ACCESS = "kube-api-access"
 
 
@@ -58,7 +56,7 @@ class PodVolumes:
                 self._set_up_volume(volume, containers, stack)
             if with_token:
                 self._projected[_API_ACCESS] = {"name": _API_ACCESS, "serviceAccount": {}}
-                self._write(_API_ACCESS, self._tmpfs_directory(_API_ACCESS, containers.run_id, stack))
+                self._write(_API_ACCESS, self._tmpfs_directory(_API_ACCESS, stack))
             yield tuple(self._tmpfs_volumes.values())
 
     def mount(self, volume_mount: Mapping[str, Any], environment: Mapping[str, str]) -> Mount:
@@ -98,7 +96,7 @@ class PodVolumes:
         if "configMap" in volume:
             self._directories[name] = self._disk_directory(name, 0o777)
         else:
-            self._tmpfs_directory(name, containers.run_id, stack)
+            self._tmpfs_directory(name, stack)
         self._write(name, self._directories[name])
 
     def _empty_dir(self, name: str, source: Mapping[str, Any], containers: Containers, stack: contextlib.ExitStack) -> None:
@@ -225,13 +223,16 @@ class PodVolumes:
         path.chmod(mode)
         return path
 
-    def _tmpfs_directory(self, name: str, run_id: str, stack: contextlib.ExitStack) -> Path:
-        """A directory on a tmpfs with mode 1777, as the kubelet's; on disk where this machine has no tmpfs."""
-        if not os.access(_TMPFS, os.W_OK):
+    def _tmpfs_directory(self, name: str, stack: contextlib.ExitStack) -> Path:
+        """A directory on a tmpfs with mode 1777, as the kubelet's, in one that no other user of this machine may enter.
+
+        On disk where this machine has no tmpfs.
+        """
+        if not os.access(MEMORY, os.W_OK):
             path = self._disk_directory(name, 0o1777)
         else:
-            path = Path(tempfile.mkdtemp(prefix=f"lyftlearn-{run_id}-", dir=_TMPFS))
-            stack.callback(shutil.rmtree, path, ignore_errors=True)
+            path = stack.enter_context(private_directory(MEMORY)) / "volume"
+            path.mkdir()
             path.chmod(0o1777)
         self._directories[name] = path
         return path

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.docker.limits import beyond_machine, unenforced_limits
 from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.sagemaker.instances import instance_size
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context(Machine):
-    """The machine and its size, `cpus` and `memory_bytes`; the account of what runs on it."""
+    """The machine and what its engine says of it; the account of what runs on it."""
 
     account: Account
-    cpus: int
-    memory_bytes: int
+    info: Mapping[str, Any]
 
     def limits(self, instance_type: str) -> tuple[int, int]:
         """CPUs and bytes of an instance type, and at most what this machine has. UnsupportedError for an unknown type."""
         cpus, memory_bytes = instance_size(instance_type)
-        return min(cpus, self.cpus), min(memory_bytes, self.memory_bytes)
+        return min(cpus, int(self.info["NCPU"])), min(memory_bytes, int(self.info["MemTotal"]))
+
+    def notes(self, instance_type: str, volume_gb: int | None = None) -> tuple[str, ...]:
+        """What of an instance's limits is not enforced here, each by its name in the request."""
+        cpus, memory_bytes = instance_size(instance_type)
+        notes = [*unenforced_limits(self.info), *beyond_machine(f"InstanceType={instance_type}", memory_bytes, self.info)]
+        if cpus > int(self.info["NCPU"]):
+            notes.append(f"InstanceType={instance_type} has {cpus} CPUs, and this machine {self.info['NCPU']}")
+        if volume_gb is not None:
+            notes.append(f"VolumeSizeInGB={volume_gb} is not enforced: the volume is this machine's disk")
+        return tuple(notes)
 
     def container_environment(self, role_arn: str | None) -> dict[str, str]:
         """What the service itself puts into a container that runs as a role; None for one that has no credentials."""
@@ -36,6 +50,5 @@ def create_context(machine: Machine) -> Context:
     return Context(
         **{field.name: getattr(machine, field.name) for field in fields(Machine)},
         account=Account(region=machine.platform_environment.get("AWS_REGION", DEFAULT_REGION)),
-        cpus=int(info["NCPU"]),
-        memory_bytes=int(info["MemTotal"]),
+        info=info,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import time
 from dataclasses import dataclass
@@ -22,13 +21,15 @@ from lyftlearn_image.platforms.sagemaker.actions import PROCESSING, TRAINING, TU
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
 from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.run import Run, Status, Timings
+from lyftlearn_image.runs.log_lines import read_lines
 from lyftlearn_image.runs.log_metrics import final_metrics
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.runs.stop_watch import StopWatch
 from lyftlearn_image.runs.tuning import TuningJob, TuningRun, run_trials
+from lyftlearn_image.untrusted_tree import Allowance, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from lyftlearn_image.emulation.docker.network import Network
@@ -83,7 +84,9 @@ class SageMakerEmulator:
         attempt = self._run_attempts(compiled.action, request, workspace, watch)
         job, group_exit = attempt.plan, attempt.group_exit
         self._upload(job)
-        artifacts = objects.download_outputs(self.context.s3, compiled.outputs, workspace / "artifacts")
+        artifacts = objects.download_outputs(
+            self.context.s3, compiled.outputs, workspace / "artifacts", self.context.containers.limits
+        )
         observation = read_observation(artifacts)
         first = group_exit.exits[0]
         startup = None if observation is None else observation["observed_at"] - first.started_at
@@ -107,7 +110,11 @@ class SageMakerEmulator:
                 first.finished_at - first.started_at - (startup or 0.0),
                 time.monotonic() - attempt.finished,
             ),
-            final_metrics=final_metrics(job.metrics, _lines(streams)) if job.metrics else {},
+            # Of several hosts the last one's value counts (automatic-model-tuning-considerations).
+            final_metrics=final_metrics(job.metrics, read_lines(path for pair in streams for path in pair))
+            if job.metrics
+            else {},
+            notes=self.context.notes(job.instance_type, job.volume_gb),
         )
 
     @staticmethod
@@ -226,8 +233,11 @@ class SageMakerEmulator:
             )
 
     def _upload(self, job: JobPlan) -> None:
+        allowance = Allowance(self.context.containers.limits)
         for upload in job.uploads:
             directories = [host.directory / upload.directory for host in job.hosts]
+            for directory in directories:
+                measure(directory, allowance)
             if upload.uri.endswith("/"):
                 # Of files with one name the first host's stays: whose does is not documented.
                 for directory in reversed(directories):
@@ -243,6 +253,7 @@ class SageMakerEmulator:
     def _upload_checkpoints(self, job: JobPlan) -> None:
         for host in job.hosts:
             if checkpoints := host.checkpoints:
+                measure(checkpoints.directory, Allowance(self.context.containers.limits))
                 objects.sync_directory(self.context.s3, checkpoints.directory, checkpoints.uri, checkpoints.known)
 
 
@@ -251,13 +262,6 @@ def _streams(workspace: Path, job: JobPlan, index: int) -> tuple[Path, Path]:
     directory = workspace if index == 0 else workspace / "hosts" / job.hosts[index].name
     directory.mkdir(parents=True, exist_ok=True)
     return directory / "stdout", directory / "stderr"
-
-
-def _lines(streams: Sequence[tuple[Path, Path]]) -> Iterator[str]:
-    """Both streams of every host. The last host's value counts (automatic-model-tuning-considerations)."""
-    for path in itertools.chain.from_iterable(streams):
-        with path.open(encoding="utf-8", errors="replace") as file:
-            yield from file
 
 
 def _training_outcome(job: JobPlan, group_exit: GroupExit, watch: StopWatch) -> tuple[Status, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.errors import RunError
+from lyftlearn_image.runs.first_failure import Attempt, first_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ class _HostGroup:
         self._stop_signal = stop_signal
         self._ended: queue.SimpleQueue[tuple[int, ContainerExit | BaseException]] = queue.SimpleQueue()
         self._exits: dict[int, ContainerExit] = {}
-        self._failed: int | None = None
+        self._has_failed = False
 
     def until_all_ended(self, deadline: float) -> GroupExit:
         for index in range(len(self._running)):
@@ -87,7 +88,18 @@ class _HostGroup:
             if not is_stopping and self._is_over(deadline):
                 is_stopping = True
                 self._stop_all()
-        return GroupExit(tuple(self._exits[index] for index in range(len(self._running))), self._failed or 0)
+        exits = tuple(self._exits[index] for index in range(len(self._running)))
+        return GroupExit(exits, self._deciding_index(exits))
+
+    def _deciding_index(self, exits: Sequence[ContainerExit]) -> int:
+        watch = self._watch
+        is_asked = watch.stopped or watch.timed_out or watch.interrupted
+        return first_failure(
+            [
+                Attempt(index, one.exit_code, one.finished_at, bool(one.exit_code), is_ended_by_platform=is_asked)
+                for index, one in enumerate(exits)
+            ]
+        )
 
     def _tick(self, deadline: float) -> float:
         left = max(0.0, deadline - time.monotonic())
@@ -101,8 +113,7 @@ class _HostGroup:
         if isinstance(end, BaseException):
             raise end
         self._exits[index] = end
-        if end.exit_code and self._failed is None:
-            self._failed = index
+        self._has_failed = self._has_failed or bool(end.exit_code)
 
     def _is_over(self, deadline: float) -> bool:
         """Whether the containers that are left are to be stopped, and why: the watch then says so."""
@@ -111,7 +122,7 @@ class _HostGroup:
         watch = self._watch
         watch.take_request()
         watch.timed_out = time.monotonic() >= deadline and not (watch.stopped or watch.interrupted)
-        return self._failed is not None or watch.stopped or watch.timed_out or watch.interrupted
+        return self._has_failed or watch.stopped or watch.timed_out or watch.interrupted
 
     def _wait_for(self, index: int) -> None:
         try:

@@ -69,7 +69,7 @@ class JobPlan:
 
     `entrypoint` and `arguments` are those of `docker run`: None leaves the image's own. `stop_signal` is what a stop
     begins with. `metrics` maps names to regular expressions with one group, for lines of the log. `role_arn` is whose
-    credentials it gets, unless it is isolated.
+    credentials it gets, unless it is isolated. `volume_gb` is only what is asked for.
     """
 
     name: str
@@ -85,6 +85,7 @@ class JobPlan:
     uploads: tuple[Upload, ...] = ()
     metrics: Mapping[str, str] = field(default_factory=dict)
     is_isolated: bool = False
+    volume_gb: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,22 +121,12 @@ def download_input(s3: S3Client, source: Mapping[str, Any], directory: Path, ran
 
     Every object for FullyReplicated; for ShardedByS3Key an equal share of them, and for a host too many none (API reference,
     S3DataSource). Which ones is not documented: here every n-th. Raises InvalidInputError when there is none at all, as the
-    service does (observed: aws/amazon-sagemaker-examples#2267), and when the prefix ends inside a name: the documentation
-    does not say under which names such objects then appear.
+    service does (observed: aws/amazon-sagemaker-examples#2267).
     """
     uri = source["S3Uri"]
-    _, prefix = objects.split_uri(uri)
-    keys = objects.list_keys(s3, uri)
+    keys = objects.list_uri(s3, uri)
     if not keys:
         raise InvalidInputError(f"{label}: No S3 objects found under S3 URL {uri}", hint="Check the bucket and the prefix.")
-    folder = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
-    outside = next((key for key in keys if key != prefix and not key.startswith(folder)), None)
-    if outside is not None:
-        raise InvalidInputError(
-            f"{label}: the prefix ends inside a name; it matches {outside} too",
-            where=uri,
-            hint="End a folder's prefix with `/`.",
-        )
     files = [key for key in keys if not key.endswith("/")]
     is_sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
     objects.download_prefix(s3, uri, directory, files[rank.index :: rank.count] if is_sharded else files)

@@ -53,6 +53,7 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
         entrypoint=argument_list(app, "ContainerEntrypoint"),
         arguments=argument_list(app, "ContainerArguments"),
         instance_type=cluster["InstanceType"],
+        volume_gb=cluster["VolumeSizeInGB"],
         environment=request.get("Environment", {}),
         hosts=tuple(_host(request, config, rank, directory / rank.name, s3) for rank in ranks(int(cluster["InstanceCount"]))),
         # The guide names SIGINT and SIGKILL for StopProcessingJob; how long between them it does not say.

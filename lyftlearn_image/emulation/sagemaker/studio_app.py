@@ -26,6 +26,7 @@ from lyftlearn_image.emulation.sagemaker.serving.http_client import (
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnsupportedError
 from lyftlearn_image.platforms.sagemaker.actions import APP_CONFIG, IMAGE, IMAGE_VERSION
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.runs.log_lines import read_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -213,5 +214,5 @@ def _metadata(context: Context, spec: AppSpec) -> dict[str, str]:
 def _failure_reason(image: str, running: RunningContainer, workspace: Path) -> str:
     ended = running.wait(0)
     what = f"exit code {ended.exit_code}" if ended else f"nothing answers 200 at {HEALTH} on {PORT}"
-    stderr = (workspace / "stderr").read_text(encoding="utf-8", errors="replace").strip()
+    stderr = read_end(workspace / "stderr", 4 * _SHOWN_CHARACTERS).decode("utf-8", "replace").strip()
     return f"the app of {image}: {what}; it said: {stderr[-_SHOWN_CHARACTERS:]}"

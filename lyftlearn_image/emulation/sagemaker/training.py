@@ -53,6 +53,7 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
         entrypoint=entrypoint,
         arguments=arguments,
         instance_type=resources["InstanceType"],
+        volume_gb=resources.get("VolumeSizeInGB"),
         environment={
             "TRAINING_JOB_NAME": name,
             "TRAINING_JOB_ARN": account.arn("training-job", name),

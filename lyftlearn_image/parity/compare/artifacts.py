@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.parity.compare.registry import comparator_for, load_comparator
+from lyftlearn_image.parity.compare.registry import comparator_for, compare_pair
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.differences import Comparison, Difference
 
@@ -43,7 +43,7 @@ def compare_artifacts(rules: Mapping[str, Rule], context: ComparatorContext) -> 
 
 def compare_files(subject: str, files: tuple[Path, Path], rule: Rule, context: ComparatorContext) -> Comparison:
     """What the rule's comparator finds in the two files."""
-    differences = load_comparator(rule.compare).compare(*files, rule, context)
+    differences = compare_pair(rule.compare, files, rule, context)
     return Comparison(subject, rule.compare, differences, rule.tolerance)
 
 

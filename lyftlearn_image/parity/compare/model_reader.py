@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import tempfile
@@ -12,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.errors import LyftlearnError, RunError
@@ -56,19 +55,12 @@ class ModelReader:
 
     The containers have no network, no privileges, another user, a file system that is read-only and limits of memory,
     processes and time; they are given the model and the rows, and are asked by nothing but their output. Safe to use from
-    several threads. `directory` gets what the models print.
+    several threads. What a model prints is not kept: it may hold what the script was told in secret.
     """
 
-    def __init__(self, containers: Containers, image: str, directory: Path) -> None:
+    def __init__(self, containers: Containers, image: str) -> None:
         self._containers = containers
         self._image = image
-        self._directory = directory
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing stays between two pairs."""
 
     def predict(self, models: tuple[Path, Path], rows: tuple[Rows, Rows]) -> tuple[Reply | RunError, Reply | RunError]:
         """What each of the two predicts, or why it does not."""
@@ -115,10 +107,7 @@ class ModelReader:
             pids_limit=_PIDS,
         )
         out, err = directory / "out", directory / "err"
-        try:
-            self._wait(spec, out, err)
-        finally:
-            self._keep(err)
+        self._wait(spec, out, err)
         if not out.stat().st_size:
             raise RunError(
                 f"{model.name} could not be opened in {self._image}: the process that opened it died", where=_end(err)
@@ -140,11 +129,6 @@ class ModelReader:
                     raise RunError(f"it takes longer than {_TIMEOUT_S} s")
         if ended.oom_killed:
             raise RunError(f"it takes more than {_MEMORY_BYTES >> 30} GiB of memory")
-
-    def _keep(self, err: Path) -> None:
-        """Appends what a model printed to the run's own files, where somebody finds out why it failed."""
-        with contextlib.suppress(OSError), err.open("rb") as source, (self._directory / "models.err").open("ab") as target:
-            shutil.copyfileobj(source, target)
 
 
 def _readable(path: Path, directory: Path) -> Path:

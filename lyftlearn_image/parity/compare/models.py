@@ -5,7 +5,6 @@ The files are read as data. Only to predict, and only where a rule asks for it, 
 
 from __future__ import annotations
 
-import filecmp
 import itertools
 from typing import TYPE_CHECKING
 
@@ -34,15 +33,12 @@ _MAX_FOUND_BYTES = 64 << 20
 def compare(left: Path, right: Path, options: Options, context: ComparatorContext) -> tuple[Difference, ...]:
     """Differences of two models: of their content, then of their predictions.
 
-    Where no predictions were compared, an accepted difference says so. Files of the same bytes are not looked into.
+    Where no predictions were compared, an accepted difference says so.
     """
     try:
         rows = _rows(options, context)
     except RunError as error:
-        missing: tuple[Difference, ...] = (Difference("inputs", None, None, error.what),)
-        return missing if _is_same_file(left, right) else (*compare_models(left, right, options), *missing)
-    if _is_same_file(left, right):
-        return ()
+        return (*compare_models(left, right, options), Difference("inputs", None, None, error.what))
     found = compare_models(left, right, options)
     if any(difference.detail.startswith(NOT_COMPARABLE) for difference in found):
         return found
@@ -104,7 +100,3 @@ def _channel_files(channels: Sequence[Path]) -> Iterator[Path]:
         for path in [channel] if channel.is_file() else sorted(channel.rglob("*")):
             if path.suffix in _ROW_SUFFIXES and path.is_file() and path.stat().st_size <= _MAX_FOUND_BYTES:
                 yield path
-
-
-def _is_same_file(left: Path, right: Path) -> bool:
-    return left.is_file() and right.is_file() and filecmp.cmp(left, right, shallow=False)

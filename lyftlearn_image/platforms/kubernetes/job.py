@@ -29,12 +29,12 @@ SURVIVES_DISRUPTION = {"rules": [{"action": "Ignore", "onPodConditions": [{"type
 class JobPlan:
     """What the Jobs of one kind have of their own.
 
-    `input_dir` is the directory of the channels. `outputs` maps an artifact's name to its directory and its S3 URI.
+    `inputs` maps a channel to its directory. `outputs` maps an artifact's name to its directory and its S3 URI.
     """
 
     pod: PodDefaults
     arguments: Sequence[str]
-    input_dir: str
+    inputs: Mapping[str, str]
     outputs: Mapping[str, tuple[str, str]]
     checkpoints: tuple[str, str] | None = None
     survives_disruption: bool = False
@@ -43,7 +43,7 @@ class JobPlan:
 def compile_job(workload: Job, launch: Launch, plan: JobPlan) -> Compiled:
     """The Job, and before it what it needs: a ServiceAccount, ConfigMaps, and for several hosts a Service."""
     transfers = Transfers(
-        downloads=tuple((f"{plan.input_dir}/{name}", uri) for name, uri in sorted(workload.channels.items())),
+        downloads=tuple((plan.inputs[name], uri) for name, uri in sorted(workload.channels.items())),
         uploads=tuple(plan.outputs[name] for name in sorted(plan.outputs)),
         checkpoints=plan.checkpoints,
         # Of an Indexed Job with a headless Service (k8s.io/docs/concepts/services-networking/dns-pod-service).

@@ -1,7 +1,8 @@
 """The pod of a workload: what every Job and Deployment of ours has in its template.
 
-The pod keeps to Pod Security Standard "restricted" (k8s.io/docs/concepts/security/pod-security-standards), with a read-only
-root besides; what the contract needs to be writable is an emptyDir.
+The pod keeps to Pod Security Standard "restricted" (k8s.io/docs/concepts/security/pod-security-standards),
+and what the contract needs to be writable for any user is an emptyDir. The root is writable as on SageMaker: a script may write
+into the directory in which it begins.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def pod_spec(workload: Workload, parts: PodParts, arguments: Sequence[str], **co
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
+            "readOnlyRootFilesystem": workload.kubernetes.read_only_root,
         },
         "volumeMounts": parts.mounts,
         **container,

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
 from lyftlearn_image.retry import Backoff, Clock, Waits
+from lyftlearn_image.run import Status
 from lyftlearn_image.services.collect import EndedJob, collect_run
 from lyftlearn_image.services.kubernetes.api import ClusterApi
-from lyftlearn_image.services.kubernetes.job_state import deployment_state, job_state, job_times
+from lyftlearn_image.services.kubernetes.job_state import deciding_pods, deployment_state, job_state, job_times
 from lyftlearn_image.services.kubernetes.watch import watch_until_ended
 from lyftlearn_image.services.service import poll_until_ended, run_to_end
 
@@ -104,9 +105,12 @@ class KubernetesService:
         name = _job_name(job)
         document = self._api.get_job(name)
         created, started, ended = job_times(document)
+        pods = self._api.list_pods(name)
+        state = job_state(document, pods)
         ended_job = EndedJob(
             job=job,
-            state=job_state(document, self._api.list_pods(name)),
+            state=state,
+            log=self._failed_log(document, pods) if state.status is Status.FAILED else self.logs(job, follow=False),
             outputs=json.loads((document.metadata.annotations or {}).get(OUTPUTS, "{}")),
             created=created,
             started=started,
@@ -135,6 +139,11 @@ class KubernetesService:
         for document in documents:
             if document["kind"] == "ConfigMap":
                 self._api.set_owner(document["metadata"]["name"], job)
+
+    def _failed_log(self, document: Any, pods: Sequence[Any]) -> Iterator[str]:
+        """The lines of the pod that decided a Job; of one whose pods are gone there are none."""
+        for pod in deciding_pods(document, pods):
+            yield from self._new_lines(pod.metadata.name, {}, follow=False)
 
     def _new_lines(self, pod: str, read: dict[str, int], *, follow: bool) -> Iterator[str]:
         """The lines of a pod beyond those that were read; `read` counts on. A pod that has not started has none."""

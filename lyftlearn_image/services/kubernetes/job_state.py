@@ -8,21 +8,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.run import State, Status
+from lyftlearn_image.runs.first_failure import Attempt, first_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
 _TRUE = "True"
+_INDEX = "batch.kubernetes.io/job-completion-index"
 
 
 def job_state(job: Any, pods: Sequence[Any]) -> State:
-    """Stopped where it was suspended, unless it had ended before; a failure's code and message are its last pod's."""
+    """Stopped where it was suspended, unless it had ended before; a failure's code and message are its last deciding pod's."""
     conditions = {item.type: item for item in (job.status.conditions if job.status else None) or [] if item.status == _TRUE}
-    ended = _terminated(pods)
-    code = ended.exitCode if ended else None
     if "Complete" in conditions:
-        return State(Status.COMPLETED, "Complete", exit_code=0 if code is None else code)
+        return State(Status.COMPLETED, "Complete", exit_code=0)
+    deciding = deciding_pods(job, pods)
+    ended = _decisive_end(deciding[-1]) if deciding else None
+    code = ended.exitCode if ended else None
     if "Failed" in conditions:
         failed = conditions["Failed"]
         message = (ended.message or "") if ended else ""
@@ -66,12 +69,53 @@ def _phase(pods: Sequence[Any]) -> str:
     return str(pods[-1].status.phase or "Pending") if pods and pods[-1].status else "Pending"
 
 
-def _terminated(pods: Sequence[Any]) -> Any:
-    """How the container of the pod that ended last has ended, None where none has."""
-    ends = [
-        container.state.terminated
-        for pod in pods
-        for container in (pod.status.containerStatuses if pod.status else None) or []
-        if container.state and container.state.terminated
-    ]
-    return max(ends, key=lambda end: str(end.finishedAt or "")) if ends else None
+def deciding_pods(job: Any, pods: Sequence[Any]) -> list[Any]:
+    """The pod of the host that failed first, of those that nobody ended; before it those of its host that lost their nodes.
+
+    Empty where no pod has ended.
+    """
+    # Without `parallelism` nothing is known of the Job's pods, and each is a host.
+    is_single = job.spec.parallelism == 1
+    ended = [pod for pod in pods if _decisive_end(pod)]
+    attempts = {number: _attempt(pod, 0 if is_single else number) for number, pod in enumerate(ended)}
+    lost = [number for number in attempts if _is_disrupted(ended[number])]
+    if len(lost) == len(ended):
+        lost = []
+    left = [number for number in attempts if number not in lost]
+    if not left:
+        return []
+    deciding = left[first_failure([attempts[number] for number in left])]
+    before = [number for number in lost if attempts[number].host == attempts[deciding].host]
+    return [ended[number] for number in (*sorted(before, key=lambda number: attempts[number].ended_at), deciding)]
+
+
+def _attempt(pod: Any, number: int) -> Attempt:
+    """A pod as an attempt of the host with its index, or where it has none with this number."""
+    end, index = _decisive_end(pod), (pod.metadata.annotations or {}).get(_INDEX)
+    ended_at = end.finishedAt.timestamp() if end.finishedAt else 0.0
+    deleted_at = None
+    if pod.metadata.deletionTimestamp:  # when its grace is over (API reference, ObjectMeta)
+        deleted_at = pod.metadata.deletionTimestamp.timestamp() - (pod.metadata.deletionGracePeriodSeconds or 0)
+    return Attempt(
+        host=number if index is None else int(index),
+        exit_code=end.exitCode,
+        ended_at=ended_at,
+        is_failed=bool(end.exitCode),
+        is_ended_by_platform=deleted_at is not None and ended_at >= deleted_at,
+    )
+
+
+def _decisive_end(pod: Any) -> Any:
+    """How the container ended that failed first, else the first that ended; None where none has."""
+    statuses = (pod.status.containerStatuses if pod.status else None) or []
+    ends = [one.state.terminated for one in statuses if one.state and one.state.terminated]
+    failed = [end for end in ends if end.exitCode]
+    return (
+        min(failed, key=lambda end: end.finishedAt.timestamp() if end.finishedAt else 0.0) if failed else next(iter(ends), None)
+    )
+
+
+def _is_disrupted(pod: Any) -> bool:
+    """Whether it lost its node (Kubernetes, "Disruptions")."""
+    conditions = (pod.status.conditions if pod.status else None) or []
+    return any(item.type == "DisruptionTarget" and item.status == _TRUE for item in conditions)

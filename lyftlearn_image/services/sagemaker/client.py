@@ -12,9 +12,10 @@ from lyftlearn_image.platforms.sagemaker import job_kinds
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
 from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.retry import Backoff, Clock, Waits
-from lyftlearn_image.run import Trial
+from lyftlearn_image.run import Status, Trial
 from lyftlearn_image.services.collect import EndedJob, collect_run
 from lyftlearn_image.services.sagemaker import logs
+from lyftlearn_image.services.sagemaker.logs import LogReader
 from lyftlearn_image.services.service import poll_until_ended, run_to_end
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ class SageMakerService:
         A tuning job's log is that of its best trial so far, once it has ended.
         """
         kind, name = job_kinds.parse_job_id(job)
-        group = f"{kind.log_group}/{name}" if kind is job_kinds.ENDPOINT else kind.log_group
-        reader, waits = logs.LogReader(self._logs, group, name), Waits(_LOG_POLLS, self._clock)
+        reader, waits = self._log_reader(kind, name), Waits(_LOG_POLLS, self._clock)
         ended_at: float | None = None
         while True:
             description = self._describe(kind, name)
@@ -117,6 +117,7 @@ class SageMakerService:
         ended = EndedJob(
             job=job,
             state=state,
+            log=self._failed_log(kind, description, name) if state.status is Status.FAILED else self.logs(job, follow=False),
             outputs=_outputs(kind, description),
             created=created,
             started=started,
@@ -141,6 +142,16 @@ class SageMakerService:
         """Closes the connections."""
         for client in (self._sagemaker, self._logs, self.s3):
             client.close()
+
+    def _failed_log(self, kind: job_kinds.Kind, description: Mapping[str, Any], name: str) -> Iterator[str]:
+        """The lines of the host that failed, as far as the service's reason tells which."""
+        prefix = _stream_prefix(kind, description, name, is_over=True)
+        if prefix is not None:
+            yield from self._log_reader(kind, name).failed_lines(prefix, str(description.get("FailureReason", "")))
+
+    def _log_reader(self, kind: job_kinds.Kind, name: str) -> LogReader:
+        group = f"{kind.log_group}/{name}" if kind is job_kinds.ENDPOINT else kind.log_group
+        return LogReader(self._logs, group, name)
 
     def _trials(self, name: str) -> tuple[Trial, ...]:
         """The trials, in the order of their beginning, with the values as the API has them: strings."""

@@ -76,9 +76,23 @@ def test_what_a_killed_harness_left_goes_with_the_next(containers: Containers, p
     assert resources(containers, f"{containers.run_id}-living") == []
 
 
-@pytest.mark.parametrize("after", ["at once", "the cases run", "a case has run"])
-def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str, tmp_path: Path, after: str) -> None:
-    """At any moment: exit code 130, no traceback, no container, network or volume; and what had finished is reported."""
+@pytest.mark.parametrize(
+    ("after", "number"),
+    [
+        ("at once", signal.SIGINT),
+        ("the cases run", signal.SIGINT),
+        ("a case has run", signal.SIGINT),
+        ("at once", signal.SIGTERM),
+        ("a case has run", signal.SIGTERM),
+    ],
+)
+def test_a_signal_leaves_nothing(
+    containers: Containers, lyftlearn_image_tag: str, tmp_path: Path, after: str, number: signal.Signals
+) -> None:
+    """Ctrl-C and SIGTERM at any moment: exit code 130, no traceback, no container, network or volume.
+
+    What had finished is reported.
+    """
     quick = {"command": ["true"]}
     slow = {"command": ["sh", "-c", "echo begun; sleep 100"]}
     cases = [{"name": "first", "workload": quick}, {"name": "second", "workload": slow}]
@@ -100,7 +114,7 @@ def test_ctrl_c_leaves_nothing(containers: Containers, lyftlearn_image_tag: str,
         while not reached():
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         output, _ = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 130, output
     assert "Traceback" not in output

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL
+from lyftlearn_image.emulation.docker.ownership import owner
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
 from lyftlearn_image.emulation.machine import Machine
+from lyftlearn_image.emulation.private_directories import MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,6 +141,6 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def left_of(containers: Containers) -> tuple[int, int, frozenset[str]]:
     """What there is of this session on the engine and in memory."""
     label = {"label": f"{RUN_LABEL}={containers.run_id}"}
-    in_memory = frozenset(str(path) for path in Path("/dev/shm").glob(f"lyftlearn-{containers.run_id}-*"))
+    in_memory = frozenset(str(path) for path in MEMORY.glob(f"lyftlearn-{owner().replace('/', '.')}-*"))
     found = containers.client.containers.list(all=True, filters=label)
     return len(found), len(containers.client.volumes.list(filters=label)), in_memory

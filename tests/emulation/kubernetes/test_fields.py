@@ -42,6 +42,40 @@ def test_a_refused_field_is_told_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "resources", "named"),
+    [
+        ("containers", {"limits": {"nvidia.com/gpu": 1}}, "containers[0].resources.limits.nvidia.com/gpu = 1"),
+        ("containers", {"requests": {"amd.com/gpu": "2"}}, "containers[0].resources.requests.amd.com/gpu = 2"),
+        ("initContainers", {"limits": {"hugepages-2Mi": "4Mi"}}, "initContainers[0].resources.limits.hugepages-2Mi = 4Mi"),
+    ],
+)
+@pytest.mark.parametrize("is_job", [True, False])
+def test_a_resource_that_is_not_there_is_refused(kind: str, resources: dict[str, Any], named: str, *, is_job: bool) -> None:
+    """By name: on a cluster the pod would wait for a node that has it. None of it is no wish for it."""
+    container = {"name": "x", "image": "x:1", "resources": {"limits": {"cpu": 1, "memory": "1Gi", "ephemeral-storage": "1Gi"}}}
+
+    def manifest(wanted: dict[str, Any]) -> dict[str, Any]:
+        pod = {"restartPolicy": "Never", "containers": [container], kind: [{**container, "resources": wanted}]}
+        if is_job:
+            return {"kind": "Job", "metadata": {"name": "x"}, "spec": {"template": {"spec": pod}}}
+        return {"kind": "Pod", "metadata": {"name": "x"}, "spec": pod}
+
+    fields.refuse_unsupported(manifest(container["resources"]))  # type: ignore[arg-type]
+    fields.refuse_unsupported(manifest({"limits": {"nvidia.com/gpu": "0"}}))
+    with pytest.raises(UnsupportedError) as refused:
+        fields.refuse_unsupported(manifest(resources))
+    assert named in str(refused.value)
+    assert "this machine has no such resource" in str(refused.value)
+
+
+def test_a_workload_with_a_gpu_is_refused() -> None:
+    """As an instance type with one is."""
+    job = compile_manifests(Workload.model_validate({**WORKLOAD, "gpus": 1}), LAUNCH).documents[-1]
+    with pytest.raises(UnsupportedError, match=r"nvidia\.com/gpu = 1"):
+        fields.refuse_unsupported(job)
+
+
+@pytest.mark.parametrize(
     ("path", "value", "named"),
     [
         (("spec", "suspend"), True, "spec.suspend = True"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from lyftlearn_image.emulation.kubernetes.job_pods import pod_from_template
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.run import Status, StopRequest
@@ -125,6 +127,41 @@ def test_the_reason_of_a_failed_job_is_the_message_of_its_pod(
     container = container_of("open('/dev/termination-log', 'w').write('why it failed'); raise SystemExit(3)")
     run = emulator.run(Compiled("kubernetes", "Job", (job_of(container, backoffLimit=0),)), workspace=tmp_path)
     assert (run.status, run.exit_code, run.reason) == (Status.FAILED, 3, "why it failed")
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_of_several_hosts_the_first_that_failed_decides(
+    emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path, failing: int
+) -> None:
+    """Its code, its message and its output, whichever index it has; the other is ended by the platform, with 143."""
+    program = (
+        "import signal, sys, time\n" + INDEX + f"print('index', index)\nif index == {failing}:\n"
+        " open('/dev/termination-log', 'w').write('bad shard'); sys.exit(7)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); time.sleep(300)"
+    )
+    job = job_of(container_of(program), completionMode="Indexed", completions=2, parallelism=2, backoffLimit=0)
+    run = emulator.run(Compiled("kubernetes", "Job", (job,)), workspace=tmp_path)
+    assert (run.status, run.exit_code, run.reason) == (Status.FAILED, 7, "bad shard")
+    assert run.stdout.read_text() == f"index {failing}\n"
+
+
+def test_of_several_containers_the_first_that_failed_decides(
+    emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
+) -> None:
+    """Not the first of the manifest."""
+    slow = container_of("import time; time.sleep(2); raise SystemExit(4)")
+    job = job_of(slow, {"containers": [slow, container_of("raise SystemExit(3)", "second")]}, backoffLimit=0)
+    run = emulator.run(Compiled("kubernetes", "Job", (job,)), workspace=tmp_path)
+    assert run.exit_code == 3
+
+
+def test_a_limit_beyond_the_machine_is_told(
+    emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
+) -> None:
+    """By its name: what needs all of it fails here alone."""
+    container = container_of("print()", resources={"limits": {"memory": "64Ti"}})
+    run = emulator.run(Compiled("kubernetes", "Job", (job_of(container),)), workspace=tmp_path)
+    assert [note for note in run.notes if note.startswith("limits.memory=64Ti of main allows 65536.0 GiB")]
 
 
 def test_a_job_over_its_deadline_fails(emulator: KubernetesEmulator, until_stopped: Make, job_of: Make, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from lyftlearn_image.parity.compare.artifacts import compare_files
 from lyftlearn_image.parity.compare.options import Options
 from lyftlearn_image.parity.compare.rule import Rule
-from lyftlearn_image.parity.compare.tolerance import is_same
+from lyftlearn_image.parity.compare.text import compare_streams
+from lyftlearn_image.parity.compare.tolerance import is_same, limit_differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +48,12 @@ def compare_written(
         write(right, values[1])
         # None of the comparators used here needs a context.
         return compare_files("any", (left, right), Rule.model_validate(rule), None).differences  # type: ignore[arg-type]
+
+
+def compare_texts(left: str, right: str, options: Options) -> tuple[Difference, ...]:
+    """What is found in two texts."""
+    streams = (io.BytesIO(each.encode("utf-8", "surrogateescape")) for each in (left, right))
+    return limit_differences(compare_streams(*streams, options))
 
 
 def pointer(path: tuple[str | int, ...]) -> str:

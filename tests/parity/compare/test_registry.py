@@ -94,6 +94,7 @@ def test_every_option_means_something_to_a_comparator() -> None:
         ("a.npz", "array"), ("a.txt", "text"), ("a.log", "text"), ("a.md", "text"), ("a.yaml", "text"),
         ("a.joblib", "model"), ("a.pkl", "model"), ("a.onnx", "model"), ("a.safetensors", "model"), ("a.bin", "bytes"),
         ("json", "bytes"), ("a.csv.gz", "bytes"), ("csv.d/a", "bytes"),
+        ("UPPER.CSV", "table"), ("a.tsv", "table"),
     ],
 )  # fmt: skip
 def test_a_file_without_a_rule_is_compared_by_its_suffix(file_name: str, expected: str) -> None:

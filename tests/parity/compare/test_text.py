@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from lyftlearn_image.parity.compare.text import MAX_ALIGNED_LINES, compare_texts
+from lyftlearn_image.parity.compare import alignment
+from lyftlearn_image.parity.compare.alignment import MAX_EDITS
+from lyftlearn_image.parity.compare.lines import MAX_LINE_BYTES
+from lyftlearn_image.parity.compare.text import MAX_ALIGNED_LINES, MAX_WHOLE_BYTES
 from lyftlearn_image.parity.compare.tolerance import MAX_DIFFERENCES
 from lyftlearn_image.parity.differences import Difference, format_value
-from tests.parity.compare.pairs import EXACT, compare_written
+from tests.parity.compare.pairs import EXACT, compare_texts, compare_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,3 +141,82 @@ def test_a_long_line_is_cut() -> None:
     """The whole one stays in the run's files."""
     (difference,) = compare_bytes(b"a" * 5000, b"b" * 5000)
     assert (difference.left, difference.right) == (format_value("a" * 5000), format_value("b" * 5000))
+
+
+@given(LINES, st.randoms(use_true_random=False), st.data())
+def test_lines_in_any_order_are_the_same(lines: list[bytes], random: Random, data: st.DataObject) -> None:
+    """By rule; a line more, less, or other is told with its place on its side, and how often a line is there counts."""
+    rule = {"unordered": True, "normalise": ["durations"]}
+    shuffled = random.sample(lines, len(lines))
+    assert compare_bytes(joined([*lines, b"took 1 s"]), joined([b"took 2 s", *shuffled]), rule) == ()
+    number = data.draw(st.integers(0, len(lines)))
+    more = [*shuffled[:number], CHANGED, *shuffled[number:]]
+    detail = "only on one side, or more often there"
+    assert compare_bytes(joined(lines), joined(more), rule) == (Difference(f"line {number + 1}", None, SHOWN, detail),)
+    assert compare_bytes(joined(more), joined(lines), rule) == (Difference(f"line {number + 1}", SHOWN, None, detail),)
+    twice = compare_bytes(joined([*more, CHANGED]), joined(more), rule)
+    assert [(each.left, each.right) for each in twice] == [(SHOWN, None)]
+
+
+def test_many_unordered_lines_are_told_in_part() -> None:
+    """Twenty and the last part's, and that there are more."""
+    left, right = (b"".join(b"%s %d\n" % (side, each) for each in range(2000)) for side in (b"left", b"right"))
+    *_, last = found = compare_bytes(left, right, {"unordered": True})
+    assert len(found) == MAX_DIFFERENCES + 1
+    assert last.detail.startswith("and ")
+
+
+def test_a_pattern_over_line_ends_sees_the_whole_text() -> None:
+    """Up to a size, beyond which the text is told as not compared, and never as the same."""
+    rule = {"normalise": [{"pattern": r"begin\s[^e]*end", "replace": ""}]}
+    assert compare_bytes(b"a\nbegin\n1\nend\nb\n", b"a\nbegin\n2\n3\nend\nb\n", rule) == ()
+    large = b"x" * MAX_WHOLE_BYTES
+    (difference,) = compare_bytes(large + b"\n1", large + b"\n2", rule)
+    assert difference.detail.startswith("not compared: the pattern")
+
+
+@pytest.mark.parametrize("more", [b"", b"\nlast"])
+def test_a_line_without_end_is_compared_in_pieces(more: bytes) -> None:
+    """A line of any length takes no more memory than a piece of it."""
+    line = bytes(range(32, 127)) * (3 * MAX_LINE_BYTES // 95)
+    at = 2 * MAX_LINE_BYTES + 5
+    found = compare_bytes(line + more, line[:at] + b"\x01" + line[at + 1 :] + more)
+    assert [each.place for each in found] == ["line 3"]
+    assert compare_bytes(line + more, line[:-1] + more)
+
+
+def test_a_bar_of_any_length_is_one_line() -> None:
+    """However often it was drawn: a slower machine draws it oftener."""
+    bars = [
+        b"".join(
+            b"\r%3d%%|x| %d/10 [00:%02d<00:09, 1.5it/s]" % (each * 100 // count, each, each % 60) for each in range(count + 1)
+        )
+        for count in (100, 60_000)
+    ]
+    rule = {"normalise": ["progress-bars"]}
+    assert len(bars[1]) > 2 * MAX_LINE_BYTES
+    assert (
+        compare_bytes(*(b"start%s\r100%%|x| 10/10 [00:09<00:00, 2it/s, loss=0.5]\nend\n" % each for each in bars), rule) == ()
+    )
+    assert [each.place for each in compare_bytes(*(b"%s\rloss=%d\n" % (bar, len(bar)) for bar in bars), rule)] == ["line 1"]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from([b"a", b"b"]), max_size=60), st.lists(st.sampled_from([b"a", b"b"]), max_size=60))
+def test_aligned_lines_leave_nothing_out(left: list[bytes], right: list[bytes]) -> None:
+    """Between the stretches that differ everything is the same; so it is where there are too many edits to align."""
+    for most_edits in (MAX_EDITS, 2):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(alignment, "MAX_EDITS", most_edits)
+            stretches = list(alignment.align(left, right))
+        i = j = 0
+        for i1, i2, j1, j2 in stretches:
+            assert left[i:i1] == right[j:j1]
+            i, j = i2, j2
+        assert left[i:] == right[j:]
+
+
+def test_thousands_of_lines_over_two_letters_end() -> None:
+    """It takes minutes with the standard library."""
+    left, right = (random.choices([b"a", b"b"], k=MAX_ALIGNED_LINES) for random in (Random(0), Random(1)))  # noqa: S311 - no secret
+    assert len(compare_bytes(joined(left), joined(right))) == MAX_DIFFERENCES + 1

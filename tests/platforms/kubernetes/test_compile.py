@@ -24,7 +24,7 @@ WORKLOAD: dict[str, Any] = {
 
 
 def test_the_manifests_are_the_golden_ones(golden: Callable[[str, str], None]) -> None:
-    """ConfigMaps first, then the Job: restricted, with a read-only root, reviewed as prose."""
+    """ConfigMaps first, then the Job: restricted, reviewed as prose."""
     compiled = compile_manifests(Workload.model_validate(WORKLOAD), LAUNCH)
     assert not compiled.objects
     golden("training.yaml", yaml.safe_dump_all(compiled.documents, sort_keys=False))

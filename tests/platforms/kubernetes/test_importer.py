@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, example, given, settings, strategies as st
 
 from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.cli.main import main
@@ -130,6 +131,60 @@ _WHOLE = (
     "labels", "annotations", "nodeSelector", "limits", "requests", "matchLabels", "selector", "initContainers", "livenessProbe",
     "readinessProbe", "ports", "fieldRef", "persistentVolumeClaim", "emptyDir",
 )  # fmt: skip
+
+
+# Words that one reader of YAML or another takes for something else than a text.
+NULLS = ("null", "~", "Null", "NULL")
+ODD = (
+    st.sampled_from(["yes", "Yes", "YES", "no", "on", "off", "true", "True", "false", "y", "Y", "n", *NULLS])
+    | st.sampled_from(["0", "010", "0o10", "0x1F", "0b101", "1_000", "-1", "+1", "12:30:45", "190:20:30.15", "1:20"])
+    | st.sampled_from(["1.5", "1e5", "1E5", "6.8523015e+5", ".5", "1.", ".inf", "-.INF", ".nan", ".NaN", "="])
+    | st.sampled_from(["2024-01-01", "2001-12-14t21:59:43.10-05:00"])
+)
+PLAIN = ODD | st.from_regex(r"[0-9][0-9:._eE+-]{0,6}[0-9]", fullmatch=True)
+
+
+@given(st.lists(PLAIN, min_size=1, max_size=4, unique=True))
+@example(["yes", "010", "2024-01-01", "1e5", "null", "12:30:45"])
+def test_an_unquoted_word_is_carried_as_it_is_written_and_told(words: list[str]) -> None:
+    """In variables, words of the command, labels and ConfigMaps, as keys too; each with its place and its line."""
+    lines = [
+        *("apiVersion: batch/v1", "kind: Job", "metadata: {name: job, labels: {team: x}}", "spec:", "  backoffLimit: 0"),
+        *("  activeDeadlineSeconds: 0x3c", "  ttlSecondsAfterFinished: 60", "  template:", "    metadata:", "      labels:"),
+        *(f"        {word}: {word}" for word in words if word not in ("~", "=")),
+        *("        quoted: 'yes'", "    spec:", "      restartPolicy: Never", "      containers:", "      - name: main"),
+        *("        image: team:1", "        command:", *(f"        - {word}" for word in words), "        env:"),
+        *(f"        - {{name: N{number}, value: {word}}}" for number, word in enumerate(words)),
+    ]
+    imported = workload_file.read("\n".join(lines), "m.yaml")
+    job = imported.workload
+    meant = ["" if word in NULLS else word for word in words]
+    assert job.command == tuple(meant)
+    assert job.environment == {f"N{number}": word for number, word in enumerate(meant)}
+    as_keys = {word: text for word, text in zip(words, meant, strict=True) if word not in ("~", "=")}
+    assert dict(job.kubernetes.labels) == {"team": "x", "quoted": "yes", **as_keys}
+    assert job.max_runtime_s == 60
+    told = {one.place for one in imported.left if "unquoted" in one.why}
+    odd = {number for number, word in enumerate(words) if word != "=" and not isinstance(yaml.safe_load(word), str)}
+    assert {f"Job.spec.template.spec.containers[0].env[{number}].value" for number in odd} <= told
+    assert {f"Job.spec.template.spec.containers[0].command[{number}]" for number in odd} <= told
+    for one in imported.left:
+        if "unquoted" in one.why:
+            assert any(word in lines[int(one.why.split()[1]) - 1] for word in words)
+
+
+@given(ODD)
+def test_what_is_compiled_is_text_to_every_reader(word: str) -> None:
+    """A text that is a number or a flag without quotes has them."""
+    assert re.fullmatch(r"- (['\"]).*\1", serialize.as_yaml([word]).strip())
+
+
+def test_what_is_quoted_or_left_empty_is_not_told() -> None:
+    """Nor what is a number or a flag to the API too."""
+    text = yaml.safe_dump(JOB).replace(
+        "name: x", "name: x\n        env: [{name: A, value: '010'}, {name: B, value:}, {name: C, value: abc}]"
+    )
+    assert not [one for one in workload_file.read(text, "m.yaml").left if "unquoted" in one.why]
 
 
 def test_a_volume_that_only_has_a_name_of_ours_is_told() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from lyftlearn_runtime import resolver
 from lyftlearn_runtime.errors import ShimError
-from tests.runtime.aws.server import GOOD, KEYS, Server, environ_of, send
+from tests.runtime.aws.server import GOOD, KEYS, PLANTED, Server, environ_of, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,6 +89,71 @@ def test_an_encrypted_request_goes_through_a_tunnel(certificate: Path, serve: Ca
         with pytest.raises(ShimError, match="not trusted"):
             resolver.resolve(["aws-sm://name"], environ)
     assert asked[0].startswith("CONNECT lyftlearn.test:443 ")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        pytest.param(None, "refused", id="nobody listens"),
+        pytest.param(b"", "timed out", id="silent"),
+        pytest.param(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "407", id="no account"),
+        pytest.param(b"no HTTP at all\r\n\r\n", "no HTTP at all", id="no proxy"),
+    ],
+)
+def test_a_proxy_that_does_not_answer_is_named(scheme: str, answer: bytes | None, told: str) -> None:
+    """And not what is behind it, which was never asked; nor the proxy's password."""
+    with answering(answer) as port:
+        environ = {
+            **KEYS,
+            "AWS_ENDPOINT_URL": f"{scheme}://secrets.example.test",
+            f"{scheme}_proxy": f"http://user:{PLANTED}@127.0.0.1:{port}",
+            "LYFTLEARN_FETCH_TIMEOUT": "1",
+        }
+        with pytest.raises(ShimError, match=told) as caught:
+            resolver.resolve(["aws-sm://name"], environ)
+    assert f"aws-sm://name: the proxy 127.0.0.1:{port}: " in caught.value.message
+    assert "secrets.example.test" not in caught.value.message
+    assert PLANTED not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "proxy", [f"http://user:{PLANTED}", f"{PLANTED}/x", "http://:3128", "http://a b:1", f"http://u:{PLANTED}@"]
+)
+def test_a_proxy_that_is_no_address_is_told_without_its_text(proxy: str) -> None:
+    """It may be a part of a password."""
+    environ = {**KEYS, "AWS_ENDPOINT_URL": "http://secrets.example.test", "HTTP_PROXY": proxy, "LYFTLEARN_FETCH_TIMEOUT": "1"}
+    with pytest.raises(ShimError, match="HTTP_PROXY is no address of a proxy") as caught:
+        resolver.resolve(["aws-sm://name"], environ)
+    assert PLANTED not in caught.value.message
+
+
+@contextlib.contextmanager
+def answering(data: bytes | None) -> Iterator[int]:
+    """A port where everybody is sent some bytes and waited for; where nobody listens for None."""
+    held: list[socket.socket] = []
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                one = listener.accept()[0]
+                held.append(one)
+                one.recv(65536)
+                one.sendall(data or b"")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        if data is None:
+            listener.close()
+            yield port
+            return
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield port
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for one in held:
+            one.close()
 
 
 @contextlib.contextmanager

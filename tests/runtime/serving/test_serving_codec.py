@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import subprocess
 import sys
 import types
@@ -13,9 +15,13 @@ from typing import Any
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import example, given, strategies as st
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 
-from lyftlearn_runtime.serving import codec, handlers, settings
+from lyftlearn_runtime.serving import codec, handlers, prediction, settings
 from lyftlearn_runtime.serving.errors import RequestError, StartError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,8 +53,6 @@ def test_any_bytes_are_an_array_or_a_bad_request(kind: str, content: bytes) -> N
 
 def test_a_pickle_is_not_loaded() -> None:
     """An NPY body with a pickle in it is a bad request: its code never runs."""
-    import io
-
     content = io.BytesIO()
     np.save(content, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(RequestError) as caught:
@@ -58,11 +62,183 @@ def test_a_pickle_is_not_loaded() -> None:
 
 def test_an_archive_is_its_arrays_by_name() -> None:
     """NPZ is read as a dictionary."""
-    import io
-
     content = io.BytesIO()
     np.savez(content, a=np.array([1, 2]))
     assert codec.decode(content.getvalue(), "application/x-npz")["a"].tolist() == [1, 2]
+
+
+def test_a_sparse_matrix_is_read_as_the_inference_toolkit_reads_it() -> None:
+    """NPZ as scipy.sparse.save_npz writes it; a pickle in it is refused as in any other archive."""
+    content = io.BytesIO()
+    scipy.sparse.save_npz(content, scipy.sparse.csr_matrix(np.array([[0.0, 2.0], [3.0, 0.0]])))
+    decoded = codec.decode(content.getvalue(), "application/x-npz")
+    assert decoded.toarray().tolist() == [[0.0, 2.0], [3.0, 0.0]]
+    pickled = io.BytesIO()
+    np.savez(pickled, format=np.array([{}], dtype=object), shape=[1], data=[1])
+    assert refusal("application/x-npz", pickled.getvalue()) == 400
+
+
+def refusal(kind: str, content: bytes) -> int | None:
+    """The status with which the default handlers refuse a body for a model of three features; None where they answer."""
+    try:
+        prediction.predict_body(codec.decode(codec.text_or_bytes(content, kind), kind), MODEL)
+    except RequestError as error:
+        return error.status
+    return None
+
+
+def array(values: Any, **options: Any) -> bytes:
+    """An NPY file."""
+    content = io.BytesIO()
+    np.save(content, np.array(values, **options))
+    return content.getvalue()
+
+
+MODEL = LinearRegression().fit(np.eye(3), [1.0, 2.0, 3.0])
+CLIENT_ERRORS = {
+    "text/csv": [
+        *(
+            b"",
+            b"\n\n",
+            b" ",
+            b"1,2\n",
+            b"1,2,3,4",
+            b"1,,3\n",
+            b"1,2,3,\n",
+            b"nan,2,3",
+            b"inf,2,3",
+            b"1,2,3\n4,5\n",
+            b"a,b,c\n1,2,3",
+        ),
+        *(b"1;2;3", b"1_0,2,3", "\N{FULLWIDTH DIGIT ONE},2,3".encode(), b"1\x00,2,3"),
+        *("1,2,3".encode("utf-16"), b"1,2,\xe9", b'"1,2,3', b"1 2,2,3"),
+    ],
+    "application/json": [
+        *(
+            b"",
+            b"  ",
+            b"null",
+            b"5",
+            b"true",
+            b'"a"',
+            b"{}",
+            b"[]",
+            b"[[]]",
+            b"[[],[]]",
+            b"[[1,2]]",
+            b"[1,2]",
+            b"[[[1,2,3]]]",
+            b"\0",
+        ),
+        *(b"[[NaN,2,3]]", b"[[Infinity,2,3]]", b"[[-Infinity,2,3]]", b"[[1e999,2,3]]", b"[[" + b"9" * 400 + b",2,3]]"),
+        *(
+            b"[[" + b"9" * 5000 + b",2,3]]",
+            b"[" * 100_000 + b"]" * 100_000,
+            b'[["1","a","3"]]',
+            b'[[1,"a",3]]',
+            b"[[null,2,3]]",
+        ),
+        *(b"[[1,2,3],[4,5]]", b"[1,2,3]\n[4,5,6]", b'{"instances":[[1,2,3]]}', b"[[1,2,3]", b"[[1,2,3]]x", b"[[1,2,{}]]"),
+        b"\xff[[1,2,3]]",
+    ],
+    "application/x-npy": [
+        *(b"", array(np.zeros((0, 3))), array(np.zeros((3, 0))), array([[1.0, 2.0]]), array(5.0), array([[1.0, np.nan, 3.0]])),
+        *(
+            array([["a", "b", "c"]]),
+            array([[np.inf, 0, 0]]),
+            array([["2020-01-01"] * 3], dtype="M8[D]"),
+            array([[1, 2, 3]])[:-1],
+        ),
+        b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999, 3), }" + b" " * 30 + b"\n",
+    ],
+    "application/x-npz": [b"", b"PK\x03\x04", b"PK\x05\x06" + b"\0" * 18],
+}
+
+
+@pytest.mark.parametrize(("kind", "body"), [(kind, body) for kind, bodies in CLIENT_ERRORS.items() for body in bodies])
+def test_what_the_client_got_wrong_is_a_bad_request(kind: str, body: bytes) -> None:
+    """Nothing in it, another width, a value that is missing, is no number: 400."""
+    assert refusal(kind, body) == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        *(
+            ("text/csv", body)
+            for body in (b"1,2,3", b"1,2,3\r\n4,5,6\r\n", b'"1"," 2 ","3"', b"\xef\xbb\xbf1,2,3", b"\n1,2,3\n\n")
+        ),
+        *(("application/json", body) for body in (b"[1,2,3]", b"[[1,2,3],[4,5,6]]", b"[[true,false,true]]", b" [[1e3,-2,0]] ")),
+        ("application/x-npy", array([[1, 2, 3]])),
+    ],
+)
+def test_what_is_right_is_answered(kind: str, body: bytes) -> None:
+    """As many kinds of writing the same as clients have."""
+    assert refusal(kind, body) is None
+
+
+class Nameless:
+    """A model that says nothing of its columns, and fails as it is told."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def predict(self, _: Any) -> Any:
+        """Fails."""
+        raise self._error
+
+
+class Broken(Nameless):
+    """A model that fails on every row."""
+
+    n_features_in_ = 2
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Broken(ValueError("broken")), Nameless(RuntimeError("broken")), Nameless(NotFittedError()), LinearRegression()],
+)
+def test_a_model_that_fails_on_any_data_is_the_servers_fault(model: Any) -> None:
+    """No client is told that it sent something wrong."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - each its own
+        prediction.predict_body(np.ones((1, 2)), model)
+    assert not isinstance(caught.value, RequestError)
+
+
+def test_a_model_that_takes_missing_values_gets_them() -> None:
+    """An empty cell is wrong for one model and data for another."""
+    model = HistGradientBoostingRegressor(max_iter=1).fit([[1.0], [np.nan]], [1.0, 2.0])
+    assert prediction.predict_body(codec.decode('1\n""\n', "text/csv"), model).shape == (2,)
+
+
+ANSWERS = st.recursive(
+    st.floats()
+    | st.floats(width=32).map(np.float32)
+    | st.integers()
+    | st.text(st.characters(), max_size=5)
+    | st.none()
+    | arrays.arrays(np.float64, st.integers(0, 3)),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(ANSWERS)
+@example([float("inf")])
+@example(np.array([np.nan, 1.0]))
+@example({"scores": (np.float32("-inf"), None)})
+def test_an_answer_is_always_json(answer: Any) -> None:
+    """What is no finite number is null, however deep it is; all else is as it was."""
+
+    def refuse(name: str) -> Any:
+        raise AssertionError(name)
+
+    text, _ = codec.encode(answer, "application/json")
+    assert json.loads(text, parse_constant=refuse) == json.loads(
+        json.dumps(answer, default=codec._plain), parse_constant=lambda _: None
+    )
 
 
 def test_an_empty_cell_is_a_missing_value() -> None:

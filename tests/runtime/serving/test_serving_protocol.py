@@ -211,6 +211,13 @@ def test_what_cannot_be_read_or_written_is_told_apart(serving: Serving, linear_m
         (server.invoke(b"[[1, 2], [3]]", JSON), 400),
         (server.invoke(b"\xff", CSV), 400),
         (server.invoke(b"", NPY), 400),
+        (server.invoke(b"", CSV), 400),
+        (server.invoke(b"1\n", CSV), 400),
+        (server.invoke(b"1,\n", CSV), 400),
+        (server.invoke(b"1,2,\n", CSV), 400),
+        (server.invoke(b"[[1, NaN]]", JSON), 400),
+        (server.invoke(npy([]), NPY), 400),
+        (server.invoke(b"\x1f\x8b", JSON, **{"Content-Encoding": "gzip"}), 415),
         (server.ask("GET", "/invocations"), 405),
         (server.ask("GET", "/nowhere"), 404),
     ]
@@ -223,6 +230,12 @@ def test_what_cannot_be_read_or_written_is_told_apart(serving: Serving, linear_m
             assert b"planted" not in answer.body
     assert "planted" not in server.logs()
     assert "Traceback" not in server.logs()
+
+
+def test_an_answer_that_is_no_number_is_json(serving: Serving, linear_model: bytes) -> None:
+    """null, for which JSON has a word."""
+    answer = serving.start(files={"model/model.joblib": linear_model}).invoke([[1e308, 1e308], [1, 1]])
+    assert (answer.status, answer.json) == (200, [None, pytest.approx(6)])
 
 
 def test_a_server_answers_over_ipv6_too(serving: Serving) -> None:

@@ -16,7 +16,7 @@ from lyftlearn_image.services.kubernetes.job_state import deployment_state, job_
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def a_job(condition: str = "", *, suspend: bool = False, **status: Any) -> Any:
+def a_job(condition: str = "", *, suspend: bool = False, parallelism: int = 1, **status: Any) -> Any:
     """A Job, with one condition."""
     template = {"spec": {"containers": []}}
     if condition:
@@ -25,19 +25,31 @@ def a_job(condition: str = "", *, suspend: bool = False, **status: Any) -> Any:
                "lastTransitionTime": changed}  # fmt: skip
         status = {"conditions": [one], **status}
     created = {"name": "j", "creationTimestamp": BEGAN.isoformat()}
-    return Job.from_dict({"metadata": created, "spec": {"template": template, "suspend": suspend}, "status": status})
+    return Job.from_dict(
+        {"metadata": created, "spec": {"template": template, "suspend": suspend, "parallelism": parallelism}, "status": status}
+    )
 
 
-def a_pod(phase: str, **state: Any) -> Any:
+def a_pod(phase: str, metadata: dict[str, Any] | None = None, **state: Any) -> Any:
     """A pod with one container in a state."""
     main = {"name": "main", "image": "x", "imageID": "", "ready": False, "restartCount": 0, "state": state}
-    return Pod.from_dict({"metadata": {"name": "p"}, "status": {"phase": phase, "containerStatuses": [main]}})
+    return Pod.from_dict(
+        {"metadata": {"name": "p", **(metadata or {})}, "status": {"phase": phase, "containerStatuses": [main]}}
+    )
 
 
-def ended(code: int, message: str = "", at: int = 1) -> Any:
+def ended(code: int, message: str = "", at: int = 1, index: int | None = None, **metadata: Any) -> Any:
     """A pod whose container has ended."""
     finished = (BEGAN + timedelta(seconds=at)).isoformat()
-    return a_pod("Failed", terminated={"exitCode": code, "message": message, "finishedAt": finished})
+    if index is not None:
+        metadata |= {"annotations": {"batch.kubernetes.io/job-completion-index": str(index)}}
+    return a_pod("Failed", metadata, terminated={"exitCode": code, "message": message, "finishedAt": finished})
+
+
+def deleted(at: int, grace: int = 30) -> dict[str, Any]:
+    """The metadata of a pod that somebody deleted; its timestamp is when the grace is over."""
+    due = (BEGAN + timedelta(seconds=at + grace)).isoformat()
+    return {"deletionTimestamp": due, "deletionGracePeriodSeconds": grace}
 
 
 @pytest.mark.parametrize(
@@ -56,13 +68,33 @@ def ended(code: int, message: str = "", at: int = 1) -> Any:
             [ended(1, "the last", at=2), ended(2, "the first", at=1)],
             State(Status.FAILED, "BackoffLimitExceeded", "the last", 1),
         ),
+        (
+            a_job("Failed", parallelism=2),
+            [ended(143, "told to end", at=9, index=0), ended(7, "ValueError: bad shard", at=2, index=1)],
+            State(Status.FAILED, "BackoffLimitExceeded", "ValueError: bad shard", 7),
+        ),
+        (
+            a_job("Failed", parallelism=2),
+            [ended(143, at=9), ended(7, "ValueError: bad shard", at=2)],
+            State(Status.FAILED, "BackoffLimitExceeded", "ValueError: bad shard", 7),
+        ),
+        (  # in one second, as the API counts
+            a_job("Failed", parallelism=2),
+            [ended(1, "a peer is gone", at=2, index=0, **deleted(2)), ended(7, "why", at=2, index=1)],
+            State(Status.FAILED, "BackoffLimitExceeded", "why", 7),
+        ),
+        (
+            a_job("Complete", parallelism=2),
+            [ended(3, index=0), ended(0, at=2, index=0)],
+            State(Status.COMPLETED, "Complete", exit_code=0),
+        ),
         (a_job(suspend=True), [ended(143)], State(Status.STOPPED, "Suspended", exit_code=143)),
         (a_job(suspend=True), [a_pod("Running", running={})], State(None, "Running")),
         (a_job("Complete", suspend=True), [ended(0)], State(Status.COMPLETED, "Complete", exit_code=0)),
     ],
 )
 def test_a_jobs_state(job: Any, pods: list[Any], state: State) -> None:
-    """The conditions decide; the last pod that ended has the code and the message; a stop after the end changes nothing."""
+    """The conditions decide. The host that failed first has the code and the message, in its last attempt."""
     assert job_state(job, pods) == state
 
 

@@ -117,6 +117,21 @@ def test_the_log_and_the_metrics_of_several_hosts(
     assert run.final_metrics == {"loss": 2.0}
 
 
+def test_the_log_of_a_failure_is_that_of_the_host_that_failed(
+    service: SageMakerService, compiled: Callable[..., Compiled], tmp_path: Path
+) -> None:
+    """The one whose words the service's reason has; the other is ended by the service."""
+    program = (
+        "import os, sys, time; host = os.environ['SM_CURRENT_HOST']; print('I am', host, flush=True)\n"
+        "if host == 'algo-2': print('ValueError: bad shard', file=sys.stderr); sys.exit(7)\n"
+        "time.sleep(300)"
+    )
+    run = service.run(compiled(program, nodes=2), workspace=tmp_path)
+    assert (run.status, run.exit_code) == (Status.FAILED, 7)
+    assert "ValueError: bad shard" in run.reason
+    assert sorted(run.stdout.read_text().splitlines()) == ["I am algo-2", "ValueError: bad shard"]
+
+
 def test_nothing_is_left_of_a_job_that_is_refused(
     service: SageMakerService, compiled: Callable[..., Compiled], s3: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

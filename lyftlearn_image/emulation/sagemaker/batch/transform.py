@@ -49,11 +49,15 @@ _TICK_S = 0.05
 
 @dataclass(frozen=True)
 class _InstanceExit:
-    """How one instance ended: its reason, "" when it did its share, and how its container did, None when it never ran."""
+    """How one instance ended: its reason, "" when it did its share, and how its container did, None when it never ran.
+
+    `ended_at` is the monotonic time at which that was known.
+    """
 
     reason: str
     container: ContainerExit | None = None
     ended_by_itself: bool = False
+    ended_at: float = 0.0
 
 
 def run(context: Context, compiled: Compiled, workspace: Path, watch: StopWatch) -> Run:
@@ -99,9 +103,10 @@ def run(context: Context, compiled: Compiled, workspace: Path, watch: StopWatch)
         reason=reason[:REASON_CHARACTERS],
         stdout=workspace / "stdout",
         stderr=workspace / "stderr",
-        artifacts=objects.download_outputs(context.s3, compiled.outputs, workspace / "artifacts"),
+        artifacts=objects.download_outputs(context.s3, compiled.outputs, workspace / "artifacts", context.containers.limits),
         observation=None,
         timings=Timings(prepared - started, None, finished - prepared, time.monotonic() - finished),
+        notes=context.notes(request["TransformResources"]["InstanceType"]),
     )
 
 
@@ -166,9 +171,10 @@ class _TransformRun:
                     self._watch.stopped = self._watch.stopped or (is_cut and self._watch.wait_for_stop(0))
                     running.stop(0 if self._abandoned.is_set() else STOP_GRACE_S)
                 reason = work.result()
+                ended_at = time.monotonic()
             last = running.wait()
         # A container that ends before its work has failed, whatever it did before.
-        return _InstanceExit(reason or (ALGORITHM_ERROR if ended else ""), last, ended_by_itself=ended is not None)
+        return _InstanceExit(reason or (ALGORITHM_ERROR if ended else ""), last, ended is not None, ended_at)
 
     def _wait(self, running: RunningContainer, work: concurrent.futures.Future[str]) -> ContainerExit | None:
         """Until the work is done, somebody asks for a stop, or the container ends: then how it did."""
@@ -212,18 +218,24 @@ def _batch_variables(request: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _status(ends: Sequence[_InstanceExit], watch: StopWatch) -> tuple[Status, str]:
+    """The status, and the reason of the instance that failed first."""
     if watch.stopped:
         return Status.STOPPED, ""
-    reason = next((end.reason for end in ends if end.reason), "")
-    return (Status.FAILED, reason) if reason else (Status.COMPLETED, "")
+    failed = _first_failed(ends)
+    return (Status.FAILED, failed.reason) if failed else (Status.COMPLETED, "")
 
 
 def _exit_code(ends: Sequence[_InstanceExit], status: Status) -> int:
+    """0 for a completed job; the code of the container that failed first where it ended by itself; else 1."""
     if status is Status.COMPLETED:
         return 0
-    return next(
-        (end.container.exit_code for end in ends if end.container and end.ended_by_itself and end.container.exit_code), 1
-    )
+    failed = _first_failed(ends)
+    container = failed.container if failed and failed.ended_by_itself else None
+    return (container.exit_code if container else 0) or 1
+
+
+def _first_failed(ends: Sequence[_InstanceExit]) -> _InstanceExit | None:
+    return min((end for end in ends if end.reason), key=lambda end: end.ended_at, default=None)
 
 
 def _join_streams(workspace: Path, directories: Sequence[Path], lines: Sequence[str]) -> None:

@@ -61,7 +61,7 @@ class EmulatedJobs:
                 self._write_log(kind, directory.name, directory)
         else:
             # CloudWatch Logs has both streams in one; which line came first is not known any more.
-            log.add_file(run.stderr)
+            log.add_file(workspace / "stderr")
             log.flush()
         for directory in sorted((workspace / "hosts").glob("*")):
             self._write_log(kind, name, directory)

@@ -7,6 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.runs.log_lines import read_lines
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -34,7 +36,7 @@ class Log:
 
     def add_file(self, path: Path) -> None:
         """Every line of a file."""
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in read_lines((path,)):
             self.add(line)
 
     def flush(self) -> None:

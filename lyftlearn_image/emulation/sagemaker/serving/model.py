@@ -15,8 +15,10 @@ from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.emulation.sagemaker.job_plan import make_readable
 from lyftlearn_image.errors import InvalidInputError, RunError, UnsupportedError
+from lyftlearn_image.limits import Limits
 from lyftlearn_image.platforms.sagemaker.actions import MODEL
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.untrusted_tree import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.sagemaker.context import Context
 
 MODEL_DIR = "/opt/ml/model"
+# What an archive may be unpacked to: it may be a bomb.
+_LARGEST_MODEL = Limits(artifact_bytes=16 << 30)
 
 
 class ModelDataError(Exception):
@@ -158,8 +162,8 @@ def _copy_prefix(uri: str, directory: Path, s3: S3Client) -> None:
 def _unpack(uri: str, directory: Path, s3: S3Client) -> None:
     try:
         with objects.open_archive(s3, uri) as packed:
-            modes = {member.name: member.mode for member in packed if _is_file_or_directory(member)}
-            archive.unpack(packed, directory)
+            archive.unpack(packed, directory, Allowance(_LARGEST_MODEL))
+            modes = {member.name: member.mode for member in packed.getmembers() if _is_file_or_directory(member)}
     except (*archive.UNREADABLE, RunError) as error:
         # The service's words as seen in aws/deep-learning-containers#569.
         raise ModelDataError(

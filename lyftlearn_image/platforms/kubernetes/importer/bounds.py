@@ -56,7 +56,6 @@ def container_security(fields: Fields) -> dict[str, Any]:
     """As `security`, of a container, whose user wins over the pod's."""
     fields.take_flag("allowPrivilegeEscalation", value=False)
     fields.take_if("capabilities", {"drop": ["ALL"]})
-    fields.take_flag("readOnlyRootFilesystem", value=True)
     fields.take_flag("privileged", value=False)
     return security(fields)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.platforms.kubernetes.kinds.transform import OPTIONS
 from lyftlearn_image.platforms.kubernetes.metadata import SAGEMAKER_ANNOTATION
 from lyftlearn_image.platforms.kubernetes.model import MODEL_KEY
+from lyftlearn_image.platforms.processing_paths import input_paths
 from lyftlearn_image.workload import Transform
 from lyftlearn_runtime import contract
 
@@ -43,6 +44,11 @@ def fields_of_bundle(bundle: Mapping[str, Any], job_name: str) -> dict[str, Any]
     # Two outputs may be of one directory.
     uploads = [(one["path"], one["uri"]) for one in bundle.get("uploads", ())]
     if job.get("kind") == "processing":
+        # Both are by the names of the channels.
+        downloads = zip(sorted(bundle.get("channels", {})), bundle.get("downloads", ()), strict=True)
+        paths = {name: one["path"] for name, one in downloads}
+        usual = input_paths(paths, {})
+        fields["local_paths"] = {name: path for name, path in paths.items() if path != usual[name]}
         fields["outputs"] = {uri.rstrip("/").rpartition("/")[2]: path for path, uri in uploads}
         if fields["outputs"] == {"output": f"{contract.PROCESSING_DIR}/output"}:
             del fields["outputs"]

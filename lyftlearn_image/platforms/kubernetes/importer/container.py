@@ -29,7 +29,9 @@ def read_container(draft: Draft, pod: Fields, container: Fields) -> None:
     env = variables.read(container, draft.documents, draft.fields.get("secrets", {}))
     claims: dict[str, str] = {}
     mounted = files.read(pod, container, draft.documents, claims, skip_own=draft.is_ours)
-    draft.fields |= bounds.container_security(container.inside("securityContext"))
+    security = container.inside("securityContext")
+    draft.set_option("read_only_root", security.take("readOnlyRootFilesystem"), default=False)
+    draft.fields |= bounds.container_security(security)
     draft.fields |= bounds.resources(container.inside("resources"))
     command = [env.expand(str(word), container, "command") for word in container.take("command", [])]
     arguments = [env.expand(str(word), container, "args") for word in container.take("args", [])]

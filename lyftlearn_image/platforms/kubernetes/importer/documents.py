@@ -7,22 +7,29 @@ import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from lyftlearn_image import yaml_loader
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.platforms.kubernetes.importer.plain_scalars import keep_as_written
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from lyftlearn_image.platforms.kubernetes.importer.fields import Left
 
 RUNNING = ("Job", "CronJob", "Deployment")
 
 
 @dataclass(frozen=True)
 class Documents:
-    """The one manifest that runs something, and what stands beside it. `used` are those that were read, by kind and name."""
+    """The one manifest that runs something, and what stands beside it.
+
+    `unquoted` are scalars that YAML would not take for the text that they are; `used` the others that were read, by kind
+    and name.
+    """
 
     main: Mapping[str, Any]
     others: tuple[Mapping[str, Any], ...]
+    unquoted: tuple[Left, ...] = ()
     used: set[tuple[str, str]] = field(default_factory=set)
 
     def get(self, kind: str, name: str) -> Mapping[str, Any] | None:
@@ -39,18 +46,9 @@ def read(text: str, name: str, main_name: str | None) -> Documents:
 
     Raises InvalidInputError with the line for what is no YAML, and for a text with nothing, or too much, that runs.
     """
-    try:
-        loaded = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{name}, line {mark.line + 1}" if mark else name
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise InvalidInputError(f"{name} is not valid YAML: {problem}", where=where) from None
-    documents: list[Mapping[str, Any]] = []
-    for document in loaded:
-        if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
-            raise InvalidInputError(f"{name} has a document without a `kind`", where=name, hint="Is it a manifest?")
-        documents += document.get("items") or [] if document["kind"] == "List" else [document]
+    unquoted: list[Left] = []
+    loaded = yaml_loader.load_manifests(text, name, lambda node: unquoted.extend(keep_as_written(node)))
+    documents = [one for document in loaded if document is not None for one in _members(document, name)]
     running = [document for document in documents if document["kind"] in RUNNING and main_name in (None, name_of(document))]
     if len(running) != 1:
         names = ", ".join(f"{document['kind']} {name_of(document)}" for document in running)
@@ -59,7 +57,21 @@ def read(text: str, name: str, main_name: str | None) -> Documents:
         )
         raise InvalidInputError(what, where=name, hint="Say which one with --name." if running else "")
     others = tuple(document for document in documents if document is not running[0])
-    return Documents(running[0], others)
+    return Documents(running[0], others, tuple(unquoted))
+
+
+def _members(document: Any, name: str) -> Iterator[Mapping[str, Any]]:
+    """A document, or those in it when it is a List, which may hold Lists."""
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+        raise InvalidInputError(f"{name} has a document without a `kind`", where=name, hint="Is it a manifest?")
+    if document["kind"] != "List":
+        yield document
+        return
+    items = document.get("items") or []
+    if not isinstance(items, list):
+        raise InvalidInputError(f"{name} has a List whose `items` are no list", where=name, hint="Is it a manifest?")
+    for item in items:
+        yield from _members(item, name)
 
 
 def name_of(document: Mapping[str, Any]) -> str:

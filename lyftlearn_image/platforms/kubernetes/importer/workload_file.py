@@ -36,7 +36,7 @@ def read(text: str, name: str, *, main_name: str | None = None, kind: str = "tra
     Raises InvalidInputError for what are no manifests, and for a manifest that no workload can be made of.
     """
     manifests = documents.read(text, name, main_name)
-    left: list[Left] = []
+    left = list(manifests.unquoted)
     try:
         fields = Reader(manifests, left).read(kind)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lyftlearn_image.platforms.kubernetes.job import JobPlan, compile_job
 from lyftlearn_image.platforms.kubernetes.kind import WorkloadKind
 from lyftlearn_image.platforms.kubernetes.pod_template import PodDefaults
-from lyftlearn_image.platforms.processing_outputs import output_paths
+from lyftlearn_image.platforms.processing_paths import input_paths, output_paths
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def compile_processing(workload: Processing, launch: Launch) -> Compiled:
     plan = JobPlan(
         pod=_POD,
         arguments=workload.command,
-        input_dir=f"{contract.PROCESSING_DIR}/input",
+        inputs=input_paths(workload.channels, workload.local_paths),
         outputs={name: (path, f"{prefix}/{name}/") for name, path in output_paths(workload, launch).items()},
     )
     return compile_job(workload, launch, plan)

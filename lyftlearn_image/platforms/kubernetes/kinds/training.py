@@ -28,7 +28,7 @@ def compile_training(workload: Training, launch: Launch) -> Compiled:
     plan = JobPlan(
         pod=POD,
         arguments=workload.command or ("train",),
-        input_dir="/opt/ml/input/data",
+        inputs={name: f"/opt/ml/input/data/{name}" for name in workload.channels},
         outputs={
             "model": ("/opt/ml/model", f"{prefix}/model.tar.gz"),
             "output": ("/opt/ml/output/data", f"{prefix}/output.tar.gz"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.launch import Compiled
-from lyftlearn_image.platforms.processing_outputs import OBSERVATION_OUTPUT, output_paths
+from lyftlearn_image.platforms.processing_paths import OBSERVATION_OUTPUT, input_paths, output_paths
 from lyftlearn_image.platforms.sagemaker import actions
 from lyftlearn_image.platforms.sagemaker.kind import WorkloadKind
 from lyftlearn_image.platforms.sagemaker.overflow import Slots
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import Processing
 
-_INPUT_DIR = f"{contract.PROCESSING_DIR}/input"
 # An output's name becomes a part of its S3 prefix, and a directory on this machine.
 _OUTPUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SLOTS = Slots(
@@ -34,6 +33,7 @@ def compile_processing(workload: Processing, launch: Launch) -> Compiled:
     _check_output_names(workload)
     parts = request_parts(workload, launch, _SLOTS)
     paths = output_paths(workload, launch)
+    inputs = input_paths(workload.channels, workload.local_paths)
     outputs = {name: f"{parts.run_prefix}/{name}/" for name in paths}
     network = workload.network
     request = set_members(
@@ -54,7 +54,7 @@ def compile_processing(workload: Processing, launch: Launch) -> Compiled:
                 "Outputs": [_output(name, path, outputs[name]) for name, path in sorted(paths.items())],
                 "KmsKeyId": workload.encryption.output_key,
             },
-            "ProcessingInputs": [_input(name, uri) for name, uri in sorted(workload.channels.items())],
+            "ProcessingInputs": [_input(name, uri, inputs[name]) for name, uri in sorted(workload.channels.items())],
             "Environment": parts.environment,
             "NetworkConfig": {
                 "EnableInterContainerTrafficEncryption": network.encrypted,
@@ -75,9 +75,9 @@ def _check_output_names(workload: Processing) -> None:
         )
 
 
-def _input(name: str, uri: str) -> dict[str, Any]:
+def _input(name: str, uri: str, path: str) -> dict[str, Any]:
     source = {
-        "S3Uri": uri, "LocalPath": f"{_INPUT_DIR}/{name}", "S3DataType": "S3Prefix", "S3InputMode": "File",
+        "S3Uri": uri, "LocalPath": path, "S3DataType": "S3Prefix", "S3InputMode": "File",
         "S3DataDistributionType": "FullyReplicated", "S3CompressionType": "None",
     }  # fmt: skip
     return {"InputName": name, "S3Input": source}
