@@ -46,11 +46,10 @@ def local(form: str, port: int) -> None:
       aws s3 mb s3://data
       kill $LYFTLEARN_LOCAL_PID
     """  # noqa: D301 - click reads the backspace itself as "keep these lines"
-    import tempfile  # noqa: PLC0415 - every import here waits for its verb
-    import uuid  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
+    import uuid  # noqa: PLC0415 - every import here waits for its verb
 
     from lyftlearn_image.emulation.aws.endpoint import listen_on_loopback  # noqa: PLC0415
+    from lyftlearn_image.emulation.private_directories import private_directory  # noqa: PLC0415
     from lyftlearn_image.emulation.sagemaker.local_api.service import serve_sagemaker  # noqa: PLC0415
     from lyftlearn_image.emulation.session import embedded  # noqa: PLC0415
 
@@ -58,9 +57,9 @@ def local(form: str, port: int) -> None:
         contextlib.suppress(Signalled),
         raise_on_signals(),
         listen_on_loopback(port, _Requests()) as loopback,
-        tempfile.TemporaryDirectory(prefix="lyftlearn-local-") as workspace,
+        private_directory() as workspace,
         embedded(f"local-{uuid.uuid4().hex[:8]}", loopback) as session,
-        serve_sagemaker(session.sagemaker, session.endpoint, Path(workspace)),
+        serve_sagemaker(session.sagemaker, session.endpoint, workspace),
     ):
         if reason := session.credentials.unavailable_reason:
             click.echo(f"note: containers are given AWS keys as variables: {reason}", err=True)
