@@ -18,7 +18,7 @@ import time
 from lyftlearn_runtime import cgroup, contract, files
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.posix_user import passwd_entry
-from lyftlearn_runtime.secret_forms import SHORTEST, sounds_secret
+from lyftlearn_runtime.secret_forms import is_maskable, sounds_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class _Digests:
     def __init__(self, key: bytes, secrets: Collection[str]) -> None:
         self._key = key
         self._secrets = frozenset(secrets)
-        self._searchable = tuple(one for one in self._secrets if len(one) >= SHORTEST)
+        self._searchable = tuple(one for one in self._secrets if is_maskable(one))
 
     def variable(self, name: str, value: str) -> Any:
         """The value, or its digest where it is a secret, has one in it, or has a name that says so."""

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 MASK = "[secret]"
 # Shorter values occur in ordinary text: to mask them would destroy it, and they protect nothing.
-SHORTEST = 4
+SHORTEST = 6
+# As many bytes of a form are told from ordinary text where a cut leaves no more.
+FIRST_BYTES = 4
 # A line, and a form that no program prints by itself, must be longer, for it could be a word of its own.
 _SHORTEST_RARE = 8
 _BITS_OF_BASE64, _BITS_OF_BASE32 = 6, 5
@@ -42,32 +44,47 @@ def sounds_secret(name: str) -> bool:
 
 def values_within(secret: str) -> list[str]:
     """A secret and the values inside it: of JSON that is a secret, every text and number is one, however deep it is."""
-    values = {secret: None}
+    return list(places_within(secret))
+
+
+def places_within(secret: str) -> dict[str, str]:
+    """The same values, each with its place in the JSON, such as `users.0.key`; "" for the secret itself."""
+    values = {secret: ""}
     try:
-        pending = [json.loads(secret)]
+        pending = [("", json.loads(secret))]
     except (ValueError, RecursionError):
-        return list(values)
+        return values
     while pending:
-        value = pending.pop()
+        place, value = pending.pop()
         if isinstance(value, (dict, list)):
-            pending.extend(reversed(list(value.values()) if isinstance(value, dict) else value))
+            below = list(value.items() if isinstance(value, dict) else enumerate(value))
+            pending.extend((f"{place}.{key}" if place else str(key), inner) for key, inner in reversed(below))
         elif not isinstance(value, (bool, type(None))):
-            values[value if isinstance(value, str) else json.dumps(value)] = None
-    return list(values)
+            values.setdefault(value if isinstance(value, str) else json.dumps(value), place)
+    return values
+
+
+def is_maskable(secret: str) -> bool:
+    """Whether a secret is looked for: not one that is shorter than SHORTEST, or a plain word that every log has."""
+    if len(secret.strip()) < SHORTEST:
+        return False
+    from lyftlearn_runtime.plain_words import WORDS  # noqa: PLC0415 - where there is a secret, and it is long enough
+
+    return secret.strip().lower() not in WORDS
 
 
 def forms_of(secret: str) -> set[bytes]:
-    """Every spelling of a secret that is looked for; none for one that is shorter than SHORTEST."""
-    if len(secret) < SHORTEST:
+    """Every spelling of a secret that is looked for; none for one that is not maskable."""
+    if not is_maskable(secret):
         return set()
     raw = to_bytes(secret)
     forms = {raw, repr(raw)[2:-1].encode(), *_hexadecimal(raw), *_in_urls(raw), *_base64(raw)}
     forms.update(_printed(secret))
     # An error often shows one line of a file.
     for line in (line.strip() for line in secret.splitlines()):
-        if len(line) >= _SHORTEST_RARE:
+        if len(line) >= _SHORTEST_RARE and is_maskable(line):
             forms.update(_printed(line))
-    rare = {*_base64_twice(raw), *_base32(raw), *_utf16(secret), to_bytes(secret[::-1])}
+    rare = {*_base64_twice(raw), *_base32(raw), *_wide(secret), to_bytes(secret[::-1])}
     return forms.union(form for form in rare if len(form) >= _SHORTEST_RARE)
 
 
@@ -102,7 +119,7 @@ class Finder:
         self.longest = max(map(len, self._forms))
         self._by_start = {}
         for form in sorted(self._forms, key=len, reverse=True):
-            self._by_start.setdefault(form[:SHORTEST], []).append(form)
+            self._by_start.setdefault(form[:FIRST_BYTES], []).append(form)
         self._starts = re.compile(_any_of(self._by_start))
 
     def find(self, data: bytes, position: int = 0) -> tuple[int, int] | None:
@@ -138,9 +155,9 @@ class Finder:
 
     def unfinished(self, data: bytes) -> int:
         """How many bytes at the end of the data are the beginning of a form that is cut there; 0 for none."""
-        for position in range(max(0, len(data) - self.longest + 1), len(data) - SHORTEST + 1):
+        for position in range(max(0, len(data) - self.longest + 1), len(data) - FIRST_BYTES + 1):
             end = data[position:]
-            if any(len(form) > len(end) and form.startswith(end) for form in self._by_start.get(end[:SHORTEST], ())):
+            if any(len(form) > len(end) and form.startswith(end) for form in self._by_start.get(end[:FIRST_BYTES], ())):
                 return len(end)
         return 0
 
@@ -162,15 +179,36 @@ def _any_of(starts: Iterable[bytes]) -> bytes:
 
 
 def _printed(text: str) -> Iterator[bytes]:
-    """As it is, as JSON, Python and HTML escape it."""
-    import html  # noqa: PLC0415 - its tables take milliseconds, and a start that only fetches has no text to search
-
+    """As it is, as JSON, JSON within JSON, Python, HTML and XML escape it."""
     in_json = (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
-    for form in (text, *in_json, *(one.replace("/", r"\/") for one in in_json), repr(text)[1:-1], html.escape(text)):
+    slashed = (one.replace("/", r"\/") for one in in_json)
+    # Go and Gson escape what HTML would take for its own.
+    for_html = (_escaped(one, "<>&='", lambda code: f"\\u{code:04x}") for one in in_json)
+    go = (_escaped(one, "<>&", lambda code: f"\\u{code:04x}") for one in in_json)
+    twice = (json.dumps(one)[1:-1] for one in in_json)
+    for form in (text, *in_json, *slashed, *go, *for_html, *twice, repr(text)[1:-1], *_in_markup(text)):
         yield to_bytes(form)
         # Half of a pair of surrogates, as stderr writes it and as a text has it beside others.
         yield form.encode("utf-8", "backslashreplace")
         yield form.encode("utf-8", "surrogatepass")
+
+
+def _in_markup(text: str) -> Iterator[str]:
+    """As Python's html, markupsafe, XML's writers and its text escape it."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    yield escaped
+    for double, single in (
+        ("&quot;", "&#x27;"),
+        ("&quot;", "&#39;"),
+        ("&#34;", "&#39;"),
+        ("&quot;", "&apos;"),
+        ("&quot;", "'"),
+    ):
+        yield escaped.replace('"', double).replace("'", single)
+
+
+def _escaped(text: str, characters: str, escape: Callable[[int], str]) -> str:
+    return "".join(escape(ord(one)) if one in characters else one for one in text)
 
 
 def _hexadecimal(raw: bytes) -> tuple[bytes, ...]:
@@ -225,5 +263,7 @@ def _cores(raw: bytes, group: int, encode: Callable[[bytes], bytes], bits: int) 
             yield core
 
 
-def _utf16(text: str) -> tuple[bytes, bytes]:
-    return text.encode("utf-16-le", "surrogatepass"), text.encode("utf-16-be", "surrogatepass")
+def _wide(text: str) -> Iterator[bytes]:
+    """As UTF-16, and as UTF-32, which arrays of NumPy and wide characters of C have."""
+    for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
+        yield text.encode(encoding, "surrogatepass")

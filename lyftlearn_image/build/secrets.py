@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import functools
 import os
 import re
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_runtime.secret_forms import MASK, Finder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +29,8 @@ _ADDED_BY_HAND = Path("/usr/local/share/ca-certificates")
 _PIP_KEYS = ("index-url", "extra-index-url", "trusted-host")
 # uv's names for the same; a newer name comes first. Source: docs.astral.sh/uv, "Environment variables".
 _UV_VARIABLES = {"index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"), "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL")}
-_HIDDEN = "***"
+# `user:password@` or `token@` of an address.
+_USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,13 @@ class BuildSecrets:
     names: tuple[str, ...] = ()
 
     def redact(self, text: str) -> str:
-        """The text without any of the secrets."""
-        for secret in self.hidden:
-            text = text.replace(secret, _HIDDEN)
-        return text
+        """The text without any of the secrets, in whatever form; in an address also one that is too short to look for."""
+        masked = self._finder.mask_text(text)
+        return _USER_INFO.sub(f"{MASK}@", masked) if self.hidden else masked
+
+    @functools.cached_property
+    def _finder(self) -> Finder:
+        return Finder(self.hidden)
 
 
 def without_credentials(text: str) -> str:
@@ -140,11 +146,11 @@ def _configured(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _credentials(urls: list[str]) -> tuple[str, ...]:
-    """Every spelling of the credentials in some addresses, the longest first."""
+    """The credentials in some addresses, as they are there and decoded."""
     found: set[str] = set()
     for url in urls:
         userinfo, at, _ = urlsplit(url).netloc.rpartition("@")
         if at:
             password = userinfo.partition(":")[2] or userinfo
             found |= {userinfo, unquote(userinfo), password, unquote(password)}
-    return tuple(sorted((text for text in found if text), key=len, reverse=True))
+    return tuple(sorted(filter(None, found)))

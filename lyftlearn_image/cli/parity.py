@@ -14,7 +14,10 @@ from lyftlearn_image.cli.signals import raise_on_signals
 from lyftlearn_image.errors import BuildError, RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from lyftlearn_image.parity.suite import Suite
+    from lyftlearn_image.parity.verdict import SuiteResult
 
 
 @click.group()
@@ -77,7 +80,6 @@ def run(suite_file: Path, options: _Run) -> int:
     from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.parity.secrets import secret_values  # noqa: PLC0415
     from lyftlearn_image.parity.suite import load_suite  # noqa: PLC0415
-    from lyftlearn_image.report import terminal  # noqa: PLC0415
     from lyftlearn_image.report.write import write_reports  # noqa: PLC0415
 
     selection = backends.parse_targets(
@@ -85,19 +87,39 @@ def run(suite_file: Path, options: _Run) -> int:
     )
     suite = load_suite(suite_file)
     cases = select_cases(suite, options.names)
-    _build_image(suite, quiet=options.quiet)
+    secrets = frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
     with watch([case.name for case in cases], quiet=options.quiet) as on_event:
-        result = SuiteRun(
+        suite_run = SuiteRun(
             suite=suite, suite_path=suite_file.resolve(), directory=options.report.resolve(), cases=cases, jobs=options.jobs,
             keep_artifacts=options.keep_artifacts, backends=selection, on_event=on_event,
-        ).run()  # fmt: skip
-    secrets = frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
-    written = write_reports(result, options.report, secrets=secrets)
-    if options.as_json:
+        )  # fmt: skip
+        try:
+            _build_image(suite, quiet=options.quiet)
+            result = suite_run.run()
+        except Exception as error:
+            # A report of another run would be taken for this one's.
+            write_reports(suite_run.failed(error), options.report, secrets=secrets)
+            raise
+    return _show(result, options, secrets)
+
+
+def _show(result: SuiteResult, options: _Run, secrets: Collection[str]) -> int:
+    """Writes the reports and shows the verdict; the exit code, 2 where a report could not be made."""
+    from lyftlearn_image.report import terminal  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.report.write import ReportsError, write_reports  # noqa: PLC0415
+
+    failure = None
+    try:
+        written = write_reports(result, options.report, secrets=secrets)
+    except ReportsError as error:
+        failure, written = error, error.written
+    if options.as_json and "json" in written:
         click.echo(written["json"].read_text(encoding="utf-8"))
     else:
         terminal.show(result, secrets=secrets)
         show(f"\nreports: {', '.join(str(path) for path in written.values())}")
+    if failure:
+        raise failure
     if result.interrupted:
         raise click.Abort
     return result.exit_code
@@ -115,3 +137,34 @@ def _build_image(suite: Suite, *, quiet: bool) -> None:
     except BuildError as error:
         # To `parity run`, 1 says that the platforms differ.
         raise RunError(error.what, where=error.where, hint=error.hint) from None
+
+
+@parity.command()
+@click.argument("case", metavar="CASE")
+@click.option(
+    "--report", "reports", type=click.Path(path_type=Path, file_okay=False), multiple=True, default=(Path("parity-report"),),
+    show_default=True, help="Directory that `parity run --report` wrote (may be repeated: several runs of the case).",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a YAML patch.")
+def suggest(case: str, reports: tuple[Path, ...], *, as_json: bool) -> int:
+    r"""Propose rules that would make the rest of CASE the same, as a patch of the suite file with a reason for each.
+
+    Streams and artifacts of its runs are compared again, of several runs also those of one target: what changes from run to
+    run is no difference of the platforms. Nothing is applied; look at each rule, for it hides what its reason says.
+
+    \b
+    Normalisers: timestamps, durations, speeds, memory, addresses, pids,
+    temporary-paths, progress-bars, package-lines.
+
+    Exit code 0: rules were found for all of it, or there is no difference. 1: something is left that none explains.
+    """
+    from lyftlearn_image.cli.output import show  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.parity import kept_run, suggest_patch  # noqa: PLC0415
+    from lyftlearn_image.parity.suggest import suggest as find_rules  # noqa: PLC0415
+
+    found = find_rules(case, [kept_run.find(case, report) for report in reports])
+    if as_json:
+        click.echo(suggest_patch.as_json(found))
+    else:
+        show(suggest_patch.as_yaml(found))
+    return 1 if found.unexplained else 0

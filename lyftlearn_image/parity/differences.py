@@ -45,6 +45,14 @@ class Comparison:
 
 
 def format_value(value: object) -> str:
-    """A value as text, short enough for a report."""
-    text = value if isinstance(value, str) else repr(value)
+    """A value as text, short enough for a report. What no file could hold, such as a lone surrogate, is escaped."""
+    text = value if isinstance(value, str) else _represent(value)
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}… ({len(text)} characters)"
+
+
+def _represent(value: object) -> str:
+    try:
+        return repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or an int of more digits than Python writes
+        return f"a {type(value).__name__} that is too large to be shown"

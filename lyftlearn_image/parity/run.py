@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import threading
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import lyftlearn_image
 from lyftlearn_image import untrusted_tree
+from lyftlearn_image.aws import s3 as s3_objects
 from lyftlearn_image.emulation.private_directories import claimed_directory
-from lyftlearn_image.emulation.session import Embedded, embedded
+from lyftlearn_image.emulation.session import BUCKET, Embedded, embedded
 from lyftlearn_image.emulation.statsd import statsd_sink
-from lyftlearn_image.errors import LyftlearnError, RunError
+from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import Limits
+from lyftlearn_image.parity import kept_run
 from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS, connect_backends, merge_streams
+from lyftlearn_image.parity.case_error import ERRORS, describe_case_error
 from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.comparison import compare_runs
-from lyftlearn_image.parity.lost_endpoint import raise_if_endpoint_was_lost
+from lyftlearn_image.parity.endpoint_fault import find_endpoint_fault
+from lyftlearn_image.parity.exposed import find_exposed
 from lyftlearn_image.parity.run_files import REQUEST, tidy
-from lyftlearn_image.parity.secrets import mask_values, secret_values
+from lyftlearn_image.parity.secrets import find_unmaskable, mask_values, secret_values
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, judge
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import TARGETS, Launch
 from lyftlearn_image.platforms.trials import is_driven_from_here
+from lyftlearn_image.run import StopRequest
 from lyftlearn_image.runs.tuning import TuningRun, run_tuning
 from lyftlearn_image.services.staging import Stager
 from lyftlearn_image.workload import Job, Trainable
@@ -44,6 +51,8 @@ if TYPE_CHECKING:
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
 _POLL_S = 0.1
+# No case has such a name.
+_SUITE_LOG = "_suite"
 
 
 @dataclass(frozen=True)
@@ -76,14 +85,56 @@ class SuiteRun:
     def run(self) -> SuiteResult:
         """The result of every case, in the suite's order.
 
-        A case in which the harness itself fails becomes an error of that case, and the others still run; an engine
-        that is not there at all raises UnavailableError. Ctrl-C ends what runs; what had finished is in the result.
+        Whatever fails inside a case becomes an error of that case, and the others still run; an engine that is not there
+        at all raises UnavailableError. Ctrl-C ends what runs; what had finished is in the result, and so it is when
+        something fails after the cases.
         """
         started_at, started = time.time(), time.monotonic()
         run_id = uuid.uuid4().hex[:8]
+        shutil.rmtree(self.directory / ERRORS, ignore_errors=True)
+        played = _Played()
+        problem = ""
+        try:
+            self._play(run_id, played)
+        except Exception as error:
+            # Before the cases nothing has been tried, and after them they have their results.
+            if played.cases is None:
+                raise
+            problem = self._describe(error, _SUITE_LOG, self.cases)
+        return self._result(run_id, started_at, time.monotonic() - started, played, problem)
+
+    def failed(self, error: Exception) -> SuiteResult:
+        """The result of a run that never began: every case is an error, for this reason."""
+        problem = self._describe(error, _SUITE_LOG, self.cases)
+        played = _Played(cases=tuple(_unfinished(case, problem) for case in self.cases))
+        return self._result(uuid.uuid4().hex[:8], time.time(), 0.0, played, "")
+
+    def _describe(self, error: BaseException, log: str, cases: Sequence[Case]) -> str:
+        secrets = frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return describe_case_error(error, self.directory / ERRORS / f"{log}.log", secrets)
+
+    def _result(self, run_id: str, started_at: float, duration_s: float, played: _Played, problem: str) -> SuiteResult:
+        return SuiteResult(
+            suite=self.suite.name,
+            run_id=run_id,
+            targets=TARGETS,
+            image=self.suite.image,
+            image_id=played.image_id,
+            started_at=started_at,
+            duration_s=duration_s,
+            cases=played.cases or (),
+            tool_version=lyftlearn_image.__version__,
+            interrupted=played.interrupted,
+            problem=problem,
+            unmasked=find_unmaskable(self.cases),
+        )
+
+    def _play(self, run_id: str, played: _Played) -> None:
+        """Runs the cases; what came of them is in `played` also when something fails after them."""
         runs_directory = self.directory / "runs"
         with embedded(run_id, limits=Limits(**self.suite.limits.model_dump())) as session:
-            image_id = _image_id(session, self.suite.image)
+            played.image_id = image_id = _image_id(session, self.suite.image)
             if why := session.credentials.unavailable_reason:
                 self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
             with (
@@ -91,19 +142,8 @@ class SuiteRun:
                 ModelReader(session.containers, image_id, runs_directory) as models,
             ):
                 runner = _CaseRunner(session, self, run_id, models)
-                results = self._run_cases(runner, session.containers)
-        return SuiteResult(
-            suite=self.suite.name,
-            run_id=run_id,
-            targets=TARGETS,
-            image=self.suite.image,
-            image_id=image_id,
-            started_at=started_at,
-            duration_s=time.monotonic() - started,
-            cases=results,
-            tool_version=lyftlearn_image.__version__,
-            interrupted=runner.interrupted.is_set(),
-        )
+                played.cases = self._run_cases(runner, session.containers)
+                played.interrupted = runner.interrupted.is_set()
 
     def _run_cases(self, runner: _CaseRunner, containers: Containers) -> tuple[CaseResult, ...]:
         """Every case, several at a time. Interrupted, it ends what runs: nobody waits for a script that has hours to go."""
@@ -124,7 +164,16 @@ class SuiteRun:
             return tuple(finished[case.name].result() if case.name in finished else _unfinished(case) for case in self.cases)
 
 
-def _unfinished(case: Case) -> CaseResult:
+@dataclass
+class _Played:
+    """What has come of a suite's run so far; `cases` is None before they have ended."""
+
+    image_id: str = ""
+    cases: tuple[CaseResult, ...] | None = None
+    interrupted: bool = False
+
+
+def _unfinished(case: Case, problem: str = "interrupted before it had finished") -> CaseResult:
     return CaseResult(
         name=case.name,
         description=case.description,
@@ -134,7 +183,7 @@ def _unfinished(case: Case) -> CaseResult:
         comparisons=(),
         duration_s=0.0,
         expected_in=case.different_in,
-        problem="interrupted before it had finished",
+        problem=problem,
     )
 
 
@@ -155,18 +204,18 @@ class _CaseRunner:
         self._observe_key = uuid.uuid4().hex[: 2 * _OBSERVE_KEY_BYTES]
 
     def run(self, case: Case) -> CaseResult:
-        """The result of one case. Errors of the harness become the case's outcome."""
-        self._emit(Event(case.name, "started"))
+        """The result of one case. Whatever fails within it becomes the case's outcome."""
         started = time.monotonic()
         runs: tuple[Run, ...] = ()
         try:
+            self._emit(Event(case.name, "started"))
             runs = self._run_targets(case)
+            kept_run.keep(case, runs, self._suite_run.directory / "runs" / case.name)
+            self._check_endpoint(case, runs)
             comparisons = compare_runs(case, runs[0], runs[1], self._models)
             outcome, problem = judge(comparisons, case.different_in, runs)
-        except LyftlearnError as error:
-            comparisons, outcome, problem = (), Outcome.ERROR, str(error)
-        except OSError as error:  # a full disk, above all
-            comparisons, outcome, problem = (), Outcome.ERROR, f"{error.strerror}: {error.filename}"
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the case's door: no other case is taken down
+            comparisons, outcome, problem = (), Outcome.ERROR, self._describe(error, case)
         result = CaseResult(
             name=case.name,
             description=case.description,
@@ -178,12 +227,39 @@ class _CaseRunner:
             expected_in=case.different_in,
             problem=problem,
         )
-        self._tidy(case, result)
+        result = self._tidied(case, result)
         self._emit(Event(case.name, "finished", result=result))
         return result
 
+    def _describe(self, error: BaseException, case: Case) -> str:
+        return self._suite_run._describe(error, case.name, (case,))  # noqa: SLF001 - the runner is the suite run's own
+
+    def _check_endpoint(self, case: Case, runs: Sequence[Run]) -> None:
+        """Raises RunError for a run that failed, unexpectedly, because the endpoint did not answer it."""
+        for run in runs:
+            fault = find_endpoint_fault(run, self._session.endpoint.url)
+            if fault and run.exit_code != case.exit_code:
+                raise RunError(
+                    f"the run's own AWS endpoint did not answer {run.target}",
+                    where=fault,
+                    hint="This says nothing of the script. Run the case again, with fewer --jobs.",
+                )
+
+    def _tidied(self, case: Case, result: CaseResult) -> CaseResult:
+        """The result once nothing secret is left but what is named in it."""
+        directory = self._suite_run.directory / "runs" / case.name
+        try:
+            self._tidy(case, result)
+            return replace(result, exposed=find_exposed(directory, secret_values(case.planted_secrets)))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the case's door, as above
+            problem = self._describe(error, case)
+            if case.planted_secrets:
+                # What could not be masked is better not kept.
+                untrusted_tree.remove(directory)
+            return replace(result, outcome=Outcome.ERROR, problem="; ".join(filter(None, [result.problem, problem])))
+
     def _run_targets(self, case: Case) -> tuple[Run, ...]:
-        """The case's runs in the order of TARGETS. A failure on one target waits for the other, then is raised."""
+        """The case's runs in the order of TARGETS. A failure on one target stops the run on the other, then is raised."""
         is_here = not self._suite_run.backends.has_services
         if not is_here and (case.secret_values or case.parameter_values):
             raise RunError(
@@ -192,27 +268,31 @@ class _CaseRunner:
             )
         self._session.endpoint.put_secrets(case.secret_values)
         self._session.endpoint.put_parameters(case.parameter_values)
+        stops = [case.stop_request() or StopRequest() for _ in TARGETS]
         with ThreadPoolExecutor(len(TARGETS), thread_name_prefix=case.name) as pool:
-            futures = [pool.submit(self._run_on, case, target) for target in TARGETS]
+            futures = [pool.submit(self._run_on, case, target, stop) for target, stop in zip(TARGETS, stops, strict=True)]
+            for future in as_completed(futures):
+                # There is nothing to compare any more, and the other may have hours to go.
+                if future.exception():
+                    for stop in stops:
+                        stop.cancel()
         runs = tuple(future.result() for future in futures)
-        for run in runs:
-            raise_if_endpoint_was_lost(run, self._session.endpoint.url)
         return runs if is_here else tuple(merge_streams(run) for run in runs)
 
-    def _run_on(self, case: Case, target: TargetName) -> Run:
+    def _run_on(self, case: Case, target: TargetName, stop: StopRequest) -> Run:
         """One run, with the metrics that it sent. Nothing that it leaves can do anything on this machine."""
         workspace = self._suite_run.directory / "runs" / case.name / target
         workspace.mkdir(parents=True)
         secrets, output = secret_values(case.planted_secrets), self._session.containers.output
         output.mask_below(workspace, secrets)
         try:
-            return self._run_in(workspace, case, target)
+            return self._run_in(workspace, case, target, stop)
         finally:
             output.forget(workspace)
             untrusted_tree.disarm(workspace)
 
-    def _run_in(self, workspace: Path, case: Case, target: TargetName) -> Run:
-        backend, stop = self._backends[target], case.stop_request()
+    def _run_in(self, workspace: Path, case: Case, target: TargetName, stop: StopRequest) -> Run:
+        backend = self._backends[target]
         with statsd_sink(self._session.network.gateway) as sink:
             workload, launch = self._prepared(case, target, None if backend.is_service else sink.address)
             compiled = compile_for(target, workload, launch)
@@ -265,12 +345,16 @@ class _CaseRunner:
         return workload.with_(channels=channels, **changes), launch
 
     def _tidy(self, case: Case, result: CaseResult) -> None:
-        """Takes the case's secrets out of what stays on disk, and removes what nobody will look at."""
+        """Takes the case's secrets out of what stays on disk, and removes what nobody will look at, in the local S3 too."""
         keep_data = self._suite_run.keep_artifacts or not result.is_as_expected
         tidy(self._suite_run.directory / "runs" / case.name, secret_values(case.planted_secrets), keep_data=keep_data)
+        if not self._suite_run.backends.has_services:
+            s3_objects.delete_prefix(self._session.s3, f"s3://{BUCKET}/runs/{case.name}/")
 
     def _emit(self, event: Event) -> None:
-        self._suite_run.on_event(event)
+        # Whoever watches says nothing of a case, and a screen that fails changes no result.
+        with contextlib.suppress(Exception):
+            self._suite_run.on_event(event)
 
 
 def _image_id(session: Embedded, image: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -9,25 +10,40 @@ from typing import IO, TYPE_CHECKING, Any
 
 from lyftlearn_image.emulation.docker.output import without_distinct_masks
 from lyftlearn_runtime.redact import Redactor
-from lyftlearn_runtime.secret_forms import SHORTEST, mask, values_within
+from lyftlearn_runtime.secret_forms import MASK, is_maskable, mask, places_within, values_within
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from lyftlearn_image.parity.suite import Case
 
 _CHUNK_BYTES = 1 << 20
 
 
 def secret_values(stored: Mapping[str, str]) -> frozenset[str]:
     """Every value that must not be shown: the stored texts and, where they are JSON, each text and number inside."""
-    return frozenset(value for text in stored.values() for value in values_within(text) if len(value) >= SHORTEST)
+    return frozenset(value for text in stored.values() for value in values_within(text) if is_maskable(value))
+
+
+def find_unmaskable(cases: Iterable[Case]) -> tuple[str, ...]:
+    """The names of the planted secrets that are too short or too plain to be masked, each once: `db`, `db#user`."""
+    found = set()
+    for case in cases:
+        for name, text in case.planted_secrets.items():
+            for value, place in places_within(text).items():
+                if value and not is_maskable(value):
+                    found.add(f"{name}#{place}" if place else name)
+    return tuple(sorted(found))
 
 
 def mask_values(document: Any, secrets: Collection[str]) -> Any:
-    """A JSON document with every secret masked in the texts that are its values; it stays JSON, with the same keys."""
+    """A JSON document with every secret masked in its values, numbers too; it stays JSON, with the same keys."""
     if isinstance(document, dict):
         return {key: mask_values(value, secrets) for key, value in document.items()}
     if isinstance(document, list):
         return [mask_values(value, secrets) for value in document]
+    if isinstance(document, (int, float)) and not isinstance(document, bool):
+        return MASK if json.dumps(document) in secrets else document
     return mask(document, secrets) if isinstance(document, str) else document
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.differences import Comparison
     from lyftlearn_image.run import Run
 
+# The place of a difference of exit codes, and of the same one where the case expects another.
+EXIT_CODE = "exit code"
 EXIT_PARITY = 0
 EXIT_DIFFERENT = 1
 EXIT_HARNESS_FAILED = 2
@@ -22,6 +24,7 @@ class Outcome(StrEnum):
     """What a case showed."""
 
     PARITY = "parity"
+    FAIL_ALIKE = "fail alike"
     DIFFERENT = "different"
     ERROR = "error"
 
@@ -32,7 +35,8 @@ class CaseResult:
 
     `expected` is what the suite file says should come out; a negative control expects `different`, and then
     `expected_in` has patterns of exactly those subjects that must differ. `problem` says why there is no comparison,
-    or how the differences are not the expected ones.
+    or how the differences are not the expected ones. `exposed` are the kept files that hold a secret of the case, by their
+    paths below the case's directory.
     """
 
     name: str
@@ -44,6 +48,7 @@ class CaseResult:
     duration_s: float
     expected_in: tuple[str, ...] = ()
     problem: str = ""
+    exposed: tuple[str, ...] = ()
 
     @property
     def is_as_expected(self) -> bool:
@@ -73,7 +78,7 @@ def _judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tup
     if not differing:
         return Outcome.PARITY, f"expected a difference in {', '.join(expected_in)}, found none" if expected_in else ""
     if not expected_in:
-        return Outcome.DIFFERENT, ""
+        return _judge_ends(comparisons) or (Outcome.DIFFERENT, "")
     absent = [pattern for pattern in expected_in if not any(fnmatchcase(subject, pattern) for subject in differing)]
     beside = [subject for subject in differing if not any(fnmatchcase(subject, pattern) for pattern in expected_in)]
     problems = []
@@ -84,11 +89,20 @@ def _judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tup
     return Outcome.DIFFERENT, "; ".join(problems)
 
 
+def _judge_ends(comparisons: Sequence[Comparison]) -> tuple[Outcome, str] | None:
+    """The outcome of two runs that ended alike, but not as the case expects, and else did the same; None for others."""
+    counting = [difference for comparison in comparisons for difference in comparison.counting]
+    if len(counting) != 1 or counting[0].place != EXIT_CODE or counting[0].left != counting[0].right:
+        return None
+    return Outcome.DIFFERENT if counting[0].left == "0" else Outcome.FAIL_ALIKE, counting[0].detail
+
+
 @dataclass(frozen=True)
 class SuiteResult:
     """A whole run of a suite. `started_at` is seconds since the epoch; `image_id` the image's config digest.
 
-    `interrupted`: somebody ended it, and the cases that had not finished are errors.
+    `interrupted`: somebody ended it, and the cases that had not finished are errors. `problem` is what failed outside of the
+    cases. `unmasked` are the names of the planted secrets that are too short or too plain to be masked.
     """
 
     suite: str
@@ -101,10 +115,14 @@ class SuiteResult:
     cases: tuple[CaseResult, ...]
     tool_version: str
     interrupted: bool = False
+    problem: str = ""
+    unmasked: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 when every case came out as expected, 2 when the harness failed in one, else 1."""
+        """0 when every case came out as expected, 2 when the harness failed, in one or outside of all, else 1."""
+        if self.problem:
+            return EXIT_HARNESS_FAILED
         if all(case.is_as_expected for case in self.cases):
             return EXIT_PARITY
         return EXIT_HARNESS_FAILED if any(case.outcome is Outcome.ERROR for case in self.cases) else EXIT_DIFFERENT

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,12 +19,13 @@ from markupsafe import Markup
 
 from lyftlearn_image.report import summary, timeline
 from lyftlearn_image.report.html_view import ENVIRONMENT, case_details, case_views
-from lyftlearn_image.report.size_budget import render_within, truncate
+from lyftlearn_image.report.size_budget import Part, fit_parts, truncate_reason
 from lyftlearn_image.sanitize import make_visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from lyftlearn_image.report.html_view import CaseView
     from lyftlearn_image.report.report_data import ReportData
     from lyftlearn_image.report.size_budget import SizeBudget
 
@@ -40,23 +42,39 @@ _SYMBOLS = {
 
 
 def render(data: ReportData) -> str:
-    """The report as one HTML document of less than LIMIT_BYTES, unless the bare table of the cases is longer."""
-    return render_within(LIMIT_BYTES, functools.partial(_document, data))
+    """The report as one HTML document of less than LIMIT_BYTES, unless the bare table of the cases is longer.
+
+    Cases that did not come out as expected come first, and have their room first.
+    """
+    views = case_views(data.result)
+    room = LIMIT_BYTES - len(_page(data, views, ()).encode("utf-8"))
+    texts = fit_parts(room, [_part(view, data) for view in views])
+    shown = [replace(view, is_detailed=text is not None) for view, text in zip(views, texts, strict=True)]
+    ordered = sorted(zip(views, texts, strict=True), key=lambda each: each[0].case.is_as_expected)
+    return _page(data, shown, [text for _, text in ordered if text is not None])
 
 
-def _document(data: ReportData, budget: SizeBudget) -> Iterator[str]:
+def _page(data: ReportData, views: Sequence[CaseView], sections: Sequence[str]) -> str:
     result = data.result
     style, script = _source("report.css"), _source("report.js")
-    return _environment().get_template("report.html.j2").generate(
+    return _environment().get_template("report.html.j2").render(
         result=result,
-        budget=budget,
-        views=case_views(result, budget),
-        case_details=lambda view: case_details(view, data, budget),
+        views=views,
+        sections=[Markup(section) for section in sections],  # noqa: S704 - rendered here, from the case's own template
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}",
         style=Markup(style),  # noqa: S704 - the project's own file
         script=Markup(script),  # noqa: S704 - likewise
         scale=timeline.fit_scale([run for case in result.cases for run in case.runs]),
     )  # fmt: skip
+
+
+def _part(view: CaseView, data: ReportData) -> Part:
+    def pieces(budget: SizeBudget) -> Iterator[str]:
+        template = _environment().get_template("case.html.j2")
+        return template.generate(result=data.result, view=view, budget=budget, more=case_details(view, data, budget))
+
+    weight = sum(1 + len(comparison.differences) for comparison in view.case.comparisons)
+    return Part(is_failing=not view.case.is_as_expected, weight=weight, render=pieces)
 
 
 @functools.cache
@@ -77,7 +95,7 @@ def _environment() -> jinja2.Environment:
         environment_subject=ENVIRONMENT,
         phases=timeline.PHASES,
     )
-    environment.filters.update(truncate_value=truncate, href=_href, percent=_percent, size=_size)
+    environment.filters.update(truncate_reason=truncate_reason, href=_href, percent=_percent, size=_size)
     return environment
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lyftlearn_image.report import timeline
 from lyftlearn_image.report.intraline import Segment, diff_segments
 from lyftlearn_image.report.size_budget import truncate
-from lyftlearn_image.report.summary import find_run
+from lyftlearn_image.report.summary import find_run, pick_differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,6 +88,7 @@ class CaseDetails:
     """What the page shows of a case once it is open."""
 
     sections: tuple[SubjectSection, ...]
+    sections_more: int
     accepted: tuple[RowGroup, ...]
     accepted_more: int
     streams: tuple[StreamView, ...]
@@ -102,25 +103,24 @@ class CaseView:
     case: CaseResult
     anchor: str
     runs: tuple[Run | None, ...]
-    is_detailed: bool
+    is_detailed: bool = True
 
 
-def case_views(result: SuiteResult, budget: SizeBudget) -> tuple[CaseView, ...]:
+def case_views(result: SuiteResult) -> tuple[CaseView, ...]:
     """Every case of the suite, in its order."""
-    views = []
-    left = {True: budget.expected_cases, False: budget.failing_cases}
-    for case, anchor in zip(result.cases, case_anchors(result), strict=True):
-        left[case.is_as_expected] -= 1
-        runs = tuple(find_run(case, target) for target in result.targets)
-        views.append(CaseView(case, anchor, runs, is_detailed=left[case.is_as_expected] >= 0))
-    return tuple(views)
+    return tuple(
+        CaseView(case, anchor, tuple(find_run(case, target) for target in result.targets))
+        for case, anchor in zip(result.cases, case_anchors(result), strict=True)
+    )
 
 
 def case_details(view: CaseView, data: ReportData, budget: SizeBudget) -> CaseDetails:
     """All that is shown of one case; made when the page gets to it, because most of the work is here."""
     accepted, accepted_more = _accepted(view.case, budget)
+    counting = view.case.counting
     return CaseDetails(
-        sections=tuple(_section(comparison, budget) for comparison in view.case.counting),
+        sections=tuple(_section(comparison, budget) for comparison in counting[: budget.subjects]),
+        sections_more=max(0, len(counting) - budget.subjects),
         accepted=accepted,
         accepted_more=accepted_more,
         streams=_streams(view.runs, data, budget),
@@ -139,7 +139,7 @@ def case_anchors(result: SuiteResult) -> tuple[str, ...]:
 
 
 def _section(comparison: Comparison, budget: SizeBudget) -> SubjectSection:
-    shown = comparison.counting[: budget.differences]
+    shown = pick_differences(comparison, budget.differences)
     if comparison.subject == ENVIRONMENT:
         groups = _by_first_step(shown, budget)
     else:

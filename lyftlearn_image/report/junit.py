@@ -17,9 +17,12 @@ from lyftlearn_image.report.summary import (
     STANDING_LABELS,
     case_standing,
     count_standings,
+    describe_exposed,
     describe_rule,
     find_run,
     list_differing_subjects,
+    list_notes,
+    pick_differences,
 )
 from lyftlearn_image.sanitize import make_visible, make_visible_line
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.run import Run
 
 FILE_NAME = "junit.xml"
+_SHOWN_SUBJECTS = 100
 _SHOWN_DIFFERENCES = 20
 _SHOWN_CHARACTERS = 300
 # Per stream of a run. Readers keep the whole file in memory.
@@ -66,6 +70,8 @@ def _properties(result: SuiteResult) -> Iterator[tuple[str, str]]:
     yield "image", result.image
     yield "image_id", result.image_id
     yield "exit_code", str(result.exit_code)
+    for note in list_notes(result):
+        yield "note", note
     for where, number in count_standings(result).items():
         yield f"cases.{where}", str(number)
     for case in result.cases:
@@ -90,7 +96,10 @@ def _case(case: CaseResult, data: ReportData) -> ET.Element:
         failure = ET.SubElement(element, "failure", type=str(case_standing(case)), message=_attribute(_message(case)))
         failure.text = "\n".join(_differences(case, result.targets))
     runs = [run for target in result.targets if (run := find_run(case, target)) is not None]
-    ET.SubElement(element, "system-out").text = "\n".join(line for run in runs for line in _streams(run, data))
+    lines = [line for run in runs for line in _streams(run, data)]
+    if case.exposed:
+        lines.append(make_visible_line(describe_exposed(case)))
+    ET.SubElement(element, "system-out").text = "\n".join(lines)
     return element
 
 
@@ -104,15 +113,17 @@ def _message(case: CaseResult) -> str:
 
 
 def _differences(case: CaseResult, targets: tuple[str, str]) -> Iterator[str]:
-    for comparison in case.counting:
+    for comparison in case.counting[:_SHOWN_SUBJECTS]:
         yield make_visible_line(f"{comparison.subject} ({describe_rule(comparison)})")
-        for difference in comparison.counting[:_SHOWN_DIFFERENCES]:
+        for difference in pick_differences(comparison, _SHOWN_DIFFERENCES):
             yield make_visible_line(f"  {difference.place or 'as a whole'}  {difference.detail}".rstrip())
             for target, value in zip(targets, (difference.left, difference.right), strict=True):
                 yield make_visible_line(f"    {target}: {'(none)' if value is None else truncate(value, _SHOWN_CHARACTERS)}")
         more = len(comparison.counting) - _SHOWN_DIFFERENCES
         if more > 0:
             yield f"  … {more:,} more in report.json"
+    if len(case.counting) > _SHOWN_SUBJECTS:
+        yield f"… {len(case.counting) - _SHOWN_SUBJECTS:,} more subjects in report.json"
 
 
 def _streams(run: Run, data: ReportData) -> Iterator[str]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.report.size_budget import render_within, truncate
+from lyftlearn_image.report.size_budget import Part, fit_parts, truncate, truncate_reason
 from lyftlearn_image.report.summary import (
     STANDING_LABELS,
     Standing,
     case_standing,
+    describe_exposed,
     describe_rule,
     find_run,
     format_count,
@@ -19,6 +20,8 @@ from lyftlearn_image.report.summary import (
     format_timestamp,
     headline,
     list_differing_subjects,
+    list_notes,
+    pick_differences,
     tally,
 )
 from lyftlearn_image.sanitize import make_visible_line
@@ -35,6 +38,8 @@ FILE_NAME = "report.md"
 LIMIT_BYTES = 1024 * 1024
 _SHOWN_REASONS = 50
 _REASON_CHARACTERS = 300
+# Of the line that says how many cases are left out.
+_NOTE_BYTES = 200
 
 _MARKS = {
     Standing.PARITY: "✅",
@@ -49,10 +54,29 @@ _ESCAPED = {ord(character): f"&#{ord(character)};" for character in "&<>|`*_[]\\
 
 def render(data: ReportData) -> str:
     """The report as GitHub-flavoured Markdown of at most LIMIT_BYTES."""
-    return render_within(LIMIT_BYTES, lambda budget: (f"{line}\n" for line in _lines(data.result, budget)))
+    result = data.result
+    head, foot = (_text(lines) for lines in (_head(result), _accepted(result)))
+    failing = [case for case in result.cases if not case.is_as_expected]
+    parts = [
+        Part(
+            is_failing=True,
+            weight=sum(len(comparison.counting) for comparison in case.counting),
+            render=lambda budget, case=case: (f"{line}\n" for line in _details(case, result.targets, budget)),  # type: ignore[misc]
+        )
+        for case in failing
+    ]
+    room = LIMIT_BYTES - len(head.encode()) - len(foot.encode()) - _NOTE_BYTES
+    shown = [text for text in fit_parts(room, parts) if text is not None]
+    more = len(failing) - len(shown)
+    note = f"\n{format_count(more, 'more case')} in `report.html` and `report.json`.\n" if more else ""
+    return "".join([head, *shown, note, foot])
 
 
-def _lines(result: SuiteResult, budget: SizeBudget) -> Iterator[str]:
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _head(result: SuiteResult) -> Iterator[str]:
     yield f"## {_MARKS[Standing.PARITY] if result.exit_code == 0 else _MARKS[Standing.DIFFERENT]} {headline(result)}"
     yield ""
     yield f"{tally(result)}."
@@ -61,13 +85,9 @@ def _lines(result: SuiteResult, budget: SizeBudget) -> Iterator[str]:
     yield f"Suite {_code(result.suite)} on {targets}, image {_code(result.image)}"
     yield f"{_code(result.image_id)}, {format_timestamp(result.started_at)}, took {format_duration(result.duration_s)}."
     yield ""
+    for note in list_notes(result):
+        yield from (f"⚠️ {_escaped(note)}", "")
     yield from _table(result)
-    failing = [case for case in result.cases if not case.is_as_expected]
-    for case in failing[: budget.failing_cases]:
-        yield from _details(case, result.targets, budget)
-    if len(failing) > budget.failing_cases:
-        yield from ("", f"{format_count(len(failing) - budget.failing_cases, 'more case')} in `report.html` and `report.json`.")
-    yield from _accepted(result)
 
 
 def _table(result: SuiteResult) -> Iterator[str]:
@@ -93,10 +113,16 @@ def _details(case: CaseResult, targets: tuple[str, str], budget: SizeBudget) -> 
     for target in targets:
         run = find_run(case, target)
         if run is not None:
-            reason = f": {_code(truncate(run.reason, budget.value_chars))}" if run.reason else ""
+            reason = (
+                f": {_code(truncate_reason(run.reason, max(budget.value_chars, _REASON_CHARACTERS)))}" if run.reason else ""
+            )
             yield f"- {_escaped(target)}: {run.status}, exit code {run.exit_code}{reason}"
-    for comparison in case.counting:
+    if case.exposed:
+        yield f"- {_escaped(describe_exposed(case))}"
+    for comparison in case.counting[: budget.subjects]:
         yield from _comparison(comparison, targets, budget)
+    if len(case.counting) > budget.subjects:
+        yield from ("", f"{format_count(len(case.counting) - budget.subjects, 'more subject')} in `report.json`.")
     yield from ("", "</details>")
 
 
@@ -104,12 +130,11 @@ def _comparison(comparison: Comparison, targets: tuple[str, str], budget: SizeBu
     number = len(comparison.counting)
     yield ""
     yield f"**{_escaped(comparison.subject)}** ({_escaped(describe_rule(comparison))}): {format_count(number, 'difference')}"
-    if budget.differences:
-        yield ""
-        yield _row(["Where", *(_escaped(target) for target in targets)])
-        yield _row(["---"] * (1 + len(targets)))
-        for difference in comparison.counting[: budget.differences]:
-            yield _difference(difference, budget)
+    yield ""
+    yield _row(["Where", *(_escaped(target) for target in targets)])
+    yield _row(["---"] * (1 + len(targets)))
+    for difference in pick_differences(comparison, budget.differences):
+        yield _difference(difference, budget)
     if number > budget.differences:
         yield from ("", f"{number - budget.differences:,} more in `report.json`.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def _tail(stream: Path, margin: int) -> StreamTail:
             size = file.seek(0, os.SEEK_END)
             start = file.seek(max(0, size - TAIL_BYTES - margin))
             return StreamTail(strip_ansi(file.read().decode("utf-8", "replace")), is_whole=start == 0)
-    except FileNotFoundError:
+    except OSError:  # there is none, or it is no file
         return StreamTail()
 
 
@@ -102,7 +103,8 @@ def _files(directory: Path) -> tuple[KeptFile, ...]:
         directories.sort()
         for name in sorted(names):
             path = os.path.join(parent, name)  # noqa: PTH118 - a tree may have many thousand files
-            files.append(KeptFile(os.path.relpath(path, directory), os.lstat(path).st_size))
+            with contextlib.suppress(OSError):  # gone meanwhile
+                files.append(KeptFile(os.path.relpath(path, directory), os.lstat(path).st_size))
             if len(files) > LISTED_FILES:
                 return tuple(files)
     return tuple(files)

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from lyftlearn_image.parity.verdict import EXIT_HARNESS_FAILED, EXIT_PARITY, Outcome
 
 if TYPE_CHECKING:
-    from lyftlearn_image.parity.differences import Comparison
+    from lyftlearn_image.parity.differences import Comparison, Difference
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
     from lyftlearn_image.run import Run
 
 _A_MINUTE = 60
 # Below this many seconds a tenth is too coarse to tell two runs apart.
 _FINE_S = 10
+# A case may differ in thousands of files, and the table has a line for it.
+_LISTED_SUBJECTS = 20
+_TRACEBACK = "Traceback (most recent call last)"
 
 
 class Standing(StrEnum):
@@ -38,7 +41,7 @@ STANDING_LABELS = {
 
 
 def case_standing(case: CaseResult) -> Standing:
-    """Where the case stands; `unexpected` is a negative control that did not differ, or not where it should."""
+    """Where the case stands; `unexpected`: a control that did not differ, or not where it should; two equal failures."""
     if case.outcome is Outcome.ERROR:
         return Standing.ERROR
     if case.is_as_expected:
@@ -58,11 +61,15 @@ def headline(result: SuiteResult) -> str:
     wrong = sum(not case.is_as_expected for case in result.cases)
     if result.exit_code == EXIT_PARITY:
         return f"Parity: {'the only case' if total == 1 else f'all {total} cases'} came out as expected"
+    if result.problem:
+        return "The harness failed outside of the cases"
     if result.exit_code == EXIT_HARNESS_FAILED:
         failed = count_standings(result)[Standing.ERROR]
         others = f", and {format_case_count(wrong - failed)} did not come out as expected" if wrong > failed else ""
         return f"The harness failed in {failed} of {format_case_count(total)}{others}"
-    return f"Different: {wrong} of {format_case_count(total)} did not come out as expected"
+    is_failing_alike = all(case.outcome is Outcome.FAIL_ALIKE for case in result.cases if not case.is_as_expected)
+    word = "Failing alike" if is_failing_alike else "Different"
+    return f"{word}: {wrong} of {format_case_count(total)} did not come out as expected"
 
 
 def format_case_count(number: int) -> str:
@@ -81,8 +88,20 @@ def tally(result: SuiteResult) -> str:
 
 
 def list_differing_subjects(case: CaseResult) -> str:
-    """The subjects that differ, each with the number of its differences when there are several."""
-    return ", ".join(_subject(comparison) for comparison in case.counting)
+    """The subjects that differ, each with the number of its differences when there are several; the first of very many."""
+    counting = case.counting
+    more = len(counting) - _LISTED_SUBJECTS
+    listed = [_subject(comparison) for comparison in counting[:_LISTED_SUBJECTS]]
+    return ", ".join([*listed, f"and {more:,} more"] if more > 0 else listed)
+
+
+def pick_differences(comparison: Comparison, number: int) -> tuple[Difference, ...]:
+    """At most so many of the differences that count: the first ones, of a traceback the last, where it says what failed."""
+    counting = comparison.counting
+    has_traceback = any(
+        side is not None and side.lstrip().startswith(_TRACEBACK) for one in counting for side in (one.left, one.right)
+    )
+    return counting[-number:] if has_traceback and number else counting[:number]
 
 
 def describe_rule(comparison: Comparison) -> str:
@@ -95,6 +114,20 @@ def describe_rule(comparison: Comparison) -> str:
 def _subject(comparison: Comparison) -> str:
     number = len(comparison.counting)
     return comparison.subject if number == 1 else f"{comparison.subject} ({number:,})"
+
+
+def list_notes(result: SuiteResult) -> list[str]:
+    """What a reader must know of the whole run besides its verdict: a failure outside of the cases, secrets that were shown."""
+    notes = [f"The harness failed outside of the cases: {result.problem}"] if result.problem else []
+    if result.unmasked:
+        names = ", ".join(result.unmasked)
+        notes.append(f"Too short to mask, or a plain word, so logs and reports may show them: {names}")
+    return notes
+
+
+def describe_exposed(case: CaseResult) -> str:
+    """The kept files of a case that hold one of its secrets; empty when there are none."""
+    return f"Kept files that hold a secret: {', '.join(case.exposed)}" if case.exposed else ""
 
 
 def count_accepted(result: SuiteResult) -> int:

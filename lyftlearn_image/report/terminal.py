@@ -12,21 +12,24 @@ from rich.text import Text
 
 from lyftlearn_image.report.intraline import diff_segments
 from lyftlearn_image.report.redaction import without_secrets
-from lyftlearn_image.report.size_budget import truncate
+from lyftlearn_image.report.size_budget import truncate, truncate_reason
 from lyftlearn_image.report.summary import (
     STANDING_LABELS,
     Standing,
     case_standing,
     count_accepted,
+    describe_exposed,
     describe_rule,
     find_run,
     format_count,
     format_duration,
     headline,
     list_differing_subjects,
+    list_notes,
+    pick_differences,
     tally,
 )
-from lyftlearn_image.sanitize import make_visible, make_visible_line
+from lyftlearn_image.sanitize import make_visible, make_visible_line, without_commands
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -66,7 +69,8 @@ def show(result: SuiteResult, console: Console | None = None, secrets: Collectio
         console.print(render(without_secrets(result, secrets)), width=min(WIDTH, console.width), highlight=False)
     # A log that cannot hold a character gets a question mark, not an exception.
     encoding = console.encoding or "utf-8"
-    console.file.write(captured.get().encode(encoding, "replace").decode(encoding))
+    text = without_commands(captured.get().encode(encoding, "replace").decode(encoding))
+    console.file.write(text)
 
 
 def render(result: SuiteResult) -> RenderableType:
@@ -109,8 +113,10 @@ def _failing(case: CaseResult, targets: tuple[str, str]) -> RenderableType:
     for target in targets:
         run = find_run(case, target)
         if run is not None and run.reason:
-            reason = truncate(run.reason.strip(), _SHOWN_REASON)
-            lines.append(Text(f"{make_visible_line(target)} ended with {run.exit_code}: {make_visible_line(reason)}"))
+            reason = make_visible(truncate_reason(run.reason.strip(), _SHOWN_REASON))
+            lines.append(Text(f"{make_visible_line(target)} ended with {run.exit_code}: {reason}"))
+    if case.exposed:
+        lines.append(Text(make_visible_line(truncate(describe_exposed(case), _SHOWN_REASON)), style="yellow"))
     for comparison in case.counting[:_SHOWN_SUBJECTS]:
         lines += [Text(), _comparison(comparison, targets)]
     more = len(case.counting) - _SHOWN_SUBJECTS
@@ -125,7 +131,7 @@ def _comparison(comparison: Comparison, targets: tuple[str, str]) -> RenderableT
     table.add_column("where", ratio=4, overflow="fold")
     for target in targets:
         table.add_column(Text(make_visible_line(target)), ratio=5, overflow="fold")
-    for difference in comparison.counting[:_SHOWN_DIFFERENCES]:
+    for difference in pick_differences(comparison, _SHOWN_DIFFERENCES):
         table.add_row(*_row(difference))
     more = len(comparison.counting) - _SHOWN_DIFFERENCES
     if more > 0:
@@ -168,7 +174,8 @@ def _verdict(result: SuiteResult) -> Text:
     accepted = format_count(count_accepted(result), "accepted difference")
     facts = f"{tally(result)}\n{accepted} · {format_duration(result.duration_s)}\n"
     image = make_visible_line(f"image {result.image} {_short(result.image_id)}")
-    return Text.assemble((f"{headline(result)}.\n", style), facts, (image, "dim"))
+    notes = "".join(f"\n{make_visible_line(truncate(note, _SHOWN_REASON))}" for note in list_notes(result))
+    return Text.assemble((f"{headline(result)}.\n", style), facts, (image, "dim"), (notes, "yellow"))
 
 
 def _short(image_id: str) -> str:

@@ -16,6 +16,7 @@ from lyftlearn_image.workload.parts import (
     Refresh,
     S3Uri,
     VariableName,
+    VariableValue,
 )
 from lyftlearn_image.workload.tagged_union import TaggedUnion
 from lyftlearn_runtime import contract
@@ -35,7 +36,7 @@ class Workload(TaggedUnion):
     image: str = Field(min_length=1, max_length=255)
     output: S3Uri | None = Field(default=None, description="s3://bucket/prefix below which models, outputs and bundles go.")
     role_arn: str | None = Field(default=None, description="The execution role on SageMaker.")
-    environment: dict[VariableName, str] = Field(default={})
+    environment: dict[VariableName, VariableValue] = Field(default={})
     secrets: dict[VariableName, Reference] = Field(default={}, description="Variable → reference (aws-sm://name#key).")
     secret_sets: tuple[Reference, ...] = Field(
         default=(), description="References to sets of variables: aws-ssm-path://path, a JSON secret, confidant://service."
@@ -47,7 +48,7 @@ class Workload(TaggedUnion):
     encryption: Encryption = Encryption()
     kubernetes: Kubernetes = Kubernetes()
     instance_type: str = "ml.m5.large"
-    cpus: float = Field(default=2, gt=0, description="CPU limit of the pod.")
+    cpus: float = Field(default=2, gt=0, le=1_000_000, description="CPU limit of the pod.")
     memory_mib: int = Field(default=8192, gt=0, description="Memory limit of the pod.")
     gpus: int = Field(default=0, ge=0, description="GPUs of the pod (nvidia.com/gpu).")
     run_as_user: int = Field(default=10001, ge=1, description="UID of the pod; its group is 0. SageMaker runs as root.")

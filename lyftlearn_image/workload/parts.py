@@ -27,6 +27,12 @@ def _variable(name: str) -> str:
     return name
 
 
+def _variable_value(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("a variable cannot hold a NUL")
+    return value
+
+
 def _reference(text: str) -> str:
     scheme, mark, name = text.partition("://")
     if not mark or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) or not name:
@@ -58,6 +64,7 @@ def _secret_key(text: str) -> str:
 
 ContainerPath = Annotated[str, AfterValidator(_absolute)]
 VariableName = Annotated[str, AfterValidator(_variable)]
+VariableValue = Annotated[str, AfterValidator(_variable_value)]
 Reference = Annotated[str, AfterValidator(_reference)]
 S3Uri = Annotated[str, AfterValidator(_s3_uri)]
 MetricRegex = Annotated[str, AfterValidator(_regex)]

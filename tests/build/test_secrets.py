@@ -10,6 +10,7 @@ import pytest
 
 from lyftlearn_image.build.secrets import build_secrets, find_ca_bundle, index_settings
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_runtime.secret_forms import MASK, forms_of
 
 INDEX = "https://user:planted%2Fpassword@index.invalid/simple"
 
@@ -101,6 +102,21 @@ def test_secrets_are_files_that_only_the_user_can_read_and_that_go_away(tmp_path
         parser.read(files["pip-conf"])
         assert parser["global"]["index-url"] == INDEX
     assert not [path for path in paths if path.exists()]
+
+
+@pytest.mark.parametrize("form", sorted(forms_of("planted/password")))
+def test_every_form_of_a_password_is_redacted(form: bytes, bare: dict[str, str]) -> None:
+    """By the one list of forms, under the one mask."""
+    with build_secrets(None, {**bare, "PIP_INDEX_URL": INDEX}) as secrets:
+        text = secrets.redact(f"[ {form.decode('utf-8', 'surrogateescape')} ]")
+    assert text == f"[ {MASK} ]"
+
+
+def test_a_short_password_is_redacted_where_an_address_has_it(bare: dict[str, str]) -> None:
+    """A word of the log stays: a password of three letters is in many."""
+    with build_secrets(None, {**bare, "PIP_INDEX_URL": "https://me:abc@index.invalid/simple"}) as secrets:
+        text = secrets.redact("looking at https://me:abc@index.invalid/simple; abcd")
+    assert text == f"looking at https://{MASK}@index.invalid/simple; abcd"
 
 
 def test_every_spelling_of_a_password_is_redacted(bare: dict[str, str]) -> None:

@@ -18,7 +18,7 @@ from lyftlearn_image.parity.differences import Comparison, Difference, format_va
 from lyftlearn_image.report import terminal
 from lyftlearn_image.report.formats import FORMATS, ReportFormat, load_format
 from lyftlearn_image.report.report_data import TAIL_BYTES, collect_report_data
-from lyftlearn_image.report.write import write_reports
+from lyftlearn_image.report.write import ReportsError, write_reports
 from lyftlearn_runtime.secret_forms import MASK
 
 if TYPE_CHECKING:
@@ -246,16 +246,21 @@ def test_every_format_has_what_the_protocol_asks_for(name: str) -> None:
     assert [load_format(each).FILE_NAME for each in FORMATS].count(report_format.FILE_NAME) == 1
 
 
-def test_a_format_that_fails_leaves_the_old_reports(
+def test_a_format_that_fails_takes_no_other_down(
     suite_result: SuiteResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is written before all of it is rendered: no two files of one directory are of two runs."""
-    written = write_reports(suite_result, tmp_path / "report")
-    before = {path: path.read_bytes() for path in written.values()}
-    program = 'FILE_NAME = "report.txt"\n\ndef render(data):\n    raise ValueError("planted")\n'
+    """The others are written, its own file of another run is gone, and the error, with its traceback, tells no secret."""
+    program = f'FILE_NAME = "report.txt"\n\ndef render(data):\n    raise ValueError({SECRET!r})\n'
     (tmp_path / "failing_format.py").write_text(program)
+    (tmp_path / "report" / "report.txt").write_text("of another run")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(FORMATS, "text", "failing_format")
-    with pytest.raises(ValueError, match="planted"):
-        write_reports(dataclasses.replace(suite_result, run_id="another"), tmp_path / "report")
-    assert {path: path.read_bytes() for path in written.values()} == before
+    with pytest.raises(ReportsError, match=r"report\.txt could not be made: ValueError") as caught:
+        write_reports(dataclasses.replace(suite_result, run_id="another"), tmp_path / "report", secrets=[SECRET])
+    assert caught.value.exit_code == 2
+    assert list(caught.value.written) == ["json", "junit", "markdown", "html"]
+    assert json.loads(caught.value.written["json"].read_text())["run_id"] == "another"
+    assert not (tmp_path / "report" / "report.txt").exists()
+    log = tmp_path / "report" / "errors" / "_report.txt.log"
+    assert "in render" in log.read_text()
+    assert "planted" not in log.read_text().replace('planted-"q<u>o', "") + str(caught.value)

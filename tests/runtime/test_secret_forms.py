@@ -6,23 +6,42 @@ import base64
 import html
 import json
 import re
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote, urlencode
+from xml.sax import saxutils
 
+import markupsafe
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from lyftlearn_image import clear_secrets
-from lyftlearn_image.parity.secrets import redact_file, secret_values
+from lyftlearn_image.build.secrets import BuildSecrets
+from lyftlearn_image.errors import RunError
+from lyftlearn_image.parity.case_error import describe_case_error
+from lyftlearn_image.parity.secrets import mask_values, redact_file, secret_values
 from lyftlearn_image.report.redaction import without_secrets
 from lyftlearn_runtime import contract
+from lyftlearn_runtime.failure import Tail
+from lyftlearn_runtime.plain_words import WORDS
 from lyftlearn_runtime.redact import Redactor
-from lyftlearn_runtime.secret_forms import MASK, SHORTEST, Finder, forms_of, mask, sounds_secret, values_within
+from lyftlearn_runtime.secret_forms import (
+    FIRST_BYTES,
+    MASK,
+    SHORTEST,
+    Finder,
+    forms_of,
+    is_maskable,
+    mask,
+    places_within,
+    sounds_secret,
+    values_within,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 # Every form of such a secret differs from every other: it has what JSON, Python, HTML and URLs escape, and two lines.
 _SPICE = "p/l+a n<t>&e'd\"ü\U0001f511\\x\n"
@@ -44,6 +63,11 @@ def as_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+def as_go(text: str, characters: str) -> str:
+    """JSON whose text may stand in HTML."""
+    return "".join(f"\\u{ord(one):04x}" if one in characters else one for one in text)
+
+
 FORMS: dict[str, Callable[[str], str]] = {
     "plain": lambda secret: secret,
     "JSON": lambda secret: json.dumps(secret)[1:-1],
@@ -61,6 +85,16 @@ FORMS: dict[str, Callable[[str], str]] = {
     "form in lower case": lambda secret: lowered(quote_plus(secret)),
     "form with slashes": lambda secret: urlencode({"": secret}, safe="/")[1:],
     "form with slashes in lower case": lambda secret: lowered(urlencode({"": secret}, safe="/")[1:]),
+    "HTML as markupsafe writes it": lambda secret: str(markupsafe.escape(secret)),
+    "HTML without quotes": lambda secret: html.escape(secret, quote=False),
+    "text of XML": saxutils.escape,
+    "attribute of XML": lambda secret: saxutils.escape(secret, {'"': "&quot;"}),
+    "attribute of XML with both quotes": lambda secret: saxutils.escape(secret, {'"': "&quot;", "'": "&apos;"}),
+    "JSON as Go writes it": lambda secret: as_go(json.dumps(secret, ensure_ascii=False)[1:-1], "<>&"),
+    "JSON as Gson writes it": lambda secret: as_go(json.dumps(secret, ensure_ascii=False)[1:-1], "<>&='"),
+    "JSON in JSON": lambda secret: json.dumps(json.dumps(secret))[3:-3],
+    "UTF-32, low byte first": lambda secret: as_text(secret.encode("utf-32-le")),
+    "UTF-32, high byte first": lambda secret: as_text(secret.encode("utf-32-be")),
     "hexadecimal": lambda secret: secret.encode().hex(),
     "hexadecimal in upper case": lambda secret: secret.encode().hex().upper(),
     "UTF-16, low byte first": lambda secret: as_text(secret.encode("utf-16-le")),
@@ -123,10 +157,41 @@ def by_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], st
     return masked
 
 
-@pytest.fixture(scope="module", params=["stream", "message", "file", "report"])
+def by_request(text: str, secret: str) -> str:
+    """A value of a request that is kept."""
+    masked: dict[str, list[str]] = mask_values({"Key": [text]}, secret_values({"name": secret}))
+    return masked["Key"][0]
+
+
+def by_build(text: str, secret: str) -> str:
+    """A line of a build."""
+    return BuildSecrets((), (secret,)).redact(text)
+
+
+def by_reason(text: str, secret: str) -> str:
+    """The end of a script's stderr, in the reason of its failure."""
+    tail = Tail([secret])
+    tail.feed(text.encode("utf-8", "surrogateescape"))
+    return tail.text()
+
+
+def by_case_error(text: str, secret: str) -> str:
+    """The line of an exception within a case, as its log has it."""
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory) / "case.log"
+        describe_case_error(RunError(text), log, [secret])
+        return log.read_bytes().decode("utf-8", "surrogateescape").partition("RunError: ")[2].removesuffix("\n")
+
+
+@pytest.fixture(
+    scope="module", params=["stream", "message", "file", "report", "request", "build", "reason of a failure", "error of a case"]
+)
 def masked(request: pytest.FixtureRequest, by_file: Callable[[str, str], str]) -> Callable[[str, str], str]:
     """Each of those who mask: a text and a secret → the text without it."""
-    users = {"stream": by_stream, "message": by_message, "file": by_file, "report": by_report}
+    users = {
+        "stream": by_stream, "message": by_message, "file": by_file, "report": by_report, "request": by_request,
+        "build": by_build, "reason of a failure": by_reason, "error of a case": by_case_error,
+    }  # fmt: skip
     return users[request.param]
 
 
@@ -161,7 +226,7 @@ def test_every_encoding_of_bytes_with_a_secret_is_masked(encoding: str, masked: 
     check()
 
 
-ANY_TEXT = st.text(st.characters() | st.characters(categories=["Cs"]), min_size=SHORTEST, max_size=20)
+ANY_TEXT = st.text(st.characters() | st.characters(categories=["Cs"]), min_size=SHORTEST, max_size=20).filter(is_maskable)
 
 
 @given(ANY_TEXT)
@@ -186,12 +251,40 @@ def test_a_text_without_a_secret_stays_as_it_is(text: str, secrets: list[str]) -
 
 def test_a_short_value_has_no_form() -> None:
     """It occurs in ordinary text, and so do the forms that only long secrets have."""
-    assert forms_of("abc") == set()
-    assert b"abcd" in forms_of("abcd")
-    assert b"dcba" not in forms_of("abcd")
+    assert forms_of("abcde") == forms_of(" abcde ") == set()
+    assert b"abcdef" in forms_of("abcdef")
+    assert b"fedcba" not in forms_of("abcdef")
     assert b"hgfedcba" in forms_of("abcdefgh")
     assert b"short" not in forms_of("short\nlong enough")
     assert b"long enough" in forms_of("short\n long enough ")
+
+
+@pytest.mark.parametrize("word", ["true", "name", "production", "Training", "LOCALHOST", " password\n"])
+def test_a_plain_word_has_no_form(word: str) -> None:
+    """Logs are full of it, in whatever case: what masks it hides nothing and ruins them."""
+    assert not is_maskable(word)
+    assert forms_of(word) == set()
+    assert mask(f"{word} x", [word]) == f"{word} x"
+    assert is_maskable(f"{word}-7 of 9")
+
+
+def test_no_plain_word_could_be_a_password_by_itself() -> None:
+    """The list has words, in lower case, that are long enough to be looked for."""
+    assert all(re.fullmatch(f"[a-z]{{{SHORTEST},}}", word) for word in WORDS)
+
+
+def test_a_number_that_is_a_secret_is_masked_where_it_is_a_number() -> None:
+    """In a request and in a report's data: the JSON stays JSON, and other numbers stay."""
+    secrets = secret_values({"name": '{"pin": 48151623, "rate": 123456.5}'})
+    data = {"a": [48151623, 48151624, 123456.5, True], "b": {"c": 48151623}}
+    expected = {"a": [MASK, 48151624, MASK, True], "b": {"c": MASK}}
+    assert mask_values(data, secrets) == without_secrets(data, secrets) == expected
+
+
+def test_values_of_a_json_secret_have_places() -> None:
+    """A report names one of them by its place, for the value is secret."""
+    secret = json.dumps({"user": "u", "db": {"ports": [5432, 1]}, "off": None})
+    assert places_within(secret) == {secret: "", "u": "user", "5432": "db.ports.0", "1": "db.ports.1"}
 
 
 def test_the_longer_of_two_secrets_is_masked_whole() -> None:
@@ -211,14 +304,14 @@ def test_a_secret_that_is_learnt_later_is_looked_for_from_then_on() -> None:
     assert finder.longest == longest
 
 
-@given(SECRETS, st.integers(SHORTEST, 30))
+@given(SECRETS, st.integers(FIRST_BYTES, 30))
 def test_the_beginning_of_a_secret_at_a_cut_is_found(secret: str, size: int) -> None:
     """As many bytes as there are of it; the whole of it is for `find`."""
     raw = secret.encode()
     kept = raw[: min(size, len(raw) - 1)]
     finder = Finder([secret])
     assert finder.unfinished(b"text: " + kept) == finder.unfinished(kept) == len(kept)
-    assert finder.unfinished(b"text: " + kept[: SHORTEST - 1]) == 0
+    assert finder.unfinished(b"text: " + kept[: FIRST_BYTES - 1]) == 0
     longest = max(forms_of(secret), key=len)[:-1]
     assert finder.unfinished(b"text: " + longest) == len(longest)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.parity.compare.array_values import REAL_KINDS, distance, same_values
+from lyftlearn_image.parity.compare.npy import read_arrays
 from lyftlearn_image.parity.compare.options import NUMERIC_OPTIONS
 from lyftlearn_image.parity.compare.tolerance import limit_differences
+from lyftlearn_image.parity.compare.unreadable import UnreadableError, describe_unreadable, reading
 from lyftlearn_image.parity.differences import Difference, format_value
 
 if TYPE_CHECKING:
@@ -15,99 +18,140 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lyftlearn_image.parity.compare.comparator import ComparatorContext
+    from lyftlearn_image.parity.compare.npy import StoredArray
     from lyftlearn_image.parity.compare.options import Options
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-OPTIONS = NUMERIC_OPTIONS
+OPTIONS = NUMERIC_OPTIONS | {"atol_time"}
 SUFFIXES = (".npy", ".npz")
+# Arrays of which one is stored by rows and the other by columns are read whole.
+_MAX_REORDERED_BYTES = 1 << 26
 
 
-def compare(left: Path, right: Path, options: Options, _: ComparatorContext) -> tuple[Difference, ...]:
+def compare(left: Path, right: Path, options: Options, context: ComparatorContext) -> tuple[Difference, ...]:
     """Differences of two array files, one an array."""
     try:
-        left_arrays, right_arrays = _read(left), _read(right)
-    except (ValueError, OSError, EOFError) as error:
-        return (Difference("", left.name, right.name, f"not a numpy file that can be read without pickle: {error}"),)
-    return limit_differences(_compare_members(left_arrays, right_arrays, options))
+        return limit_differences(_compare_members(read_arrays(left), read_arrays(right), options, context.same_bytes))
+    except UnreadableError as error:
+        return (describe_unreadable(left, right, "a numpy file that can be read without pickle", error),)
 
 
-def _compare_members(left: Mapping[str, Array], right: Mapping[str, Array], options: Options) -> Iterator[Difference]:
+def _compare_members(
+    left: Mapping[str, StoredArray], right: Mapping[str, StoredArray], options: Options, same_bytes: int
+) -> Iterator[Difference]:
     for name in sorted(left.keys() | right.keys()):
         if name not in left or name not in right:
-            yield Difference(name, _form(left[name]) if name in left else None, _form(right[name]) if name in right else None)
-        else:
-            difference = compare_arrays(left[name], right[name], options, name)
-            if difference:
-                yield difference
+            yield Difference(name, left[name].form if name in left else None, right[name].form if name in right else None)
+        elif left[name].dtype != right[name].dtype or left[name].shape != right[name].shape:
+            yield Difference(name, left[name].form, right[name].form, "type or shape")
+        elif difference := _compare_stored(left[name], right[name], options, name, same_bytes):
+            yield difference
+
+
+def _compare_stored(left: StoredArray, right: StoredArray, options: Options, name: str, same_bytes: int) -> Difference | None:
+    """The difference of two stored arrays of one type and shape, of which only pieces are in memory."""
+    if not left.size or not left.dtype.itemsize:
+        return None
+    if left.is_fortran != right.is_fortran and len(left.shape) > 1:
+        return compare_arrays(_load(left), _load(right), options, name)
+    tally = ArrayTally(options)
+    start = 0
+    if options.equal_nan and left.member is right.member is None and left.offset == right.offset:
+        start = min(max(0, same_bytes - left.offset) // left.dtype.itemsize, left.size)
+    left_chunks, right_chunks = left.read_chunks(start), right.read_chunks(start)
+    while start < left.size:
+        with reading():
+            left_bytes, right_bytes = next(left_chunks), next(right_chunks)
+        # Where the bytes are the same nothing is computed: most of two arrays that differ is.
+        if not _equal_bytes(left_bytes, right_bytes) or not options.equal_nan:
+            tally.add(left_bytes.view(left.dtype), right_bytes.view(right.dtype), start)
+        start += len(left_bytes) // left.dtype.itemsize
+    return tally.difference(name, left.shape, left.size, is_fortran=left.is_fortran)
+
+
+def _equal_bytes(left: Array, right: Array) -> bool:
+    import numpy as np  # noqa: PLC0415 - 100 ms, for suites with arrays
+
+    words = len(left) // 8 * 8
+    return bool((left[:words].view(np.uint64) == right[:words].view(np.uint64)).all() and (left[words:] == right[words:]).all())
+
+
+def _load(array: StoredArray) -> Array:
+    import numpy as np  # noqa: PLC0415 - see _equal_bytes
+
+    if array.size * array.dtype.itemsize > _MAX_REORDERED_BYTES:
+        raise UnreadableError("one is stored by rows and the other by columns, and they are too large to be reordered")
+    with reading():
+        flat = np.concatenate(list(array.read_chunks())).view(array.dtype)
+        return flat.reshape(array.shape, order="F" if array.is_fortran else "C")
 
 
 def compare_arrays(left: Array, right: Array, options: Options, name: str = "") -> Difference | None:
     """The difference of two arrays: how many values, and the largest with its index behind `name`."""
-    import numpy as np  # noqa: PLC0415 - 100 ms, for suites with arrays
-
     if left.dtype != right.dtype or left.shape != right.shape:
-        return Difference(name, _form(left), _form(right), "type or shape")
-    left, right = np.atleast_1d(left), np.atleast_1d(right)
-    is_different = ~_same_values(left, right, options)
-    count = np.count_nonzero(is_different)
-    if not count:
-        return None
-    detail = f"{count} of {left.size} values differ"
-    index = np.argwhere(is_different)[0]
-    if left.dtype.kind in "fiu":
-        distance = np.where(is_different, _distance(left, right), 0)
-        # What NaN is away from a number is no distance.
-        distance = np.where(np.isnan(distance), 0, distance)
-        if distance.max() > 0:
-            index = np.unravel_index(int(distance.argmax()), distance.shape)
-        detail += f", largest |Δ| {distance.max():.3g}"
-    place = tuple(int(each) for each in index)
-    shown = format_value(left[place].item()), format_value(right[place].item())
-    return Difference(f"{name}[{', '.join(map(str, place))}]", *shown, detail)
+        left_form, right_form = (f"{each.dtype}, shape {each.shape}" for each in (left, right))
+        return Difference(name, left_form, right_form, "type or shape")
+    tally = ArrayTally(options)
+    if left.size:
+        tally.add(left.reshape(-1), right.reshape(-1), 0)
+    return tally.difference(name, left.shape, left.size)
 
 
-def _same_values(left: Array, right: Array, options: Options) -> Any:
-    """Where two arrays of one type and shape have the same value."""
-    import numpy as np  # noqa: PLC0415 - see compare_arrays
+class ArrayTally:
+    """What is found in two arrays while they are gone through piece by piece."""
 
-    if left.dtype.names:
-        same = [_same_values(left[name], right[name], options) for name in left.dtype.names]
-        # A field of a record may be an array itself: its own axes come last.
-        return np.logical_and.reduce([each.all(axis=tuple(range(left.ndim, each.ndim))) for each in same])
-    with np.errstate(all="ignore"):
-        if left.dtype.kind in "fc":
-            return np.isclose(left, right, rtol=options.rtol, atol=options.atol, equal_nan=options.equal_nan)
-        if left.dtype.kind in "iu" and (options.rtol or options.atol):
-            return _distance(left, right) <= options.atol + options.rtol * np.abs(right.astype(float))
-        same = left == right
-        if left.dtype.kind in "mM" and options.equal_nan:
-            same |= np.isnat(left) & np.isnat(right)
-        return same
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._count = 0
+        self._largest: float | None = None
+        # The place among all values, and both values there: of the largest distance, or else of the first difference.
+        self._worst: tuple[int, str, str] | None = None
+
+    def add(self, left: Array, right: Array, start: int) -> None:
+        """Two flat pieces of one type and length, which begin with the value `start` of the whole."""
+        import numpy as np  # noqa: PLC0415 - see _equal_bytes
+
+        places = np.flatnonzero(~same_values(left, right, self._options))
+        if not len(places):
+            return
+        self._count += len(places)
+        place = int(places[0])
+        if left.dtype.kind in REAL_KINDS:
+            apart = distance(left[places], right[places])
+            # What NaN is away from a number is no distance.
+            apart = np.where(np.isnan(apart), 0, apart)
+            furthest = int(apart.argmax())
+            largest, place = apart[furthest], int(places[furthest])
+            if self._largest is not None and largest <= self._largest:
+                return
+            self._largest = largest
+        elif self._worst:
+            return
+        self._worst = start + place, _show(left, place), _show(right, place)
+
+    def difference(self, name: str, shape: tuple[int, ...], size: int, *, is_fortran: bool = False) -> Difference | None:
+        """What was found in arrays of this shape, if anything."""
+        if self._worst is None:
+            return None
+        detail = f"{self._count} of {size} values differ"
+        if self._largest is not None:
+            detail += f", largest |Δ| {self._largest:.3g}"
+        place, left, right = self._worst
+        return Difference(f"{name}[{', '.join(map(str, _index(place, shape, is_fortran=is_fortran)))}]", left, right, detail)
 
 
-def _distance(left: Array, right: Array) -> Any:
-    """|left - right|, exact for integers of any size."""
-    import numpy as np  # noqa: PLC0415 - see compare_arrays
-
-    with np.errstate(all="ignore"):
-        if left.dtype.kind == "f":
-            wide = np.result_type(left, np.float64)
-            return np.abs(left.astype(wide) - right.astype(wide))
-        # Modulo 2**64, in which the larger one less the smaller one is always in range.
-        larger, smaller = np.maximum(left, right), np.minimum(left, right)
-        return larger.astype(np.uint64) - smaller.astype(np.uint64)
+def _index(place: int, shape: tuple[int, ...], *, is_fortran: bool) -> list[int]:
+    """The index of the value that stands at this place."""
+    index = []
+    for side in (shape if is_fortran else reversed(shape)) if shape else (1,):
+        place, at = divmod(place, side)
+        index.append(at)
+    return index if is_fortran else index[::-1]
 
 
-def _read(path: Path) -> dict[str, Array]:
-    import numpy as np  # noqa: PLC0415 - see compare_arrays
-
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return {"": loaded}
-    with loaded:
-        return {name: loaded[name] for name in loaded.files}
-
-
-def _form(array: Array) -> str:
-    return f"{array.dtype}, shape {array.shape}"
+def _show(values: Array, place: int) -> str:
+    try:
+        return format_value(values[place].item())
+    except (ValueError, SystemError):  # a text with what is no character, of which numpy raises either
+        return values[place : place + 1].tobytes().hex(" ")

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ComparatorContext:
-    """What a comparator may use besides the two files: the artifacts of both sides by name, and what opens models."""
+    """What a comparator may use besides the two files: the artifacts of both sides by name, and what opens models.
+
+    `same_bytes`: so many at the beginning of the two files are known to be the same.
+    """
 
     models: ModelReader
     left: Mapping[str, Path]
     right: Mapping[str, Path]
+    same_bytes: int = 0
 
 
 @runtime_checkable
@@ -35,4 +39,7 @@ class Comparator(Protocol):
     SUFFIXES: tuple[str, ...]
 
     def compare(self, left: Path, right: Path, options: Options, context: ComparatorContext, /) -> tuple[Difference, ...]:
-        """The differences of two files, each with its place; a file that cannot be read is a difference too."""
+        """The differences of two files, each with its place; a file that cannot be read is a difference too.
+
+        It is not called for two files of the same bytes, and ends for any others in a time bounded by their size.
+        """

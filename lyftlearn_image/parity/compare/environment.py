@@ -51,7 +51,10 @@ EXPECTED_DIFFERENCES: Mapping[str, str] = {
     "files//etc/*/mode": "a ConfigMap volume has its own modes",
 }
 _EXACT = Options()
+_ABSENT = object()
 _SEVERAL = 2
+# Further ones are no platform's, and searching every variable for each would take long.
+_MAX_HOSTS = 1000
 # Names of the job itself begin those of its pods.
 _PLACES = ("HOSTNAME", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN")
 
@@ -62,7 +65,7 @@ def compare_environment(left: Mapping[str, Any] | None, right: Mapping[str, Any]
         there = ("observed" if left is not None else None), ("observed" if right is not None else None)
         missing = Difference("", *there, "the shim wrote no observation; does the image start with it?")
         return Comparison("environment", "environment", (missing,))
-    differences = _compare(_with_hosts_by_rank(left), _with_hosts_by_rank(right), "")
+    differences = _compare(_with_hosts_by_rank(left), _with_hosts_by_rank(right))
     return Comparison("environment", "environment", tuple(map(_explained, differences)))
 
 
@@ -71,12 +74,11 @@ def _with_hosts_by_rank(observation: Mapping[str, Any]) -> Mapping[str, Any]:
 
     A script must take them from SM_HOSTS (SageMaker developer guide, your-algorithms-training-algo-running-container).
     """
-    variables = observation.get("variables", {})
-    try:
-        hosts = json.loads(variables.get("SM_HOSTS", "[]"))
-    except ValueError:  # the script's own, which is compared as it is
+    variables = observation.get("variables")
+    if not isinstance(variables, dict):
         return observation
-    if not isinstance(hosts, list) or len(hosts) < _SEVERAL or not all(isinstance(host, str) and host for host in hosts):
+    hosts = _read_hosts(variables.get("SM_HOSTS"))
+    if not hosts:
         return observation
     ranks = {host: f"host {rank}" for rank, host in enumerate(hosts)}
     # The longest first: algo-1 begins algo-10.
@@ -88,6 +90,16 @@ def _with_hosts_by_rank(observation: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**observation, "variables": renamed}
 
 
+def _read_hosts(variable: Any) -> list[str]:
+    """The names of several hosts; none where the script has written the variable itself, which is compared as it is."""
+    try:
+        hosts = json.loads(variable)
+    except (TypeError, ValueError, RecursionError):
+        return []
+    is_list_of_names = isinstance(hosts, list) and all(isinstance(host, str) and host for host in hosts)
+    return hosts if is_list_of_names and _SEVERAL <= len(hosts) <= _MAX_HOSTS else []
+
+
 def _explained(difference: Difference) -> Difference:
     for pattern, reason in EXPECTED_DIFFERENCES.items():
         if fnmatchcase(difference.place, pattern):
@@ -95,15 +107,18 @@ def _explained(difference: Difference) -> Difference:
     return difference
 
 
-def _compare(left: Any, right: Any, place: str) -> Iterator[Difference]:
-    if isinstance(left, dict) and isinstance(right, dict):
-        for key in sorted(left.keys() | right.keys()):
-            below = f"{place}/{key}" if place else str(key)
-            if key in left and key in right:
-                yield from _compare(left[key], right[key], below)
-            else:
-                yield Difference(
-                    below, format_value(left[key]) if key in left else None, format_value(right[key]) if key in right else None
-                )
-    elif not is_same(left, right, _EXACT):
-        yield Difference(place, format_value(left), format_value(right))
+def _compare(left: Any, right: Any) -> Iterator[Difference]:
+    stack = [("", left, right)]
+    while stack:
+        place, one, other = stack.pop()
+        if isinstance(one, dict) and isinstance(other, dict):
+            # The first key last, and so taken first.
+            keys = sorted(one.keys() | other.keys(), reverse=True)
+            above = f"{place}/" if place else ""
+            stack += ((f"{above}{key}", one.get(key, _ABSENT), other.get(key, _ABSENT)) for key in keys)
+        elif one is _ABSENT or other is _ABSENT or not is_same(one, other, _EXACT):
+            yield Difference(place, _format(one), _format(other))
+
+
+def _format(value: Any) -> str | None:
+    return None if value is _ABSENT else format_value(value)

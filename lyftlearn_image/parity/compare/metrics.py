@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.parity.compare.tolerance import limit_differences
-from lyftlearn_image.parity.differences import Comparison, Difference
+from lyftlearn_image.parity.differences import Comparison, Difference, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,4 +43,4 @@ def _format(values: Counter[str]) -> str | None:
     """The samples with how often each was sent; None when there are none."""
     if not values:
         return None
-    return ", ".join(f"{value} x{count}" if count > 1 else value for value, count in sorted(values.items()))
+    return format_value(", ".join(f"{value} x{count}" if count > 1 else value for value, count in sorted(values.items())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -13,15 +14,20 @@ from lyftlearn_image.parity.compare.rule import Rule
 
 VALUES: dict[str, Any] = {
     "rtol": 0.5, "atol": 0.5, "equal_nan": False, "ignore": ["a"], "sort_by": ["a"], "normalise": ["pids"],
-    "inputs": "output/X", "unordered": True,
+    "inputs": "output/X", "ulp": 4, "atol_time": "5ms", "unordered": True, "types": {"a": "number"},
+    "members": {"a": {"compare": "bytes"}},
 }  # fmt: skip
-NUMERIC = ["atol", "equal_nan", "rtol"]
+NUMERIC = ["atol", "equal_nan", "rtol", "ulp"]
 TAKES = {
     "text": ["normalise", "unordered"],
     "bytes": [],
-    "json": sorted([*NUMERIC, "ignore"]),
-    "table": sorted([*NUMERIC, "ignore", "sort_by"]),
-    "array": NUMERIC,
+    "json": sorted([*NUMERIC, "ignore", "unordered"]),
+    "table": sorted([*NUMERIC, "atol_time", "ignore", "sort_by", "types", "unordered"]),
+    "array": sorted([*NUMERIC, "atol_time"]),
+    "archive": ["members"],
+    "png": [],
+    "pdf": [],
+    "sqlite": sorted([*NUMERIC, "ignore"]),
     "sklearn-model": sorted([*NUMERIC, "ignore", "inputs"]),
 }
 
@@ -32,7 +38,9 @@ def test_an_option_that_means_nothing_is_refused(comparator: str, option: str) -
     """It would otherwise be believed to work; the error lists what the comparator takes."""
     rule = {"compare": comparator, option: VALUES[option]}
     if option in TAKES[comparator]:
-        assert Rule.model_validate(rule).model_dump(mode="json", include={option}) == {option: VALUES[option]}
+        assert Rule.model_validate(rule).model_dump(mode="json", include={option}, exclude_defaults=True) == {
+            option: VALUES[option]
+        }
         return
     with pytest.raises(ValidationError) as caught:
         Rule.model_validate(rule)
@@ -47,14 +55,24 @@ def test_a_comparator_that_is_none_is_refused(name: Any) -> None:
         Rule.model_validate({"compare": name})
     (error,) = caught.value.errors()
     assert error["type"] == "literal_error"
-    assert error["msg"] == "Input should be 'text', 'bytes', 'json', 'table', 'array' or 'sklearn-model'"
+    assert (
+        error["msg"]
+        == "Input should be 'text', 'bytes', 'json', 'table', 'array', 'archive', 'png', 'pdf', 'sqlite' or 'sklearn-model'"
+    )
 
 
-@pytest.mark.parametrize("rule", [{"rtol": -1}, {"atol": -0.1}, {"rtol": "x"}, {"unknown": 1}])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"rtol": -1}, {"atol": -0.1}, {"rtol": "x"}, {"rtol": math.inf}, {"atol": math.nan}, {"ulp": -1}, {"ulp": 0.5},
+        {"atol_time": 5}, {"atol_time": "5"}, {"atol_time": "-5ms"}, {"atol_time": "5 years"}, {"types": {"a": "date"}},
+        {"types": ["a"]}, {"unordered": "some"}, {"unknown": 1},
+    ],
+)  # fmt: skip
 def test_a_value_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> None:
-    """A tolerance below zero, a key that no comparator has."""
+    """A tolerance below zero or without an end, a time without a unit, a type or a key that there is not."""
     with pytest.raises(ValidationError):
-        Rule.model_validate({"compare": "json", **rule})
+        Rule.model_validate({"compare": "table", **rule})
 
 
 def test_several_options_that_mean_nothing_are_told_at_once() -> None:
@@ -72,6 +90,8 @@ def test_several_options_that_mean_nothing_are_told_at_once() -> None:
         ({"rtol": 0.5, "atol": 2}, "rtol 0.5; atol 2"),
         ({"ignore": ["/a", "b"], "atol": 1}, "atol 1; without /a, b"),
         ({"normalise": ["pids", {"pattern": "a+"}]}, "normalised: pids, a+"),
+        ({"ulp": 4, "atol_time": "5 ms"}, "ulp 4; times within 5 ms"),
+        ({"unordered": True, "types": {"zip": "text", "n": "number"}}, "in any order; zip as text, n as number"),
     ],
 )
 def test_the_tolerance_in_words(options: dict[str, Any], expected: str) -> None:
@@ -82,7 +102,6 @@ def test_the_tolerance_in_words(options: dict[str, Any], expected: str) -> None:
 def test_an_option_that_is_not_given_has_its_default() -> None:
     """Exact, and NaN equals NaN."""
     assert Rule(compare="json").model_dump() == {
-        "compare": "json", "rtol": 0.0, "atol": 0.0, "equal_nan": True, "ignore": (), "sort_by": (),
-        "unordered": False, "normalise": (),
-        "inputs": None,
+        "compare": "json", "rtol": 0.0, "atol": 0.0, "ulp": 0, "atol_time": None, "equal_nan": True, "ignore": (),
+        "sort_by": (), "unordered": False, "types": {}, "normalise": (), "inputs": None, "members": {},
     }  # fmt: skip

@@ -181,9 +181,7 @@ def law_of_settings(data: bytes) -> None:
 def law_of_redaction(data: bytes, redactor: type = redact.Redactor) -> None:
     """No secret is left, however it is encoded and wherever a chunk ends; what stands between the masks is all there is."""
     source = atheris.FuzzedDataProvider(data)
-    secrets = [
-        one for one in (_secret(source) for _ in range(source.ConsumeIntInRange(1, 3))) if len(one) >= secret_forms.SHORTEST
-    ]
+    secrets = [one for one in (_secret(source) for _ in range(source.ConsumeIntInRange(1, 3))) if secret_forms.is_maskable(one)]
     stream = b"".join(_piece(source, secrets) for _ in range(source.ConsumeIntInRange(1, 6)))
     masking = redactor(secrets)
     found = b""

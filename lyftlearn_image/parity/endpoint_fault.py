@@ -1,0 +1,42 @@
+"""A run that failed because the run's own AWS endpoint did not answer: a fault of the harness, and nothing of a script."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lyftlearn_image.run import Run
+
+# The last lines say why a run ended: the shim's own, or the end of a traceback of botocore.
+_TAIL_BYTES = 16_384
+_LINE_CHARACTERS = 200
+# In the words of the shim (`lyftlearn_runtime.aws.http`), of http.client, of botocore and of urllib3.
+_UNANSWERED = re.compile(
+    r"timed? ?out|connect(?:ion)? (?:was )?(?:refused|reset|aborted|closed)|could not connect|failed to establish"
+    r"|answered 5\d\d|\(5\d\d\)|it throttles|without response",
+    re.IGNORECASE,
+)
+
+
+def find_endpoint_fault(run: Run, endpoint_url: str) -> str | None:
+    """The line in which a failed run says that the endpoint did not answer it; None where it says no such thing."""
+    address = urlsplit(endpoint_url).netloc
+    if not run.exit_code or not address:
+        return None
+    for line in reversed([*_last_lines(run.stderr), *run.reason.splitlines()]):
+        if address in line and _UNANSWERED.search(line):
+            return line.strip()[:_LINE_CHARACTERS]
+    return None
+
+
+def _last_lines(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
+            return file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
