@@ -30,6 +30,7 @@ SUFFIXES = (".gz", ".bz2", ".xz", ".tar", ".tgz", ".tbz2", ".txz", ".zip", ".whl
 _NAME = "archive"
 # Members whose names say more than their suffixes: when an office document was made (ECMA-376, part 2, core properties).
 _OWN_RULES = {"docProps/core.xml": Rule(compare="text", normalise=("timestamps",))}
+_COMPRESSED = (".gz", ".bz2", ".xz")
 _TARS = {".tgz": ".tar", ".tbz2": ".tar", ".txz": ".tar"}
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 _CHUNK_BYTES = 1 << 16
@@ -54,7 +55,9 @@ def compare(left: Path, right: Path, options: Options, context: ComparatorContex
 
 
 def are_compressed(files: tuple[Path, Path]) -> bool:
-    """Whether both are compressed in the same way, and not the same bytes anyhow."""
+    """Whether both are compressed in the same way, by name and content, and not the same bytes anyhow."""
+    if not all(path.suffix.lower() in _COMPRESSED for path in files):
+        return False
     compressions = {find_compression(path) for path in files}
     return len(compressions) == 1 and None not in compressions and binary.count_same_bytes(*files) is not None
 
