@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
@@ -158,7 +159,7 @@ class _Pair:
             with members[0].open() as left, members[1].open() as right:
                 files = self._extract((left, right), Path(directory), name, chunk_bytes)
             for difference in self._compare_inner(files, name, _printable(name), depth):
-                self._found += 1
+                self._found += difference.accepted is None
                 yield difference
 
     def _compare_inner(self, files: tuple[Path, Path], name: str, place: str, depth: int) -> Iterator[Difference]:
@@ -170,7 +171,7 @@ class _Pair:
             found = iter(registry.compare_pair(rule.compare, files, rule, self._context))
         for difference in found:
             inner = ", ".join(each for each in (place, difference.place) if each)
-            yield Difference(inner, difference.left, difference.right, difference.detail)
+            yield replace(difference, place=inner)
 
     def _find_rule(self, name: str) -> Rule:
         for pattern, rule in self._rules.items():

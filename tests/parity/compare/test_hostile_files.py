@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PAIRS = 1500
 # Opens models in a container of the image that made them, and nothing on this machine.
-IN_CONTAINERS = {"sklearn-model"}
+IN_CONTAINERS = {"sklearn-model", "model"}
 
 
 def compare_bytes(
