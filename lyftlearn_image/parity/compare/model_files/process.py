@@ -38,7 +38,15 @@ _DIFFERENCES = TypeAdapter(tuple[Difference, ...])
 
 def compare_models(left: Path, right: Path, options: Options) -> tuple[Difference, ...]:
     """The differences of two model files; one that says why, where they cannot be compared."""
-    command = [sys.executable, "-I", "-m", __name__, str(left), str(right), options.model_dump_json(exclude={"compare"})]
+    command = [
+        sys.executable,
+        "-I",
+        "-m",
+        __name__,
+        str(left),
+        str(right),
+        options.model_dump_json(include=set(Options.model_fields)),
+    ]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
