@@ -10,6 +10,7 @@ MODULES = (
     "secrets",
     "supervisor",
     "writing_reports",
+    "suite_memory",
     "text",
     "events",
     "demo",

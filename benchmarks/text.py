@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks.report import Measurement, show
 from lyftlearn_image.parity.compare.comparator import ComparatorContext
+from lyftlearn_image.parity.compare.registry import compare_pair
 from lyftlearn_image.parity.compare.rule import Rule
-from lyftlearn_image.parity.compare.text import MAX_ALIGNED_LINES, compare
+from lyftlearn_image.parity.compare.text import MAX_ALIGNED_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,7 @@ def _random(seed: int) -> random.Random:
 
 
 def _compare(files: tuple[Path, Path], rule: dict[str, object]) -> tuple[Difference, ...]:
-    return compare(*files, Rule.model_validate(rule), CONTEXT)
+    return compare_pair("text", files, Rule.model_validate(rule), CONTEXT)
 
 
 def _count_differing(left: Path, right: Path) -> int:

@@ -85,6 +85,11 @@ class StopRequest:
     asked: threading.Event = field(default_factory=threading.Event)
     is_interruption: bool = False
 
+    def cancel(self) -> None:
+        """Asks for the stop. A run that is to be interrupted goes on: it would start again."""
+        if not self.is_interruption:
+            self.asked.set()
+
 
 @dataclass(frozen=True)
 class State:

@@ -59,6 +59,15 @@ def delete_objects(s3: S3Client, uris: Iterable[str]) -> None:
             s3.delete_object(Bucket=bucket, Key=key)
 
 
+def delete_prefix(s3: S3Client, uri: str) -> None:
+    """Deletes every object whose key begins with the prefix."""
+    bucket, _ = split_uri(uri)
+    keys = list_keys(s3, uri)
+    for start in range(0, len(keys), _PAGE_KEYS):
+        with translate_errors(f"deleting {uri}"):
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys[start : start + _PAGE_KEYS]]})
+
+
 def list_keys(s3: S3Client, uri: str) -> list[str]:
     """Every key that begins with the prefix, in S3's order."""
     return [key for key, _ in _list_objects(s3, uri)]

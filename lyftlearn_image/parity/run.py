@@ -8,17 +8,19 @@ import shutil
 import threading
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import lyftlearn_image
 from lyftlearn_image import untrusted_tree
+from lyftlearn_image.aws import s3 as s3_objects
 from lyftlearn_image.emulation.private_directories import claimed_directory
-from lyftlearn_image.emulation.session import Embedded, embedded
+from lyftlearn_image.emulation.session import BUCKET, Embedded, embedded
 from lyftlearn_image.emulation.statsd import statsd_sink
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import Limits
+from lyftlearn_image.parity import kept_run
 from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS, connect_backends, merge_streams
 from lyftlearn_image.parity.case_error import ERRORS, describe_case_error
 from lyftlearn_image.parity.compare.model_reader import ModelReader
@@ -31,6 +33,7 @@ from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult, jud
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import TARGETS, Launch
 from lyftlearn_image.platforms.trials import is_driven_from_here
+from lyftlearn_image.run import StopRequest
 from lyftlearn_image.runs.tuning import TuningRun, run_tuning
 from lyftlearn_image.services.staging import Stager, local_path
 from lyftlearn_image.workload import Job, Trainable
@@ -204,6 +207,7 @@ class _CaseRunner:
         try:
             self._emit(Event(case.name, "started"))
             runs = self._run_targets(case)
+            kept_run.keep(case, runs, self._suite_run.directory / "runs" / case.name)
             self._check_endpoint(case, runs)
             comparisons = compare_runs(case, runs[0], runs[1], self._models, self._channel_paths(case))
             outcome, problem = judge(comparisons, case.different_in, runs)
@@ -259,7 +263,7 @@ class _CaseRunner:
             return replace(result, outcome=Outcome.ERROR, problem="; ".join(filter(None, [result.problem, problem])))
 
     def _run_targets(self, case: Case) -> tuple[Run, ...]:
-        """The case's runs in the order of TARGETS. A failure on one target waits for the other, then is raised."""
+        """The case's runs in the order of TARGETS. A failure on one target stops the run on the other, then is raised."""
         is_here = not self._suite_run.backends.has_services
         if not is_here and (case.secret_values or case.parameter_values):
             raise RunError(
@@ -268,25 +272,31 @@ class _CaseRunner:
             )
         self._session.endpoint.put_secrets(case.secret_values)
         self._session.endpoint.put_parameters(case.parameter_values)
+        stops = [case.stop_request() or StopRequest() for _ in TARGETS]
         with ThreadPoolExecutor(len(TARGETS), thread_name_prefix=case.name) as pool:
-            futures = [pool.submit(self._run_on, case, target) for target in TARGETS]
+            futures = [pool.submit(self._run_on, case, target, stop) for target, stop in zip(TARGETS, stops, strict=True)]
+            for future in as_completed(futures):
+                # There is nothing to compare any more, and the other may have hours to go.
+                if future.exception():
+                    for stop in stops:
+                        stop.cancel()
         runs = tuple(future.result() for future in futures)
         return runs if is_here else tuple(merge_streams(run) for run in runs)
 
-    def _run_on(self, case: Case, target: TargetName) -> Run:
+    def _run_on(self, case: Case, target: TargetName, stop: StopRequest) -> Run:
         """One run, with the metrics that it sent. Nothing that it leaves can do anything on this machine."""
         workspace = self._suite_run.directory / "runs" / case.name / target
         workspace.mkdir(parents=True)
         secrets, output = secret_values(case.planted_secrets), self._session.containers.output
         output.mask_below(workspace, secrets)
         try:
-            return self._run_in(workspace, case, target)
+            return self._run_in(workspace, case, target, stop)
         finally:
             output.forget(workspace)
             untrusted_tree.disarm(workspace)
 
-    def _run_in(self, workspace: Path, case: Case, target: TargetName) -> Run:
-        backend, stop = self._backends[target], case.stop_request()
+    def _run_in(self, workspace: Path, case: Case, target: TargetName, stop: StopRequest) -> Run:
+        backend = self._backends[target]
         with statsd_sink(self._session.network.gateway) as sink:
             workload, launch = self._prepared(case, target, None if backend.is_service else sink.address)
             compiled = compile_for(target, workload, launch)
@@ -339,9 +349,11 @@ class _CaseRunner:
         return workload.with_(channels=channels, **changes), launch
 
     def _tidy(self, case: Case, result: CaseResult) -> None:
-        """Takes the case's secrets out of what stays on disk, and removes what nobody will look at."""
+        """Takes the case's secrets out of what stays on disk, and removes what nobody will look at, in the local S3 too."""
         keep_data = self._suite_run.keep_artifacts or not result.is_as_expected
         tidy(self._suite_run.directory / "runs" / case.name, secret_values(case.planted_secrets), keep_data=keep_data)
+        if not self._suite_run.backends.has_services:
+            s3_objects.delete_prefix(self._session.s3, f"s3://{BUCKET}/runs/{case.name}/")
 
     def _emit(self, event: Event) -> None:
         # Whoever watches says nothing of a case, and a screen that fails changes no result.

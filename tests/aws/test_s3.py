@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, aws_endpoint
 from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, RunError, UnavailableError
+from lyftlearn_image.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,6 +225,40 @@ def test_a_uri_is_an_object_or_a_folder_or_the_beginning_of_whole_names(
         put(s3, prefix + key, b"")
     assert objects.download_prefix(s3, prefix + uri, tmp_path) == len(files)
     assert files_of(tmp_path).keys() == files
+
+
+def test_a_prefix_is_deleted_with_all_its_objects(s3: S3Client, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page at a time, and nothing beside it."""
+    monkeypatch.setattr(objects, "_PAGE_KEYS", 2)
+    for key in ("run/a", "run/b", "run/c", "run/d/e", "runner"):
+        put(s3, prefix + key, b"x")
+    objects.delete_prefix(s3, f"{prefix}run/")
+    objects.delete_prefix(s3, f"{prefix}none/")
+    bucket, start = objects.split_uri(prefix)
+    assert objects.list_keys(s3, f"s3://{bucket}/{start}") == [f"{start}runner"]
+
+
+def test_a_name_that_is_no_utf8_is_told(s3: S3Client, prefix: str, tmp_path: Path) -> None:
+    """A key in S3 must be; the archive of a model keeps such a name."""
+    (tmp_path / os.fsdecode(b"odd-\xff")).write_bytes(b"x")
+    with pytest.raises(RunError, match="not UTF-8"):
+        objects.upload_directory(s3, tmp_path, prefix)
+
+
+@pytest.mark.parametrize("name", ["model.tar.gz", "files/"])
+def test_more_than_a_run_may_leave_is_not_fetched(s3: S3Client, prefix: str, tmp_path: Path, name: str) -> None:
+    """Neither packed nor unpacked: a pod packs its own archive, and puts what it likes into S3."""
+    (tmp_path / "source").mkdir()
+    for number in range(5):
+        (tmp_path / "source" / str(number)).write_bytes(bytes(1000))
+    objects.upload_archive(s3, tmp_path / "source", f"{prefix}model.tar.gz")
+    objects.upload_directory(s3, tmp_path / "source", f"{prefix}files/")
+    outputs = {"model": prefix + name}
+    for number, limits in enumerate([Limits(artifact_bytes=4999), Limits(artifact_files=4), Limits(artifact_bytes=100)]):
+        with pytest.raises(RunError, match="the job left more than"):
+            objects.download_outputs(s3, outputs, tmp_path / str(number), limits)
+    found = objects.download_outputs(s3, outputs, tmp_path / "all", Limits(artifact_bytes=5000, artifact_files=5))
+    assert len(list(found["model"].iterdir())) == 5
 
 
 def test_more_objects_than_a_page_come_all(s3: S3Client, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

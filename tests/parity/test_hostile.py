@@ -145,3 +145,12 @@ def test_what_a_killed_run_left_is_gone_with_the_next_and_held_no_secret(lyftlea
     assert not holding
     remove_leftovers()
     assert not [path for path in left if path.exists()]
+
+
+def test_a_run_that_cannot_be_compared_any_more_is_stopped(lyftlearn_image_tag: str, tmp_path: Path) -> None:
+    """Where one target has failed, nobody waits for a script on the other that has hours to go."""
+    program = "if os.getuid():\n    import time; time.sleep(3000)\nopen('/opt/ml/model/huge', 'wb').truncate(100 << 20)"
+    path = write_suite(tmp_path, lyftlearn_image_tag, [case("endless", program)], limits=LIMITS)
+    suite = load_suite(path)
+    (result,) = SuiteRun(suite, path, tmp_path / "report", suite.cases).run().cases
+    assert (result.outcome, "more than 64.0 MiB" in result.problem) == (Outcome.ERROR, True)

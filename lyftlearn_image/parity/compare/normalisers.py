@@ -94,6 +94,8 @@ def _hide_if_memory(match: re.Match[str]) -> str:
 
 
 NORMALISERS = {
+    # First: the others would take a bar's times and speeds for their own, and leave the rest of it.
+    "progress-bars": Normaliser("progress bars: what was overwritten, and the times and speeds in them", settle_progress_bars),
     "timestamps": _replacing(
         "dates and times of day", (_WORDED_TIMESTAMPS, "<time>"), (_SYSLOG_TIMESTAMPS, "<time>"), (_TIMESTAMPS, "<time>")
     ),
@@ -105,7 +107,6 @@ NORMALISERS = {
     "addresses": _replacing("addresses in memory", (r"0x(?<!\w0x)[0-9a-fA-F]{4,}\b", "<address>")),
     "pids": _replacing("process IDs", (r"([Pp](?<!\w[Pp])(?:[Ii][Dd]|rocess [Ii][Dd])[ =:]{1,8})\d++\b", r"\1<pid>")),
     "temporary-paths": _replacing("paths of temporary files", (r"/(?:(?:var/)?tmp|dev/shm)/[^\s'\":,]+", "<temporary>")),
-    "progress-bars": Normaliser("progress bars: what was overwritten, and the times and speeds in them", settle_progress_bars),
     "package-lines": _replacing(
         "line numbers within installed packages", (_PACKAGE_LINE, r"\1<line>"), (_PACKAGE_FRAME, r"\1<line>")
     ),

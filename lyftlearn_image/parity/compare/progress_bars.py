@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # What shows that a stretch between two carriage returns was a bar: `40%|`, `4/10 [`, `9.5it/s`, `3ms/step`, `━`.
-_BAR = re.compile(r"\d%\|(?=[^|\n]{0,400}\|)|\d/\d{1,12} \[|\d[a-zA-Zµ]{1,12}/(?:s|it|step)\b|\?it/s|[━█▏▎▍▌▋▊▉]")
+_BAR = re.compile(r"\d%\||\d/\d{1,12} \[|\d[a-zA-Zµ]{1,12}/(?:s|it|step)\b|\?it/s|[━█▏▎▍▌▋▊▉]")
 _ELAPSED = r"\d{1,6}+(?::\d\d){1,2}"
 # tqdm: `[00:01<00:00,  9.98it/s`, where what follows, such as `, loss=0.1]`, is the script's own.
 _TQDM = re.compile(
