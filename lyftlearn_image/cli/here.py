@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shutil
-import tempfile
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,14 @@ import click
 from pydantic import Field
 
 from lyftlearn_image.aws import s3 as objects
-from lyftlearn_image.cli.output import show_log_line
+from lyftlearn_image.cli.output import show, show_log_line
 from lyftlearn_image.cli.signals import Signalled, raise_on_signals, wait_for_signal
+from lyftlearn_image.emulation.private_directories import private_directory
 from lyftlearn_image.emulation.sagemaker import studio_app
 from lyftlearn_image.emulation.sagemaker.local_api.runtime import serve_endpoint
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
+from lyftlearn_image.parity.secrets import redact_file, secret_values
 from lyftlearn_image.platforms.compile import compile_for_submission
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE, Launch
 from lyftlearn_image.platforms.trials import is_driven_from_here
@@ -31,7 +32,7 @@ from lyftlearn_image.workload.parts import Model
 from lyftlearn_image.yamlfile import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from lyftlearn_image.emulation.session import Embedded
     from lyftlearn_image.platforms.launch import Compiled, TargetName
@@ -96,24 +97,26 @@ def run_here(here: HereRun, make_directory: Callable[[str], Path]) -> tuple[str,
     _refuse_real_data(here)
     _refuse_services_on_kubernetes(here)
     run_id = uuid.uuid4().hex[:_RUN_ID_CHARACTERS]
+    secrets = secret_values({**here.stored.secret_values, **here.stored.parameter_values})
     launch = Launch(
         job_name=f"{here.workload.name}-{run_id}",
         s3_prefix=f"s3://{BUCKET}/runs",
         role_arn=here.role_arn or here.workload.role_arn or DEFAULT_ROLE,
     )
-    with _interruptible(), tempfile.TemporaryDirectory(prefix="lyftlearn-run-", ignore_cleanup_errors=True) as workspace:
+    with _interruptible(), private_directory() as workspace:
         with embedded(f"run-{run_id}") as session:
             workload = _stage(here, session, launch)
             compiled = compile_for_submission(here.target, workload, launch)
             objects.put_objects(session.s3, compiled.objects)
             if isinstance(workload, Serving | Notebook):
-                _serve_until_signalled(session, compiled, Path(workspace))
+                _serve_until_signalled(session, compiled, workspace)
                 return None
             directory = make_directory(launch.job_name)
-            run = _run_job(session, workload, launch, compiled, Path(workspace))
+            session.containers.output.mask_below(workspace, secrets)
+            run = _run_job(session, workload, launch, compiled, workspace)
             for note in run.notes:
-                click.echo(f"note: {note}", err=True)
-        return _job_id(here, launch), _keep(run, directory), directory
+                show(f"note: {note}", err=True)
+        return _job_id(here, launch), _keep(run, directory, secrets), directory
 
 
 def _refuse_real_data(here: HereRun) -> None:
@@ -207,11 +210,12 @@ def _job_id(here: HereRun, launch: Launch) -> str:
     return f"{kind}/{launch.job_name}"
 
 
-def _keep(run: Run, directory: Path) -> Run:
-    """The run, with its log and artifacts in `directory`."""
+def _keep(run: Run, directory: Path, secrets: Collection[str]) -> Run:
+    """The run, with its log, without secrets, and artifacts in `directory`."""
     stdout, stderr = directory / "stdout", directory / "stderr"
-    shutil.move(run.stdout, stdout)
-    shutil.move(run.stderr, stderr)
+    for kept, path in ((run.stdout, stdout), (run.stderr, stderr)):
+        redact_file(kept, secrets)
+        shutil.move(kept, path)
     artifacts = {name: directory / "artifacts" / name for name in run.artifacts}
     (directory / "artifacts").mkdir()
     for name, path in artifacts.items():

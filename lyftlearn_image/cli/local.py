@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lyftlearn_image.cli.signals import Signalled, raise_on_signals, wait_for_signal
+from lyftlearn_image.sanitize import make_visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,11 +46,10 @@ def local(form: str, port: int) -> None:
       aws s3 mb s3://data
       kill $LYFTLEARN_LOCAL_PID
     """  # noqa: D301 - click reads the backspace itself as "keep these lines"
-    import tempfile  # noqa: PLC0415 - every import here waits for its verb
-    import uuid  # noqa: PLC0415
-    from pathlib import Path  # noqa: PLC0415
+    import uuid  # noqa: PLC0415 - every import here waits for its verb
 
     from lyftlearn_image.emulation.aws.endpoint import listen_on_loopback  # noqa: PLC0415
+    from lyftlearn_image.emulation.private_directories import private_directory  # noqa: PLC0415
     from lyftlearn_image.emulation.sagemaker.local_api.service import serve_sagemaker  # noqa: PLC0415
     from lyftlearn_image.emulation.session import embedded  # noqa: PLC0415
 
@@ -57,9 +57,9 @@ def local(form: str, port: int) -> None:
         contextlib.suppress(Signalled),
         raise_on_signals(),
         listen_on_loopback(port, _Requests()) as loopback,
-        tempfile.TemporaryDirectory(prefix="lyftlearn-local-") as workspace,
+        private_directory() as workspace,
         embedded(f"local-{uuid.uuid4().hex[:8]}", loopback) as session,
-        serve_sagemaker(session.sagemaker, session.endpoint, Path(workspace)),
+        serve_sagemaker(session.sagemaker, session.endpoint, workspace),
     ):
         if reason := session.credentials.unavailable_reason:
             click.echo(f"note: containers are given AWS keys as variables: {reason}", err=True)
@@ -95,4 +95,5 @@ class _Requests:
 
     def __call__(self, request: RequestLine) -> None:
         status = click.style(str(request.status), fg="red" if request.status >= _FIRST_ERROR else "green")
-        click.echo(f"{time.strftime('%H:%M:%S')}  {request.service:<14}  {request.operation:<32}  {status}", err=True)
+        service, operation = make_visible_line(request.service), make_visible_line(request.operation)
+        click.echo(f"{time.strftime('%H:%M:%S')}  {service:<14}  {operation:<32}  {status}", err=True)

@@ -14,6 +14,7 @@ from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.private_directories import remove_leftovers
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
+from lyftlearn_image.limits import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,7 +47,7 @@ class Embedded:
 
 
 @contextlib.contextmanager
-def embedded(run_id: str, loopback: Loopback | None = None, limits: Limits | None = None) -> Iterator[Embedded]:
+def embedded(run_id: str, loopback: Loopback | None = None, limits: Limits = UNLIMITED) -> Iterator[Embedded]:
     """Both emulators, ready to run, and the AWS endpoint also at `loopback`; nothing of them is left at the end.
 
     What runs that were killed have left on this machine and its engine is removed first.

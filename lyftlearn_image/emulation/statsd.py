@@ -24,7 +24,7 @@ _SO_RXQ_OVFL = 40
 _COUNTER = struct.Struct("=I")
 _END_BYTES = 16
 _MOST_LINES = 100_000
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,8 @@ def _reduce(subject: str, rule: Rule, addition: dict[str, Any], pairs: Pairs) ->
             addition = {**addition, "rtol": rtol}
             break
     for option in ("normalise", "ignore"):
-        for each in addition.get(option, ()):
+        # Backwards: a normaliser of bars says more than one of the times and speeds within them, and stands first.
+        for each in reversed(addition.get(option, ())):
             if each in getattr(rule, option):
                 continue
             fewer = {**addition, option: tuple(other for other in addition[option] if other != each)}

@@ -13,7 +13,7 @@ from lyftlearn_image.emulation.docker.network import bridge_network
 from lyftlearn_image.emulation.docker.output import OutputPolicy, OutputReader
 from lyftlearn_image.emulation.docker.ownership import owner_labels
 from lyftlearn_image.emulation.docker.running_container import RunningContainer
-from lyftlearn_image.limits import Limits
+from lyftlearn_image.limits import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
     from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.limits import Limits
 
 RUN_LABEL = "dev.lyftlearn.run"
 
@@ -31,10 +32,10 @@ RUN_LABEL = "dev.lyftlearn.run"
 class Containers:
     """The engine, for the containers of one run. All have the labels of `run_id` and of this process."""
 
-    def __init__(self, client: docker.DockerClient, run_id: str, limits: Limits | None = None) -> None:
+    def __init__(self, client: docker.DockerClient, run_id: str, limits: Limits = UNLIMITED) -> None:
         self._client = client
         self.run_id = run_id
-        self.limits = limits or Limits()
+        self.limits = limits
         self.output = OutputPolicy(self.limits)
         self._labels = {RUN_LABEL: run_id, **owner_labels()}
 

@@ -1,4 +1,4 @@
-"""Archives (gzip, bzip2, xz, tar, zip, wheels): by what they hold, each member as the file that it is.
+"""Archives (gzip, bzip2, xz, tar, zip, wheels, office documents): by what they hold, each member as the file that it is.
 
 When it was packed, by whom, in which order and how tightly does not count. Names, kinds, links and contents do.
 """
@@ -26,17 +26,19 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.compare.options import Options
 
 OPTIONS = frozenset({"members"})
-SUFFIXES = (".gz", ".bz2", ".xz", ".tar", ".tgz", ".tbz2", ".txz", ".zip", ".whl", ".egg", ".jar")
+SUFFIXES = (".gz", ".bz2", ".xz", ".tar", ".tgz", ".tbz2", ".txz", ".zip", ".whl", ".egg", ".jar", ".xlsx", ".docx", ".pptx")
 _NAME = "archive"
+# Members whose names say more than their suffixes: when an office document was made (ECMA-376, part 2, core properties).
+_OWN_RULES = {"docProps/core.xml": Rule(compare="text", normalise=("timestamps",))}
 _TARS = {".tgz": ".tar", ".tbz2": ".tar", ".txz": ".tar"}
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 _CHUNK_BYTES = 1 << 16
-# What both sides together may unpack to, archives within them included: 512 MiB, or 100 times the size of the larger one.
+# What both sides together may unpack to, archives within them included: 512 MiB, or 50 times the size of the larger one.
 _MIN_UNPACKED_BYTES = 1 << 29
-_MAX_EXPANSION = 100
+_MAX_EXPANSION = 50
 _MAX_DEPTH = 5
-# So many members are looked into whose bytes differ. Further ones are told by that.
-_MAX_LOOKED_INTO = 2000
+# So many members are looked into whose bytes differ; behind them, or behind enough differences, nothing is compared.
+_MAX_LOOKED_INTO = 1000
 
 
 def compare(left: Path, right: Path, options: Options, context: ComparatorContext) -> tuple[Difference, ...]:
@@ -47,7 +49,7 @@ def compare(left: Path, right: Path, options: Options, context: ComparatorContex
         found = limit_differences(pair.compare_files(left, right, left.name, depth=0))
     except UnreadableError as error:
         return (describe_unreadable(left, right, "an archive that can be read", error),)
-    unused = [pattern for pattern in rules if pattern not in pair.used]
+    unused = [] if pair.is_cut else [pattern for pattern in rules if pattern not in pair.used]
     return found + tuple(Difference(pattern, None, None, "no such member on either side") for pattern in unused)
 
 
@@ -89,6 +91,7 @@ class _Pair:
 
     def __init__(self, rules: Mapping[str, Rule], context: ComparatorContext, size_bytes: int) -> None:
         self.used: set[str] = set()
+        self.is_cut = False
         self._rules = rules
         self._context = context
         self._budget = _Budget(size_bytes)
@@ -123,6 +126,11 @@ class _Pair:
 
     def _compare_members(self, left: Archive, right: Archive, beside: Path, depth: int) -> Iterator[Difference]:
         for name in sorted(left.members.keys() | right.members.keys()):
+            if self._found >= MAX_DIFFERENCES or self._looked_into >= _MAX_LOOKED_INTO:
+                self._found += 1
+                self.is_cut = True
+                yield Difference(_printable(name), None, None, "this member and those behind it were not compared")
+                return
             one, other = left.members.get(name), right.members.get(name)
             if one is None or other is None:
                 self._found += 1
@@ -143,10 +151,6 @@ class _Pair:
             if self._is_same(left, right, chunk_bytes):
                 return
         self._looked_into += 1
-        if self._found >= MAX_DIFFERENCES or self._looked_into > _MAX_LOOKED_INTO:
-            self._found += 1
-            yield Difference(_printable(name), None, None, "its bytes differ; it was not looked into behind so many")
-            return
         with tempfile.TemporaryDirectory(dir=beside) as directory:
             with members[0].open() as left, members[1].open() as right:
                 files = self._extract((left, right), Path(directory), name, chunk_bytes)
@@ -170,7 +174,7 @@ class _Pair:
             if fnmatchcase(name, pattern):
                 self.used.add(pattern)
                 return rule
-        return Rule(compare=registry.comparator_for(name))
+        return _OWN_RULES.get(name) or Rule(compare=registry.comparator_for(name))
 
     def _is_same(self, left: IO[bytes], right: IO[bytes], chunk_bytes: int) -> bool:
         """Whether both have the same bytes; where they have, both were read to their ends, and with their checksums."""

@@ -173,6 +173,16 @@ def test_every_comparator_reads_what_is_compressed(pack: Callable[[bytes], bytes
     assert compare("m.json.gz", left, right[:-9], {"compare": "json", "ignore": ["/b"]})
 
 
+def test_when_an_office_document_was_made_does_not_count() -> None:
+    """It stands in a member of its own, whose other parts count."""
+    left, right, other = (
+        pack_zip({"docProps/core.xml": f"<a>{who}</a><created>{year}-11-28T10:00:00Z</created>".encode(), "s.xml": b"1"}, year)
+        for year, who in ((2000, "x"), (2026, "x"), (2026, "y"))
+    )
+    assert compare("a.xlsx", left, right) == ()
+    assert compare("a.xlsx", left, other)
+
+
 def test_links_and_names_that_are_there_twice_count() -> None:
     """By where they lead; a second member of a name is another one."""
 
