@@ -16,6 +16,8 @@ def run() -> None:
     and twice at exit, would take a sixth of the time of `--help`.
     """
     gc.disable()
+    # What an encoding, or UTF-8 of a file's name, does not have is shown as an escape; it is no reason to fail.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         from lyftlearn_image.cli.main import main  # noqa: PLC0415 - imported while nobody looks for garbage
 

@@ -161,8 +161,13 @@ def _problem(problem: Any, model: type[BaseModel], lines: Mapping[KeyPath, int],
     message = problem["msg"].removeprefix("Value error, ")
     found = problem["input"]
     # The whole file is no help, and a secret is not repeated.
-    hint = "" if not problem["loc"] or clear_secrets.is_private(problem["loc"], found) else f"Found {found!r:.80}."
+    hint = "" if not problem["loc"] or clear_secrets.is_private(problem["loc"], found) else f"Found {_shown(found)}."
     return Problem(f"`{key}`: {message}", where, hint, line, problem["loc"])
+
+
+def _shown(found: Any) -> str:
+    """A wrong value, short; what is in a list or a mapping is not repeated: nobody knows what it was meant for."""
+    return "a mapping" if isinstance(found, dict) else "a list" if isinstance(found, list) else f"{found!r:.80}"
 
 
 def _advice(model: type[BaseModel], location: Sequence[str | int], data: Any) -> str:

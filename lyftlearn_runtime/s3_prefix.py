@@ -33,15 +33,16 @@ def list_uri(s3: S3, bucket: str, key: str) -> list[ListedObject]:
 def file_paths(directory: str, key: str, objects: Iterable[ListedObject]) -> dict[str, ListedObject]:
     """Path → object, for what `list_uri` gave for a key. Folders' markers are no files.
 
-    Raises ShimError for names that lead out of the directory, and for two that no file system has side by side.
+    Raises ShimError for names that are no paths below the directory, and for two that no file system has side by side.
     """
     paths = {}  # type: dict[str, ListedObject]
     for listed in objects:
         if listed.key.endswith("/"):
             continue
         name = _name(key, listed.key)
-        if ".." in name.split("/"):
-            raise ShimError(f"the object name {listed.key!r} leads out of {directory}", contract.EXIT_CONFIG)
+        if not {".", ".."}.isdisjoint(name.split("/")):
+            message = f"the object name {listed.key!r} is no path below {directory}: it has `.` or `..` in it"
+            raise ShimError(message, contract.EXIT_CONFIG)
         path = os.path.normpath(os.path.join(directory, name))
         if path in paths:
             raise _cannot_both_be_files(paths[path], listed)

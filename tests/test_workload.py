@@ -195,3 +195,21 @@ def test_the_family_itself_is_no_workload() -> None:
     """Only a kind has instances: nothing is sent that no compiler knows."""
     with pytest.raises(TypeError, match="make one of training, processing"):
         Workload(name="job", image="team:1", kind="training")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "environment: {DB_PASSWORD: [hunter2-RealPw-99Zq]}", "environment: {DB_PASSWORD: 48151623}",
+        "hyperparameters: [hunter2-RealPw-99Zq]", "secrets: {X: [hunter2-RealPw-99Zq]}",
+        'command: "curl -H Authorization:Bearer-hunter2-RealPw-99Zq"', 'program: ["hunter2-RealPw-99Zq"]\npassword: 1',
+        "files: {/etc/a: {content: 5, secret: hunter2-RealPw-99Zq}}", "files: {/etc/a: hunter2-RealPw-99Zq}",
+        "tags: [hunter2-RealPw-99Zq]", 'token: "hunter2-RealPw-99Zq"', "secret_sets: hunter2-RealPw-99Zq",
+    ],
+)  # fmt: skip
+def test_nothing_that_may_be_a_secret_is_repeated(line: str) -> None:
+    """Not where secrets stand, not under a name that tells of one, not in free text such as a command."""
+    with pytest.raises(InvalidInputError) as caught:
+        yamlfile.parse(f"name: job\nimage: team:1\n{line}\n", Workload, name="job.yaml")
+    assert "hunter2" not in str(caught.value)
+    assert "48151623" not in str(caught.value)

@@ -11,7 +11,7 @@ import re
 import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from lyftlearn_image.aws import archive
@@ -150,8 +150,9 @@ def download_prefix(s3: S3Client, uri: str, into: Path, keys: Collection[str] | 
 
     def download(key: str) -> None:
         name = _file_name(prefix, key)
-        if ".." in PurePosixPath(name).parts:
-            raise InvalidInputError(f"the object {key} leads out of its directory", where=uri, hint="Rename the object.")
+        if not {".", ".."}.isdisjoint(name.split("/")):
+            what = f"the object {key} is no path below its directory: it has `.` or `..` in it"
+            raise InvalidInputError(what, where=uri, hint="Rename the object.")
         try:
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             download_file(s3, f"s3://{bucket}/{key}", into / name)

@@ -14,7 +14,7 @@ import click
 from pydantic import Field
 
 from lyftlearn_image.aws import s3 as objects
-from lyftlearn_image.cli.output import show_log_line
+from lyftlearn_image.cli.output import show, show_log_line
 from lyftlearn_image.cli.signals import Signalled, raise_on_signals, wait_for_signal
 from lyftlearn_image.emulation.private_directories import private_directory
 from lyftlearn_image.emulation.sagemaker import studio_app
@@ -115,7 +115,7 @@ def run_here(here: HereRun, make_directory: Callable[[str], Path]) -> tuple[str,
             session.containers.output.mask_below(workspace, secrets)
             run = _run_job(session, workload, launch, compiled, workspace)
             for note in run.notes:
-                click.echo(f"note: {note}", err=True)
+                show(f"note: {note}", err=True)
         return _job_id(here, launch), _keep(run, directory, secrets), directory
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lyftlearn_image.cli.signals import Signalled, raise_on_signals, wait_for_signal
+from lyftlearn_image.sanitize import make_visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,4 +95,5 @@ class _Requests:
 
     def __call__(self, request: RequestLine) -> None:
         status = click.style(str(request.status), fg="red" if request.status >= _FIRST_ERROR else "green")
-        click.echo(f"{time.strftime('%H:%M:%S')}  {request.service:<14}  {request.operation:<32}  {status}", err=True)
+        service, operation = make_visible_line(request.service), make_visible_line(request.operation)
+        click.echo(f"{time.strftime('%H:%M:%S')}  {service:<14}  {operation:<32}  {status}", err=True)

@@ -137,3 +137,34 @@ def _build_image(suite: Suite, *, quiet: bool) -> None:
     except BuildError as error:
         # To `parity run`, 1 says that the platforms differ.
         raise RunError(error.what, where=error.where, hint=error.hint) from None
+
+
+@parity.command()
+@click.argument("case", metavar="CASE")
+@click.option(
+    "--report", "reports", type=click.Path(path_type=Path, file_okay=False), multiple=True, default=(Path("parity-report"),),
+    show_default=True, help="Directory that `parity run --report` wrote (may be repeated: several runs of the case).",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a YAML patch.")
+def suggest(case: str, reports: tuple[Path, ...], *, as_json: bool) -> int:
+    r"""Propose rules that would make the rest of CASE the same, as a patch of the suite file with a reason for each.
+
+    Streams and artifacts of its runs are compared again, of several runs also those of one target: what changes from run to
+    run is no difference of the platforms. Nothing is applied; look at each rule, for it hides what its reason says.
+
+    \b
+    Normalisers: timestamps, durations, speeds, memory, addresses, pids,
+    temporary-paths, progress-bars, package-lines.
+
+    Exit code 0: rules were found for all of it, or there is no difference. 1: something is left that none explains.
+    """
+    from lyftlearn_image.cli.output import show  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.parity import kept_run, suggest_patch  # noqa: PLC0415
+    from lyftlearn_image.parity.suggest import suggest as find_rules  # noqa: PLC0415
+
+    found = find_rules(case, [kept_run.find(case, report) for report in reports])
+    if as_json:
+        click.echo(suggest_patch.as_json(found))
+    else:
+        show(suggest_patch.as_yaml(found))
+    return 1 if found.unexplained else 0

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from lyftlearn_image.cli.output import show
+
 _IMAGES = click.option(
     "--images",
     type=click.Path(path_type=Path, file_okay=False),
@@ -36,7 +38,7 @@ def list_classes(images: Path | None, *, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
         return
     for one in specs:
-        click.echo(f"{one.name:<24} {one.version:<8} {one.description}")
+        show(f"{one.name:<24} {one.version:<8} {one.description}")
 
 
 @click.command()

@@ -7,16 +7,21 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.parity.compare.acceptance import apply_acceptances
-from lyftlearn_image.parity.compare.artifacts import compare_artifacts, compare_files
+from lyftlearn_image.parity.compare.acceptance import apply_acceptances, find_unused_acceptances
+from lyftlearn_image.parity.compare.artifacts import compare_artifacts, compare_files, list_files
 from lyftlearn_image.parity.compare.comparator import ComparatorContext
 from lyftlearn_image.parity.compare.environment import compare_environment
+from lyftlearn_image.parity.compare.lines import LineReader
 from lyftlearn_image.parity.compare.metrics import compare_metrics
 from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE, DroppedLines
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.differences import Comparison, Difference
+from lyftlearn_image.parity.verdict import EXIT_CODE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from lyftlearn_image.parity.compare.model_reader import ModelReader
     from lyftlearn_image.parity.suite import Case
     from lyftlearn_image.run import Run
@@ -25,9 +30,11 @@ _TEXT = Rule(compare="text")
 _WITHOUT_IDENTITY = DroppedLines(AWS_IDENTITY_LINE)
 
 
-def compare_runs(case: Case, left: Run, right: Run, models: ModelReader) -> tuple[Comparison, ...]:
-    """Everything that a case compares, with the accepted differences marked."""
-    context = ComparatorContext(models, left.artifacts, right.artifacts)
+def compare_runs(
+    case: Case, left: Run, right: Run, models: ModelReader, channels: Sequence[Path] = ()
+) -> tuple[Comparison, ...]:
+    """Everything that a case compares, with the accepted differences marked. `channels` as in ComparatorContext."""
+    context = ComparatorContext(models, left.artifacts, right.artifacts, channels)
     stderr = case.streams.get("stderr", _TEXT)
     # With any other comparator the stream is not read as text, and nothing can be taken out of it.
     if stderr.compare == "text":
@@ -40,8 +47,32 @@ def compare_runs(case: Case, left: Run, right: Run, models: ModelReader) -> tupl
         *_compare_trials(left, right),
         *compare_artifacts(case.outputs, context),
         compare_environment(left.observation, right.observation),
+        *_tell_emptiness(case, left, right),
     )
-    return apply_acceptances(comparisons, case.accept, datetime.now(UTC).date())
+    accepted = apply_acceptances(comparisons, case.accept, datetime.now(UTC).date())
+    return (*accepted, *find_unused_acceptances(comparisons, case.accept))
+
+
+def _tell_emptiness(case: Case, left: Run, right: Run) -> tuple[Comparison, ...]:
+    """A difference where neither run printed, sent or left anything: so nothing of them was compared.
+
+    An exit code other than 0 that the case asks for is something to agree on.
+    """
+    if case.exit_code or any(_left_something(run) for run in (left, right)):
+        return ()
+    nothing = Difference("", None, None, "neither run printed, sent or left anything: there is nothing to compare")
+    return (Comparison("results", "results", (nothing,)),)
+
+
+def _left_something(run: Run) -> bool:
+    if run.metrics or run.trials or list_files(run.artifacts):
+        return True
+    return any(_has_lines(stream) for stream in (run.stdout, run.stderr))
+
+
+def _has_lines(stream: Path) -> bool:
+    with stream.open("rb") as file:
+        return bool(LineReader(file, (AWS_IDENTITY_LINE,)).next_lines())
 
 
 def _compare_trials(left: Run, right: Run) -> tuple[Comparison, ...]:
@@ -70,10 +101,11 @@ def _compare_ends(case: Case, left: Run, right: Run) -> Comparison:
     """Exit codes and statuses, with each other and with the exit code that the case expects."""
     differences = []
     if left.exit_code != right.exit_code:
-        differences.append(Difference("exit code", str(left.exit_code), str(right.exit_code)))
+        differences.append(Difference(EXIT_CODE, str(left.exit_code), str(right.exit_code)))
     elif case.exit_code is not None and left.exit_code != case.exit_code:
-        detail = f"both ended alike, and the case expects {case.exit_code}"
-        differences.append(Difference("exit code", str(left.exit_code), str(right.exit_code), detail))
+        word = "fail" if left.exit_code else "end"
+        detail = f"{word} alike (status {left.exit_code}), expected {case.exit_code}"
+        differences.append(Difference(EXIT_CODE, str(left.exit_code), str(right.exit_code), detail))
     if left.status != right.status:
         differences.append(Difference("status", left.status.value, right.status.value))
     return Comparison("exit status", "exit status", tuple(differences))

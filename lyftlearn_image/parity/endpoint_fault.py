@@ -6,7 +6,10 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lyftlearn_image.errors import RunError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from lyftlearn_image.run import Run
@@ -20,6 +23,18 @@ _UNANSWERED = re.compile(
     r"|answered 5\d\d|\(5\d\d\)|it throttles|without response",
     re.IGNORECASE,
 )
+
+
+def check_endpoint(runs: Iterable[Run], endpoint_url: str, expected_exit_code: int | None) -> None:
+    """Raises RunError for a run that failed, otherwise than expected, because the endpoint did not answer it."""
+    for run in runs:
+        fault = find_endpoint_fault(run, endpoint_url)
+        if fault and run.exit_code != expected_exit_code:
+            raise RunError(
+                f"the run's own AWS endpoint did not answer {run.target}",
+                where=fault,
+                hint="This says nothing of the script. Run the case again, with fewer --jobs.",
+            )
 
 
 def find_endpoint_fault(run: Run, endpoint_url: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import threading
 import time
@@ -20,11 +19,12 @@ from lyftlearn_image.emulation.session import BUCKET, Embedded, embedded
 from lyftlearn_image.emulation.statsd import statsd_sink
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import Limits
+from lyftlearn_image.parity import kept_run
 from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS, connect_backends, merge_streams
 from lyftlearn_image.parity.case_error import ERRORS, describe_case_error
 from lyftlearn_image.parity.compare.model_reader import ModelReader
 from lyftlearn_image.parity.comparison import compare_runs
-from lyftlearn_image.parity.endpoint_fault import find_endpoint_fault
+from lyftlearn_image.parity.endpoint_fault import check_endpoint
 from lyftlearn_image.parity.exposed import find_exposed
 from lyftlearn_image.parity.run_files import REQUEST, tidy
 from lyftlearn_image.parity.secrets import find_unmaskable, mask_values, secret_values
@@ -34,7 +34,8 @@ from lyftlearn_image.platforms.launch import TARGETS, Launch
 from lyftlearn_image.platforms.trials import is_driven_from_here
 from lyftlearn_image.run import StopRequest
 from lyftlearn_image.runs.tuning import TuningRun, run_tuning
-from lyftlearn_image.services.staging import Stager
+from lyftlearn_image.sanitize import dump_json
+from lyftlearn_image.services.staging import Stager, local_path
 from lyftlearn_image.workload import Job, Trainable
 
 if TYPE_CHECKING:
@@ -136,11 +137,8 @@ class SuiteRun:
             played.image_id = image_id = _image_id(session, self.suite.image)
             if why := session.credentials.unavailable_reason:
                 self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
-            with (
-                claimed_directory(runs_directory),
-                ModelReader(session.containers, image_id, runs_directory) as models,
-            ):
-                runner = _CaseRunner(session, self, run_id, models)
+            with claimed_directory(runs_directory):
+                runner = _CaseRunner(session, self, run_id, ModelReader(session.containers, image_id))
                 played.cases = self._run_cases(runner, session.containers)
                 played.interrupted = runner.interrupted.is_set()
 
@@ -209,8 +207,9 @@ class _CaseRunner:
         try:
             self._emit(Event(case.name, "started"))
             runs = self._run_targets(case)
-            self._check_endpoint(case, runs)
-            comparisons = compare_runs(case, runs[0], runs[1], self._models)
+            kept_run.keep(case, runs, self._suite_run.directory / "runs" / case.name)
+            check_endpoint(runs, self._session.endpoint.url, case.exit_code)
+            comparisons = compare_runs(case, runs[0], runs[1], self._models, self._channel_paths(case))
             outcome, problem = judge(comparisons, case.different_in, runs)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the case's door: no other case is taken down
             comparisons, outcome, problem = (), Outcome.ERROR, self._describe(error, case)
@@ -229,19 +228,15 @@ class _CaseRunner:
         self._emit(Event(case.name, "finished", result=result))
         return result
 
-    def _describe(self, error: BaseException, case: Case) -> str:
-        return self._suite_run._describe(error, case.name, (case,))  # noqa: SLF001 - the runner is the suite run's own
+    def _channel_paths(self, case: Case) -> tuple[Path, ...]:
+        """Where the case's channels come from, of those that are on this machine."""
+        workload = case.workload
+        sources = workload.channels.values() if isinstance(workload, Job) else ()
+        found = (local_path(source, relative_to=self._suite_run.suite_path.parent) for source in sources)
+        return tuple(path for path in found if path is not None)
 
-    def _check_endpoint(self, case: Case, runs: Sequence[Run]) -> None:
-        """Raises RunError for a run that failed, unexpectedly, because the endpoint did not answer it."""
-        for run in runs:
-            fault = find_endpoint_fault(run, self._session.endpoint.url)
-            if fault and run.exit_code != case.exit_code:
-                raise RunError(
-                    f"the run's own AWS endpoint did not answer {run.target}",
-                    where=fault,
-                    hint="This says nothing of the script. Run the case again, with fewer --jobs.",
-                )
+    def _describe(self, error: BaseException, case: Case, log: str = "") -> str:
+        return self._suite_run._describe(error, log or case.name, (case,))  # noqa: SLF001 - the runner is the suite run's own
 
     def _tidied(self, case: Case, result: CaseResult) -> CaseResult:
         """The result once nothing secret is left but what is named in it."""
@@ -250,7 +245,7 @@ class _CaseRunner:
             self._tidy(case, result)
             return replace(result, exposed=find_exposed(directory, secret_values(case.planted_secrets)))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the case's door, as above
-            problem = self._describe(error, case)
+            problem = self._describe(error, case, f"{case.name}.tidy")
             if case.planted_secrets:
                 # What could not be masked is better not kept.
                 untrusted_tree.remove(directory)
@@ -296,7 +291,7 @@ class _CaseRunner:
             compiled = compile_for(target, workload, launch)
             backend.put_objects(compiled)
             documents = mask_values(list(compiled.documents), secret_values(case.planted_secrets))
-            (workspace / REQUEST).write_text(json.dumps(documents, indent=2, ensure_ascii=False), encoding="utf-8")
+            (workspace / REQUEST).write_text(dump_json(documents), encoding="utf-8")
             self._emit(Event(case.name, "running", target))
             if is_driven_from_here(workload, target):
                 run = run_tuning(backend.target, workload, launch, TuningRun(workspace, stop), backend.put_objects)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.differences import Comparison
     from lyftlearn_image.run import Run
 
+# The place of a difference of exit codes, and of the same one where the case expects another.
+EXIT_CODE = "exit code"
 EXIT_PARITY = 0
 EXIT_DIFFERENT = 1
 EXIT_HARNESS_FAILED = 2
@@ -22,6 +24,7 @@ class Outcome(StrEnum):
     """What a case showed."""
 
     PARITY = "parity"
+    FAIL_ALIKE = "fail alike"
     DIFFERENT = "different"
     ERROR = "error"
 
@@ -75,7 +78,7 @@ def _judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tup
     if not differing:
         return Outcome.PARITY, f"expected a difference in {', '.join(expected_in)}, found none" if expected_in else ""
     if not expected_in:
-        return Outcome.DIFFERENT, ""
+        return _judge_ends(comparisons) or (Outcome.DIFFERENT, "")
     absent = [pattern for pattern in expected_in if not any(fnmatchcase(subject, pattern) for subject in differing)]
     beside = [subject for subject in differing if not any(fnmatchcase(subject, pattern) for pattern in expected_in)]
     problems = []
@@ -84,6 +87,14 @@ def _judge(comparisons: Sequence[Comparison], expected_in: Sequence[str]) -> tup
     if beside:
         problems.append(f"not expected to differ: {', '.join(beside)}")
     return Outcome.DIFFERENT, "; ".join(problems)
+
+
+def _judge_ends(comparisons: Sequence[Comparison]) -> tuple[Outcome, str] | None:
+    """The outcome of two runs that ended alike, but not as the case expects, and else did the same; None for others."""
+    counting = [difference for comparison in comparisons for difference in comparison.counting]
+    if len(counting) != 1 or counting[0].place != EXIT_CODE or counting[0].left != counting[0].right:
+        return None
+    return Outcome.DIFFERENT if counting[0].left == "0" else Outcome.FAIL_ALIKE, counting[0].detail
 
 
 @dataclass(frozen=True)

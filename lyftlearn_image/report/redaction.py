@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -24,7 +25,8 @@ _CUT = re.compile(r"… \(\d+ characters\)\Z")
 def without_secrets(value: T, secrets: Collection[str]) -> T:
     """The value with every secret masked in every text in it, also in mappings, sequences and dataclasses.
 
-    Paths, enumerations and numbers stay.
+    A number that is a secret is masked where it stands in a mapping or a sequence; paths, enumerations and all other numbers
+    stay.
     """
     finder = Finder(secrets)
     if not finder.longest:
@@ -62,9 +64,16 @@ def _changed(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
-        return {_changed(key, change): _changed(each, change) for key, each in value.items()}
+        return {_changed(key, change): _changed_member(each, change) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_changed(each, change) for each in value)
+        return type(value)(_changed_member(each, change) for each in value)
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{field.name: _changed(getattr(value, field.name), change) for field in fields(value)})
     return value
+
+
+def _changed_member(value: Any, change: Callable[[str], str]) -> Any:
+    """A value of data that a script or a platform made, where a number may be one of a JSON secret."""
+    if isinstance(value, int | float) and not isinstance(value, bool | Enum):
+        return MASK if change(json.dumps(value)) == MASK else value
+    return _changed(value, change)

@@ -41,7 +41,7 @@ STANDING_LABELS = {
 
 
 def case_standing(case: CaseResult) -> Standing:
-    """Where the case stands; `unexpected` is a negative control that did not differ, or not where it should."""
+    """Where the case stands; `unexpected`: a control that did not differ, or not where it should; two equal failures."""
     if case.outcome is Outcome.ERROR:
         return Standing.ERROR
     if case.is_as_expected:
@@ -67,7 +67,9 @@ def headline(result: SuiteResult) -> str:
         failed = count_standings(result)[Standing.ERROR]
         others = f", and {format_case_count(wrong - failed)} did not come out as expected" if wrong > failed else ""
         return f"The harness failed in {failed} of {format_case_count(total)}{others}"
-    return f"Different: {wrong} of {format_case_count(total)} did not come out as expected"
+    is_failing_alike = all(case.outcome is Outcome.FAIL_ALIKE for case in result.cases if not case.is_as_expected)
+    word = "Failing alike" if is_failing_alike else "Different"
+    return f"{word}: {wrong} of {format_case_count(total)} did not come out as expected"
 
 
 def format_case_count(number: int) -> str:

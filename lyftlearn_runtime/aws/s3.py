@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _SERVICE = endpoints.Service("s3", "S3", "S3")
 # Data has no deadline but the job's own; an attempt that stalls is repeated so often.
 _ATTEMPTS = 6
+# Data is waited for as the SDKs wait (botocore, read_timeout); S3 may take "several minutes" to put a large object's parts
+# together (API reference, CompleteMultipartUpload), and a second request would find no upload any more.
+_STALL_S = 60.0
+_COMPLETE_S = 900.0
 _FOREVER = float("inf")
 _EMPTY = hashlib.sha256().hexdigest()
 _CHUNK_BYTES = 1 << 20
@@ -127,8 +131,14 @@ class S3:
         numbered = enumerate(etags, 1)
         body = "".join(f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in numbered)
         document = f"<CompleteMultipartUpload>{body}</CompleteMultipartUpload>".encode()
-        url = self._url(upload.bucket, upload.key, [("uploadId", upload.id)])
-        self._xml(Request("POST", url, {}, document), f"s3://{upload.bucket}/{upload.key}", "PutObject")
+        request = Request("POST", self._url(upload.bucket, upload.key, [("uploadId", upload.id)]), {}, document)
+        place = f"s3://{upload.bucket}/{upload.key}"
+
+        def attempt(_: float) -> Response:
+            signed = self._signer.sign(request, hashlib.sha256(document).hexdigest())
+            return Connection(request.url, self._environ, _COMPLETE_S).send(signed, None)
+
+        _document(_body(retry(attempt, request.url, _FOREVER, _ATTEMPTS), place, "PutObject"), place)
 
     def abort_multipart_upload(self, upload: MultipartUpload) -> None:
         """Takes the parts away again: those that nobody completes cost money for ever."""
@@ -165,17 +175,8 @@ class S3:
         return str(response.headers.get("ETag", ""))
 
     def _xml(self, request: Request, place: str, action: str) -> Element:
-        import xml.etree.ElementTree as ET  # noqa: PLC0415 - only for listings and large files
-
         deadline = time.monotonic() + fetch_timeout(self._environ)
-        answer = _body(client.call(self._signer, request, deadline), place, action)
-        try:
-            root = ET.fromstring(answer)  # noqa: S314 - S3's own answer over a checked channel
-        except (ET.ParseError, ValueError, LookupError):  # the latter two for encodings that there are not
-            raise ShimError(f"{place}: S3 gave no answer that can be read", contract.EXIT_UNAVAILABLE) from None
-        if _tag(root) == "Error":  # CompleteMultipartUpload tells a late failure with status 200
-            raise ShimError(f"{place}: S3 says {_text(root, 'Code')}", contract.EXIT_UNAVAILABLE)
-        return root
+        return _document(_body(client.call(self._signer, request, deadline), place, action), place)
 
     def _retried(self, request: Request) -> Response:
         """The response to a request without a body, with as many attempts as data has."""
@@ -187,7 +188,7 @@ class S3:
     def _connection(self, url: str) -> Connection:
         where = origin(url)
         if where not in self._connections:
-            self._connections[where] = Connection(url, self._environ)
+            self._connections[where] = Connection(url, self._environ, _STALL_S)
         return self._connections[where]
 
     def _url(self, bucket: str, key: str, query: Sequence[tuple[str, str]] = ()) -> str:
@@ -253,6 +254,18 @@ def _body(response: Response, place: str, action: str) -> bytes:
         return bytes(response.body)
     why, code = _ERRORS.get(response.status, (f"S3 answered {response.status}", contract.EXIT_UNAVAILABLE))
     raise ShimError(f"{place}: {why.format(action)}", code)
+
+
+def _document(answer: bytes, place: str) -> Element:
+    import xml.etree.ElementTree as ET  # noqa: PLC0415 - only for listings and large files
+
+    try:
+        root = ET.fromstring(answer)  # noqa: S314 - S3's own answer over a checked channel
+    except (ET.ParseError, ValueError, LookupError):  # the latter two for encodings that there are not
+        raise ShimError(f"{place}: S3 gave no answer that can be read", contract.EXIT_UNAVAILABLE) from None
+    if _tag(root) == "Error":  # CompleteMultipartUpload tells a late failure with status 200
+        raise ShimError(f"{place}: S3 says {_text(root, 'Code')}", contract.EXIT_UNAVAILABLE)
+    return root
 
 
 def _size(item: Element, place: str) -> int:

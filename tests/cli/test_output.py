@@ -126,3 +126,15 @@ def test_a_log_keeps_its_colours_on_a_terminal_and_nothing_else() -> None:
             shown += data
     os.close(terminal)
     assert shown.decode() == "\x1b[31mred\x1b[0m 99%␛[2J␛]0;PWN␇\x1b[0m\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_a_character_that_the_output_does_not_have_is_an_escape(encoding: str, tmp_path: Path) -> None:
+    """Of a terminal or a log in whatever encoding, and of a file's name that is no text."""
+    path = tmp_path / os.fsdecode(b"\xff.yaml")
+    path.write_text("name: x\nimage: i:1\nprogram: t.py\nenvironment: {KEY: 'ü漢'}\noutput: s3://bucket/x\n")
+    for verb in (["lint"], ["compile", "--json", "--target", "kubernetes"]):
+        command = [sys.executable, "-m", "lyftlearn_image", *verb, str(path)]
+        done = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": encoding})
+        assert done.returncode in {0, 1}, done.stderr
+        assert done.stdout.decode(encoding)

@@ -161,6 +161,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sources", "verbs", "examples"),
     [(WORKLOADS, lint, 150), (MANIFESTS, import_, 150), (SUITES, run, 40), (IMAGES, render, 60)],

@@ -124,8 +124,8 @@ def test_a_change_is_told_in_its_part(
     ("expected", "code", "details"),
     [
         (0, 0, []),
-        (0, 3, ["both ended alike, and the case expects 0"]),
-        (3, 0, ["both ended alike, and the case expects 3"]),
+        (0, 3, ["fail alike (status 3), expected 0"]),
+        (3, 0, ["end alike (status 0), expected 3"]),
         (3, 3, []),
         (None, 3, []),
     ],
@@ -169,6 +169,7 @@ def test_the_rules_of_the_case_are_applied(make_run: Callable[..., Run]) -> None
     assert (comparison.comparator, comparison.tolerance) == ("bytes", "exact")
 
 
+OTHER = {"stdout": "2\n", "stderr": "2\n", "model": "2"}
 SEEING_THE_CONTEXT = """
 from lyftlearn_image.parity.differences import Difference
 
@@ -188,7 +189,48 @@ def test_every_comparator_sees_what_both_runs_left(
     monkeypatch.setitem(COMPARATORS, "context", "seeing_the_context")
     rule = {"compare": "context"}
     seeing = case(streams={"stdout": rule, "stderr": rule}, outputs={"model/*": rule})
-    found = {each.subject: each for each in compare_runs(seeing, make_run("left"), make_run("right"), "reader")}  # type: ignore[arg-type]
+    found = {each.subject: each for each in compare_runs(seeing, make_run("left"), make_run("right", **OTHER), "reader")}  # type: ignore[arg-type]
     expected = Difference("'reader'", str(tmp_path / "left" / "model"), str(tmp_path / "right" / "model"))
     for subject in ("stdout", "stderr", "model/a.json"):
         assert found[subject] == Comparison(subject, "context", (expected,))
+
+
+EMPTY: dict[str, Any] = {"stdout": "", "stderr": "", "metrics": (), "trials": (), "artifacts": {}}
+
+
+@pytest.mark.parametrize(
+    ("something", "code", "is_told"),
+    [
+        ({}, 0, True),
+        ({}, None, True),
+        ({"stderr": "lyftlearn: AWS identity: role, from the pod\n"}, 0, True),
+        ({"stdout": "x"}, 0, False),
+        ({"stderr": "\n"}, 0, False),
+        ({"metrics": ("a:1|c",)}, 0, False),
+        ({"trials": TRIALS}, 0, False),
+        ({}, 7, False),
+    ],
+)  # fmt: skip
+def test_two_runs_that_left_nothing_are_no_parity(
+    make_run: Callable[..., Run], something: dict[str, Any], code: int | None, *, is_told: bool
+) -> None:
+    """There is nothing to agree on; but for an exit code that the case asks for. A case may accept that."""
+    runs = [make_run(side, **{**EMPTY, **something, "exit_code": code or 0}) for side in ("left", "right")]
+    found = compare(case(exit_code=code), *runs)
+    assert ("results" in found) == is_told
+    if is_told:
+        assert [each.accepted for each in found["results"]] == [None]
+        accepted = compare(case(exit_code=code, accept=[{"subject": "results", "reason": "known"}]), *runs)
+        assert [each.accepted for each in accepted["results"]] == ["known"]
+    assert "results" not in compare(case(), runs[0], make_run("right"))
+
+
+def test_an_acceptance_that_is_not_needed_is_told(make_run: Callable[..., Run]) -> None:
+    """It does not count; one that is needed is not told."""
+    entries = [{"subject": "stdout", "reason": "known"}, {"subject": "stderr", "place": "line 7", "reason": "old"}]
+    found = compare(case(accept=entries), make_run("left"), make_run("right", stdout="2", stderr="2"))
+    assert [(each.left, each.detail, each.accepted) for each in found["accept"]] == [
+        (None, "no difference at line 7", "the entry is not needed")
+    ]
+    assert [each.place for each in found["accept"]] == ["stderr"]
+    assert "accept" not in compare(case(accept=entries[:1]), make_run("left"), make_run("right", stdout="2"))

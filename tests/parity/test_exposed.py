@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lyftlearn_image.parity.endpoint_fault import find_endpoint_fault
+from lyftlearn_image.errors import RunError
+from lyftlearn_image.parity.endpoint_fault import check_endpoint, find_endpoint_fault
 from lyftlearn_image.parity.exposed import AND_MORE, MAX_NAMED, find_exposed
 from lyftlearn_image.parity.secrets import find_unmaskable, secret_values
 from lyftlearn_image.parity.suite import Case
@@ -110,6 +111,16 @@ def test_an_endpoint_that_does_not_answer_is_found(line: str, tmp_path: Path) ->
 def test_what_another_peer_or_the_endpoint_said_is_the_scripts(line: str, tmp_path: Path) -> None:
     """A refusal is an answer, and another host is none of ours."""
     assert find_endpoint_fault(run(tmp_path, line), URL) is None
+
+
+def test_a_run_that_the_endpoint_did_not_answer_is_an_error_of_the_harness(tmp_path: Path) -> None:
+    """Unless the case expects just that exit code; one that was answered is compared."""
+    failed, fine = run(tmp_path, UNANSWERED[0]), run(tmp_path, UNANSWERED[0], exit_code=0)
+    with pytest.raises(RunError, match="did not answer kubernetes") as caught:
+        check_endpoint([fine, failed], URL, 0)
+    assert caught.value.where == UNANSWERED[0]
+    check_endpoint([failed], URL, 69)
+    check_endpoint([fine], URL, 0)
 
 
 def test_a_run_without_a_log_has_no_fault(tmp_path: Path) -> None:

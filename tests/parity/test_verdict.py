@@ -12,6 +12,11 @@ from lyftlearn_image.run import Run, Status, Timings
 
 SAME = Comparison("stderr", "text")
 DIFFERS = Comparison("stdout", "text", (Difference("line 1", "a", "b"),))
+FAILS = Comparison("exit status", "exit status", (Difference("exit code", "1", "2"),))
+FAILS_ALIKE, ENDS_ALIKE = (
+    Comparison("exit status", "exit status", (Difference("exit code", code, code, detail),))
+    for code, detail in (("1", "fail alike (status 1), expected 0"), ("0", "end alike (status 0), expected 3"))
+)
 ACCEPTED = Comparison("environment", "environment", (Difference("hostname", "a", "b", accepted="platform"),))
 
 
@@ -22,6 +27,13 @@ ACCEPTED = Comparison("environment", "environment", (Difference("hostname", "a",
         pytest.param((SAME, DIFFERS), (), Outcome.DIFFERENT, "", id="one counting difference decides"),
         pytest.param((DIFFERS, SAME), ("stdout",), Outcome.DIFFERENT, "", id="a control that differs where it must"),
         pytest.param((SAME,), ("stdout",), Outcome.PARITY, "expected a difference in stdout, found none", id="a deaf check"),
+        pytest.param((SAME, FAILS_ALIKE), (), Outcome.FAIL_ALIKE, "fail alike (status 1), expected 0", id="two equal failures"),
+        pytest.param(
+            (ENDS_ALIKE,), (), Outcome.DIFFERENT, "end alike (status 0), expected 3", id="no failure where one must be"
+        ),
+        pytest.param((FAILS_ALIKE, DIFFERS), (), Outcome.DIFFERENT, "", id="two failures that differ"),
+        pytest.param((FAILS,), (), Outcome.DIFFERENT, "", id="two exit codes"),
+        pytest.param((FAILS_ALIKE,), ("exit status",), Outcome.DIFFERENT, "", id="a control of exit codes"),
         pytest.param(
             (DIFFERS,),
             ("std*", "environment"),
@@ -64,6 +76,7 @@ def test_what_was_cut_is_never_parity(comparisons: tuple[Comparison, ...], outco
         pytest.param([(Outcome.PARITY, Outcome.PARITY)], 0, id="parity"),
         pytest.param([(Outcome.DIFFERENT, Outcome.DIFFERENT)], 0, id="expected difference"),
         pytest.param([(Outcome.PARITY, Outcome.DIFFERENT)], 1, id="difference"),
+        pytest.param([(Outcome.PARITY, Outcome.FAIL_ALIKE)], 1, id="two equal failures"),
         pytest.param([(Outcome.DIFFERENT, Outcome.PARITY)], 1, id="a control that found nothing"),
         pytest.param([(Outcome.PARITY, Outcome.DIFFERENT), (Outcome.PARITY, Outcome.ERROR)], 2, id="harness failed"),
     ],

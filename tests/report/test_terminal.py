@@ -107,3 +107,19 @@ def _shown(result: SuiteResult, **console: object) -> str:
     file = io.StringIO()
     terminal.show(result, Console(file=file, **console))  # type: ignore[arg-type]
     return file.getvalue()
+
+
+def test_a_ci_server_takes_nothing_of_a_case_for_a_command(
+    make_case: Callable[..., CaseResult], make_suite: Callable[[Sequence[CaseResult]], SuiteResult]
+) -> None:
+    """A problem of several lines, a value or a name may begin as a command does; blanks before it count for nothing."""
+    text = "one\n::error::two\n  ::set-env name=PATH::x ##vso[task.x]"
+    cases = [
+        make_case("any", [Comparison(text, "text", (Difference(text, text, text, text),))], description=text, problem=text),
+        make_case("other", [], [], outcome=Outcome.ERROR, problem=text),
+    ]
+    file = io.StringIO()
+    terminal.show(make_suite(cases), Console(file=file))
+    assert not any(line.strip().startswith("::") for line in file.getvalue().splitlines())
+    assert "##vso[" not in file.getvalue()
+    assert ": :error::two" in file.getvalue()

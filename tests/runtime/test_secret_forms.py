@@ -6,7 +6,9 @@ import base64
 import html
 import json
 import re
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote, urlencode
 from xml.sax import saxutils
@@ -16,9 +18,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from lyftlearn_image import clear_secrets
-from lyftlearn_image.parity.secrets import redact_file, secret_values
+from lyftlearn_image.build.secrets import BuildSecrets
+from lyftlearn_image.errors import RunError
+from lyftlearn_image.parity.case_error import describe_case_error
+from lyftlearn_image.parity.secrets import mask_values, redact_file, secret_values
 from lyftlearn_image.report.redaction import without_secrets
 from lyftlearn_runtime import contract
+from lyftlearn_runtime.failure import Tail
 from lyftlearn_runtime.plain_words import WORDS
 from lyftlearn_runtime.redact import Redactor
 from lyftlearn_runtime.secret_forms import (
@@ -36,7 +42,6 @@ from lyftlearn_runtime.secret_forms import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 # Every form of such a secret differs from every other: it has what JSON, Python, HTML and URLs escape, and two lines.
 _SPICE = "p/l+a n<t>&e'd\"ü\U0001f511\\x\n"
@@ -152,10 +157,41 @@ def by_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], st
     return masked
 
 
-@pytest.fixture(scope="module", params=["stream", "message", "file", "report"])
+def by_request(text: str, secret: str) -> str:
+    """A value of a request that is kept."""
+    masked: dict[str, list[str]] = mask_values({"Key": [text]}, secret_values({"name": secret}))
+    return masked["Key"][0]
+
+
+def by_build(text: str, secret: str) -> str:
+    """A line of a build."""
+    return BuildSecrets((), (secret,)).redact(text)
+
+
+def by_reason(text: str, secret: str) -> str:
+    """The end of a script's stderr, in the reason of its failure."""
+    tail = Tail([secret])
+    tail.feed(text.encode("utf-8", "surrogateescape"))
+    return tail.text()
+
+
+def by_case_error(text: str, secret: str) -> str:
+    """The line of an exception within a case, as its log has it."""
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory) / "case.log"
+        describe_case_error(RunError(text), log, [secret])
+        return log.read_bytes().decode("utf-8", "surrogateescape").partition("RunError: ")[2].removesuffix("\n")
+
+
+@pytest.fixture(
+    scope="module", params=["stream", "message", "file", "report", "request", "build", "reason of a failure", "error of a case"]
+)
 def masked(request: pytest.FixtureRequest, by_file: Callable[[str, str], str]) -> Callable[[str, str], str]:
     """Each of those who mask: a text and a secret → the text without it."""
-    users = {"stream": by_stream, "message": by_message, "file": by_file, "report": by_report}
+    users = {
+        "stream": by_stream, "message": by_message, "file": by_file, "report": by_report, "request": by_request,
+        "build": by_build, "reason of a failure": by_reason, "error of a case": by_case_error,
+    }  # fmt: skip
     return users[request.param]
 
 
@@ -235,6 +271,14 @@ def test_a_plain_word_has_no_form(word: str) -> None:
 def test_no_plain_word_could_be_a_password_by_itself() -> None:
     """The list has words, in lower case, that are long enough to be looked for."""
     assert all(re.fullmatch(f"[a-z]{{{SHORTEST},}}", word) for word in WORDS)
+
+
+def test_a_number_that_is_a_secret_is_masked_where_it_is_a_number() -> None:
+    """In a request and in a report's data: the JSON stays JSON, and other numbers stay."""
+    secrets = secret_values({"name": '{"pin": 48151623, "rate": 123456.5}'})
+    data = {"a": [48151623, 48151624, 123456.5, True], "b": {"c": 48151623}}
+    expected = {"a": [MASK, 48151624, MASK, True], "b": {"c": MASK}}
+    assert mask_values(data, secrets) == without_secrets(data, secrets) == expected
 
 
 def test_values_of_a_json_secret_have_places() -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION
 from lyftlearn_image.emulation.aws.peers import Peers
 from lyftlearn_image.emulation.docker.link_local import redirect_agents
+from lyftlearn_image.emulation.told_errors import ToldErrors
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def container_credentials(
             thread.join()
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(ToldErrors, ThreadingHTTPServer):
     """Many containers may start at once."""
 
     daemon_threads = True

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 from dnslib import QTYPE, RCODE, RR, A, DNSError, DNSRecord
 
+from lyftlearn_image.emulation.told_errors import ToldErrors
 from lyftlearn_image.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class _Handler(socketserver.BaseRequestHandler):
             sender.sendto(answer, self.client_address)
 
 
-class _Server(socketserver.ThreadingUDPServer):
+class _Server(ToldErrors, socketserver.ThreadingUDPServer):
     """Not dnslib's own server: its shutdown takes up to half a second, which every pod with a Service would wait for."""
 
     daemon_threads = True

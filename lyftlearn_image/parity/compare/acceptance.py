@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lyftlearn_image.parity.differences import Comparison, Difference
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from lyftlearn_image.parity.differences import Comparison, Difference
 
 
 class Acceptance(BaseModel):
@@ -41,12 +41,30 @@ def apply_acceptances(
     )
 
 
+def find_unused_acceptances(comparisons: Sequence[Comparison], acceptances: Sequence[Acceptance]) -> tuple[Comparison, ...]:
+    """What tells of entries that name no difference that is there; it does not count, for such a one hides nothing."""
+    unused = [
+        acceptance
+        for acceptance in acceptances
+        if not any(_names(acceptance, each.subject, one) for each in comparisons for one in each.differences)
+    ]
+    told = (
+        Difference(acceptance.subject, None, None, f"no difference at {acceptance.place}", accepted="the entry is not needed")
+        for acceptance in unused
+    )
+    return (Comparison("accept", "accept", tuple(told)),) if unused else ()
+
+
+def _names(acceptance: Acceptance, subject: str, difference: Difference) -> bool:
+    return fnmatchcase(subject, acceptance.subject) and fnmatchcase(difference.place, acceptance.place)
+
+
 def _accept(difference: Difference, subject: str, acceptances: Sequence[Acceptance], today: date) -> Difference:
     """The difference as the first acceptance leaves it that names it; one that is accepted already stays."""
     if difference.accepted is not None:
         return difference
     for acceptance in acceptances:
-        if fnmatchcase(subject, acceptance.subject) and fnmatchcase(difference.place, acceptance.place):
+        if _names(acceptance, subject, difference):
             if acceptance.until is None or today <= acceptance.until:
                 return replace(difference, accepted=acceptance.reason)
             expired = f"accepted until {acceptance.until}, which is past: {acceptance.reason}"

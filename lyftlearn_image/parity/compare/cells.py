@@ -139,6 +139,8 @@ def _any_number(text: str) -> float | Decimal | None:
     text = text.strip()
     if text.lower() in _NOT_FINITE:
         return _NOT_FINITE[text.lower()]
+    if (number := _exact_number(text)) is not None:
+        return number
     if not _ANY_NUMBER.fullmatch(text) or len(text) > _MAX_NUMBER_CHARACTERS:
         return None
     number = float(text)

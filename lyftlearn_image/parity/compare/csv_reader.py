@@ -43,6 +43,8 @@ class CsvRows:
         # With a wrong delimiter rows are single cells, and compared all the same.
         first = self._lines[0].decode("latin-1") if self._lines else ""
         self.delimiter = delimiter or next((each for each in _DELIMITERS if each in first), ",")
+        # Python's own limit of a cell, for all of its readers, is lower.
+        csv.field_size_limit(MAX_ROW_BYTES)
         # What a quotation mark within a cell means is a matter of taste: nothing is read into it.
         self._reader = csv.reader(iter(self._next_text, ""), delimiter=self.delimiter, strict=True)
 
@@ -112,7 +114,6 @@ class CsvRows:
 
 def read_pairs(left: CsvRows, right: CsvRows) -> Iterator[RowPair]:
     """The rows that are not the same, side by side, until both sides have no more; with their number on the left."""
-    csv.field_size_limit(MAX_ROW_BYTES)
     while True:
         number = left.count
         count = min(left.fill(), right.fill())

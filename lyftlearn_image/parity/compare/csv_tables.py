@@ -89,10 +89,12 @@ def _compare_tables(left: CsvRows, right: CsvRows, options: Options) -> Iterator
 def _columns(left: list[str], right: list[str], options: Options) -> _Columns:
     """What the first rows say. Where one of their cells is a number they are rows, and columns have numbers for names.
 
+    Unless the rule has a name from there: a table of years has numbers for names too.
+
     SageMaker's own CSV convention for tabular data has no header.
     """
     sides = [[decode_cell(cell) for cell in row] for row in (left, right)]
-    has_header = not any(is_number_text(cell) for side in sides for cell in side)
+    has_header = not any(is_number_text(cell) for side in sides for cell in side) or _are_named(sides, options)
     if not has_header:
         sides = [[str(position) for position in range(len(side))] for side in sides]
     positions = [{key: position for position, key in enumerate(numbered(side))} for side in sides]
@@ -100,6 +102,13 @@ def _columns(left: list[str], right: list[str], options: Options) -> _Columns:
     pairs = tuple((positions[0][key], positions[1][key]) for key in keys)
     are_aligned = pairs == tuple((place, place) for place in range(len(sides[0])))
     return _Columns(sides[0], sides[1], pairs, keys, has_header, are_aligned)
+
+
+def _are_named(first_rows: list[list[str]], options: Options) -> bool:
+    """Whether the rule names a column by a cell of both first rows that is not the number of a column."""
+    in_rule = {*options.ignore, *options.sort_by, *options.types}
+    positions = set(map(str, range(max(map(len, first_rows)))))
+    return bool((in_rule - positions).intersection(*first_rows))
 
 
 class _CellTally:

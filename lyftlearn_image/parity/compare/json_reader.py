@@ -52,7 +52,11 @@ def read_lines(path: Path) -> Iterator[Any]:
         try:
             yield _parse(line)
         except UnreadableError as error:
-            raise UnreadableError(f"{error} in line {number}") from error
+            is_too_large = path.stat().st_size > MAX_DOCUMENT_BYTES
+            more = (
+                f"; the whole file has more than {MAX_DOCUMENT_BYTES} bytes, too many for one document" if is_too_large else ""
+            )
+            raise UnreadableError(f"{error} in line {number}{more}") from error
 
 
 def count_lines(path: Path) -> int:
@@ -66,7 +70,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         while line := file.readline(MAX_DOCUMENT_BYTES + 1):
             number += 1
             if len(line) > MAX_DOCUMENT_BYTES:
-                raise UnreadableError(f"a document of more than {MAX_DOCUMENT_BYTES} bytes, which are too many to be compared")
+                raise UnreadableError(f"line {number} has more than {MAX_DOCUMENT_BYTES} bytes, too many for one document")
             if line.strip():
                 yield number, line
 

@@ -24,6 +24,12 @@ COMPARATORS = {
     "json": "lyftlearn_image.parity.compare.structured",
     "table": "lyftlearn_image.parity.compare.tables",
     "array": "lyftlearn_image.parity.compare.arrays",
+    "archive": "lyftlearn_image.parity.compare.archives",
+    "png": "lyftlearn_image.parity.compare.png",
+    "pdf": "lyftlearn_image.parity.compare.pdf",
+    "sqlite": "lyftlearn_image.parity.compare.sqlite",
+    "model": "lyftlearn_image.parity.compare.models",
+    # Its name from when it knew no other models; suites have it.
     "sklearn-model": "lyftlearn_image.parity.compare.models",
 }
 # For a file of which neither a rule nor a comparator knows the suffix.

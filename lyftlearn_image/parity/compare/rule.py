@@ -27,6 +27,14 @@ class Rule(Options):
 
     compare: Annotated[str, BeforeValidator(_comparator), Field(json_schema_extra=_list_comparators)]
 
+    members: dict[str, Rule] = Field(default={}, description="Pattern of an archive's members → rule; first match wins.")
+
+    @property
+    def tolerance(self) -> str:
+        """All that is not exact about it, in words, with the rules of an archive's members."""
+        rules = "; ".join(f"{pattern}: {rule.compare}, {rule.tolerance}" for pattern, rule in self.members.items())
+        return f"members {rules}" if rules else super().tolerance
+
     @model_validator(mode="after")
     def _takes_only_its_options(self) -> Self:
         options = load_comparator(self.compare).OPTIONS

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import bz2
+import contextlib
 import datetime as dt
 import decimal
+import gzip
 import io
 import json
 import random
+import sqlite3
+import struct
+import tarfile
 import warnings
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +35,10 @@ RULES: dict[str, list[dict[str, Any]]] = {
     "json": [{}, {"rtol": 0.1}, {"ulp": 4, "equal_nan": False}, {"unordered": True}, {"ignore": ["/a/*", "/*/b"]}],
     "text": [{}, {"normalise": ["timestamps", "durations", "addresses", "pids", "temporary-paths"]}],
     "bytes": [{}],
+    "archive": [{}, {"members": {"*.csv": {"compare": "table", "rtol": 0.1}}}],
+    "png": [{}],
+    "pdf": [{}],
+    "sqlite": [{}],
 }  # fmt: skip
 SUFFIXES = {
     "array": (".npy", ".npz"),
@@ -35,6 +46,10 @@ SUFFIXES = {
     "json": (".json", ".jsonl"),
     "text": (".txt",),
     "bytes": ("",),
+    "archive": (".zip", ".tar"),
+    "png": (".png",),
+    "pdf": (".pdf",),
+    "sqlite": (".sqlite",),
 }
 _TOKENS = [
     b"9" * 400, b"1e999", b"-0.0", b"NaN", b"Infinity", b"-1", b"null", b"\xff\xfe", b"\x00", b'"', b"\r", b"\n\n", b",,", b"{",
@@ -99,7 +114,10 @@ def _npz(chance: random.Random) -> bytes:
     with zipfile.ZipFile(file, "w", chance.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])) as archive:
         for _ in range(chance.randint(0, 3)):
             with warnings.catch_warnings(action="ignore"):  # a name may stand twice
-                archive.writestr(chance.choice(["a.npy", "b.npy", "c", "../d.npy"]), _npy(chance))
+                # Of the time that a ZipInfo has, so that the file can be made again.
+                archive.writestr(
+                    zipfile.ZipInfo(chance.choice(["a.npy", "b.npy", "c", "../d.npy"])), _npy(chance), archive.compression
+                )
     return file.getvalue()
 
 
@@ -200,7 +218,69 @@ def _text(chance: random.Random) -> bytes:
     return "\n".join(chance.choices(words, k=chance.choice([0, 1, 40]))).encode(chance.choice(["utf-8", "utf-16"]))
 
 
+def _zip(chance: random.Random) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", chance.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as archive:
+        for name, write in chance.sample(MEMBERS, chance.randint(0, 3)):
+            archive.writestr(zipfile.ZipInfo(name), write(chance), archive.compression)
+    return file.getvalue()
+
+
+def _tar(chance: random.Random) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name, write in chance.sample(MEMBERS, chance.randint(0, 3)):
+            data = write(chance)
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    packed = file.getvalue()
+    return chance.choice([packed, gzip.compress(packed, mtime=0), bz2.compress(packed)])
+
+
+def _png(chance: random.Random) -> bytes:
+    side = chance.randint(1, 20)
+    pixels = b"".join(b"\0" + chance.randbytes(side) for _ in range(side))
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)),
+        (b"tEXt", b"date\0" + chance.randbytes(4)),
+        (b"IDAT", zlib.compress(pixels)),
+        (b"IEND", b""),
+    ]
+    lengths = (struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(lengths)
+
+
+def _pdf(chance: random.Random) -> bytes:
+    stream = zlib.compress(chance.randbytes(30))
+    parts = [
+        b"%PDF-1.4",
+        f"1 0 obj << /Type /Catalog /CreationDate (D:2026010{chance.randint(1, 9)}000000Z) >> endobj".encode(),
+        f"2 0 obj << /Length {len(stream)} /Filter /FlateDecode >> stream".encode(),
+        stream,
+        b"endstream endobj",
+        b"trailer << /Root 1 0 R /ID [<01><02>] >>",
+        b"startxref\n0\n%%EOF\n",
+    ]
+    return b"\n".join(parts)
+
+
+def _sqlite(chance: random.Random) -> bytes:
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (a INTEGER, b TEXT, c BLOB)")
+        rows = ((number, chance.choice("xyz"), chance.randbytes(3)) for number in range(chance.choice([0, 5, 200])))
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+        connection.commit()
+        return connection.serialize()
+
+
+MEMBERS: list[tuple[str, Callable[[random.Random], bytes]]] = [
+    ("a.csv", _csv),
+    ("b.json", _json),
+    ("c/d.npy", _npy),
+    ("../e", _text),
+]
 WRITERS: dict[str, list[Callable[[random.Random], bytes]]] = {
     ".npy": [_npy], ".npz": [_npz], ".csv": [_csv], ".parquet": [_parquet], ".json": [_json], ".jsonl": [_jsonl],
-    ".txt": [_text], "": [_text],
+    ".txt": [_text], "": [_text], ".zip": [_zip], ".tar": [_tar], ".png": [_png], ".pdf": [_pdf], ".sqlite": [_sqlite],
 }  # fmt: skip

@@ -90,3 +90,37 @@ def test_a_rule_that_matches_nothing_is_a_difference() -> None:
     found = compare_trees({"a": "1"}, {"a": "1"}, rules)
     assert found[1:] == (Comparison("model/none.npy", "array", (Difference("", None, None, "no such file on either side"),)),)
     assert not found[0].differences
+
+
+def test_a_rule_behind_another_one_for_the_same_files_is_a_difference() -> None:
+    """It is never applied: whoever wrote it believes that it is."""
+    rules = {"model/*": Rule(compare="text"), "model/a": Rule(compare="json", rtol=1.0), "model/b*": Rule(compare="text")}
+    found = compare_trees({"a": "1", "b": "1"}, {"a": "1", "b": "1"}, rules)
+    assert [(each.subject, *(one.detail for one in each.differences)) for each in found if each.differences] == [
+        ("model/a", "never applied: an earlier rule is for model/a"),
+        ("model/b*", "never applied: an earlier rule is for model/b"),
+    ]
+
+
+def test_a_link_to_a_directory_is_compared_by_where_it_leads(tmp_path: Path) -> None:
+    """The files there are compared where they are, once."""
+    sides = []
+    for side, target in (("left", "one"), ("right", "two"), ("same", "one")):
+        for name in ("one", "two"):
+            (tmp_path / side / name).mkdir(parents=True)
+            (tmp_path / side / name / "a.txt").write_text("text")
+        (tmp_path / side / "latest").symlink_to(target)
+        sides.append({"model": tmp_path / side})
+    found = compare_artifacts({}, ComparatorContext(None, sides[0], sides[1]))  # type: ignore[arg-type]
+    assert [each.subject for each in found] == ["model/latest", "model/one/a.txt", "model/two/a.txt"]
+    assert [each.differences for each in found if each.differences] == [
+        (Difference("", "a link to one", "a link to two", "what it is"),)
+    ]
+    assert not any(each.differences for each in compare_artifacts({}, ComparatorContext(None, sides[0], sides[2])))  # type: ignore[arg-type]
+
+
+def test_what_a_link_out_of_the_tree_became_is_the_same_on_both_sides() -> None:
+    """A text that says where it led stands in its place, which is no JSON, and the same bytes all the same."""
+    text = "symbolic link to /opt/ml/input/config/hyperparameters.json\n"
+    assert not any(each.differences for each in compare_trees({"hp.json": text}, {"hp.json": text}))
+    assert any(each.differences for each in compare_trees({"hp.json": text}, {"hp.json": f"{text} "}))

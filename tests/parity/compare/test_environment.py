@@ -159,3 +159,27 @@ def _steps(place: str) -> list[str]:
         path, _, last = place.removeprefix("files/").rpartition("/")
         return ["files", path, last]
     return place.split("/")
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    ["[" * 100_000, "[1, 2]", '["a", ""]', "{}", "nul", 7, None, ["a", "b"], json.dumps([f"h{n}" for n in range(5000)])],
+)
+def test_a_script_may_write_anything_into_its_observation(hosts: Any) -> None:
+    """What is no list of hosts is compared as it is; what is no observation at all too."""
+    left = {"variables": {"SM_HOSTS": hosts, "A": "1"}}
+    assert not compare_environment(left, left).counting
+    assert [each.place for each in compare_environment(left, {"variables": {"SM_HOSTS": hosts, "A": "2"}}).counting] == [
+        "variables/A"
+    ]
+    assert compare_environment({"variables": hosts}, {"variables": {}}).counting
+
+
+def test_an_observation_may_be_nested_deeply() -> None:
+    """Deeper than Python's functions may call each other."""
+    left: Any = 1
+    right: Any = 2
+    for _ in range(5000):
+        left, right = {"a": left}, {"a": right}
+    (difference,) = compare_environment(left, right).counting
+    assert difference.place.endswith("/a/a")

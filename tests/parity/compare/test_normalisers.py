@@ -220,6 +220,12 @@ def test_normalisers_are_applied_in_their_order() -> None:
     assert normalise("x1", [Replacement(pattern=r"x(\d)", replace=r"\1y")]) == "1y"
 
 
+def test_the_schema_of_a_suite_lists_the_names() -> None:
+    """With what each of them takes out, for editors."""
+    listed = {each["const"]: each["description"] for each in TypeAdapter(NormaliserName).json_schema()["oneOf"]}
+    assert listed == {name: each.description for name, each in NORMALISERS.items()}
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [

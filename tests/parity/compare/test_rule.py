@@ -15,6 +15,7 @@ from lyftlearn_image.parity.compare.rule import Rule
 VALUES: dict[str, Any] = {
     "rtol": 0.5, "atol": 0.5, "equal_nan": False, "ignore": ["a"], "sort_by": ["a"], "normalise": ["pids"],
     "inputs": "output/X", "ulp": 4, "atol_time": "5ms", "unordered": True, "types": {"a": "number"},
+    "members": {"a": {"compare": "bytes"}},
 }  # fmt: skip
 NUMERIC = ["atol", "equal_nan", "rtol", "ulp"]
 TAKES = {
@@ -23,6 +24,11 @@ TAKES = {
     "json": sorted([*NUMERIC, "ignore", "unordered"]),
     "table": sorted([*NUMERIC, "atol_time", "ignore", "sort_by", "types", "unordered"]),
     "array": sorted([*NUMERIC, "atol_time"]),
+    "archive": ["members"],
+    "png": [],
+    "pdf": [],
+    "sqlite": sorted([*NUMERIC, "ignore"]),
+    "model": sorted([*NUMERIC, "ignore", "inputs"]),
     "sklearn-model": sorted([*NUMERIC, "ignore", "inputs"]),
 }
 
@@ -33,7 +39,9 @@ def test_an_option_that_means_nothing_is_refused(comparator: str, option: str) -
     """It would otherwise be believed to work; the error lists what the comparator takes."""
     rule = {"compare": comparator, option: VALUES[option]}
     if option in TAKES[comparator]:
-        assert Rule.model_validate(rule).model_dump(mode="json", include={option}) == {option: VALUES[option]}
+        assert Rule.model_validate(rule).model_dump(mode="json", include={option}, exclude_defaults=True) == {
+            option: VALUES[option]
+        }
         return
     with pytest.raises(ValidationError) as caught:
         Rule.model_validate(rule)
@@ -48,7 +56,8 @@ def test_a_comparator_that_is_none_is_refused(name: Any) -> None:
         Rule.model_validate({"compare": name})
     (error,) = caught.value.errors()
     assert error["type"] == "literal_error"
-    assert error["msg"] == "Input should be 'text', 'bytes', 'json', 'table', 'array' or 'sklearn-model'"
+    *names, last = (f"'{each}'" for each in TAKES)
+    assert error["msg"] == f"Input should be {', '.join(names)} or {last}"
 
 
 @pytest.mark.parametrize(
@@ -93,5 +102,5 @@ def test_an_option_that_is_not_given_has_its_default() -> None:
     """Exact, and NaN equals NaN."""
     assert Rule(compare="json").model_dump() == {
         "compare": "json", "rtol": 0.0, "atol": 0.0, "ulp": 0, "atol_time": None, "equal_nan": True, "ignore": (),
-        "sort_by": (), "unordered": False, "types": {}, "normalise": (), "inputs": None,
+        "sort_by": (), "unordered": False, "types": {}, "normalise": (), "inputs": None, "members": {},
     }  # fmt: skip

@@ -132,3 +132,65 @@ def test_only_the_beginning_of_a_broken_file_is_shown() -> None:
     """200 bytes tell what it is."""
     (difference,) = compare_written("a.json", Path.write_text, ("{" * 300, "1"), {"compare": "json"})
     assert difference.left == "{" * 200
+
+
+@given(VALUES, st.randoms(use_true_random=False))
+def test_lists_in_any_order(value: Any, random: Any) -> None:
+    """At every depth, by rule alone."""
+    assert compare_json(value, _shuffled(value, random), {"unordered": True}) == ()
+
+
+def _shuffled(value: Any, random: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shuffled(value[key], random) for key in sorted(value, key=lambda _: random.random())}
+    if isinstance(value, list):
+        return sorted((_shuffled(item, random) for item in value), key=lambda _: random.random())
+    return value
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "found"),
+    [
+        ([1, 2, 3], [3, 1, 2], []),
+        ([1, 2, 2], [2, 1, 1], ["/2"]),
+        ([1, 2], [2, 1, 1], [""]),
+        ([{"a": [1, 2]}, {"b": 1}], [{"b": 1}, {"a": [2, 3]}], ["/0/a/0"]),
+        (["b", "a"], ["a", "c"], ["/0"]),
+        ([1.0, 2.0], [2.0000001, 1.0000001], []),
+    ],
+)
+def test_in_any_order_what_has_no_partner_is_told(left: Any, right: Any, found: list[str]) -> None:
+    """With its place on the left, and within the tolerance of the rule."""
+    rule = {"unordered": True, "rtol": 1e-6}
+    assert [difference.place for difference in compare_json(left, right, rule)] == found
+
+
+def test_json_lines_in_any_order() -> None:
+    """As the items of a list."""
+    rule = {"compare": "json", "unordered": True}
+    assert compare_written("a.jsonl", _write, ('{"a": 1}\n2\n', '2\n{"a": 1}\n'), rule) == ()
+    assert compare_written("a.jsonl", _write, ('{"a": 1}\n2\n', '3\n{"a": 1}\n'), rule)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
+def test_json_in_another_encoding_is_read(encoding: str) -> None:
+    """With and without a byte order mark: its values are the same."""
+
+    def write(path: Path, side: tuple[str, str]) -> None:
+        path.write_text(side[0], encoding=side[1])
+
+    assert compare_written("a.json", write, (('{"a": "é"}', "utf-8"), ('{"a": "é"}', encoding)), {"compare": "json"}) == ()
+    assert compare_written("a.json", write, (('{"a": "é"}', "utf-8"), ('{"a": "è"}', encoding)), {"compare": "json"})
+
+
+def test_large_json_lines_are_compared_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large the file; a line that is larger than a document may be is told."""
+    monkeypatch.setattr("lyftlearn_image.parity.compare.json_reader.MAX_DOCUMENT_BYTES", 40)
+    left = "\n".join(map(str, range(100)))
+    assert compare_written("a.jsonl", _write, (left, left + "\n"), {"compare": "json"}) == ()
+    (difference,) = compare_written("a.jsonl", _write, (left, left.replace("77", "78")), {"compare": "json"})
+    assert difference.place == "/77"
+    (difference,) = compare_written("a.json", _write, (f"[{left}]", left), {"compare": "json"})
+    assert "in line 1; the whole file has more than 40 bytes, too many for one document" in difference.detail
+    (difference,) = compare_written("a.jsonl", _write, (left, f"{left}\n{'7' * 41}"), {"compare": "json"})
+    assert "line 101 has more than 40 bytes" in difference.detail

@@ -244,3 +244,122 @@ def test_what_is_no_table_is_told(name: str) -> None:
     (difference,) = compare_written(name, Path.write_bytes, (b'a,b\n"1\n2,3,4', b"a"), {"compare": "table"})
     assert (difference.place, difference.left, difference.right) == ("", f"left-{name}", f"right-{name}")
     assert difference.detail.startswith("not a table that can be read: ")
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "places_of_all"),
+    [
+        # A step that has read codes as numbers.
+        (
+            "zip,order,score\n02139,12345678901234567890,0.25\n10001,12345678901234567891,0.5\n",
+            "zip,order,score\n2139,12345678901234567168,0.25\n10001,12345678901234567168,0.5\n",
+            ["column 'zip', row 0", "column 'order', row 0", "column 'order', row 1"],
+        ),
+        # A large number beside a fraction in one column.
+        ("id\n9007199254740993\n1.5\n", "id\n9007199254740992\n1.5\n", ["column 'id', row 0"]),
+        ("code\n1e5\nA17\n", "code\n100000\nA17\n", ["column 'code', row 0"]),
+        ("v\nNULL\n", "v\nn/a\n", ["column 'v', row 0"]),
+        # Columns of one name, as pandas writes them from two tables side by side.
+        ("id,v,id,v\n1,3,1,3\n", "id,v,id,v\n1,3,2,3\n", ["column 'id' (2), row 0"]),
+        (",,x\n1,2,3\n", ",,x\n1,4,3\n", ["column '' (2), row 0"]),
+        # SageMaker's own convention: no header, the label first.
+        ("0,0,1,0.25\n1,3,1,0.5\n", "0,0,1,0.5\n1,3,1,0.5\n", ["column '3', row 0"]),
+        ("0,0,1,0.25\n1,3,1,0.5\n", "0,0,1,0.25\n1,3,1,0.75\n", ["column '3', row 1"]),
+        ("a,b\n1,2\n3,4,5\n", "a,b\n1,2\n3,4,6\n", ["behind the last column, row 1"]),
+        ("a,b\n1,2\n3\n", "a,b\n1,2\n3,\n", ["column 'b', row 1"]),
+        ("a\n1\n\n", "a\n1\n", ["rows"]),
+        ("", "a\n1\n", ["columns", "rows"]),
+        ("a;b\n1;1,5\n", "a;b\n1;1,6\n", ["column 'b', row 0"]),
+        ("a\tb\nx\ty\n", "a\tb\nx\tz\n", ["column 'b', row 0"]),
+        ("a;b\n1;2\n", "a,b\n1,2\n", ["columns"]),
+        ('a\n"x\ny"\nz\n', 'a\n"x\nz"\nz\n', ["column 'a', row 0"]),
+        ("a\n" + "1\n" * 700_000 + "A17\n", "a\n" + "1\n" * 700_000 + "A18\n", ["column 'a', row 700000"]),
+    ],
+)
+def test_the_cells_of_a_csv_are_texts(left: str, right: str, places_of_all: list[str]) -> None:
+    """What differs in its text is told, unless both are one number; no row or column is left out."""
+    assert [difference.place for difference in compare_csv(left, right)] == places_of_all
+    reversed_places = [difference.place for difference in compare_csv(right, left)]
+    assert len(reversed_places) == len(places_of_all)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("a,b\r\n1,x\r\n", "a,b\n1,x\n"),
+        ("\ufeffa,b\n1,x\n", "a,b\n1,x\n"),
+        ("a,b\n1,x\n", 'a,b\n"1","x"\n'),
+        ("a,b\n1,x", "a,b\n1,x\n"),
+        ("a,b\r1,x\r", "a,b\n1,x\n"),
+    ],
+)
+def test_how_a_csv_is_written_does_not_count(left: str, right: str) -> None:
+    """Line ends, quotation marks, a byte order mark: the cells are the same."""
+    assert compare_csv(left, right) == ()
+    assert compare_csv(right, left) == ()
+
+
+@given(csv_tables(), st.randoms(use_true_random=False), st.booleans())
+def test_rows_in_any_order(table: Any, random: Any, to_parquet: bool) -> None:  # noqa: FBT001 - drawn
+    """What is the same in another order is the same, and a changed row is found."""
+    compare = compare_parquet if to_parquet else compare_csv
+    order = list(range(table.num_rows))
+    random.shuffle(order)
+    shuffled = table.take(order)
+    assert compare(table, shuffled, {"unordered": True}) == ()
+    changed = shuffled.set_column(0, table.column_names[0], pa.array(["changed"] * table.num_rows))
+    assert compare(table, changed, {"unordered": True})
+    assert compare(table, shuffled.slice(1), {"unordered": True})[0].place == "rows"
+
+
+def test_what_cannot_be_sorted_by_is_told() -> None:
+    """A column of lists has no order."""
+    left, right = pa.table({"c": [[1], [2]]}), pa.table({"c": [[2], [1]]})
+    (difference,) = compare_parquet(left, right, {"sort_by": ["c"]})
+    assert "not a table that can be read" in difference.detail
+
+
+def test_a_rule_names_columns_of_years() -> None:
+    """A header of numbers is a header where the rule has a name from it; else its numbers are a row."""
+    left, right = "id,2019,2020\na,1,2\n", "id,2019,2020\na,1,3\n"
+    assert places(compare_csv(left, right)) == ["column '2', row 1"]
+    assert places(compare_csv(left, right, {"types": {"2019": "number"}})) == ["column '2020', row 0"]
+    assert compare_csv(left, right, {"ignore": ["2020"]}) == ()
+    assert compare_csv("0,1\n2,3\n", "0,1\n2,4\n", {"ignore": ["1"]}) == ()
+
+
+def test_types_of_a_rule_hold_for_parquet_too() -> None:
+    """Columns of two types are compared by what the rule says they are."""
+    integers, floats = pa.table({"c": [1, None]}), pa.table({"c": [1.0, None]})
+    assert places(compare_parquet(integers, floats)) == ["column 'c'"]
+    assert compare_parquet(integers, floats, {"types": {"c": "number"}}) == ()
+    texts = pa.table({"c": ["1.50", "n/a"]})
+    assert places(compare_parquet(floats, texts, {"types": {"c": "number"}})) == ["column 'c', row 0"]
+    assert compare_parquet(floats, texts, {"types": {"c": "number"}, "atol": 0.5}) == ()
+
+
+@pytest.mark.parametrize("options", [{"row_group_size": 3}, {"row_group_size": 7, "use_dictionary": False}, {"version": "1.0"}])
+def test_how_a_parquet_file_is_written_does_not_count(options: dict[str, Any]) -> None:
+    """Row groups, dictionaries and the writer's own words: the rows are the same."""
+
+    def write(path: Path, side: tuple[Any, dict[str, Any]]) -> None:
+        parquet.write_table(side[0], path, **side[1])
+
+    rows = range(20)
+    columns = {"n": [float(row) for row in rows], "w": [f"w{row % 3}" for row in rows], "l": [[math.nan, row] for row in rows]}
+    table, changed = pa.table(columns), pa.table({**columns, "w": ["x", *columns["w"][1:]]})
+    assert compare_written("a.parquet", write, ((table, {}), (table, options)), {"compare": "table"}) == ()
+    found = compare_written("a.parquet", write, ((table, {}), (changed, options)), {"compare": "table"})
+    assert places(found) == ["column 'w', row 0"]
+
+
+def test_what_a_writer_says_of_itself_does_not_count() -> None:
+    """Metadata of a Parquet file, its compression and its row groups: the same rows are the same."""
+
+    def write(path: Path, how: tuple[dict[str, str], str, int]) -> None:
+        metadata, compression, rows = how
+        table = pa.table({"a": [1, 2, 3]}).replace_schema_metadata(metadata)
+        parquet.write_table(table, path, compression=compression, row_group_size=rows)
+
+    sides = ({"created": "2000"}, "snappy", 3), ({"created": "2026"}, "gzip", 1)
+    assert compare_written("a.parquet", write, sides, {"compare": "table"}) == ()

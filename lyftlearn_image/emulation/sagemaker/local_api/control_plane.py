@@ -11,12 +11,13 @@ import contextlib
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER, is_from_proxy
 from lyftlearn_image.emulation.sagemaker.local_api.errors import ServiceError
 from lyftlearn_image.emulation.sagemaker.local_api.record import Record
+from lyftlearn_image.emulation.told_errors import HttpServer
 from lyftlearn_image.errors import LyftlearnError
 from lyftlearn_image.platforms.sagemaker import job_kinds
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
@@ -186,7 +187,7 @@ def serve(plane: ControlPlane, proxy_token: str = "") -> Iterator[str]:
         control_plane = plane
         token = proxy_token
 
-    server = ThreadingHTTPServer((_LOOPBACK, 0), Handler)
+    server = HttpServer((_LOOPBACK, 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
     thread.start()

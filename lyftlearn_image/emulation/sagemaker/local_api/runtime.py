@@ -12,7 +12,7 @@ import json
 import re
 import threading
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -20,6 +20,7 @@ from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER, is_from_p
 from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints
 from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointSpec
 from lyftlearn_image.emulation.sagemaker.serving.http_client import NoResponseError
+from lyftlearn_image.emulation.told_errors import HttpServer
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def serve(runtime: Runtime, proxy_token: str = "") -> Iterator[str]:
         endpoint_runtime = runtime
         token = proxy_token
 
-    server = ThreadingHTTPServer((_LOOPBACK, 0), Handler)
+    server = HttpServer((_LOOPBACK, 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
