@@ -11,6 +11,7 @@ MODULES = (
     "supervisor",
     "writing_reports",
     "suite_memory",
+    "hostile_memory",
     "text",
     "events",
     "demo",
