@@ -137,6 +137,8 @@ def test_an_array_is_compared_by_its_values(write: Any, array: Any, data: st.Dat
     changed[index] = data.draw(elements(array.dtype))
     is_same = changed[index].tobytes() == array[index].tobytes() or bool(changed[index] == array[index])
     is_nan = array.dtype.kind in "fcmM" and array[index] != array[index] and changed[index] != changed[index]
+    # A complex number may be no number in one of its parts only.
+    assume(not (array.dtype.kind == "c" and is_nan))
     found = differences({"a": array}, {"a": changed}, write)
     assert bool(found) != (is_same or is_nan)
     assert all(place.startswith("/a[") for place in places(found))
