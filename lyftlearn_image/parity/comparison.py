@@ -19,6 +19,7 @@ from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import EXIT_CODE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lyftlearn_image.parity.compare.model_reader import ModelReader
@@ -29,9 +30,11 @@ _TEXT = Rule(compare="text")
 _WITHOUT_IDENTITY = DroppedLines(AWS_IDENTITY_LINE)
 
 
-def compare_runs(case: Case, left: Run, right: Run, models: ModelReader) -> tuple[Comparison, ...]:
-    """Everything that a case compares, with the accepted differences marked."""
-    context = ComparatorContext(models, left.artifacts, right.artifacts)
+def compare_runs(
+    case: Case, left: Run, right: Run, models: ModelReader, channels: Sequence[Path] = ()
+) -> tuple[Comparison, ...]:
+    """Everything that a case compares, with the accepted differences marked. `channels` as in ComparatorContext."""
+    context = ComparatorContext(models, left.artifacts, right.artifacts, channels)
     stderr = case.streams.get("stderr", _TEXT)
     # With any other comparator the stream is not read as text, and nothing can be taken out of it.
     if stderr.compare == "text":

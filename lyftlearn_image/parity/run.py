@@ -35,7 +35,7 @@ from lyftlearn_image.platforms.trials import is_driven_from_here
 from lyftlearn_image.run import StopRequest
 from lyftlearn_image.runs.tuning import TuningRun, run_tuning
 from lyftlearn_image.sanitize import dump_json
-from lyftlearn_image.services.staging import Stager
+from lyftlearn_image.services.staging import Stager, local_path
 from lyftlearn_image.workload import Job, Trainable
 
 if TYPE_CHECKING:
@@ -137,11 +137,8 @@ class SuiteRun:
             played.image_id = image_id = _image_id(session, self.suite.image)
             if why := session.credentials.unavailable_reason:
                 self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
-            with (
-                claimed_directory(runs_directory),
-                ModelReader(session.containers, image_id, runs_directory) as models,
-            ):
-                runner = _CaseRunner(session, self, run_id, models)
+            with claimed_directory(runs_directory):
+                runner = _CaseRunner(session, self, run_id, ModelReader(session.containers, image_id))
                 played.cases = self._run_cases(runner, session.containers)
                 played.interrupted = runner.interrupted.is_set()
 
@@ -212,7 +209,7 @@ class _CaseRunner:
             runs = self._run_targets(case)
             kept_run.keep(case, runs, self._suite_run.directory / "runs" / case.name)
             check_endpoint(runs, self._session.endpoint.url, case.exit_code)
-            comparisons = compare_runs(case, runs[0], runs[1], self._models)
+            comparisons = compare_runs(case, runs[0], runs[1], self._models, self._channel_paths(case))
             outcome, problem = judge(comparisons, case.different_in, runs)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the case's door: no other case is taken down
             comparisons, outcome, problem = (), Outcome.ERROR, self._describe(error, case)
@@ -230,6 +227,13 @@ class _CaseRunner:
         result = self._tidied(case, result)
         self._emit(Event(case.name, "finished", result=result))
         return result
+
+    def _channel_paths(self, case: Case) -> tuple[Path, ...]:
+        """Where the case's channels come from, of those that are on this machine."""
+        workload = case.workload
+        sources = workload.channels.values() if isinstance(workload, Job) else ()
+        found = (local_path(source, relative_to=self._suite_run.suite_path.parent) for source in sources)
+        return tuple(path for path in found if path is not None)
 
     def _describe(self, error: BaseException, case: Case, log: str = "") -> str:
         return self._suite_run._describe(error, log or case.name, (case,))  # noqa: SLF001 - the runner is the suite run's own

@@ -31,9 +31,9 @@ class Stager:
         `source` is `s3://…` (returned as it is), `package:<package>/<file>` (a file that an installed package ships)
         or a path, relative to the directory `relative_to`. Raises InvalidInputError when there is no such thing.
         """
-        if source.startswith("s3://"):
+        path = local_path(source, relative_to=relative_to)
+        if path is None:
             return source
-        path = _package_file(source) if source.startswith(_PACKAGE) else (relative_to / source).resolve()
         if not path.exists():
             raise InvalidInputError(f"there is no data at {source}", where=str(path), hint="Check the channel's path.")
         if path not in self._staged:
@@ -51,6 +51,13 @@ class Stager:
         uri = f"s3://{self._bucket}/{self._prefix}data/{digest.hexdigest()[:16]}/"
         upload_files(self._s3, top, uri, names)
         return uri
+
+
+def local_path(source: str, *, relative_to: Path) -> Path | None:
+    """Where a channel's data is on this machine, if it is; None for what is in S3."""
+    if source.startswith("s3://"):
+        return None
+    return _package_file(source) if source.startswith(_PACKAGE) else (relative_to / source).resolve()
 
 
 def _digest(path: Path) -> bytes:

@@ -48,6 +48,7 @@ class ContainerSpec:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int | None = None
     cpus: float | None = None
+    pids_limit: int | None = None
     shm_size_bytes: int | None = None
     tty: bool = False
     stdin_open: bool = False
@@ -85,6 +86,7 @@ def create_arguments(spec: ContainerSpec, labels: Mapping[str, str]) -> dict[str
         # Swap equal to memory means no swap: neither platform gives a container any.
         "memswap_limit": spec.memory_bytes,
         "nano_cpus": None if spec.cpus is None else int(spec.cpus * 1e9),
+        "pids_limit": spec.pids_limit,
         "shm_size": spec.shm_size_bytes,
         "tty": spec.tty,
         "stdin_open": spec.stdin_open,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from lyftlearn_image.parity.compare.model_reader import ModelReader
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 class ComparatorContext:
     """What a comparator may use besides the two files: the artifacts of both sides by name, and what opens models.
 
+    `channels` are the files and directories that the case's channels were staged from, where they are on this machine.
     `same_bytes`: so many at the beginning of the two files are known to be the same.
     """
 
     models: ModelReader
     left: Mapping[str, Path]
     right: Mapping[str, Path]
+    channels: Sequence[Path] = ()
     same_bytes: int = 0
 
 

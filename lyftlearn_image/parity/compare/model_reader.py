@@ -2,121 +2,147 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
+import shutil
 import tempfile
-import threading
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
-from lyftlearn_image.errors import RunError
+from lyftlearn_image.errors import LyftlearnError, RunError
+from lyftlearn_image.parity.compare.model_reply import Reply, read_reply
 
 if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.containers import Containers
-    from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
-_PROGRAM = "describe_model.py"
-_PROGRAM_MOUNT, _SOCKET_MOUNT = "/describe/program.py", "/describe/socket"
+_PROGRAM = "predict_model.py"
+_TOP = "/lyftlearn-model"
 # nobody: a pickle runs whatever its author put into it.
 _USER = "65534:65534"
 _TIMEOUT_S = 120
-_POLL_S = 0.5
-_CHUNK_BYTES = 1 << 20
+_POLL_S = 0.2
+_MEMORY_BYTES = 4 << 30
+_CPUS = 1.0
+_PIDS = 256
+_TMP_BYTES = 64 << 20
+# What a model may say. Beyond it the answer is no answer.
+MAX_REPLY_BYTES = 16 << 20
+_SHOWN_CHARACTERS = 500
+_ENVIRONMENT = (
+    ("HOME", "/tmp"),  # noqa: S108 - of the container
+    # One thread each, so that sums are made in one order.
+    *((name, "1") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+    ("PYTHONHASHSEED", "0"),
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What models predict on: files of one side or of both. `is_given`: somebody chose them."""
+
+    paths: tuple[Path, ...]
+    is_given: bool
 
 
 class ModelReader:
-    """One container of an image, in which models are opened: no network, no privileges, another user, read-only.
+    """Opens models in an image: each in a container of its own, so that none answers for another one, and none stays.
 
-    It starts with the first pair, since most of what opening a model takes is importing its libraries, and gets models
-    as open files, so that it sees nothing but them. Safe to use from several threads. `directory` gets its output.
+    The containers have no network, no privileges, another user, a file system that is read-only and limits of memory,
+    processes and time; they are given the model and the rows, and are asked by nothing but their output. Safe to use from
+    several threads. What a model prints is not kept: it may hold what the script was told in secret.
     """
 
-    def __init__(self, containers: Containers, image: str, directory: Path) -> None:
+    def __init__(self, containers: Containers, image: str) -> None:
         self._containers = containers
         self._image = image
-        self._directory = directory
-        self._open = contextlib.ExitStack()
-        self._listener: socket.socket | None = None
-        self._container: RunningContainer | None = None
-        self._starting = threading.Lock()
 
-    def __enter__(self) -> Self:
-        return self
+    def predict(self, models: tuple[Path, Path], rows: tuple[Rows, Rows]) -> tuple[Reply | RunError, Reply | RunError]:
+        """What each of the two predicts, or why it does not."""
+        with ThreadPoolExecutor(2, thread_name_prefix="model") as pool:
+            left, right = pool.map(self._predict_one, models, rows)
+        return left, right
 
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def describe(self, pair: tuple[Path, Path], inputs: tuple[Path, Path] | None) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Both models as JSON: class, parameters, fitted attributes, predictions on their inputs.
-
-        Raises RunError with the reason when one cannot be opened.
-        """
-        paths = [pair[0], inputs[0], pair[1], inputs[1]] if inputs else list(pair)
-        request = {"timeout_s": _TIMEOUT_S, "suffix": inputs[0].suffix if inputs else ""}
+    def _predict_one(self, model: Path, rows: Rows) -> Reply | RunError:
         try:
-            reply = json.loads(self._ask(paths, request))
-        except (OSError, ValueError):
-            reply = {}
-        if "models" not in reply:
-            why = reply.get("error") or "the process that opened it died"
-            raise RunError(f"{pair[0].name} could not be opened in {self._image}", where=why)
-        return reply["models"][0], reply["models"][1]
+            with tempfile.TemporaryDirectory(prefix="lyftlearn-") as directory:
+                return read_reply(self._run(model, rows, Path(directory)))
+        except RunError as error:
+            return error
+        except (LyftlearnError, OSError) as error:
+            return RunError(str(error))
 
-    def _ask(self, paths: list[Path], request: dict[str, Any]) -> bytes:
-        """The raw answer; empty when the process died of what it opened."""
-        with contextlib.ExitStack() as stack:
-            opened = [stack.enter_context(path.open("rb")).fileno() for path in paths]
-            with self._starting:
-                listener = self._listener or self._start()
-                # Inside the lock, so that a container that does not come up is waited for once.
-                connection = stack.enter_context(self._accept(listener))
-            connection.settimeout(_TIMEOUT_S + 5)
-            socket.send_fds(connection, [json.dumps(request).encode()], opened)
-            return b"".join(iter(lambda: connection.recv(_CHUNK_BYTES), b""))
-
-    def _accept(self, listener: socket.socket) -> socket.socket:
-        """The container's next connection; RunError when it has ended instead."""
-        deadline = time.monotonic() + _TIMEOUT_S
-        while time.monotonic() < deadline:
-            with contextlib.suppress(TimeoutError):
-                return listener.accept()[0]
-            if self._container is None or self._container.wait(0):
-                break
-        raise RunError(f"no models can be opened in {self._image}", where=self._last_line() or "it does not answer")
-
-    def _start(self) -> socket.socket:
-        # A path of its own: that of a socket has at most 107 bytes.
-        path = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="lyftlearn-"))) / "socket"
-        listener = self._open.enter_context(socket.socket(socket.AF_UNIX))
-        listener.bind(str(path))
-        path.chmod(0o666)
-        listener.settimeout(_POLL_S)
-        listener.listen()
+    def _run(self, model: Path, rows: Rows, directory: Path) -> bytes:
+        """What the program in the image writes. Raises RunError for what is too much or takes too long."""
+        mounts, names = [], []
+        for number, path in enumerate((model, *rows.paths)):
+            names.append(f"{_TOP}/{number}/{path.name}")
+            mounts.append(Mount(names[-1], _readable(path, directory / str(number)), read_only=True))
+        name = f"{self._containers.run_id}-model-{uuid.uuid4().hex[:8]}"
+        program = f"{_TOP}/{_PROGRAM}"
         spec = ContainerSpec(
             image=self._image,
-            name=f"{self._containers.run_id}-models",
-            entrypoint=("python", _PROGRAM_MOUNT),
-            command=(_SOCKET_MOUNT,),
+            name=name,
+            entrypoint=("python", program),
+            command=(names[0], json.dumps({"given": rows.is_given}), *names[1:]),
+            environment=_ENVIRONMENT,
             user=_USER,
             mounts=(
-                Mount(_PROGRAM_MOUNT, Path(str(files("lyftlearn_image.parity.compare"))) / _PROGRAM, read_only=True),
-                Mount(_SOCKET_MOUNT, path, read_only=True),
+                Mount(program, Path(str(files("lyftlearn_image.parity.compare"))) / _PROGRAM, read_only=True),
+                Mount("/tmp", size_bytes=_TMP_BYTES),  # noqa: S108 - of the container
+                *mounts,
             ),
+            working_dir="/tmp",  # noqa: S108 - as above
             network="none",
             read_only=True,
             cap_drop=("ALL",),
             security_opt=("no-new-privileges",),
+            memory_bytes=_MEMORY_BYTES,
+            cpus=_CPUS,
+            pids_limit=_PIDS,
         )
-        out, err = self._directory / "models.out", self._directory / "models.err"
-        self._container = self._open.enter_context(self._containers.start(spec, stdout=out, stderr=err))
-        self._listener = listener
-        return listener
+        out, err = directory / "out", directory / "err"
+        self._wait(spec, out, err)
+        if not out.stat().st_size:
+            raise RunError(
+                f"{model.name} could not be opened in {self._image}: the process that opened it died", where=_end(err)
+            )
+        return out.read_bytes()
 
-    def _last_line(self) -> str:
-        path = self._directory / "models.err"
-        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
-        return lines[-1] if lines else ""
+    def _wait(self, spec: ContainerSpec, out: Path, err: Path) -> None:
+        sizes = {"stdout": 0, "stderr": 0}
+
+        def count(stream: str, data: bytes) -> None:
+            sizes[stream] += len(data)
+            if sizes[stream] > MAX_REPLY_BYTES:
+                raise RunError(f"it writes more than {MAX_REPLY_BYTES >> 20} MiB to {stream}; give fewer rows")
+
+        deadline = time.monotonic() + _TIMEOUT_S
+        with self._containers.start(spec, stdout=out, stderr=err, on_chunk=count) as container:
+            while not (ended := container.wait(_POLL_S)):
+                if time.monotonic() > deadline:
+                    raise RunError(f"it takes longer than {_TIMEOUT_S} s")
+        if ended.oom_killed:
+            raise RunError(f"it takes more than {_MEMORY_BYTES >> 30} GiB of memory")
+
+
+def _readable(path: Path, directory: Path) -> Path:
+    """The file, or a copy that the container's user may read; nobody else on this machine can enter its directory."""
+    if path.stat().st_mode & 0o004:
+        return path.resolve()
+    directory.mkdir()
+    copy = directory / path.name
+    shutil.copyfile(path, copy)
+    copy.chmod(0o444)
+    return copy
+
+
+def _end(path: Path) -> str:
+    """The last line of what was printed."""
+    lines = path.read_text("utf-8", "replace").strip().splitlines() if path.exists() else []
+    return lines[-1][:_SHOWN_CHARACTERS] if lines else ""

@@ -28,6 +28,8 @@ COMPARATORS = {
     "png": "lyftlearn_image.parity.compare.png",
     "pdf": "lyftlearn_image.parity.compare.pdf",
     "sqlite": "lyftlearn_image.parity.compare.sqlite",
+    "model": "lyftlearn_image.parity.compare.models",
+    # Its name from when it knew no other models; suites have it.
     "sklearn-model": "lyftlearn_image.parity.compare.models",
 }
 # For a file of which neither a rule nor a comparator knows the suffix.

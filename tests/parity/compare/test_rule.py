@@ -28,6 +28,7 @@ TAKES = {
     "png": [],
     "pdf": [],
     "sqlite": sorted([*NUMERIC, "ignore"]),
+    "model": sorted([*NUMERIC, "ignore", "inputs"]),
     "sklearn-model": sorted([*NUMERIC, "ignore", "inputs"]),
 }
 
@@ -55,10 +56,8 @@ def test_a_comparator_that_is_none_is_refused(name: Any) -> None:
         Rule.model_validate({"compare": name})
     (error,) = caught.value.errors()
     assert error["type"] == "literal_error"
-    assert (
-        error["msg"]
-        == "Input should be 'text', 'bytes', 'json', 'table', 'array', 'archive', 'png', 'pdf', 'sqlite' or 'sklearn-model'"
-    )
+    *names, last = (f"'{each}'" for each in TAKES)
+    assert error["msg"] == f"Input should be {', '.join(names)} or {last}"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Model files, read as data: nothing of a model runs. `reader` reads any of the formats, `differences` compares two."""
