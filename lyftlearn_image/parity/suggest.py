@@ -193,7 +193,7 @@ def _differences(subject: str, rule: Rule, pair: tuple[Path, Path]) -> tuple[Dif
     if subject == "stderr" and rule.compare == "text":
         rule = rule.model_copy(update={"normalise": (DroppedLines(AWS_IDENTITY_LINE), *rule.normalise)})
     context = ComparatorContext(None, {}, {})  # type: ignore[arg-type]
-    return compare_files(subject, pair, rule, context).differences
+    return compare_files(subject, pair, rule, context).counting
 
 
 def _reason(addition: Mapping[str, Any]) -> str:

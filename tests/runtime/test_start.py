@@ -497,6 +497,29 @@ def test_an_upload_that_fails_fails_the_job(  # noqa: PLR0913, PLR0917 - fixture
     assert done.stderr == "lyftlearn: s3://no-such-bucket-here/m.tar.gz: there is no such bucket or object\n"
 
 
+def test_a_processing_pod_has_its_directories(  # noqa: PLR0913, PLR0917 - fixtures
+    shim: Shim, files: Files, aws: AwsEndpoint, network: Network, variables_of: Options, bucket_prefix: str
+) -> None:
+    """Those of its outputs before its script begins; an input has its name wherever it lies."""
+    bucket, prefix = split_uri(bucket_prefix)
+    aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/in/d.csv", Body=b"1")
+    bundle = files.bundle(
+        job={**JOB, "kind": "processing"},
+        channels={"raw": f"{bucket_prefix}/in/"},
+        downloads=[{"path": "/opt/ml/processing/elsewhere", "uri": f"{bucket_prefix}/in/"}],
+        uploads=[{"path": "/opt/ml/processing/output/deep/table", "uri": f"{bucket_prefix}/out/table/"}],
+    )
+    program = (
+        "import json, os; inputs = json.load(open('/opt/ml/config/processingjobconfig.json'))['ProcessingInputs']\n"
+        "print(os.listdir('/opt/ml/processing/elsewhere'), inputs[0]['InputName'])\n"
+        "open('/opt/ml/processing/output/deep/table/x', 'w').write('1')"
+    )
+    options = (*bundle, *POD, *variables_of(aws.environment()), "--network", network.name)
+    done = shim.python(program, *options)
+    assert (done.returncode, done.stdout) == (0, "['d.csv'] raw\n"), done.stderr
+    assert aws.s3().get_object(Bucket=bucket, Key=f"{prefix}/out/table/x")["Body"].read() == b"1"
+
+
 def test_a_full_disk_is_told_as_such(  # noqa: PLR0913, PLR0917 - fixtures
     shim: Shim, files: Files, aws: AwsEndpoint, network: Network, variables_of: Options, bucket_prefix: str
 ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
@@ -30,6 +31,7 @@ SUFFIXES = (".gz", ".bz2", ".xz", ".tar", ".tgz", ".tbz2", ".txz", ".zip", ".whl
 _NAME = "archive"
 # Members whose names say more than their suffixes: when an office document was made (ECMA-376, part 2, core properties).
 _OWN_RULES = {"docProps/core.xml": Rule(compare="text", normalise=("timestamps",))}
+_COMPRESSED = (".gz", ".bz2", ".xz")
 _TARS = {".tgz": ".tar", ".tbz2": ".tar", ".txz": ".tar"}
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 _CHUNK_BYTES = 1 << 16
@@ -54,7 +56,9 @@ def compare(left: Path, right: Path, options: Options, context: ComparatorContex
 
 
 def are_compressed(files: tuple[Path, Path]) -> bool:
-    """Whether both are compressed in the same way, and not the same bytes anyhow."""
+    """Whether both are compressed in the same way, by name and content, and not the same bytes anyhow."""
+    if not all(path.suffix.lower() in _COMPRESSED for path in files):
+        return False
     compressions = {find_compression(path) for path in files}
     return len(compressions) == 1 and None not in compressions and binary.count_same_bytes(*files) is not None
 
@@ -155,7 +159,7 @@ class _Pair:
             with members[0].open() as left, members[1].open() as right:
                 files = self._extract((left, right), Path(directory), name, chunk_bytes)
             for difference in self._compare_inner(files, name, _printable(name), depth):
-                self._found += 1
+                self._found += difference.accepted is None
                 yield difference
 
     def _compare_inner(self, files: tuple[Path, Path], name: str, place: str, depth: int) -> Iterator[Difference]:
@@ -167,7 +171,7 @@ class _Pair:
             found = iter(registry.compare_pair(rule.compare, files, rule, self._context))
         for difference in found:
             inner = ", ".join(each for each in (place, difference.place) if each)
-            yield Difference(inner, difference.left, difference.right, difference.detail)
+            yield replace(difference, place=inner)
 
     def _find_rule(self, name: str) -> Rule:
         for pattern, rule in self._rules.items():

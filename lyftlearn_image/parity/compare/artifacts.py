@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.parity.compare import archives
-from lyftlearn_image.parity.compare.registry import comparator_for, compare_pair
+from lyftlearn_image.parity.compare.model_files.spark_ml import METADATA, is_spark_ml
+from lyftlearn_image.parity.compare.registry import MODEL_COMPARATORS, comparator_for, compare_pair, load_comparator
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.compare.unreadable import UnreadableError, describe_unreadable
 from lyftlearn_image.parity.differences import Comparison, Difference
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 OBSERVATION_DIR = ".lyftlearn"
 # These take a file as it is; to all others what it holds is given where it is compressed.
-_AS_IT_IS = ("archive", "bytes")
+_AS_IT_IS = ("archive", "bytes", *MODEL_COMPARATORS)
 
 
 def compare_artifacts(rules: Mapping[str, Rule], context: ComparatorContext) -> tuple[Comparison, ...]:
@@ -29,7 +30,7 @@ def compare_artifacts(rules: Mapping[str, Rule], context: ComparatorContext) -> 
     A rule that is applied to no file of either side is a comparison too, with one difference: what was expected to be
     compared is not there, or an earlier rule was applied to it.
     """
-    left, right = list_files(context.left), list_files(context.right)
+    left, right = (fold_spark_models(list_files(side), rules) for side in (context.left, context.right))
     names = sorted(left.keys() | right.keys())
     comparisons = []
     for name in names:
@@ -37,6 +38,10 @@ def compare_artifacts(rules: Mapping[str, Rule], context: ComparatorContext) -> 
         if name not in left or name not in right:
             only = Difference("", _kind(left.get(name)), _kind(right.get(name)), "the file is on one side only")
             comparisons.append(Comparison(name, rule.compare, (only,), rule.tolerance))
+        elif is_spark_ml(left[name]) and is_spark_ml(right[name]):
+            rule = rule if rule.compare in MODEL_COMPARATORS else Rule(compare=MODEL_COMPARATORS[0])
+            differences = load_comparator(rule.compare).compare(left[name], right[name], rule, context)
+            comparisons.append(Comparison(name, rule.compare, differences, rule.tolerance))
         elif left[name].is_dir() or right[name].is_dir():
             comparisons.append(_compare_links(name, left[name], right[name]))
         else:
@@ -73,6 +78,26 @@ def list_files(artifacts: Mapping[str, Path]) -> dict[str, Path]:
             if (path.is_file() or path.is_symlink()) and OBSERVATION_DIR not in below.parts:
                 files[f"{artifact}/{below.as_posix()}"] = path
     return files
+
+
+def fold_spark_models(files: Mapping[str, Path], rules: Mapping[str, Rule]) -> dict[str, Path]:
+    """The files, with each directory that Spark ML wrote in place of its files, whose names are random.
+
+    A directory stays as it is where a rule is for files within it.
+    """
+    found = {name.removesuffix(METADATA): path.parent.parent for name, path in files.items() if name.endswith(METADATA)}
+    models: dict[str, Path] = {}
+    for name, path in sorted(found.items()):
+        is_below = any(name.startswith(f"{other}/") for other in models)
+        if not is_below and is_spark_ml(path) and not _is_ruled_within(name, files, rules):
+            models[name] = path
+    others = {name: path for name, path in files.items() if not any(name.startswith(f"{model}/") for model in models)}
+    return others | models
+
+
+def _is_ruled_within(directory: str, files: Mapping[str, Path], rules: Mapping[str, Rule]) -> bool:
+    patterns = [pattern for pattern in rules if not fnmatchcase(directory, pattern)]
+    return any(fnmatchcase(name, each) for name in files if name.startswith(f"{directory}/") for each in patterns)
 
 
 def _find_unused(rules: Mapping[str, Rule], names: list[str]) -> list[Comparison]:

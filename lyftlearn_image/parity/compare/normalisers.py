@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from lyftlearn_image.parity.compare.progress_bars import settle_progress_bars
+from lyftlearn_image.parity.compare.progress_bars import KERAS, TQDM, settle_progress_bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,50 +65,68 @@ _PACKAGE_FRAME = r"(/(?:site|dist)-packages/[^\"\n]{1,300}+\", line )\d++"
 
 
 @dataclass(frozen=True)
+class Step:
+    """Matches of a pattern, all or those that `is_meant` picks, become their first group, if there is one, and `literal`."""
+
+    pattern: re.Pattern[str]
+    literal: str
+    is_meant: Callable[[re.Match[str]], bool] = lambda _: True
+
+    def replace(self, match: re.Match[str]) -> str:
+        """What stands in the place of a match."""
+        if not self.is_meant(match):
+            return match[0]
+        return (match[1] if match.re.groups else "") + self.literal
+
+
+@dataclass(frozen=True)
 class Normaliser:
-    """A named one: what its lines differ in, as a reason says it, and the text without that."""
+    """A named one: what its lines differ in, as a reason says it, and how that is taken out.
+
+    No step tells one digit from another, but for the `0x` of an address: `line_shapes` relies on it.
+    """
 
     description: str
-    apply: Callable[[str], str]
+    steps: tuple[Step, ...]
+    prepare: Callable[[str], str] = lambda text: text
+
+    def apply(self, text: str) -> str:
+        """The text without what this takes out."""
+        text = self.prepare(text)
+        for step in self.steps:
+            text = step.pattern.sub(step.replace, text)
+        return text
 
 
 def _replacing(description: str, *steps: tuple[str, str]) -> Normaliser:
-    compiled = [(re.compile(pattern), replacement) for pattern, replacement in steps]
-
-    def apply(text: str) -> str:
-        for pattern, replacement in compiled:
-            text = pattern.sub(replacement, text)
-        return text
-
-    return Normaliser(description, apply)
+    return Normaliser(description, tuple(Step(re.compile(pattern), literal) for pattern, literal in steps))
 
 
-def _hide_memory(text: str) -> str:
-    return _BYTES.sub(_hide_if_memory, text)
-
-
-def _hide_if_memory(match: re.Match[str]) -> str:
+def _is_of_memory(match: re.Match[str]) -> bool:
     before = match.string[max(0, match.start() - _BESIDE) : match.start()]
-    is_memory = _MEMORY_BEFORE.search(before) or _MEMORY_AFTER.match(match.string, match.end())
-    return "<memory>" if is_memory else match[0]
+    return bool(_MEMORY_BEFORE.search(before) or _MEMORY_AFTER.match(match.string, match.end()))
 
 
 NORMALISERS = {
     # First: the others would take a bar's times and speeds for their own, and leave the rest of it.
-    "progress-bars": Normaliser("progress bars: what was overwritten, and the times and speeds in them", settle_progress_bars),
+    "progress-bars": Normaliser(
+        "progress bars: what was overwritten, and the times and speeds in them",
+        (Step(TQDM, "[<time>, <speed>"), Step(KERAS, "<time> <speed>")),
+        settle_progress_bars,
+    ),
     "timestamps": _replacing(
         "dates and times of day", (_WORDED_TIMESTAMPS, "<time>"), (_SYSLOG_TIMESTAMPS, "<time>"), (_TIMESTAMPS, "<time>")
     ),
-    "durations": _replacing("how long something took", (_DURATIONS, "<duration>"), (_KEYED_DURATIONS, r"\1<duration>")),
+    "durations": _replacing("how long something took", (_DURATIONS, "<duration>"), (_KEYED_DURATIONS, "<duration>")),
     "speeds": _replacing(
-        "how fast something went, such as 12.5 it/s or 3 ms/step", (_SPEEDS, "<speed>"), (_KEYED_SPEEDS, r"\1<speed>")
+        "how fast something went, such as 12.5 it/s or 3 ms/step", (_SPEEDS, "<speed>"), (_KEYED_SPEEDS, "<speed>")
     ),
-    "memory": Normaliser("how much memory was used", _hide_memory),
+    "memory": Normaliser("how much memory was used", (Step(_BYTES, "<memory>", _is_of_memory),)),
     "addresses": _replacing("addresses in memory", (r"0x(?<!\w0x)[0-9a-fA-F]{4,}\b", "<address>")),
-    "pids": _replacing("process IDs", (r"([Pp](?<!\w[Pp])(?:[Ii][Dd]|rocess [Ii][Dd])[ =:]{1,8})\d++\b", r"\1<pid>")),
+    "pids": _replacing("process IDs", (r"([Pp](?<!\w[Pp])(?:[Ii][Dd]|rocess [Ii][Dd])[ =:]{1,8})\d++\b", "<pid>")),
     "temporary-paths": _replacing("paths of temporary files", (r"/(?:(?:var/)?tmp|dev/shm)/[^\s'\":,]+", "<temporary>")),
     "package-lines": _replacing(
-        "line numbers within installed packages", (_PACKAGE_LINE, r"\1<line>"), (_PACKAGE_FRAME, r"\1<line>")
+        "line numbers within installed packages", (_PACKAGE_LINE, "<line>"), (_PACKAGE_FRAME, "<line>")
     ),
 }
 

@@ -14,13 +14,15 @@ from lyftlearn_image.parity.compare.unreadable import UnreadableError, check_exp
 from lyftlearn_image.parity.differences import Difference, format_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from lyftlearn_image.parity.compare.options import Options
 
 _BATCH_BYTES = 1 << 23
 _MAX_BATCH_ROWS = 1 << 16
+# What the texts of a column take in one batch, if each is the longest one.
+_MAX_TEXTS_BYTES = 1 << 24
 # A table is held whole to be sorted.
 _MAX_SORTED_BYTES = 100 << 20
 # What a file is read in, so that no column of a row group is in memory as a whole.
@@ -29,45 +31,24 @@ _BUFFER_BYTES = 1 << 20
 
 def compare_parquet(left: Path, right: Path, options: Options) -> Iterator[Difference]:
     """Differences of two Parquet files. UnreadableError when one is none."""
-    with _open(left) as left_plain, _open(right) as right_plain:
-        with reading():
-            schemas = left_plain.schema_arrow, right_plain.schema_arrow
-        texts = [_text_columns(file) for file in (left_plain, right_plain)]
-    # The same way on both sides, so that one is compared with the other.
-    repeated = {name for side in texts for name, is_repeated in side.items() if is_repeated}
-    with _open(left, repeated & texts[0].keys()) as left_file, _open(right, repeated & texts[1].keys()) as right_file:
-        yield from _ParquetPair((left_file, right_file), schemas, (left, right), options).compare()
+    with _open(left) as left_file, _open(right) as right_file:
+        yield from _ParquetPair((left_file, right_file), (left, right), options).compare()
 
 
-def _open(path: Path, read_dictionary: Iterable[str] = ()) -> Any:
+def _open(path: Path, read_dictionary: Sequence[str] = ()) -> Any:
     with reading():
-        return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False, read_dictionary=list(read_dictionary))
-
-
-def _text_columns(file: Any) -> dict[str, bool]:
-    """The columns of texts, and whether their texts are stored once and referred to: then they are so in memory too.
-
-    A file of some kilobytes may refer to a long text a million times.
-    """
-    with reading():
-        metadata = file.metadata
-        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-        columns = [metadata.schema.column(number) for number in range(metadata.num_columns)]
-        return {
-            column.path: any(group.column(number).has_dictionary_page for group in groups)
-            for number, column in enumerate(columns)
-            if column.physical_type == "BYTE_ARRAY" and not column.max_repetition_level and column.path == column.name
-        }
+        return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False, read_dictionary=read_dictionary)
 
 
 class _ParquetPair:
     """Two open files, and what their columns are."""
 
-    def __init__(self, files: tuple[Any, Any], schemas: tuple[Any, Any], paths: tuple[Path, Path], options: Options) -> None:
+    def __init__(self, files: tuple[Any, Any], paths: tuple[Path, Path], options: Options) -> None:
         self._files = files
-        self._schemas = schemas
         self._paths = paths
         self._options = options
+        with reading():
+            self._schemas = [file.schema_arrow for file in files]
         self._tally = TableTally()
 
     def compare(self) -> Iterator[Difference]:
@@ -130,7 +111,7 @@ class _ParquetPair:
                 iter(_sorted_batches(file, path, self._options)) for file, path in zip(self._files, self._paths, strict=True)
             ]
         else:
-            size = min(map(_rows_of_a_batch, self._files))
+            size = min(_rows_of_a_batch(file, path) for file, path in zip(self._files, self._paths, strict=True))
             sides = [_batches(file, path, size) for file, path in zip(self._files, self._paths, strict=True)]
         pending: list[Any] = [None, None]
         while rows:
@@ -145,11 +126,37 @@ class _ParquetPair:
             rows -= count
 
 
-def _rows_of_a_batch(file: Any) -> int:
-    """As many as take a few megabytes, as far as the file tells."""
-    metadata = file.metadata
-    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    return max(1, min(_MAX_BATCH_ROWS, int(_BATCH_BYTES * metadata.num_rows // max(1, size))))
+def _rows_of_a_batch(file: Any, path: Path) -> int:
+    """As many as take a few megabytes, as far as the file tells, and never more than some dozens."""
+    with reading():
+        metadata = file.metadata
+        size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+        rows = min(_MAX_BATCH_ROWS, int(_BATCH_BYTES * metadata.num_rows // max(1, size)))
+        return max(1, min(rows, _MAX_TEXTS_BYTES // _longest_repeated_text(metadata, path)))
+
+
+def _longest_repeated_text(metadata: Any, path: Path) -> int:
+    """The bytes of the longest text that is stored once and referred to: a file of kilobytes may do so a million times."""
+    columns = [metadata.schema.column(number) for number in range(metadata.num_columns)]
+    flat = [
+        number
+        for number, column in enumerate(columns)
+        if column.physical_type == "BYTE_ARRAY" and not column.max_repetition_level and column.path == column.name
+    ]
+    longest = 1
+    for group_number in range(metadata.num_row_groups):
+        group = metadata.row_group(group_number)
+        names = {columns[number].name for number in flat if group.column(number).has_dictionary_page}
+        if not names:
+            continue
+        with _open(path, sorted(names)) as file:
+            # With the first row come all texts that others of this row group refer to.
+            for batch in file.iter_batches(batch_size=1, row_groups=[group_number], columns=sorted(names), use_threads=False):
+                dictionaries = [column.dictionary for column in batch.columns if pa.types.is_dictionary(column.type)]
+                lengths = [pc.max(pc.binary_length(each)).as_py() or 1 for each in dictionaries if _is_text(each.type)]
+                longest = max([longest, *lengths])
+                break
+    return longest
 
 
 def _batches(file: Any, path: Path, size: int) -> Iterator[Any]:
@@ -170,7 +177,7 @@ def _sorted_batches(file: Any, path: Path, options: Options) -> Iterator[Any]:
     """The rows by the columns of the rule, and then by all others that can be sorted by."""
     parts = []
     size = 0
-    for batch in _batches(file, path, _rows_of_a_batch(file)):
+    for batch in _batches(file, path, _rows_of_a_batch(file, path)):
         with reading():
             size += batch.nbytes + sum(map(_decoded_bytes, batch.columns))
             if size > _MAX_SORTED_BYTES:

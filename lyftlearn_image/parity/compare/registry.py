@@ -32,6 +32,7 @@ COMPARATORS = {
     # Its name from when it knew no other models; suites have it.
     "sklearn-model": "lyftlearn_image.parity.compare.models",
 }
+MODEL_COMPARATORS = tuple(name for name, module in COMPARATORS.items() if module.endswith(".models"))
 # For a file of which neither a rule nor a comparator knows the suffix.
 _FALLBACK = "bytes"
 

@@ -11,6 +11,7 @@ import os
 from typing import IO, TYPE_CHECKING
 
 from lyftlearn_image.parity.compare.alignment import align
+from lyftlearn_image.parity.compare.line_shapes import LineShapes
 from lyftlearn_image.parity.compare.lines import LineReader
 from lyftlearn_image.parity.compare.normalisers import DroppedLines, normalise, stays_within_lines
 from lyftlearn_image.parity.compare.tolerance import limit_differences
@@ -66,7 +67,7 @@ def compare_streams(left: IO[bytes], right: IO[bytes], options: Options) -> Iter
     elif max(_size(left), _size(right)) <= _MAX_ALIGNED_BYTES and (short := _short(read(left), read(right))):
         yield from _aligned(*short, normalise_lines)
     else:
-        yield from _in_order(read(left), read(right), normalise_lines)
+        yield from _in_order(read(left), read(right), normalise_lines, LineShapes(rules))
 
 
 def _short(left: LineReader, right: LineReader) -> tuple[tuple[list[bytes], bytes], tuple[list[bytes], bytes]] | None:
@@ -93,7 +94,7 @@ def _aligned(
         yield from _rows(left_lines[i1:i2], right_lines[j1:j2], i1, j1)
 
 
-def _in_order(left: LineReader, right: LineReader, normalise_lines: Normalise) -> Iterator[Difference]:
+def _in_order(left: LineReader, right: LineReader, normalise_lines: Normalise, shapes: LineShapes) -> Iterator[Difference]:
     number = 0
     is_same = True
     while True:
@@ -102,7 +103,7 @@ def _in_order(left: LineReader, right: LineReader, normalise_lines: Normalise) -
         count = min(len(left_lines), len(right_lines))
         if not count:
             break
-        for each in _compare_blocks(left_lines[:count], right_lines[:count], number, normalise_lines):
+        for each in _compare_blocks(left_lines[:count], right_lines[:count], number, normalise_lines, shapes):
             is_same = False
             yield each
         number += count
@@ -116,11 +117,13 @@ def _in_order(left: LineReader, right: LineReader, normalise_lines: Normalise) -
         yield from _compare_ends(left.end, right.end)
 
 
-def _compare_blocks(left: list[bytes], right: list[bytes], start: int, normalise_lines: Normalise) -> Iterator[Difference]:
+def _compare_blocks(
+    left: list[bytes], right: list[bytes], start: int, normalise_lines: Normalise, shapes: LineShapes
+) -> Iterator[Difference]:
     """Differences of as many lines on both sides, the first of which has the number `start`, from 0."""
     if left == right:
         return
-    places = [place for place, (one, other) in enumerate(zip(left, right, strict=True)) if one != other]
+    places = shapes.find_unsure(left, right)
     pairs = zip(
         places,
         normalise_lines([left[place] for place in places]),

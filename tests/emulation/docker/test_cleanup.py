@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from docker.errors import NotFound
 
 from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers
@@ -74,6 +75,26 @@ def test_what_a_killed_harness_left_goes_with_the_next(containers: Containers, p
                 if pipe:
                     pipe.close()
     assert resources(containers, f"{containers.run_id}-living") == []
+
+
+def test_containers_that_come_and_go_do_not_stop_a_start(
+    containers: Containers, probe_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run's may be gone between the engine's list and a look at it: what starts looks at none."""
+    client = containers.client
+    labels = {OWNER_LABEL: "other-boot/1/1", RUN_LABEL: containers.run_id}
+    other = client.containers.create(probe_image, entrypoint=["true"], labels=labels)
+
+    def is_gone(*_: Any) -> Any:
+        raise NotFound("No such container")
+
+    monkeypatch.setattr(client.api, "inspect_container", is_gone)
+    try:
+        remove_orphans(client)
+    finally:
+        monkeypatch.undo()
+        with contextlib.suppress(NotFound):
+            other.remove(force=True)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import datetime as dt
 import decimal
+import gzip
 import io
 import json
 import random
@@ -112,7 +114,10 @@ def _npz(chance: random.Random) -> bytes:
     with zipfile.ZipFile(file, "w", chance.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])) as archive:
         for _ in range(chance.randint(0, 3)):
             with warnings.catch_warnings(action="ignore"):  # a name may stand twice
-                archive.writestr(chance.choice(["a.npy", "b.npy", "c", "../d.npy"]), _npy(chance))
+                # Of the time that a ZipInfo has, so that the file can be made again.
+                archive.writestr(
+                    zipfile.ZipInfo(chance.choice(["a.npy", "b.npy", "c", "../d.npy"])), _npy(chance), archive.compression
+                )
     return file.getvalue()
 
 
@@ -217,19 +222,20 @@ def _zip(chance: random.Random) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", chance.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as archive:
         for name, write in chance.sample(MEMBERS, chance.randint(0, 3)):
-            archive.writestr(name, write(chance))
+            archive.writestr(zipfile.ZipInfo(name), write(chance), archive.compression)
     return file.getvalue()
 
 
 def _tar(chance: random.Random) -> bytes:
     file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode=chance.choice(["w", "w:gz", "w:bz2"])) as archive:
+    with tarfile.open(fileobj=file, mode="w") as archive:
         for name, write in chance.sample(MEMBERS, chance.randint(0, 3)):
             data = write(chance)
             member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
-    return file.getvalue()
+    packed = file.getvalue()
+    return chance.choice([packed, gzip.compress(packed, mtime=0), bz2.compress(packed)])
 
 
 def _png(chance: random.Random) -> bytes:

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import pickle
 import tarfile
 import tempfile
 import zipfile
@@ -181,6 +182,16 @@ def test_when_an_office_document_was_made_does_not_count() -> None:
     )
     assert compare("a.xlsx", left, right) == ()
     assert compare("a.xlsx", left, other)
+
+
+def test_a_model_in_an_archive_is_compared_as_one_beside_it() -> None:
+    """By what is in it; that nobody predicted with it is told, and does not count."""
+    left, right, other = (
+        pack_zip({"m.pkl": pickle.dumps(model, protocol)}, 2000)
+        for model, protocol in (({"a": 1}, 2), ({"a": 1}, 4), ({"a": 2}, 2))
+    )
+    assert not any(each.accepted is None for each in compare("a.zip", left, right))
+    assert [each.place for each in compare("a.zip", left, other) if each.accepted is None] == ["m.pkl, /a"]
 
 
 def test_links_and_names_that_are_there_twice_count() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -229,3 +232,50 @@ def test_what_needs_pickle_or_is_no_array_is_not_loaded(name: str) -> None:
     assert difference.detail.startswith("not a numpy file that can be read without pickle: ")
     (difference,) = compare_written(name, Path.write_bytes, (b"\x93NUM", b""), {"compare": "array"})
     assert "not a numpy file" in difference.detail
+
+
+@pytest.mark.parametrize("packed", ["npy", "npz", "compressed"])
+@pytest.mark.parametrize("order", ["CC", "FF", "CF"])
+@given(st.integers(1, 40), st.integers(1, 7), st.data())
+def test_a_change_is_found_in_whichever_piece_it_is(
+    packed: str, order: str, piece: int, columns: int, data: st.DataObject
+) -> None:
+    """Files are read piece by piece, from the first bytes that differ; no value is left out at the edge of one."""
+    shape = (31, columns)
+    index = data.draw(st.tuples(*(st.integers(0, side - 1) for side in shape)))
+    left = np.arange(math.prod(shape), dtype="f4").reshape(shape)
+    right = left.copy()
+    right[index] = np.nan
+    save = {"npy": np.save, "npz": np.savez, "compressed": np.savez_compressed}[packed]
+    rule = {"compare": "array", **data.draw(st.sampled_from([{}, {"equal_nan": False}, {"rtol": 0.1}]))}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lyftlearn_image.parity.compare.binary._CHUNK_BYTES", piece)
+        patch.setattr("lyftlearn_image.parity.compare.npy._CHUNK_BYTES", piece * 3)
+        sides = np.asarray(left, order=order[0]), np.asarray(right, order=order[1])  # type: ignore[call-overload]
+        (difference,) = compare_written("a.npy", _saving(save), sides, rule)
+    assert difference.place.endswith(f"[{index[0]}, {index[1]}]")
+    assert difference.detail.startswith(f"1 of {left.size} values differ")
+
+
+def _saving(save: Any) -> Any:
+    def write(path: Path, array: Any) -> None:
+        with path.open("wb") as file:
+            save(file, array)
+
+    return write
+
+
+def test_members_of_one_name_are_all_compared() -> None:
+    """A reader that takes the last one would not see the others."""
+
+    def write(path: Path, arrays: list[Any]) -> None:
+        with zipfile.ZipFile(path, "w") as archive, warnings.catch_warnings(action="ignore"):
+            for array in arrays:
+                file = io.BytesIO()
+                np.save(file, array)
+                archive.writestr("a.npy", file.getvalue())
+
+    found = compare_written("a.npz", write, ([np.zeros(2), np.ones(2)], [np.ones(2), np.ones(2)]), {"compare": "array"})
+    assert [each.place for each in found] == ["a[0]"]
+    found = compare_written("a.npz", write, ([np.ones(2), np.zeros(2)], [np.ones(2), np.ones(2)]), {"compare": "array"})
+    assert [each.place for each in found] == ["a (2)[0]"]

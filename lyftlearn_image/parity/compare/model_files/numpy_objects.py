@@ -35,6 +35,8 @@ def array_from_bytes(reader: Reader, dtype: np.dtype[Any], shape: Any, order: An
 
 
 def _array(data: BYTES, dtype: np.dtype[Any], shape: tuple[int, ...], *, is_fortran: bool) -> np.ndarray[Any, Any]:
+    if len(data) != math.prod(shape) * dtype.itemsize:
+        raise ValueError("the values are not as many as the shape says")
     flat = np.frombuffer(data, dtype=dtype) if dtype.itemsize and len(data) else np.zeros(math.prod(shape), dtype)
     return flat.reshape(shape, order="F" if is_fortran else "C")
 

@@ -5,7 +5,6 @@ Nothing of a model runs in it. `compare_models` starts it; `python -m` this modu
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import resource
 import subprocess
@@ -38,7 +37,15 @@ _DIFFERENCES = TypeAdapter(tuple[Difference, ...])
 
 def compare_models(left: Path, right: Path, options: Options) -> tuple[Difference, ...]:
     """The differences of two model files; one that says why, where they cannot be compared."""
-    command = [sys.executable, "-I", "-m", __name__, str(left), str(right), options.model_dump_json(exclude={"compare"})]
+    command = [
+        sys.executable,
+        "-I",
+        "-m",
+        __name__,
+        str(left),
+        str(right),
+        options.model_dump_json(include=set(Options.model_fields)),
+    ]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
@@ -89,9 +96,12 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     left, right, options = sys.argv[1:]
     found = compare_here(Path(left), Path(right), Options.model_validate_json(options))
-    text = json.dumps([dataclasses.asdict(each) for each in found], ensure_ascii=False)
-    # A lone surrogate of a model's texts is no UTF-8; it comes out as an escape sequence of JSON within a text.
-    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace").replace(b"\\ud", b"\\\\ud"))
+    # A lone surrogate of a model's texts is no UTF-8.
+    text = [
+        {name: value and value.encode("utf-8", "backslashreplace").decode() for name, value in vars(each).items()}
+        for each in found
+    ]
+    json.dump(text, sys.stdout)
 
 
 if __name__ == "__main__":

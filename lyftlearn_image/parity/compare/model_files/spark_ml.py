@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.parity.compare.model_files.graph import UnreadableModelError, from_json
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# Where the first part of the metadata stands below a model's directory.
+METADATA = "/metadata/part-00000"
 _MAX_DEPTH = 50
 # When it was written; `uid` and what is made of it are random.
 _VOLATILE = ("timestamp",)
@@ -45,15 +48,32 @@ def _model(path: Path, depth: int) -> dict[str, Any]:
     if about is None or depth > _MAX_DEPTH:
         raise UnreadableModelError(f"{path.name} is not a directory that Spark ML wrote")
     content: dict[str, Any] = {"metadata": {key: value for key, value in about.items() if key not in _VOLATILE}}
-    for directory in sorted(each for each in path.iterdir() if each.is_dir() and each.name != "metadata"):
+    _refuse_others(path / "metadata", "part-*")
+    for directory in _directories(path):
+        if directory.name == "metadata":
+            continue
         if is_spark_ml(directory):
             content[directory.name] = _model(directory, depth + 1)
-        elif any(is_spark_ml(below) for below in directory.iterdir() if below.is_dir()):
-            stages = [below for below in sorted(directory.iterdir(), key=_stage_number) if below.is_dir()]
-            content[directory.name] = [_model(stage, depth + 1) for stage in stages]
+        elif any(is_spark_ml(below) for below in directory.iterdir()):
+            content[directory.name] = [_model(stage, depth + 1) for stage in sorted(_directories(directory), key=_stage_number)]
         else:
             content[directory.name] = _rows(directory)
     return content
+
+
+def _directories(path: Path) -> list[Path]:
+    """The directories in a directory of Spark, which holds no files but its notes."""
+    found = sorted(each for each in path.iterdir() if each.is_dir())
+    _refuse_others(path, *(each.name for each in found))
+    return found
+
+
+def _refuse_others(path: Path, *names: str) -> None:
+    """Raises UnreadableModelError for what Spark did not write: nobody would compare it."""
+    for each in path.iterdir():
+        is_note = each.name == "_SUCCESS" or (each.name.startswith(".") and each.suffix == ".crc")
+        if not is_note and not any(fnmatchcase(each.name, name) for name in names):
+            raise UnreadableModelError(f"{path.name} has {each.name}, which Spark ML did not write")
 
 
 def _stage_number(path: Path) -> tuple[int, str]:
@@ -68,9 +88,9 @@ def _rows(directory: Path) -> Any:
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     files = sorted(directory.glob("part-*.parquet"))
-    others = [each for each in directory.iterdir() if each not in files and not each.name.startswith(("_", "."))]
-    if others or not files:
-        raise UnreadableModelError(f"{directory.name} has files that are not Spark's Parquet files")
+    _refuse_others(directory, "part-*.parquet")
+    if not files:
+        raise UnreadableModelError(f"{directory.name} is empty")
     try:
         return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
     except (pa.ArrowException, OSError) as error:

@@ -26,8 +26,11 @@ import skops.io
 import xgboost
 from hypothesis import given, settings, strategies as st
 
+from lyftlearn_image.parity.compare.artifacts import compare_artifacts
+from lyftlearn_image.parity.compare.comparator import ComparatorContext
 from lyftlearn_image.parity.compare.model_files.process import compare_here
 from lyftlearn_image.parity.compare.options import Options
+from lyftlearn_image.parity.compare.rule import Rule
 from tests.parity.compare.model_files.pairs_of_models import differences, places
 from tests.parity.compare.model_files.test_estimators import KINDS, fit
 
@@ -312,9 +315,33 @@ def test_a_directory_that_spark_did_not_write_is_not_comparable(tmp_path: Path) 
     (tmp_path / "other").mkdir()
     (found,) = compare_here(tmp_path / "model", tmp_path / "other", Options())
     assert "other is not a directory that Spark ML wrote" in found.detail
-    next((tmp_path / "model" / "stages").glob("*/data")).joinpath("more.bin").touch()
-    (found,) = compare_here(tmp_path / "model", tmp_path / "model", Options())
-    assert found.detail.startswith("not comparable")
+    stage = next((tmp_path / "model" / "stages").iterdir())
+    for place in (stage / "data", stage, stage / "metadata", tmp_path / "model", tmp_path / "model" / "stages"):
+        (place / "more.bin").touch()
+        (found,) = compare_here(tmp_path / "model", tmp_path / "model", Options())
+        assert "more.bin, which Spark ML did not write" in found.detail
+        (place / "more.bin").unlink()
+    assert compare_here(tmp_path / "model", tmp_path / "model", Options()) == ()
+
+
+@pytest.mark.parametrize("rules", [{}, {"model/*": {"compare": "model"}}, {"model/spark": {"compare": "bytes"}}])
+def test_a_directory_of_spark_is_one_artifact(tmp_path: Path, rules: Any) -> None:
+    """Though the names of its files are other ones on each side; not where a rule is for a file within it."""
+    for side, values in (("a", FLOATS), ("b", FLOATS), ("c", changed(FLOATS))):
+        write_spark(values, tmp_path / side / "model" / "spark")
+        (tmp_path / side / "model" / "notes.txt").write_text("the same")
+    read = {pattern: Rule.model_validate(rule) for pattern, rule in rules.items()}
+
+    def compared(right: str, rules: Any) -> Any:
+        sides = [{"model": tmp_path / side / "model"} for side in ("a", right)]
+        return compare_artifacts(rules, ComparatorContext(None, *sides))  # type: ignore[arg-type]
+
+    same, other = compared("b", read), compared("c", read)
+    assert [each.subject for each in same] == ["model/notes.txt", "model/spark"]
+    assert not any(each.counting for each in same)
+    assert [each.subject for each in other if each.counting] == ["model/spark"]
+    within = {"model/spark/metadata/*": Rule.model_validate({"compare": "json"})}
+    assert "model/spark/metadata/part-00000" in [each.subject for each in compared("b", within)]
 
 
 def test_stages_of_another_order_are_another_model(tmp_path: Path) -> None:
