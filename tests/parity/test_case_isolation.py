@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,7 +17,7 @@ from lyftlearn_image.parity.suite import Case, load_suite
 from lyftlearn_image.parity.verdict import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SECRET = "Planted-Secret/77aa"
@@ -141,7 +142,15 @@ def test_what_fails_after_the_cases_leaves_their_results(
     path = tmp_path / "suite.yaml"
     path.write_text(f"{{name: none, image: {probe_image}, cases: [{{name: one, workload: {{command: ['true']}}}}]}}\n")
     suite = load_suite(path)
-    monkeypatch.setattr(suite_running.ModelReader, "__exit__", raising(RuntimeError("planted")))
+    claimed = suite_running.claimed_directory
+
+    @contextlib.contextmanager
+    def failing_at_the_end(directory: Path) -> Iterator[None]:
+        with claimed(directory):
+            yield
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(suite_running, "claimed_directory", failing_at_the_end)
     result = suite_running.SuiteRun(suite, path, tmp_path / "report", suite.cases).run()
     assert [case.outcome for case in result.cases] == [Outcome.DIFFERENT]
     assert "planted" in result.problem
