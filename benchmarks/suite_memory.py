@@ -9,12 +9,16 @@ from __future__ import annotations
 import gc
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from benchmarks.report import Measurement, show
-from lyftlearn_image.parity.run import Event, SuiteRun
+from lyftlearn_image.parity.run import SuiteRun
 from lyftlearn_image.parity.suite import load_suite
+
+if TYPE_CHECKING:
+    from lyftlearn_image.parity.run_plan import Event
 
 IMAGE = "lyftlearn:latest"
 CASES = 200
@@ -44,7 +48,9 @@ def main() -> None:
         path = Path(directory) / "suite.yaml"
         path.write_text(yaml.safe_dump({"name": "memory", "image": IMAGE, "cases": cases}), encoding="utf-8")
         suite = load_suite(path)
-        result = SuiteRun(suite, path, Path(directory) / "report", suite.cases, on_event=on_event).run()
+        result = SuiteRun(
+            suite=suite, suite_path=path, directory=Path(directory) / "report", cases=suite.cases, on_event=on_event
+        ).run()
     if wrong := [case.name for case in result.cases if not case.is_as_expected]:
         raise SystemExit(f"these cases did not come out as parity: {', '.join(wrong)}")
     grown = finished[-1] - finished[FIRST - 1]

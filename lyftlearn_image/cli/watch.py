@@ -13,7 +13,7 @@ from lyftlearn_image.sanitize import make_visible, without_commands
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lyftlearn_image.parity.run import Event
+    from lyftlearn_image.parity.run_plan import Event
     from lyftlearn_image.parity.verdict import CaseResult
 
     Watcher = Callable[[Event], None]

@@ -11,7 +11,7 @@ import pytest
 
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import InvalidInputError, RunError
-from lyftlearn_image.parity import run as suite_running
+from lyftlearn_image.parity import case_runner, run as suite_running
 from lyftlearn_image.parity.case_error import describe_case_error
 from lyftlearn_image.parity.suite import Case, load_suite
 from lyftlearn_image.parity.verdict import Outcome
@@ -73,14 +73,14 @@ def suite_file(probe_image: str, tmp_path: Path) -> Path:
 
 def fault_in(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes a function of the suite's run fail in the cases that are named after a fault."""
-    original = getattr(suite_running, function)
+    original = getattr(case_runner, function)
 
     def failing(case: Any, *rest: Any) -> Any:
         if (name := case.name if isinstance(case, Case) else rest[0].name) in FAULTS:
             FAULTS[name]()
         return original(case, *rest)
 
-    monkeypatch.setattr(suite_running, function, failing)
+    monkeypatch.setattr(case_runner, function, failing)
 
 
 def test_every_fault_of_a_case_is_its_own_outcome(
@@ -119,7 +119,9 @@ def test_a_screen_that_fails_changes_no_result(probe_image: str, tmp_path: Path)
     path = tmp_path / "suite.yaml"
     path.write_text(f"{{name: none, image: {probe_image}, cases: [{{name: one, workload: {{command: ['true']}}}}]}}\n")
     suite = load_suite(path)
-    run = suite_running.SuiteRun(suite, path, tmp_path / "report", suite.cases, on_event=raising(BrokenPipeError()))
+    run = suite_running.SuiteRun(
+        suite=suite, suite_path=path, directory=tmp_path / "report", cases=suite.cases, on_event=raising(BrokenPipeError())
+    )
     assert [case.outcome for case in run.run().cases] == [Outcome.DIFFERENT]
 
 
@@ -129,8 +131,10 @@ def test_what_cannot_be_masked_is_not_kept(probe_image: str, tmp_path: Path, mon
     case = {"name": "one", "workload": {"command": ["true"]}, "secret_values": {"t/s": SECRET}}
     path.write_text(json.dumps({"name": "doors", "image": probe_image, "cases": [case]}))
     suite = load_suite(path)
-    monkeypatch.setattr(suite_running, "find_exposed", raising(ValueError("planted")))
-    (result,) = suite_running.SuiteRun(suite, path, tmp_path / "report", suite.cases).run().cases
+    monkeypatch.setattr(case_runner, "find_exposed", raising(ValueError("planted")))
+    (result,) = (
+        suite_running.SuiteRun(suite=suite, suite_path=path, directory=tmp_path / "report", cases=suite.cases).run().cases
+    )
     assert (result.outcome, "planted" in result.problem) == (Outcome.ERROR, True)
     assert not (tmp_path / "report/runs/one").exists()
 
@@ -151,7 +155,7 @@ def test_what_fails_after_the_cases_leaves_their_results(
         raise RuntimeError("planted")
 
     monkeypatch.setattr(suite_running, "claimed_directory", failing_at_the_end)
-    result = suite_running.SuiteRun(suite, path, tmp_path / "report", suite.cases).run()
+    result = suite_running.SuiteRun(suite=suite, suite_path=path, directory=tmp_path / "report", cases=suite.cases).run()
     assert [case.outcome for case in result.cases] == [Outcome.DIFFERENT]
     assert "planted" in result.problem
     assert result.exit_code == 2

@@ -100,7 +100,7 @@ def test_every_attack_is_told_and_leaves_nothing_armed(
     path = write_suite(tmp_path, lyftlearn_image_tag, cases, limits=LIMITS)
     suite = load_suite(path)
     report = tmp_path / "report"
-    result = SuiteRun(suite, path, report, suite.cases, jobs=2, keep_artifacts=True).run()
+    result = SuiteRun(suite=suite, suite_path=path, directory=report, cases=suite.cases, jobs=2, keep_artifacts=True).run()
     judged = {each.name: (each.outcome, each.problem) for each in result.cases}
     for name, (_, outcome, problem) in ATTACKS.items():
         assert judged[name][0] is outcome, (name, judged[name], differences(result.cases, name))
@@ -152,5 +152,5 @@ def test_a_run_that_cannot_be_compared_any_more_is_stopped(lyftlearn_image_tag: 
     program = "if os.getuid():\n    import time; time.sleep(3000)\nopen('/opt/ml/model/huge', 'wb').truncate(100 << 20)"
     path = write_suite(tmp_path, lyftlearn_image_tag, [case("endless", program)], limits=LIMITS)
     suite = load_suite(path)
-    (result,) = SuiteRun(suite, path, tmp_path / "report", suite.cases).run().cases
+    (result,) = SuiteRun(suite=suite, suite_path=path, directory=tmp_path / "report", cases=suite.cases).run().cases
     assert (result.outcome, "more than 64.0 MiB" in result.problem) == (Outcome.ERROR, True)

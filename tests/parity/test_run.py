@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lyftlearn_image.cli.watch import watch
-from lyftlearn_image.parity.run import Event, SuiteRun
+from lyftlearn_image.parity.run import SuiteRun
+from lyftlearn_image.parity.run_plan import Event
 from lyftlearn_image.parity.suite import load_suite
 from lyftlearn_image.parity.verdict import Outcome
 
@@ -33,7 +34,7 @@ def test_a_run_says_once_that_no_agent_is_played(
     place = tmp_path / "suite.yaml"
     place.write_text(f"{{name: none, image: {probe_image}, cases: [{{name: one, workload: {{command: ['true']}}}}]}}\n")
     told: list[Event] = []
-    SuiteRun(load_suite(place), place, tmp_path / "report", cases=(), on_event=told.append).run()
+    SuiteRun(suite=load_suite(place), suite_path=place, directory=tmp_path / "report", cases=(), on_event=told.append).run()
     assert [one.text for one in told if one.state == "note"] == expected
 
 
@@ -45,7 +46,9 @@ def test_what_a_case_asks_for_and_does_not_get_is_told_by_name(probe_image: str,
     place.write_text(f"name: limits\nimage: {probe_image}\ncases:\n{cases}{gpu}")
     suite = load_suite(place)
     told: list[Event] = []
-    result = SuiteRun(suite, place, tmp_path / "report", cases=suite.cases, on_event=told.append).run()
+    result = SuiteRun(
+        suite=suite, suite_path=place, directory=tmp_path / "report", cases=suite.cases, on_event=told.append
+    ).run()
     notes = [one.text for one in told if one.state == "note" and "VolumeSizeInGB" in one.text]
     assert notes == ["sagemaker: VolumeSizeInGB=30 is not enforced: the volume is this machine's disk"]
     outcomes = {case.name: (case.outcome, case.problem) for case in result.cases}

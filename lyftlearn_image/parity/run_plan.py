@@ -1,0 +1,50 @@
+"""What a run of a suite is asked for, and what its watcher is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS
+from lyftlearn_image.parity.case_error import ERRORS, describe_case_error
+from lyftlearn_image.parity.secrets import secret_values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from lyftlearn_image.parity.backends import BackendSelection
+    from lyftlearn_image.parity.suite import Case, Suite
+    from lyftlearn_image.parity.verdict import CaseResult
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a watcher of a run gets. `state` is `started`, `running` (with a target) or `finished` (with a result).
+
+    `note` (with a text, once for each): something of the platforms cannot be played on this machine, and why.
+    """
+
+    case: str
+    state: str
+    target: str | None = None
+    result: CaseResult | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunPlan:
+    """Where and how to run the cases of a suite. `directory` gets `runs/<case>/<target>/` with what each run left."""
+
+    suite: Suite
+    suite_path: Path
+    directory: Path
+    keep_artifacts: bool = False
+    backends: BackendSelection = EMBEDDED_BACKENDS
+    on_event: Callable[[Event], None] = field(default=lambda _: None)
+
+    def describe_error(self, error: BaseException, log: str, cases: Sequence[Case]) -> str:
+        """One line for a fault, without the secrets of these cases. Its traceback goes into `errors/<log>.log`."""
+        secrets = frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return describe_case_error(error, self.directory / ERRORS / f"{log}.log", secrets)
