@@ -114,7 +114,7 @@ def test_a_signal_leaves_nothing(
 
     What had finished is reported.
     """
-    quick = {"command": ["true"]}
+    quick = {"command": ["echo", "done"]}
     slow = {"command": ["sh", "-c", "echo begun; sleep 100"]}
     cases = [{"name": "first", "workload": quick}, {"name": "second", "workload": slow}]
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump({"name": "stopped", "image": lyftlearn_image_tag, "cases": cases}))
