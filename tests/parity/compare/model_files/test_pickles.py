@@ -190,7 +190,7 @@ def test_any_value_of_a_large_array_counts(dtype: Any) -> None:
         (collections.OrderedDict(a=1, b=2), collections.OrderedDict(b=2, a=1)),
         (collections.Counter("aab"), collections.Counter("abb")),
     ],
-    ids=lambda value: re.sub(r"\s+", " ", repr(value))[:40],
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 def test_two_values_that_are_alike_are_told_apart(write: Any, left: Any, right: Any) -> None:
