@@ -13,6 +13,7 @@ MODULES = (
     "suite_memory",
     "hostile_memory",
     "text",
+    "comparators",
     "events",
     "demo",
     "rebuild",

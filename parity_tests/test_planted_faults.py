@@ -145,10 +145,10 @@ def test_a_script_that_trains_another_model_in_a_pod_is_found(
 
 
 def test_an_image_that_is_not_there_is_the_harness_failing(run: Callable[[Mapping[str, Any]], Run]) -> None:
-    """Exit code 2 and what to do: nothing was compared, so nothing is said of parity."""
+    """Exit code 2 and what to do: nothing was compared, so the report says an error of every case, and no parity."""
     suite = _suite(["control-clock"], image="there-is-no-such-image:1")
     status, report, stderr = run(suite)
-    assert (status, report) == (2, {})
+    assert (status, [case["outcome"] for case in report["cases"]]) == (2, ["error"])
     assert "there-is-no-such-image:1" in stderr
     assert "Traceback" not in stderr
 

@@ -115,7 +115,7 @@ def test_calls_at_the_same_time_start_one_engine(other_daemon: Daemon) -> None:
 WAITING = """
 import sys
 from pathlib import Path
-from lyftlearn_image.cli.main import print_error
+from lyftlearn_image.cli.output import show_error
 from lyftlearn_image.errors import LyftlearnError
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
 from lyftlearn_image.build.connection import connect
@@ -129,7 +129,7 @@ try:
             print("ready", flush=True)
             running.wait()
 except LyftlearnError as error:
-    print_error(error)
+    show_error(error)
     sys.exit(error.exit_code)
 """
 

@@ -142,7 +142,7 @@ def differences(what: str, ours: Any, theirs: Any) -> dict[str, tuple[str | None
     """Place → our value and podman's."""
     assert ours is not None
     assert theirs is not None
-    return {f"{what}/{one.place}": (one.left, one.right) for one in _compare(ours, theirs, "")}
+    return {f"{what}/{one.place}": (one.left, one.right) for one in _compare(ours, theirs)}
 
 
 def seen(output: Path) -> Any:

@@ -5,30 +5,31 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from lyftlearn_image.emulation.docker.errors import engine_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from docker.models.containers import Container
 
     from lyftlearn_image.emulation.docker.output import OutputReader
 
 # Of a command's output so much is looked at (kubernetes pkg/probe/exec, maxReadLength).
 _OUTPUT_BYTES = 10 << 10
-# A variable that tells a command's processes from all others of its container.
-_EXEC_VARIABLE = "LYFTLEARN_EXEC_ID"
-# The engine has no call that ends a command, and the PID that it tells is of its own host: so a second command looks for the
-# first one's processes, inside the container and as the same user.
-_KILL = """for process in /proc/[0-9]*; do
-    if grep -qF "$0" "$process/environ" 2>/dev/null; then kill -9 "${process#/proc/}" 2>/dev/null; fi
-done"""
+# The engine has no call that ends a command, and the PID that it tells is of its own host. Inside the container a command that
+# the engine has started is a process without a parent (proc(5), /proc/pid/stat): of each, its PID and when it began, in
+# hundredths of a second since the machine did; before them the time of now. Nothing is put into the command's own environment.
+_LIST = """read -r now rest < /proc/uptime; echo "$now"
+for process in /proc/[0-9]*; do
+    read -r line < "$process/stat" || continue
+    set -- ${line##*) }
+    if [ "$2" = 0 ]; then echo "${process#/proc/} ${20}"; fi
+done 2>/dev/null"""
+_TICKS_PER_S = 100
+# A process begins a moment after it was asked for, and never before.
+_CLOCK_SLACK_S = 0.1
 _KILL_TIMEOUT_S = 10.0
-# One that is just being forked is not seen.
 _KILL_TRIES = 3
 
 
@@ -105,22 +106,22 @@ class RunningContainer:
     def execute(self, command: tuple[str, ...], timeout_s: float) -> ExecResult:
         """Runs a command in the container, as its user and in its working directory, and kills it after `timeout_s`.
 
-        Of its output the first 10 KiB are kept. In a container without a shell and grep, one that takes too long ends with the
+        Of its output the first 10 KiB are kept. In a container without a shell one that takes too long ends with the
         container. RunError when the command cannot be started, or the container has ended.
         """
-        exec_id = uuid.uuid4().hex
         with engine_errors("running a command in a container"):
-            started, result = self._execute(command, timeout_s, {_EXEC_VARIABLE: exec_id})
+            asked_at = time.monotonic()
+            started, result = self._execute(command, timeout_s)
             if result.exit_code is None:
-                self._kill_command(started, exec_id)
+                self._kill_command(started, asked_at)
             return result
 
-    def _execute(self, command: tuple[str, ...], timeout_s: float, environment: Mapping[str, str]) -> tuple[str, ExecResult]:
+    def _execute(self, command: tuple[str, ...], timeout_s: float) -> tuple[str, ExecResult]:
         """The engine's id of a command that was started, and how it ended. Raises the docker SDK's own errors."""
         api: Any = cast("Any", self._container.client).api
         kept = bytearray()
         errors: list[Exception] = []
-        created = str(api.exec_create(self._container.id, list(command), environment=dict(environment))["Id"])
+        created = str(api.exec_create(self._container.id, list(command))["Id"])
 
         def read() -> None:
             try:
@@ -138,10 +139,24 @@ class RunningContainer:
             raise errors[0]
         return created, ExecResult(int(api.exec_inspect(created)["ExitCode"]), bytes(kept))
 
-    def _kill_command(self, started: str, exec_id: str) -> None:
+    def _kill_command(self, started: str, asked_at: float) -> None:
         api: Any = cast("Any", self._container.client).api
         with contextlib.suppress(Exception):  # the container may end at this moment, or have no shell
             for _ in range(_KILL_TRIES):
-                self._execute(("sh", "-c", _KILL, f"{_EXEC_VARIABLE}={exec_id}"), _KILL_TIMEOUT_S, {})
+                age_s = time.monotonic() - asked_at
+                _, listed = self._execute(("sh", "-c", _LIST), _KILL_TIMEOUT_S)
+                pid = _find_command(listed.output.decode(), age_s)
+                if pid is not None:
+                    self._execute(("sh", "-c", 'kill -9 "$0"', str(pid)), _KILL_TIMEOUT_S)
                 if not api.exec_inspect(started)["Running"]:
                     return
+
+
+def _find_command(listed: str, age_s: float) -> int | None:
+    """The PID, in its container, of the command that was asked for this long ago: the oldest that is no older.
+
+    PID 1 is the container's own. None where there is no such process.
+    """
+    now, *lines = listed.splitlines()
+    processes = [(float(now) - int(began) / _TICKS_PER_S, int(pid)) for pid, began in map(str.split, lines)]
+    return max(((age, pid) for age, pid in processes if pid != 1 and age <= age_s + _CLOCK_SLACK_S), default=(0.0, None))[1]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+from lyftlearn_image.emulation.docker.running_container import _find_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,20 +37,45 @@ def running(containers: Containers, probe_image: str, tmp_path: Path) -> Iterato
 def test_a_command_that_takes_too_long_is_killed_in_its_container(
     running: RunningContainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what it has started, and nothing else of the container; no process of this machine gets a signal.
+    """It alone, and nothing else of the container, of this machine nothing; it is not told apart by what it can see.
 
-    The PID that the engine tells is of the machine that the engine runs on, where it may be anybody's here.
+    The PID that the engine tells is of the machine that the engine runs on, where it may be anybody's here. What the command
+    has started stays, as the kubelet's runtime leaves it.
     """
     signalled: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda *told: signalled.append(told))
-    script = "(exec -a sleepy-child sleep 500) & trap '' TERM; exec -a sleepy sleep 500"
-    assert running.execute(("bash", "-c", script), 1.0).exit_code is None
-    deadline = time.monotonic() + WITHIN_S
-    while (found := running.execute(SLEEPERS, WITHIN_S).output.strip()) != b"0":
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
+    before = running.execute(("sh", "-c", "env"), WITHIN_S).output
+    with ThreadPoolExecutor(3) as pool:
+        older = pool.submit(running.execute, ("sh", "-c", "sleep 8; echo older"), WITHIN_S)
+        time.sleep(1)
+        late = pool.submit(running.execute, ("bash", "-c", "trap '' TERM; env > /tmp/env; exec -a sleepy sleep 500"), 3.0)
+        time.sleep(1)
+        younger = pool.submit(running.execute, ("sh", "-c", "sleep 6; echo younger"), WITHIN_S)
+        assert late.result().exit_code is None
+        deadline = time.monotonic() + WITHIN_S
+        while (found := running.execute(SLEEPERS, WITHIN_S).output.strip()) != b"0":
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+        assert (older.result().output, younger.result().output) == (b"older\n", b"younger\n")
+    shell_s_own = re.compile(rb"^(?:_|SHLVL|PWD|OLDPWD)=.*\n", re.MULTILINE)
+    seen = running.execute(("cat", "/tmp/env"), WITHIN_S).output
+    assert sorted(shell_s_own.sub(b"", seen).splitlines()) == sorted(shell_s_own.sub(b"", before).splitlines())
     assert running.wait(0) is None
     assert not signalled
+
+
+@pytest.mark.parametrize(
+    ("listed", "age_s", "found"),
+    [
+        ("100.00\n1 5\n", 3.0, None),
+        ("100.00\n1 5\n20 9700\n", 3.05, 20),
+        ("100.00\n1 5\n20 9200\n30 9705\n40 9800\n50 9999\n", 3.05, 30),
+        ("100.00\n20 9200\n", 3.0, None),
+    ],
+)
+def test_a_command_is_known_by_its_age(listed: str, age_s: float, found: int | None) -> None:
+    """The oldest that is no older than the time since it was asked for; the container's own process is none."""
+    assert _find_command(listed, age_s) == found
 
 
 def test_of_what_a_command_says_the_beginning_is_kept(running: RunningContainer) -> None:
