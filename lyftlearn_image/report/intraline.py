@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -27,6 +28,8 @@ class Segment:
     is_changed: bool
 
 
+# A report is rendered again with less of everything until it fits, and cases of one fault differ alike.
+@functools.lru_cache(maxsize=4096)
 def diff_segments(left: str, right: str) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
     """Both texts cut into parts; joining the parts of one gives that text again."""
     left_tokens, right_tokens = _TOKEN.findall(left), _TOKEN.findall(right)

@@ -15,6 +15,7 @@ from hypothesis import example, given, settings, strategies as st
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_runtime import s3_checksums, transfer
+from lyftlearn_runtime.aws import s3 as s3_of_the_shim
 from lyftlearn_runtime.aws.s3 import S3, ByteRange, split_uri
 from lyftlearn_runtime.bundle import Transfer
 from lyftlearn_runtime.errors import ShimError
@@ -331,6 +332,8 @@ def test_parts_that_cannot_be_completed_are_taken_back(
 ) -> None:
     """Where no part of a large file gets through there is no object in the end, and no part that costs money."""
     monkeypatch.setattr(transfer, "PIECE_BYTES", 5 << 20)
+    # A connection that broke in one direction only is waited for.
+    monkeypatch.setattr(s3_of_the_shim, "_STALL_S", 5.0)
     (tmp_path / "file").write_bytes(os.urandom(6 << 20))
     proxy = Breaking(aws.url, break_first=1000, after_bytes=500_000)
     try:
