@@ -6,6 +6,7 @@ import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,6 @@ from lyftlearn_image.emulation.docker.running_container import _find_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.running_container import RunningContainer
@@ -65,17 +65,21 @@ def test_a_command_that_takes_too_long_is_killed_in_its_container(
 
 
 @pytest.mark.parametrize(
-    ("listed", "age_s", "found"),
+    ("processes", "found"),
     [
-        ("100.00\n1 5\n", 3.0, None),
-        ("100.00\n1 5\n20 9700\n", 3.05, 20),
-        ("100.00\n1 5\n20 9200\n30 9705\n40 9800\n50 9999\n", 3.05, 30),
-        ("100.00\n20 9200\n", 3.0, None),
+        ("1 500\n", None),
+        ("1 9900\n20 9700\n", 20),
+        ("1 5\n20 9200\n30 9705\n40 9800\n50 9999\n", 30),
+        ("20 9200\n", None),
+        ("1 9800\n", None),
     ],
 )
-def test_a_command_is_known_by_its_age(listed: str, age_s: float, found: int | None) -> None:
-    """The oldest that is no older than the time since it was asked for; the container's own process is none."""
-    assert _find_command(listed, age_s) == found
+@pytest.mark.parametrize("is_here", [True, False])
+def test_a_command_is_known_by_when_it_began(processes: str, found: int | None, is_here: bool) -> None:  # noqa: FBT001 - drawn
+    """It is the first since it was asked for; the container's own process is none. Another machine has another clock."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text() if is_here else "of-another-machine\n"
+    ahead_s = 0 if is_here else 5000
+    assert _find_command(f"{boot}100.00\n{processes}", 97.0 + ahead_s, 100.0 + ahead_s) == found
 
 
 def test_of_what_a_command_says_the_beginning_is_kept(running: RunningContainer) -> None:
