@@ -169,9 +169,13 @@ class OutputReader(threading.Thread):
                 raise self._error
 
     def _copy(self) -> None:
-        files = {"stderr": self._policy.open(self._stderr), "stdout": self._policy.open(self._stdout)}
         lines = LineSplitter()
-        try:
+        with contextlib.ExitStack() as open_files:
+            # Each is closed, also where the other's last bytes have no room.
+            files: dict[str, OutputFile] = {}
+            for name, path in (("stdout", self._stdout), ("stderr", self._stderr)):
+                files[name] = self._policy.open(path)
+                open_files.callback(self._close, name, files[name])
             for item in self._stream:
                 to_out, to_err = item if isinstance(item, tuple) else (item, None)
                 for name, data in (("stderr", to_err), ("stdout", to_out)):
@@ -180,12 +184,12 @@ class OutputReader(threading.Thread):
                 if to_out and self._on_line:
                     for line in lines.feed(to_out):
                         self._on_line(line)
-        finally:
-            for name, file in files.items():
-                self._pass_on(name, file.close())
         if self._on_line:
             for line in lines.flush():
                 self._on_line(line)
+
+    def _close(self, name: str, file: OutputFile) -> None:
+        self._pass_on(name, file.close())
 
     def _pass_on(self, name: str, data: bytes) -> None:
         if data and self._on_chunk:
