@@ -143,7 +143,7 @@ def test_the_largest_distance_is_told(dtype: str, data: st.DataObject) -> None:
     # Two floats may be further apart than any float is large.
     assert max(exact) > 1.7e308 if math.isinf(told) else abs(_exactly(told) - max(exact)) <= max(exact) / 100
     position = int(found.place[1:-1])
-    assert exact[position] >= max(exact) * (1 - 1e-9) or math.isinf(told)
+    assert exact[position] >= max(exact) * _exactly(1 - 1e-9) or math.isinf(told)
     assert (found.left, found.right) == (repr(values[position].item()), repr(other[position].item()))
 
 
