@@ -31,34 +31,47 @@ _KEY_BYTES = 32
 
 
 class OutputPolicy:
-    """What the output of one run's containers may be, by the directory that it is written to."""
+    """What the output of one run's containers may be, by the directory that it is written to.
+
+    Cases that run at the same time share it, from several threads.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limit_bytes = limits.log_bytes
         self._key = random.token_bytes(_KEY_BYTES)
+        self._lock = threading.Lock()
         self._secrets: dict[Path, Collection[str]] = {}
         self._cut: set[Path] = set()
 
     def mask_below(self, directory: Path, secrets: Collection[str]) -> None:
         """From now on these secrets are masked in what is written below the directory, before it is on the disk."""
-        self._secrets[directory] = secrets
+        with self._lock:
+            self._secrets[directory] = secrets
 
     def forget(self, directory: Path) -> None:
         """Nothing is written below this directory any more."""
-        self._secrets.pop(directory, None)
-        self._cut = {path for path in self._cut if not path.is_relative_to(directory)}
+        with self._lock:
+            self._secrets.pop(directory, None)
+            self._cut = {path for path in self._cut if not path.is_relative_to(directory)}
 
     def cut_below(self, directory: Path) -> tuple[str, ...]:
         """What was cut of the files below a directory, each in a few words."""
-        where = sorted(path.relative_to(directory).as_posix() for path in self._cut if path.is_relative_to(directory))
+        with self._lock:
+            where = sorted(path.relative_to(directory).as_posix() for path in self._cut if path.is_relative_to(directory))
         return tuple(f"{path} after {format_bytes(self._limit_bytes)}" for path in where)
 
     def open(self, path: Path) -> OutputFile:
         """A file to append output to: an earlier container of the same job may have written there."""
-        values = [value for directory, secrets in self._secrets.items() if path.is_relative_to(directory) for value in secrets]
-        return OutputFile(
-            path, Redactor(values, self._distinct_mask) if values else None, self._limit_bytes, lambda: self._cut.add(path)
-        )
+        with self._lock:
+            values = [
+                value for directory, secrets in self._secrets.items() if path.is_relative_to(directory) for value in secrets
+            ]
+        redactor = Redactor(values, self._distinct_mask) if values else None
+        return OutputFile(path, redactor, self._limit_bytes, lambda: self._note_cut(path))
+
+    def _note_cut(self, path: Path) -> None:
+        with self._lock:
+            self._cut.add(path)
 
     def _distinct_mask(self, secret: bytes) -> bytes:
         digest = hashlib.blake2b(secret, digest_size=_DIGEST_BYTES, key=self._key).hexdigest()
