@@ -78,7 +78,7 @@ def run(suite_file: Path, options: _Run) -> int:
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
     from lyftlearn_image.parity import backends  # noqa: PLC0415
     from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
-    from lyftlearn_image.parity.secrets import secret_values  # noqa: PLC0415
+    from lyftlearn_image.parity.secrets import secret_values_of  # noqa: PLC0415
     from lyftlearn_image.parity.suite import load_suite  # noqa: PLC0415
     from lyftlearn_image.report.write import write_reports  # noqa: PLC0415
 
@@ -87,7 +87,7 @@ def run(suite_file: Path, options: _Run) -> int:
     )
     suite = load_suite(suite_file)
     cases = select_cases(suite, options.names)
-    secrets = frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
+    secrets = secret_values_of(cases)
     with watch([case.name for case in cases], quiet=options.quiet) as on_event:
         suite_run = SuiteRun(
             suite=suite, suite_path=suite_file.resolve(), directory=options.report.resolve(), cases=cases, jobs=options.jobs,

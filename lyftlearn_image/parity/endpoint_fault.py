@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lyftlearn_image.errors import RunError
+from lyftlearn_image.runs.log_lines import read_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from lyftlearn_image.run import Run
 
@@ -42,16 +42,8 @@ def find_endpoint_fault(run: Run, endpoint_url: str) -> str | None:
     address = urlsplit(endpoint_url).netloc
     if not run.exit_code or not address:
         return None
-    for line in reversed([*_last_lines(run.stderr), *run.reason.splitlines()]):
+    last_lines = read_end(run.stderr, _TAIL_BYTES).decode("utf-8", "replace").splitlines()
+    for line in reversed([*last_lines, *run.reason.splitlines()]):
         if address in line and _UNANSWERED.search(line):
             return line.strip()[:_LINE_CHARACTERS]
     return None
-
-
-def _last_lines(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
-            return file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.parity.backends import EMBEDDED_BACKENDS
 from lyftlearn_image.parity.case_error import ERRORS, describe_case_error
-from lyftlearn_image.parity.secrets import secret_values
+from lyftlearn_image.parity.secrets import secret_values_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +45,6 @@ class RunPlan:
 
     def describe_error(self, error: BaseException, log: str, cases: Sequence[Case]) -> str:
         """One line for a fault, without the secrets of these cases. Its traceback goes into `errors/<log>.log`."""
-        secrets = frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
+        secrets = secret_values_of(cases)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return describe_case_error(error, self.directory / ERRORS / f"{log}.log", secrets)

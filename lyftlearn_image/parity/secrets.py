@@ -25,6 +25,11 @@ def secret_values(stored: Mapping[str, str]) -> frozenset[str]:
     return frozenset(value for text in stored.values() for value in values_within(text) if is_maskable(value))
 
 
+def secret_values_of(cases: Iterable[Case]) -> frozenset[str]:
+    """Those of all that these cases plant."""
+    return frozenset[str]().union(*(secret_values(case.planted_secrets) for case in cases))
+
+
 def find_unmaskable(cases: Iterable[Case]) -> tuple[str, ...]:
     """The names of the planted secrets that are too short or too plain to be masked, each once: `db`, `db#user`."""
     found = set()

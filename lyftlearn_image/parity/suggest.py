@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.parity.compare.artifacts import compare_files, find_rule, list_files
 from lyftlearn_image.parity.compare.comparator import ComparatorContext
 from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE, NORMALISERS, DroppedLines, normalise
-from lyftlearn_image.parity.compare.registry import load_comparator
+from lyftlearn_image.parity.compare.registry import MODEL_COMPARATORS, load_comparator
 from lyftlearn_image.parity.compare.rule import Rule
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     Pairs = Sequence[tuple[Path, Path]]
 
-# Pickles and models are opened in a container only, which nothing runs here.
-_NOT_OPENED_HERE = ("sklearn-model", "model")
 # A larger distance is more than another order of additions makes.
 _RTOLS = tuple(10.0**exponent for exponent in range(-15, -5))
 # What is looked into for being text, of a file that nobody knows.
@@ -107,8 +105,8 @@ def _subjects(kept: Sequence[KeptRuns]) -> Iterator[tuple[str, str, list[tuple[P
 
 def _propose(subject: str, rule: Rule, pairs: Pairs) -> tuple[dict[str, Any], str] | None:
     """The rule that makes all pairs the same, as people write it, and its reason; None when there is none."""
-    if rule.compare in _NOT_OPENED_HERE:
-        return None
+    if rule.compare in MODEL_COMPARATORS:
+        return None  # what they predict is part of what is compared, and to predict they are opened in a container
     if rule.compare == "bytes" and all(_is_text(path) for pair in pairs for path in pair):
         rule = Rule(compare="text")
     for addition in _additions(subject, rule, pairs):
@@ -213,7 +211,7 @@ def _reason(addition: Mapping[str, Any]) -> str:
 
 
 def _why_not(subject: str, rule: Rule, pairs: Pairs) -> str:
-    if rule.compare in _NOT_OPENED_HERE:
+    if rule.compare in MODEL_COMPARATORS:
         return "models are not opened here"
     first = next(found[0] for pair in pairs if (found := _differences(subject, rule, pair)))
     return f"it differs in more than any rule should hide, first at {first.place}" if first.place else "it differs as a whole"
