@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import json
 import os
@@ -15,6 +14,7 @@ import termios
 import pytest
 
 from lyftlearn_image.cli.main import VERBS, cli, main
+from tests.cli.terminal import read_to_end
 
 HEAVY = ("boto3", "bz2", "docker", "jinja2", "moto", "numpy", "pyarrow", "pydantic", "rich", "yaml")
 
@@ -51,12 +51,7 @@ def test_help_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     fcntl.ioctl(program, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
     command = [sys.executable, "-m", "lyftlearn_image", "--help"]
     subprocess.run(command, stdout=program, check=True)
-    os.close(program)
-    shown = b""
-    with contextlib.suppress(OSError):  # how a terminal ends
-        while data := os.read(terminal, 1 << 16):
-            shown += data
-    os.close(terminal)
+    shown = read_to_end(terminal, program)
     expected = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "60"})
     assert shown.decode().splitlines() == expected.stdout.splitlines()
 

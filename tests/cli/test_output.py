@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pty
 import subprocess
@@ -16,6 +15,7 @@ from lyftlearn_image.cli.main import main
 from lyftlearn_image.cli.output import show, show_error, show_log_line
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.serialize import as_yaml
+from tests.cli.terminal import read_to_end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,12 +119,7 @@ def test_a_log_keeps_its_colours_on_a_terminal_and_nothing_else() -> None:
     terminal, program = pty.openpty()
     code = f"from lyftlearn_image.cli.output import show_log_line; show_log_line({LINE!r})"
     subprocess.run([sys.executable, "-c", code], stdout=program, check=True)
-    os.close(program)
-    shown = b""
-    with contextlib.suppress(OSError):  # how a terminal ends
-        while data := os.read(terminal, 1 << 16):
-            shown += data
-    os.close(terminal)
+    shown = read_to_end(terminal, program)
     assert shown.decode() == "\x1b[31mred\x1b[0m 99%␛[2J␛]0;PWN␇\x1b[0m\r\n"
 
 
