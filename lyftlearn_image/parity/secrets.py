@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from lyftlearn_image.emulation.docker.output import without_distinct_masks
+from lyftlearn_image.distinct_masks import without_distinct_masks
 from lyftlearn_runtime.redact import Redactor
 from lyftlearn_runtime.secret_forms import MASK, is_maskable, mask, places_within, values_within
 

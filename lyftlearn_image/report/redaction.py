@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lyftlearn_image.emulation.docker.output import plain_masks
+from lyftlearn_image.distinct_masks import plain_masks
 from lyftlearn_image.sanitize import strip_ansi
 from lyftlearn_runtime.secret_forms import MASK, Finder, to_bytes
 

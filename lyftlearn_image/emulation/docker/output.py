@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
-import re
 import secrets as random
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.distinct_masks import distinct_mask
 from lyftlearn_image.emulation.docker.errors import engine_errors
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import Limits, format_bytes
 from lyftlearn_image.runs.log_lines import LineSplitter
 from lyftlearn_runtime.redact import Redactor
-from lyftlearn_runtime.secret_forms import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
-# What stands in a file for a secret while it is compared: equal for equal bytes of it, and different for others.
-_DIGEST_BYTES = 8
-_DISTINCT_MASK = re.compile(rf"{re.escape(MASK[:-1])} [0-9a-f]{{{2 * _DIGEST_BYTES}}}{re.escape(MASK[-1])}")
-_DISTINCT_MASK_OF_BYTES = re.compile(_DISTINCT_MASK.pattern.encode())
-_DISTINCT_MASK_BYTES = len(MASK) + 1 + 2 * _DIGEST_BYTES
 _KEY_BYTES = 32
 
 
@@ -66,34 +60,12 @@ class OutputPolicy:
             values = [
                 value for directory, secrets in self._secrets.items() if path.is_relative_to(directory) for value in secrets
             ]
-        redactor = Redactor(values, self._distinct_mask) if values else None
+        redactor = Redactor(values, partial(distinct_mask, self._key)) if values else None
         return OutputFile(path, redactor, self._limit_bytes, lambda: self._note_cut(path))
 
     def _note_cut(self, path: Path) -> None:
         with self._lock:
             self._cut.add(path)
-
-    def _distinct_mask(self, secret: bytes) -> bytes:
-        digest = hashlib.blake2b(secret, digest_size=_DIGEST_BYTES, key=self._key).hexdigest()
-        return f"{MASK[:-1]} {digest}{MASK[-1]}".encode()
-
-
-def plain_masks(text: str) -> str:
-    """A text in which equal and other secrets have one mask, as they are shown."""
-    return _DISTINCT_MASK.sub(MASK, text)
-
-
-def without_distinct_masks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """A stream whose masks are plain, however it is cut into pieces."""
-    held = b""
-    for piece in pieces:
-        held = _DISTINCT_MASK_OF_BYTES.sub(MASK.encode(), held + piece)
-        # One may be cut here.
-        begun = held.rfind(MASK[:1].encode(), max(0, len(held) - _DISTINCT_MASK_BYTES + 1))
-        end = len(held) if begun < 0 else begun
-        yield held[:end]
-        held = held[end:]
-    yield held
 
 
 class OutputFile:

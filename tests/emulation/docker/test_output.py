@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.emulation.docker.output import OutputPolicy, OutputReader, plain_masks, without_distinct_masks
+from lyftlearn_image.distinct_masks import plain_masks, without_distinct_masks
+from lyftlearn_image.emulation.docker.output import OutputPolicy, OutputReader
 from lyftlearn_image.limits import Limits
 from lyftlearn_runtime.secret_forms import MASK, Finder
 
