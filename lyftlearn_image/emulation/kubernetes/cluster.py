@@ -38,6 +38,8 @@ class Cluster:
     # First delays, doubled each time: of a container's second restart (the first is at once), and of a Job's next pod.
     restart_backoff_s: float = 10.0
     job_backoff_s: float = 10.0
+    # The time between two looks of the kubelet at its containers (kubernetes pkg/kubelet, genericPlegRelistPeriod).
+    relist_s: float = 1.0
 
     # What the cluster signs its tokens with; nobody else has it.
     signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
