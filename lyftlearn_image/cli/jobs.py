@@ -181,7 +181,7 @@ def run(submission: _Submission, local: _Here, output: Path | None, *, as_json: 
     job = service.submit(_compile(target, workload, launch))
     click.echo(f"job: {job}", err=True)
     with _jobs_go_on((job,)):
-        for line in service.logs(job, follow=True):
+        for line in service.logs(job, follow=True, keep=True):
             show_log_line(line, err=True)
         service.wait(job, _echo(job))
     return _collect(service, job, output, as_json=as_json)

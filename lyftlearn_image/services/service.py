@@ -42,8 +42,11 @@ class Service(Protocol):
     def wait(self, job: str, on_state: Callable[[State], None]) -> State:
         """The state at the job's end; `on_state` gets every change."""
 
-    def logs(self, job: str, *, follow: bool) -> Iterator[str]:
-        """The lines that the job has written; with `follow` until its end."""
+    def logs(self, job: str, *, follow: bool, keep: bool = False) -> Iterator[str]:
+        """The lines that the job has written; with `follow` until its end.
+
+        With `keep`, what is read is what `collect` then gives, also where the platform has it no more.
+        """
 
     def stop(self, job: str) -> None:
         """Asks for the job to be stopped; one that has ended is left as it is."""
@@ -107,7 +110,7 @@ def run_to_end(
     job = service.submit(compiled)
     if (stop and stop.when) or on_line:
         is_stopped = False
-        for line in service.logs(job, follow=True):
+        for line in service.logs(job, follow=True, keep=True):
             if on_line:
                 on_line(line)
             matches = stop and stop.when and stop.when.search(line)

@@ -8,15 +8,18 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as objects
-from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
-from lyftlearn_image.retry import Backoff, Clock, Waits
+from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.retry import Clock
 from lyftlearn_image.run import Status
 from lyftlearn_image.services.collect import EndedJob, collect_run
 from lyftlearn_image.services.kubernetes.api import ClusterApi
+from lyftlearn_image.services.kubernetes.job_logs import JobLogs
 from lyftlearn_image.services.kubernetes.job_state import deciding_pods, deployment_state, job_state, job_times
+from lyftlearn_image.services.kubernetes.log_source import LogSource
 from lyftlearn_image.services.kubernetes.watch import watch_until_ended
 from lyftlearn_image.services.service import poll_until_ended, run_to_end
 
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
 
 OUTPUTS = "lyftlearn.dev/outputs"
 _JOB, _DEPLOYMENT = "job", "deployment"
-_LOG_POLLS = Backoff(first_s=1.0, longest_s=1.0)
 
 
 class KubernetesService:
@@ -43,6 +45,9 @@ class KubernetesService:
     def __init__(self, client: Client, s3: S3Client, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
         self._api = ClusterApi(client, self._clock)
+        self._source = LogSource(client)
+        # Of jobs that were followed to be collected.
+        self._kept: dict[str, JobLogs] = {}
         self.s3 = s3
 
     def submit(self, compiled: Compiled) -> str:
@@ -81,17 +86,14 @@ class KubernetesService:
             return poll_until_ended(lambda: self.state(job), on_state, self._clock)
         return watch_until_ended(self._api, _job_name(job), lambda: self.state(job), on_state, self._clock)
 
-    def logs(self, job: str, *, follow: bool) -> Iterator[str]:
-        """The lines of the Job's pods, one pod after the other; a stream that breaks off goes on where it did."""
-        name, read = _job_name(job), dict[str, int]()
-        waits = Waits(_LOG_POLLS, self._clock)
-        while True:
-            is_over = self.state(job).status is not None
-            for pod in sorted(pod.metadata.name for pod in self._api.list_pods(name)):
-                yield from self._new_lines(pod, read, follow=follow)
-            if is_over or not follow:
-                return
-            waits.sleep()
+    def logs(self, job: str, *, follow: bool, keep: bool = False) -> Iterator[str]:
+        """The lines of the Job's pods, one pod after the other, each line once; with `follow` until the Job's end."""
+        name = _job_name(job)
+        logs = JobLogs(self._source, self._clock, keep=keep)
+        if keep:
+            self._forget(job)
+            self._kept[job] = logs
+        yield from logs.lines(lambda: self._look(name), follow=follow)
 
     def stop(self, job: str) -> None:
         """Suspends the Job; it stays to be asked. A Deployment is scaled to 0."""
@@ -107,16 +109,24 @@ class KubernetesService:
         created, started, ended = job_times(document)
         pods = self._api.list_pods(name)
         state = job_state(document, pods)
+        logs = self._kept.get(job) or JobLogs(self._source, self._clock, keep=True)
+        if state.status is not None:
+            deque(logs.lines(lambda: (state, pods), follow=False), maxlen=0)
         ended_job = EndedJob(
             job=job,
             state=state,
-            log=self._failed_log(document, pods) if state.status is Status.FAILED else self.logs(job, follow=False),
+            log=_chosen_lines(logs, deciding_pods(document, pods) if state.status is Status.FAILED else []),
+            cut=tuple(f"log of pod {log.name}: {log.cut}" for log in logs.all() if log.cut),
             outputs=json.loads((document.metadata.annotations or {}).get(OUTPUTS, "{}")),
             created=created,
             started=started,
             ended=ended,
         )
-        return collect_run(self, ended_job, workspace)
+        try:
+            return collect_run(self, ended_job, workspace)
+        finally:
+            logs.close()
+            self._kept.pop(job, None)
 
     def run(
         self,
@@ -130,7 +140,10 @@ class KubernetesService:
         return run_to_end(self, compiled, workspace, stop, on_line)
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections, and forgets the logs that were kept."""
+        for job in list(self._kept):
+            self._forget(job)
+        self._source.close()
         self._api.close()
 
     def _adopt(self, documents: Sequence[Mapping[str, Any]], name: str) -> None:
@@ -140,24 +153,21 @@ class KubernetesService:
             if document["kind"] == "ConfigMap":
                 self._api.set_owner(document["metadata"]["name"], job)
 
-    def _failed_log(self, document: Any, pods: Sequence[Any]) -> Iterator[str]:
-        """The lines of the pod that decided a Job; of one whose pods are gone there are none."""
-        for pod in deciding_pods(document, pods):
-            yield from self._new_lines(pod.metadata.name, {}, follow=False)
+    def _look(self, name: str) -> tuple[State, list[Any]]:
+        """The state of a Job and its pods, which are not older."""
+        job = self._api.get_job(name)
+        pods = self._api.list_pods(name)
+        return job_state(job, pods), pods
 
-    def _new_lines(self, pod: str, read: dict[str, int], *, follow: bool) -> Iterator[str]:
-        """The lines of a pod beyond those that were read; `read` counts on. A pod that has not started has none."""
-        seen = read.get(pod, 0)
-        try:
-            for number, line in enumerate(self._api.log(pod, follow=follow)):
-                if number >= seen:
-                    read[pod] = number + 1
-                    yield line
-        except UnavailableError:
-            return  # the caller comes again, as long as the job runs
-        except LyftlearnError as error:
-            if "waiting to start" not in error.what and "not found" not in error.what:
-                raise
+    def _forget(self, job: str) -> None:
+        if job in self._kept:
+            self._kept.pop(job).close()
+
+
+def _chosen_lines(logs: JobLogs, deciding: Sequence[Any]) -> Iterator[str]:
+    """The lines of the pods that decided a Job, of all where none did."""
+    for log in [logs.of(pod) for pod in deciding] or logs.all():
+        yield from log.kept()
 
 
 def _deployment_name(job: str) -> str:

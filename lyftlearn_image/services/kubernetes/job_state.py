@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.run import State, Status
 from lyftlearn_image.runs.first_failure import Attempt, first_failure
+from lyftlearn_image.services.kubernetes.main_container import main_end, main_status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ def job_state(job: Any, pods: Sequence[Any]) -> State:
     if "Complete" in conditions:
         return State(Status.COMPLETED, "Complete", exit_code=0)
     deciding = deciding_pods(job, pods)
-    ended = _decisive_end(deciding[-1]) if deciding else None
+    ended = main_end(deciding[-1]) if deciding else None
     code = ended.exitCode if ended else None
     if "Failed" in conditions:
         failed = conditions["Failed"]
@@ -62,10 +63,10 @@ def job_times(job: Any) -> tuple[datetime | None, datetime | None, datetime | No
 def _phase(pods: Sequence[Any]) -> str:
     """Why a pod does not run yet, in the kubelet's word (ImagePullBackOff, …); else its phase."""
     for pod in pods:
-        for container in (pod.status.containerStatuses if pod.status else None) or []:
-            waiting = container.state.waiting if container.state else None
-            if waiting and waiting.reason:
-                return str(waiting.reason)
+        status = main_status(pod)
+        waiting = status.state.waiting if status and status.state else None
+        if waiting and waiting.reason:
+            return str(waiting.reason)
     return str(pods[-1].status.phase or "Pending") if pods and pods[-1].status else "Pending"
 
 
@@ -76,7 +77,7 @@ def deciding_pods(job: Any, pods: Sequence[Any]) -> list[Any]:
     """
     # Without `parallelism` nothing is known of the Job's pods, and each is a host.
     is_single = job.spec.parallelism == 1
-    ended = [pod for pod in pods if _decisive_end(pod)]
+    ended = [pod for pod in pods if main_end(pod)]
     attempts = {number: _attempt(pod, 0 if is_single else number) for number, pod in enumerate(ended)}
     lost = [number for number in attempts if _is_disrupted(ended[number])]
     if len(lost) == len(ended):
@@ -91,7 +92,7 @@ def deciding_pods(job: Any, pods: Sequence[Any]) -> list[Any]:
 
 def _attempt(pod: Any, number: int) -> Attempt:
     """A pod as an attempt of the host with its index, or where it has none with this number."""
-    end, index = _decisive_end(pod), (pod.metadata.annotations or {}).get(_INDEX)
+    end, index = main_end(pod), (pod.metadata.annotations or {}).get(_INDEX)
     ended_at = end.finishedAt.timestamp() if end.finishedAt else 0.0
     deleted_at = None
     if pod.metadata.deletionTimestamp:  # when its grace is over (API reference, ObjectMeta)
@@ -102,16 +103,6 @@ def _attempt(pod: Any, number: int) -> Attempt:
         ended_at=ended_at,
         is_failed=bool(end.exitCode),
         is_ended_by_platform=deleted_at is not None and ended_at >= deleted_at,
-    )
-
-
-def _decisive_end(pod: Any) -> Any:
-    """How the container ended that failed first, else the first that ended; None where none has."""
-    statuses = (pod.status.containerStatuses if pod.status else None) or []
-    ends = [one.state.terminated for one in statuses if one.state and one.state.terminated]
-    failed = [end for end in ends if end.exitCode]
-    return (
-        min(failed, key=lambda end: end.finishedAt.timestamp() if end.finishedAt else 0.0) if failed else next(iter(ends), None)
     )
 
 
