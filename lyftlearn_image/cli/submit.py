@@ -135,7 +135,7 @@ def run(submission: _Submission, local: _Here, output: Path | None, *, as_json: 
     with jobs_go_on((job,)):
         if address := service.address(job):
             return _show_server(job, service.wait(job, show_state), address, as_json=as_json)
-        for line in service.logs(job, follow=True, on_state=show_waiting(show_state)):
+        for line in service.logs(job, follow=True, keep=True, on_state=show_waiting(show_state)):
             show_log_line(line, err=True)
         service.wait(job, show_state)
     return collect_job(service, job, output, as_json=as_json)

@@ -54,8 +54,13 @@ class Service(Protocol):
     def wait(self, job: str, on_state: Callable[[State], None]) -> State:
         """The state at the job's end; `on_state` gets every change."""
 
-    def logs(self, job: str, *, follow: bool, on_state: Callable[[State], None] | None = None) -> Iterator[str]:
-        """The lines that the job has written; with `follow` until its end. `on_state` gets the states seen meanwhile."""
+    def logs(
+        self, job: str, *, follow: bool, keep: bool = False, on_state: Callable[[State], None] | None = None
+    ) -> Iterator[str]:
+        """The lines that the job has written; with `follow` until its end. `on_state` gets the states seen meanwhile.
+
+        With `keep`, what is read is what `collect` then gives, also where the platform has it no more.
+        """
 
     def stop(self, job: str) -> None:
         """Asks for the job to be stopped; one that has ended is left as it is, and what it has done is kept."""
@@ -128,7 +133,7 @@ def run_to_end(
     job = service.submit(compiled)
     if (stop and stop.when) or on_line:
         is_stopped = False
-        for line in service.logs(job, follow=True):
+        for line in service.logs(job, follow=True, keep=True):
             if on_line:
                 on_line(line)
             matches = stop and stop.when and stop.when.search(line)

@@ -22,18 +22,18 @@ from lightkube.types import CascadeType, PatchType
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.retry import Backoff, retry
-from lyftlearn_image.services.kubernetes.api_errors import api_error, is_busy, translate_errors, unavailable_error
+from lyftlearn_image.services.kubernetes.api_errors import api_error, is_transient, translate_errors, unavailable_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from lightkube import Client
 
     from lyftlearn_image.retry import Clock
 
 _T = TypeVar("_T")
-_NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
-_BUSY_SERVER = Backoff(first_s=0.5, longest_s=8.0, max_retries=5)
+_UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _GONE = 401, 404, 409, 410
+_BUSY_SERVER = Backoff(first_s=0.5, longest_s=8.0, max_retries=6)
 # The server closes a watch after so long, and it is opened again from where it was.
 _WATCH_S = 300
 # A command that only sends a signal.
@@ -152,11 +152,6 @@ class ClusterApi:
             return bool(done.exit_code == 0)
         return False
 
-    def log(self, pod: str, *, follow: bool) -> Iterator[str]:
-        """The lines of a pod's log, from the first one on."""
-        with translate_errors(f"reading the log of {pod}"):
-            yield from self._client.log(pod, namespace=self.namespace, follow=follow, newlines=False)
-
     def job_version(self, name: str) -> str:
         """The resourceVersion from which a watch of a Job is to begin."""
         with translate_errors(f"asking for {name}"):
@@ -188,7 +183,16 @@ class ClusterApi:
         self._retry(lambda: self._client.patch(kind, name, dict(patch), namespace=self.namespace, patch_type=how))
 
     def _retry(self, call: Callable[[], _T]) -> _T:
-        return retry(call, is_busy, _BUSY_SERVER, self._clock)
+        # A plugin is asked for a token once, and again when the server has refused the one that it gave (lightkube's ExecAuth).
+        tokens = [_UNAUTHORIZED]
+
+        def is_worth_repeating(error: Exception) -> bool:
+            if isinstance(error, ApiError) and error.status.code in tokens:
+                tokens.clear()
+                return True
+            return is_transient(error)
+
+        return retry(call, is_worth_repeating, _BUSY_SERVER, self._clock)
 
 
 @functools.cache

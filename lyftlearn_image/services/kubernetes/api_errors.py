@@ -21,7 +21,8 @@ _FORBIDDEN = re.compile(
 )
 _SHOWN_CHARACTERS = 500
 # Too Many Requests is API Priority and Fairness; the others come from balancers before a server (kubernetes.io/docs).
-_BUSY = (429, 502, 503, 504)
+# 500 is what it says when etcd has lost its leader.
+_BUSY = (429, 500, 502, 503, 504)
 
 
 @contextlib.contextmanager
@@ -37,9 +38,13 @@ def translate_errors(doing: str) -> Iterator[None]:
         raise unavailable_error(error, doing) from None
 
 
-def is_busy(error: Exception) -> bool:
-    """Whether the server will take the same request a little later."""
-    return isinstance(error, ApiError) and error.status.code in _BUSY
+def is_transient(error: Exception) -> bool:
+    """Whether the server will take the same request a little later: it is busy, restarting, or behind a balancer that is."""
+    if isinstance(error, ApiError):
+        return error.status.code in _BUSY
+    if isinstance(error, httpx2.HTTPStatusError):  # of a balancer, in plain text
+        return error.response.status_code in _BUSY
+    return isinstance(error, httpx2.TransportError)
 
 
 def unavailable_error(error: Exception, doing: str) -> UnavailableError:

@@ -7,23 +7,24 @@ them, stop it, and delete it with all that belongs to it.
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.batch_v1 import Job
-from lightkube.resources.core_v1 import Pod
 
 from lyftlearn_image.aws import s3 as objects
-from lyftlearn_image.errors import LyftlearnError, UnavailableError
-from lyftlearn_image.retry import Backoff, Clock, Waits
+from lyftlearn_image.retry import Clock
 from lyftlearn_image.run import Status
 from lyftlearn_image.services.collect import EndedJob, collect_run
 from lyftlearn_image.services.kubernetes.api import ClusterApi
 from lyftlearn_image.services.kubernetes.job_id import DEPLOYMENT, JobId, parse_job_id
+from lyftlearn_image.services.kubernetes.job_logs import JobLogs
 from lyftlearn_image.services.kubernetes.job_state import deciding_pods, job_state, job_times
+from lyftlearn_image.services.kubernetes.log_source import LogSource
 from lyftlearn_image.services.kubernetes.lookout import Lookout, read_state
 from lyftlearn_image.services.kubernetes.reaching import service_address
-from lyftlearn_image.services.kubernetes.replica_logs import follow_replicas, replica_lines
+from lyftlearn_image.services.kubernetes.replica_logs import ReplicaLogs
 from lyftlearn_image.services.kubernetes.stopping import stop_job
 from lyftlearn_image.services.kubernetes.submission import OBJECTS, OUTPUTS, submit_objects, wait_until_gone
 from lyftlearn_image.services.kubernetes.watch import watch_until_ended
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from lyftlearn_image.run import Run, State, StopRequest
     from lyftlearn_image.services.service import Address
 
-_LOG_POLLS = Backoff(first_s=1.0, longest_s=1.0)
-
 
 class KubernetesService:
     """The `kubernetes` target where it is a real cluster. `context` is the kubeconfig's, where one was named."""
@@ -52,6 +51,9 @@ class KubernetesService:
         self._clock = clock or Clock()
         self._api = ClusterApi(client, self._clock)
         self._context = context
+        self._source = LogSource(client)
+        # Of jobs that were followed to be collected.
+        self._kept: dict[str, JobLogs] = {}
         self.s3 = s3
 
     def submit(self, compiled: Compiled) -> str:
@@ -61,7 +63,7 @@ class KubernetesService:
 
     def state(self, job: str) -> State:
         """What the Job or Deployment, its pods and their events say."""
-        return read_state(*self._find(job))[1]
+        return read_state(*self._find(job))[2]
 
     def wait(self, job: str, on_state: Callable[[State], None]) -> State:
         """Watches until the end; a server that goes away is waited for. A Deployment's end is that it serves, or cannot."""
@@ -71,26 +73,30 @@ class KubernetesService:
             return poll_until_ended(lookout.look, on_state, self._clock)
         return watch_until_ended(api, found, lookout.look, on_state, self._clock)
 
-    def logs(self, job: str, *, follow: bool, on_state: Callable[[State], None] | None = None) -> Iterator[str]:
-        """The lines of the Job's pods, one pod after the other; a stream that breaks off goes on where it did.
+    def logs(
+        self, job: str, *, follow: bool, keep: bool = False, on_state: Callable[[State], None] | None = None
+    ) -> Iterator[str]:
+        """The lines of the Job's pods, one pod after the other, each line once; with `follow` until the Job's end.
 
         Of a Deployment those of all replicas, each with its pod; followed until it is stopped or deleted.
         """
         api, found = self._find(job)
         if found.kind == DEPLOYMENT:
-            yield from self._server_logs(api, found, follow=follow)
+            yield from ReplicaLogs(api, self._source, self._clock, found.name).lines(follow=follow)
             return
-        read = dict[str, int]()
-        lookout, waits = Lookout(api, found, self._clock), Waits(_LOG_POLLS, self._clock)
-        while True:
-            state = lookout.look()
+        lookout = Lookout(api, found, self._clock)
+
+        def look() -> tuple[State, list[Any]]:
+            state, pods = lookout.look_at_pods()
             if on_state:
                 on_state(state)
-            for pod in sorted(pod.metadata.name for pod in api.list_pods(found.name)):
-                yield from self._new_lines(api, pod, read, follow=follow)
-            if state.status is not None or not follow:
-                return
-            waits.sleep()
+            return state, pods
+
+        logs = JobLogs(self._source, self._clock, keep=keep)
+        if keep:
+            self._forget(str(found))
+            self._kept[str(found)] = logs
+        yield from logs.lines(look, follow=follow)
 
     def stop(self, job: str) -> None:
         """Ends the Job as its deadline would, and leaves what it has done to be read. A Deployment is scaled to 0."""
@@ -125,16 +131,24 @@ class KubernetesService:
         created, started, ended = job_times(document)
         pods = api.list_pods(found.name)
         state = job_state(document, pods)
+        logs = self._kept.get(str(found)) or JobLogs(self._source, self._clock, keep=True)
+        if state.status is not None:
+            deque(logs.lines(lambda: (state, pods), follow=False), maxlen=0)
         ended_job = EndedJob(
             job=str(found),
             state=state,
-            log=self._failed_log(api, document, pods) if state.status is Status.FAILED else self.logs(job, follow=False),
+            log=_chosen_lines(logs, deciding_pods(document, pods) if state.status is Status.FAILED else []),
+            cut=tuple(f"log of pod {log.name}: {log.cut}" for log in logs.all() if log.cut),
             outputs=json.loads((document.metadata.annotations or {}).get(OUTPUTS, "{}")),
             created=created,
             started=started,
             ended=ended,
         )
-        return collect_run(self, ended_job, workspace)
+        try:
+            return collect_run(self, ended_job, workspace)
+        finally:
+            logs.close()
+            self._kept.pop(str(found), None)
 
     def run(
         self,
@@ -148,7 +162,10 @@ class KubernetesService:
         return run_to_end(self, compiled, workspace, stop, on_line)
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections, and forgets the logs that were kept."""
+        for job in list(self._kept):
+            self._forget(job)
+        self._source.close()
         self._api.close()
 
     def _find(self, job: str) -> tuple[ClusterApi, JobId]:
@@ -156,49 +173,19 @@ class KubernetesService:
         found = parse_job_id(job, self._api.namespace)
         return self._api.at(found.namespace), found
 
-    def _server_logs(self, api: ClusterApi, found: JobId, *, follow: bool) -> Iterator[str]:
-        def list_pods() -> list[str] | None:
-            """None where there will be no more."""
-            document = api.find(Deployment, found.name)
-            pods = api.select_pods(document.spec.selector.matchLabels or {}) if document else []
-            has_ended = document is None or document.spec.replicas == 0
-            return [pod.metadata.name for pod in pods] or (None if has_ended else [])
-
-        if follow:
-            read = dict[str, int]()
-            yield from follow_replicas(list_pods, lambda pod: self._follow_pod(api, pod, read), self._clock)
-        else:
-            api.get(Deployment, found.name)
-            yield from replica_lines(list_pods() or (), lambda pod: self._new_lines(api, pod, {}, follow=False))
-
-    def _follow_pod(self, api: ClusterApi, pod: str, read: dict[str, int]) -> Iterator[str]:
-        waits = Waits(_LOG_POLLS, self._clock)
-        while (document := api.find(Pod, pod)) is not None and document.status.phase not in ("Succeeded", "Failed"):
-            yield from self._new_lines(api, pod, read, follow=True)
-            waits.sleep()
-
     def _collect_server(self, api: ClusterApi, found: JobId, workspace: Path) -> Run:
         """The logs of the replicas that there are; a server has no artifacts."""
-        document, state = read_state(api, found)
-        lines = self._server_logs(api, found, follow=False)
+        document, _, state = read_state(api, found)
+        lines = ReplicaLogs(api, self._source, self._clock, found.name).lines(follow=False)
         created = document.metadata.creationTimestamp
         return collect_run(self, EndedJob(str(found), state, lines, {}, created, created, created), workspace)
 
-    def _failed_log(self, api: ClusterApi, document: Any, pods: Sequence[Any]) -> Iterator[str]:
-        """The lines of the pod that decided a Job; of one whose pods are gone there are none."""
-        for pod in deciding_pods(document, pods):
-            yield from self._new_lines(api, pod.metadata.name, {}, follow=False)
+    def _forget(self, job: str) -> None:
+        if job in self._kept:
+            self._kept.pop(job).close()
 
-    def _new_lines(self, api: ClusterApi, pod: str, read: dict[str, int], *, follow: bool) -> Iterator[str]:
-        """The lines of a pod beyond those that were read; `read` counts on. A pod that has not started has none."""
-        seen = read.get(pod, 0)
-        try:
-            for number, line in enumerate(api.log(pod, follow=follow)):
-                if number >= seen:
-                    read[pod] = number + 1
-                    yield line
-        except UnavailableError:
-            return  # the caller comes again, as long as the job runs
-        except LyftlearnError as error:
-            if "waiting to start" not in error.what and "not found" not in error.what:
-                raise
+
+def _chosen_lines(logs: JobLogs, deciding: Sequence[Any]) -> Iterator[str]:
+    """The lines of the pods that decided a Job, of all where none did."""
+    for log in [logs.of(pod) for pod in deciding] or logs.all():
+        yield from log.kept()

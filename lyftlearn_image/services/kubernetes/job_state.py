@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.run import State, Status
 from lyftlearn_image.runs.first_failure import Attempt, first_failure
+from lyftlearn_image.services.kubernetes.main_container import main_end
 from lyftlearn_image.services.kubernetes.waiting import (
     PENDING,
     Wait,
@@ -160,15 +161,11 @@ def _attempt(pod: Any, number: int) -> Attempt:
 
 
 def _decisive_end(pod: Any) -> Any:
-    """How the container ended that failed first, else the first that ended; None where none has."""
-    statuses = (pod.status.containerStatuses if pod.status else None) or []
-    ends = [one.state.terminated for one in statuses if one.state and one.state.terminated]
-    failed = [end for end in ends if end.exitCode]
-    if not ends and (init := failed_init_container(pod)):
+    """How our container ended, or the init container that kept it from beginning; None where neither has."""
+    end = main_end(pod)
+    if end is None and (init := failed_init_container(pod)):
         return init[1]
-    return (
-        min(failed, key=lambda end: end.finishedAt.timestamp() if end.finishedAt else 0.0) if failed else next(iter(ends), None)
-    )
+    return end
 
 
 def _is_disrupted(pod: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.services.kubernetes.waiting import MAIN
+from lyftlearn_image.services.kubernetes.main_container import MAIN
 from lyftlearn_image.services.service import Address
 
 if TYPE_CHECKING:

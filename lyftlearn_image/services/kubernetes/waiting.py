@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.services.kubernetes.main_container import main_name, main_status
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-MAIN = "main"
 PENDING = "Pending"
 # These say that the kubelet is at work, and nothing of what it is at: events do.
 _AT_WORK = ("ContainerCreating", "PodInitializing")
@@ -33,20 +34,22 @@ class Wait:
 
 def is_running(pod: Any) -> bool:
     """Whether our container runs. A sidecar's does not count."""
-    return any(one.state and one.state.running is not None for one in _statuses(pod) if one.name == MAIN)
+    status = main_status(pod)
+    return bool(status and status.state and status.state.running is not None)
 
 
 def has_restarted(pod: Any) -> bool:
     """Whether our container has ended before."""
-    return any(one.restartCount for one in _statuses(pod) if one.name == MAIN)
+    status = main_status(pod)
+    return bool(status and status.restartCount)
 
 
 def waits(pod: Any) -> bool:
     """Whether our container has yet to begin, or to begin again."""
     if not pod.status or pod.status.phase in ("Succeeded", "Failed"):
         return False
-    own = [one for one in _statuses(pod) if one.name == MAIN]
-    return not own or all(one.state is None or one.state.waiting is not None for one in own)
+    status = main_status(pod)
+    return status is None or status.state is None or status.state.waiting is not None
 
 
 def explain_pods(pods: Sequence[Any]) -> Wait | None:
@@ -91,7 +94,8 @@ def _explain(pod: Any) -> Wait:
     for status in pod.status.initContainerStatuses or []:
         if wait := _stuck(status, "Init:"):
             return wait
-    own_first = sorted(_statuses(pod), key=lambda status: status.name != MAIN)
+    name = main_name(pod)
+    own_first = sorted(_statuses(pod), key=lambda status: status.name != name)
     for status in own_first:
         if wait := _stuck(status, ""):
             return wait

@@ -78,7 +78,14 @@ class SageMakerService:
         """Asks until the end; for many jobs at once, see `events`."""
         return poll_until_ended(lambda: self.state(job), on_state, self._clock)
 
-    def logs(self, job: str, *, follow: bool, on_state: Callable[[State], None] | None = None) -> Iterator[str]:
+    def logs(
+        self,
+        job: str,
+        *,
+        follow: bool,
+        keep: bool = False,  # noqa: ARG002 - CloudWatch keeps it
+        on_state: Callable[[State], None] | None = None,
+    ) -> Iterator[str]:
         """The lines of all hosts' streams. A job that has written nothing has no stream.
 
         A tuning job's log is that of its best trial so far, once it has ended.
