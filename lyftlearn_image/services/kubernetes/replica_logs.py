@@ -17,8 +17,7 @@ from lyftlearn_image.services.kubernetes.job_logs import JobLogs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lyftlearn_image.errors import LyftlearnError
-from lyftlearn_image.retry import Clock
+    from lyftlearn_image.retry import Clock
     from lyftlearn_image.services.kubernetes.api import ClusterApi
     from lyftlearn_image.services.kubernetes.log_source import LogSource
 
