@@ -59,7 +59,7 @@ def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
     code = state.exit_code
     return Run(
         target=service.name,
-        job_name=job.partition("/")[2],
+        job_name=job.rpartition("/")[2],
         status=state.status,
         exit_code=(0 if state.status is Status.COMPLETED else _UNKNOWN_EXIT_CODE) if code is None else code,
         reason=state.reason,

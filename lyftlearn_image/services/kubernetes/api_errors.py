@@ -14,8 +14,11 @@ from lyftlearn_image.errors import InvalidInputError, LyftlearnError, Unavailabl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# As the API server words it: User "x" cannot create resource "jobs" in API group "batch" in the namespace "y".
-_FORBIDDEN = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
+# As the API server words it: User "x" cannot create resource "jobs" in API group "batch" in the namespace "y". A 403 without
+# these words comes from admission: a quota, a limit range, a policy, a webhook, a namespace that is being deleted.
+_FORBIDDEN = re.compile(
+    r'(?:\S+(?: "[^"]*")? is )?forbidden: User "[^"]*" cannot (?P<verb>\w+) (?:resource|path) "(?P<resource>[^"]+)"'
+)
 _SHOWN_CHARACTERS = 500
 # Too Many Requests is API Priority and Fairness; the others come from balancers before a server (kubernetes.io/docs).
 # 500 is what it says when etcd has lost its leader.
@@ -56,10 +59,14 @@ def api_error(error: ApiError, doing: str) -> LyftlearnError:
     if code == 401:  # noqa: PLR2004 - HTTP's own number, as those below
         return InvalidInputError(f"{doing}: the API does not know who asks", where=message, hint="Log in to the cluster again.")
     if code == 403:  # noqa: PLR2004
-        forbidden = _FORBIDDEN.search(message)
-        needs = f": it needs {forbidden['verb']} on {forbidden['resource']}" if forbidden else ""
+        forbidden = _FORBIDDEN.match(message)
+        if forbidden is None:
+            return InvalidInputError(
+                f"{doing}: the cluster refuses it: {message or code}",
+                hint="It is no matter of permissions: ask who has set the quota or the policy that it names.",
+            )
         return InvalidInputError(
-            f"{doing}: access denied{needs}",
+            f"{doing}: access denied: it needs {forbidden['verb']} on {forbidden['resource']}",
             where=message,
             hint="Give the identity this permission; `lyftlearn-image permissions WORKLOAD` prints the Role.",
         )

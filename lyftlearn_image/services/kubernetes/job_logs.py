@@ -10,8 +10,11 @@ import contextlib
 import tempfile
 from typing import TYPE_CHECKING, Any
 
+from lightkube.resources.core_v1 import Pod
+
 from lyftlearn_image.errors import UnavailableError
 from lyftlearn_image.retry import Backoff, Waits
+from lyftlearn_image.run import State
 from lyftlearn_image.runs.log_lines import LineSplitter
 from lyftlearn_image.services.kubernetes.log_cursor import LogCursor
 from lyftlearn_image.services.kubernetes.log_source import LogPlace, NoLogError
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from lyftlearn_image.retry import Clock
-    from lyftlearn_image.run import State
     from lyftlearn_image.services.kubernetes.log_source import LogSource
 
 _POLLS = Backoff(first_s=1.0, longest_s=1.0)
@@ -140,6 +142,25 @@ class JobLogs:
                 self._miss_others(pods)
                 return
             polls.sleep()
+
+    def read_once(self, pod: Any) -> Iterator[str]:
+        """What a pod has written so far; nothing where it has not begun."""
+        yield from self.lines(lambda: (State(None, ""), [pod]), follow=False)
+
+    def follow(self, pod: Any, find: Callable[[type[Any], str], Any]) -> Iterator[str]:
+        """The lines of a server's pod until it is gone or has ended; `find` gives an object as it is now."""
+        polls, away = Waits(_POLLS, self._clock), Waits(_SERVER_AWAY, self._clock)
+        uid, now = pod.metadata.uid, pod
+        while now is not None and now.metadata.uid == uid and not self.of(pod).is_over:
+            try:
+                with contextlib.suppress(NoLogError):
+                    yield from self.of(pod).read(now, follow=True)
+                polls.sleep()
+                now = find(Pod, pod.metadata.name)
+                away.reset()
+            except UnavailableError:
+                if not away.sleep():
+                    raise
 
     def of(self, pod: Any) -> PodLog:
         """The log of one pod."""
