@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightkube.resources.apps_v1 import Deployment
 
-from lyftlearn_image.errors import LyftlearnError
+from lyftlearn_image.errors import LyftlearnError, UnavailableError
 from lyftlearn_image.retry import Backoff, Waits
 from lyftlearn_image.run import State, Status
 from lyftlearn_image.services.kubernetes.job_logs import JobLogs
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.services.kubernetes.log_source import LogSource
 
 _POLLS = Backoff(first_s=0.5, longest_s=2.0)
+# As for the log of a Job.
+_SERVER_AWAY = Backoff(first_s=1.0, longest_s=30.0, deadline_s=600.0)
 
 
 class ReplicaLogs:
@@ -49,16 +51,20 @@ class ReplicaLogs:
     def _follow(self) -> Iterator[str]:
         lines = queue.SimpleQueue[str | LyftlearnError]()
         readers: dict[str, threading.Thread] = {}
-        waits = Waits(_POLLS, self._clock)
+        waits, away, is_over = Waits(_POLLS, self._clock), Waits(_SERVER_AWAY, self._clock), False
         while True:
-            pods = self._pods()
-            for pod in pods:
-                if pod.metadata.uid not in readers:
-                    reader = threading.Thread(target=self._read, args=(pod, lines), daemon=True)
-                    readers[pod.metadata.uid] = reader
-                    reader.start()
-            # Asked before the queue is emptied: who has ended by now writes no more.
-            is_over = not pods and self._is_stopped() and not any(reader.is_alive() for reader in readers.values())
+            try:
+                pods = self._pods()
+                for pod in pods:
+                    if pod.metadata.uid not in readers:
+                        readers[pod.metadata.uid] = threading.Thread(target=self._read, args=(pod, lines), daemon=True)
+                        readers[pod.metadata.uid].start()
+                # Asked before the queue is emptied: who has ended by now writes no more.
+                is_over = not pods and self._is_stopped() and not any(reader.is_alive() for reader in readers.values())
+                away.reset()
+            except UnavailableError:
+                if not away.sleep():
+                    raise
             with contextlib.suppress(queue.Empty):
                 while True:
                     line = lines.get_nowait()
