@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 import yaml
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image import yamlfile
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
@@ -25,6 +25,7 @@ from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import KINDS, Training, Workload
 from lyftlearn_runtime import contract
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -168,7 +169,7 @@ def test_what_does_not_fit_a_request_is_in_its_bundle(name: str, change: dict[st
         assert (key in there) != (f'"{key}":' in json.dumps(found.documents))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.sampled_from(FILES),
     st.dictionaries(
