@@ -41,7 +41,9 @@ class Kubernetes(Model):
     )
 
     read_only_root: bool = Field(
-        default=False, description="For a cluster that asks for it. The script's own directory is then read-only too."
+        default=True,
+        description="A script may write beside itself and where it begins: an init container copies the image's own"
+        " /opt/ml/code, home and working directory first. Without a read-only root nothing is copied.",
     )
 
     @model_validator(mode="after")

@@ -130,7 +130,7 @@ VALUES: dict[str, list[Any]] = {
         [{"operator": "Exists"}],
         [{"key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}],
     ],
-    "kubernetes.read_only_root": [True],
+    "kubernetes.read_only_root": [False],
     "kubernetes.retries": [2],
     "kubernetes.pending_timeout_s": [900],
     "kubernetes.ttl_s": [60],

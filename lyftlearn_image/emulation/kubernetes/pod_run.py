@@ -146,7 +146,9 @@ class PodRun:
             sysctls={str(sysctl["name"]): str(sysctl["value"]) for sysctl in sysctls},
             volumes=volumes,
         )
-        return stack.enter_context(run_sandbox(machine.containers, config))
+        sandbox = stack.enter_context(run_sandbox(machine.containers, config))
+        self._volumes.write_files()
+        return sandbox
 
     def _plan(self, sandbox: RunningContainer) -> PodContainers:
         machine, cluster = self._kubelet.machine, self._kubelet.cluster

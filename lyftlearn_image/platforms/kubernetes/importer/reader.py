@@ -178,6 +178,7 @@ class Reader:
         """The server beside a batch transform's client, after its options were read; any other Job has one container."""
         values = compiled.fields_of_transform(self._draft.documents, self._draft.name, {"env": client.peek("env")})
         if not values:
+            pod.take("initContainers")
             return client
         self._draft.fields |= values
         (server,) = (one for one in pod.items("initContainers") if one.take("name") == "server")
