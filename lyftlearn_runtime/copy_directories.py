@@ -12,8 +12,6 @@ import shutil
 import stat
 import sys
 
-# Writable by itself; the image has nothing there.
-_SCRATCH = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - of the container
 _CHUNK_BYTES = 1 << 20
 
 
@@ -33,17 +31,17 @@ def copy_content(source: str, target: str) -> None:
 
 
 def copy_working_directory(source: str, work: str, copied: tuple[str, ...]) -> None:
-    """Copies a working directory to its path below `work`, unless it is in what is copied or scratch."""
-    if any((source + "/").startswith(one + "/") for one in (*_SCRATCH, *copied)):
+    """Copies a working directory to its path below `work`, unless it is in what is copied anyhow."""
+    target = work + source.rstrip("/")
+    if any((source + "/").startswith(one + "/") for one in copied):
         return
-    if source == "/":
-        # All of the image. Everything in it is found by its name, and what is new is written beside that.
-        for name in os.listdir("/"):
-            os.symlink("/" + name, os.path.join(work, name))
-        return
-    target = work + source
-    os.makedirs(target)
-    copy_content(source, target)
+    os.makedirs(target, exist_ok=True)
+    if work.startswith(source.rstrip("/") + "/"):
+        # `/`, all of the image: everything in it is found by its name, and what is new is written beside that.
+        for name in os.listdir(source):
+            os.symlink(os.path.join(source, name), os.path.join(target, name))
+    else:
+        copy_content(source, target)
 
 
 def main(arguments: list[str]) -> int:
