@@ -288,7 +288,7 @@ def test_a_packed_model_is_unpacked_before_the_server_starts(
 ) -> None:
     """As SageMaker does: what is in the archive lies in the directory, and nothing outside of it, on any Python."""
     path = next(path for path in FILES if path.stem == "packed")
-    (container,) = pod_of(compiled(path, "kubernetes"))["initContainers"]
+    container = next(one for one in pod_of(compiled(path, "kubernetes"))["initContainers"] if one["name"] == "model")
     (tmp_path / "model").mkdir()
     (tmp_path / "weights").write_bytes(b"1")
     with tarfile.open(tmp_path / "model" / "model.tar.gz", "w:gz") as archive:
