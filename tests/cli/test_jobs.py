@@ -38,7 +38,7 @@ def service(session: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name, value in session.endpoint.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("lyftlearn_image.services.sagemaker.logs.LAG_S", 0.0)
-    for waits in ("sagemaker.client._LOG_POLLS", "kubernetes.client._LOG_POLLS", "service._STATE_POLLS"):
+    for waits in ("sagemaker.client._LOG_POLLS", "kubernetes.job_logs._POLLS", "service._STATE_POLLS"):
         monkeypatch.setattr(f"lyftlearn_image.services.{waits}", every(0.05))
     monkeypatch.chdir(tmp_path)
     jobs = EmulatedJobs(session.targets["sagemaker"], session.endpoint, tmp_path / "jobs")  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import subprocess
@@ -50,6 +51,11 @@ def pod_of(found: Compiled) -> dict[str, Any]:
     return found.documents[-1]["spec"]["template"]["spec"]
 
 
+@functools.cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+
+
 def unknown_fields(value: Any, model: Any, path: str) -> Iterator[str]:
     """Every field of a manifest that Kubernetes' own model does not have."""
     inside = [one for one in typing.get_args(model) if one is not type(None)]
@@ -59,7 +65,7 @@ def unknown_fields(value: Any, model: Any, path: str) -> Iterator[str]:
             yield from unknown_fields(one, member, f"{path}[{position}]")
     struct = next((one for one in [*inside, model] if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
     if struct and isinstance(value, dict):
-        known = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+        known = _fields(struct)
         for key, one in value.items():
             if key in known:
                 yield from unknown_fields(one, known[key], f"{path}.{key}")

@@ -90,6 +90,8 @@ UNLIKE_LOGS = {
 BOTH_STREAMS = {"fallback-exit3"}
 KNOWN: dict[str, tuple[str, ...]] = {}
 HOOK_EVENTS = {"FailedPreStopHook", "FailedPostStartHook"}
+# They are read whenever tests are collected; the C library is five times as quick.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What the runtime hides of the kernel: containerd's list of it and the engine's differ.
 MASKED = ("/proc", "/sys")
 COMPARED = (
@@ -104,7 +106,7 @@ STATUS = ("CapPrm", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp")
 def recorded() -> Iterator[Any]:
     """Every recorded pod as a test case: its case's folder and its name."""
     for case in sorted(path.parent for path in PODS.glob("*/manifest.yaml")):
-        for one in yaml.safe_load_all((case / "manifest.yaml").read_text()):
+        for one in yaml.load_all((case / "manifest.yaml").read_text(), _Loader):
             if one and one["kind"] == "Pod" and one["metadata"]["name"] not in APART:
                 yield pytest.param(case, one, id=f"{case.name}/{one['metadata']['name']}"[:80])
 
@@ -265,7 +267,7 @@ def differences(original: dict[str, Any], stdout: Path, name: str) -> list[str]:
 
 def all_of(case: Path) -> list[Any]:
     """The manifests of a case."""
-    return [one for one in yaml.safe_load_all((case / "manifest.yaml").read_text()) if one]
+    return [one for one in yaml.load_all((case / "manifest.yaml").read_text(), _Loader) if one]
 
 
 def restored(value: Any) -> Any:

@@ -101,9 +101,11 @@ def test_a_job_is_stopped(service: KubernetesService, compiled: Callable[..., Co
         "signal.signal(signal.SIGTERM, lambda *_: (print('saving', flush=True), sys.exit(3)))\n"
         "print('ready', flush=True); time.sleep(60)\n"
     )
-    one = compiled(program)
+    # The cluster's time runs ahead of that of real containers.
+    one = compiled(program, kubernetes={"grace_s": 36_000})
     run = service.run(one, workspace=tmp_path, stop=StopRequest(re.compile("ready")))
-    assert run.status is Status.STOPPED
+    assert (run.status, run.exit_code) == (Status.STOPPED, 3)
+    assert run.stdout.read_text() == "ready\nsaving\n"
     service.stop(service.submit(one))
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from lyftlearn_image.platforms.launch import Compiled
+    from lyftlearn_image.run import State
     from lyftlearn_image.services.kubernetes.client import KubernetesService
     from tests.services.kubernetes.simulator.cluster import Cluster
 
@@ -38,12 +39,17 @@ def test_a_watch_survives_what_servers_do(
     service: KubernetesService, cluster: Cluster, compiled: Callable[..., Compiled]
 ) -> None:
     """Dropped connections, a forgotten version (410) and a server that is away for a while: the end is learnt."""
-    cluster.life = runs(*LINES, starts=4)
+    cluster.life = runs(*LINES * 10, starts=4)
     job = service.submit(compiled())
     phases: list[str] = []
-    for tick, fault in enumerate((faults.break_streams(), faults.forget_versions, faults.go_away(6))):
-        cluster.at_tick(cluster.ticks + 5 * (tick + 1), fault)
-    state = service.wait(job, lambda one: phases.append(one.phase))
+
+    def trouble(state: State) -> None:
+        phases.append(state.phase)
+        if state.phase == "Running" and phases.count("Running") == 1:
+            for number, fault in enumerate((faults.break_streams(), faults.forget_versions, faults.go_away(6))):
+                cluster.at_tick(cluster.ticks + 10 * (number + 1), fault)
+
+    state = service.wait(job, trouble)
     assert state.status is Status.COMPLETED
     assert phases[-1] == "Complete"
     assert cluster.count("WATCH", "jobs") >= 2

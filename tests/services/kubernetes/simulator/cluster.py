@@ -13,6 +13,7 @@ from lightkube.config.kubeconfig import KubeConfig
 
 from lyftlearn_image.retry import Clock
 from tests.services.kubernetes.simulator.controllers import DeploymentController, JobController, pod_of, tell_refusal
+from tests.services.kubernetes.simulator.garbage_collector import collect_garbage
 from tests.services.kubernetes.simulator.lives import runs
 from tests.services.kubernetes.simulator.objects import Objects, api_time, merged, new_uid
 from tests.services.kubernetes.simulator.pods import Pod
@@ -74,7 +75,7 @@ class Cluster:
 
     def clock(self) -> Clock:
         """For the client: its sleep lets the world go on."""
-        return Clock(lambda: self.now, self.sleep)
+        return Clock(lambda: self.now, self.sleep, lambda: self.now)
 
     def sleep(self, seconds: float) -> None:
         """Lets so much time pass, in ticks."""
@@ -144,8 +145,8 @@ class Cluster:
                 "firstTimestamp": self.api_now(), "lastTimestamp": self.api_now(),
             })  # fmt: skip
 
-    def make_pod(self, kind: str, resource: str, owner: dict[str, Any], infix: str = "", index: int | None = None) -> None:
-        """A controller's pod, or an event that says why there is none."""
+    def make_pod(self, kind: str, resource: str, owner: dict[str, Any], infix: str = "", index: int | None = None) -> str:
+        """A controller's pod, or an event that says why there is none; that is given back too."""
         pod = pod_of(kind, owner, infix, index, self.random)
         try:
             self.create("pods", owner["metadata"]["namespace"], pod)
@@ -153,6 +154,8 @@ class Cluster:
             tell_refusal(
                 self, kind, self.objects.get(resource, owner["metadata"]["namespace"], owner["metadata"]["name"]), refusal
             )
+            return str(refusal)
+        return ""
 
     def create(self, resource: str, namespace: str, document: dict[str, Any]) -> dict[str, Any]:
         """As the API creates: webhooks, quota, validation, defaults."""
@@ -176,10 +179,13 @@ class Cluster:
         made = self.objects.create(resource, namespace, document, uid)
         return self.objects.replace(resource, _with_own_labels(made)) if resource == "jobs" else made
 
-    def patch(self, resource: str, namespace: str, name: str, body: Any) -> dict[str, Any]:
-        """A merge patch."""
+    def patch(self, resource: str, namespace: str, name: str, body: Any, *, is_strategic: bool = False) -> dict[str, Any]:
+        """A merge patch, or a strategic one: that merges owners by their uid."""
         old = self.objects.get(resource, namespace, name)
         new = merged(old, body)
+        if is_strategic and "ownerReferences" in new["metadata"]:
+            owners = (*old["metadata"].get("ownerReferences", ()), *new["metadata"]["ownerReferences"])
+            new["metadata"]["ownerReferences"] = list({one["uid"]: one for one in owners}.values())
         check_object(resource, new)
         if new.get("spec") != old.get("spec") and "generation" in old["metadata"]:
             new["metadata"]["generation"] += 1
@@ -251,14 +257,12 @@ class Cluster:
 
     def _reconcile(self) -> None:
         for job in self.objects.find("jobs"):
-            self._jobs.reconcile(job)
+            if "deletionTimestamp" not in job["metadata"]:
+                self._jobs.reconcile(job)
         for deployment in self.objects.find("deployments"):
-            self._deployments.reconcile(deployment)
-        for kind, one in self.objects.orphans():
-            if kind == "pods":
-                self.pod(one["metadata"]["name"], one["metadata"]["namespace"]).delete()
-            else:
-                self.objects.remove(kind, one["metadata"]["namespace"], one["metadata"]["name"])
+            if "deletionTimestamp" not in deployment["metadata"]:
+                self._deployments.reconcile(deployment)
+        collect_garbage(self)
 
 
 def _with_own_labels(job: Mapping[str, Any]) -> dict[str, Any]:

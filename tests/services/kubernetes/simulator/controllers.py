@@ -140,8 +140,10 @@ class DeploymentController:
         pods = [one for one in pods if "deletionTimestamp" not in one["metadata"]]
         for one in pods[wanted:]:
             self._cluster.pod(one["metadata"]["name"], one["metadata"]["namespace"]).delete()
-        for _ in range(wanted - len(pods)):
+        refused = [
             self._cluster.make_pod("ReplicaSet", "replicasets", self._replica_set(deployment))
+            for _ in range(wanted - len(pods))
+        ]  # fmt: skip
         ready = sum(_is_ready(one) for one in pods[:wanted])
         most, since = self._progressed.get(uid, (-1, 0.0))
         if ready > most or ready == wanted:
@@ -161,6 +163,8 @@ class DeploymentController:
         if is_late:
             progress = ("False", "ProgressDeadlineExceeded", f'ReplicaSet "{name}-5d8f" has timed out progressing.')
         _set_condition(deployment, "Progressing", progress[0], now, progress[1], progress[2])
+        if any(refused):
+            _set_condition(deployment, "ReplicaFailure", "True", now, "FailedCreate", refused[0])
         self._cluster.objects.replace("deployments", deployment)
 
     def _sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:

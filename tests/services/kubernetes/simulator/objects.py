@@ -91,13 +91,24 @@ class Objects:
                     owner for owner in one["metadata"]["ownerReferences"] if owner["uid"] != uid
                 ]
                 self.replace(kind, one)
-        self.remove(resource, namespace, name)
+        if policy == "Foreground":
+            document["metadata"].update(deletionTimestamp=self.now(), finalizers=["foregroundDeletion"])
+            self.replace(resource, document)
+        else:
+            self.remove(resource, namespace, name)
 
     def dependents(self, uid: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Copies of what an object owns, each with its resource."""
         for (kind, _, _), one in list(self.by_key.items()):
             if any(owner["uid"] == uid for owner in one["metadata"].get("ownerReferences") or ()):
                 yield kind, copy.deepcopy(one)
+
+    def leaving(self) -> list[tuple[str, dict[str, Any]]]:
+        """What waits for the end of all that it owns, and then goes."""
+        return [
+            (kind, one) for (kind, _, _), one in list(self.by_key.items())
+            if "foregroundDeletion" in one["metadata"].get("finalizers", ())
+        ]  # fmt: skip
 
     def orphans(self) -> list[tuple[str, dict[str, Any]]]:
         """What has owners of which none is there any more: the garbage collector's."""

@@ -27,6 +27,9 @@ class Pod:
         self.logs: dict[str, ContainerLog] = {}
         self.previous_logs: dict[str, ContainerLog] = {}
         self.is_known_to_kubelet = True
+        # SIGTERM from inside: PID 1 has it, and the pod is not deleted.
+        self.is_signalled = False
+        self.has_shell = True
 
     @property
     def document(self) -> dict[str, Any]:
@@ -43,8 +46,8 @@ class Pod:
 
     @property
     def is_asked_to_end(self) -> bool:
-        """Whether its containers have got SIGTERM: it was deleted."""
-        return not self.is_there or "deletionTimestamp" in self.document["metadata"]
+        """Whether its containers have got SIGTERM: it was deleted, or somebody sent it."""
+        return self.is_signalled or not self.is_there or "deletionTimestamp" in self.document["metadata"]
 
     def schedule(self, node: str = "node-1") -> None:
         """It has a node, whose kubelet has said nothing of it yet."""

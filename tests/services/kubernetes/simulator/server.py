@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.services.kubernetes.simulator.exec import answer_exec
 from tests.services.kubernetes.simulator.refusal import GROUPS, Cut, Refusal, not_found
 
 if TYPE_CHECKING:
@@ -117,9 +118,12 @@ class Handler(BaseHTTPRequestHandler):
             with cluster.lock:
                 cluster.begin_request(request)
                 self._check_identity(request)
-                answer = None if request.verb == "WATCH" or request.resource == "pods/log" else self._do(request, body)
+                is_stream = request.verb == "WATCH" or request.resource in {"pods/log", "pods/exec"}
+                answer = None if is_stream else self._do(request, body)
             if request.resource == "pods/log":
                 self._log(request)
+            elif request.resource == "pods/exec":
+                answer_exec(self, cluster, request, parse_qs(urlsplit(self.path).query))
             elif request.verb == "WATCH":
                 self._watch(request)
             else:
@@ -174,7 +178,9 @@ class Handler(BaseHTTPRequestHandler):
         if request.verb == "POST":
             return cluster.create(resource, namespace, body)
         if request.verb == "PATCH":
-            return cluster.patch(resource, namespace, request.name, body)
+            return cluster.patch(
+                resource, namespace, request.name, body, is_strategic="strategic" in self.headers["Content-Type"]
+            )
         if request.verb == "DELETE":
             policy = body.get("propagationPolicy") or request.query.get("propagationPolicy")
             return cluster.delete(resource, namespace, request.name, policy)
