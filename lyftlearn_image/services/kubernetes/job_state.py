@@ -45,7 +45,8 @@ def job_state(job: Any, pods: Sequence[Any]) -> State:
     code = ended.exitCode if ended else None
     if asked := (job.metadata.annotations or {}).get(STOP):
         never_ran = job.spec.suspend and not pods
-        has_ended = "Complete" in conditions or "Failed" in conditions or never_ran
+        # A sidecar that ends for nobody keeps the Job from its end until its deadline: then its pods are gone.
+        has_ended = "Complete" in conditions or "Failed" in conditions or never_ran or (pods and all(map(main_end, pods)))
         return _stopped_state(asked, code) if has_ended and not any(map(is_running, pods)) else State(None, STOPPING)
     if "Complete" in conditions:
         return State(Status.COMPLETED, "Complete", exit_code=0)
