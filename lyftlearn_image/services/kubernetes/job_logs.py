@@ -10,12 +10,11 @@ import contextlib
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from lightkube.resources.core_v1 import Pod
-
 from lyftlearn_image.errors import UnavailableError
 from lyftlearn_image.retry import Backoff, Waits
 from lyftlearn_image.run import State
 from lyftlearn_image.runs.log_lines import LineSplitter
+from lyftlearn_image.services.kubernetes.job_state import host_of
 from lyftlearn_image.services.kubernetes.log_cursor import LogCursor
 from lyftlearn_image.services.kubernetes.log_source import LogPlace, NoLogError
 from lyftlearn_image.services.kubernetes.main_container import has_ended, main_name, main_status
@@ -37,10 +36,13 @@ _POD_GONE = "the end of the log is missing: the pod was deleted before it was re
 
 
 class PodLog:
-    """The log of one pod's container. With `keep` every line that was given stays to be read again."""
+    """The log of one pod's container. With `keep` every line that was given stays to be read again; `count` counts them."""
 
     def __init__(self, source: LogSource, pod: Any, *, keep: bool) -> None:
         self.name: str = pod.metadata.name
+        self.uid: str = pod.metadata.uid
+        self.host = host_of(pod)
+        self.count = 0
         self.is_over = False
         # What of the log is missing, in words; empty where all was read.
         self.cut = ""
@@ -106,6 +108,7 @@ class PodLog:
             text = self._cursor.take(line)
             if text is None:
                 continue
+            self.count += 1
             if self._kept is not None:
                 self._kept.write(f"{text}\n")
             yield text
@@ -147,16 +150,16 @@ class JobLogs:
         """What a pod has written so far; nothing where it has not begun."""
         yield from self.lines(lambda: (State(None, ""), [pod]), follow=False)
 
-    def follow(self, pod: Any, find: Callable[[type[Any], str], Any]) -> Iterator[str]:
-        """The lines of a server's pod until it is gone or has ended; `find` gives an object as it is now."""
+    def follow(self, pod: Any, list_pods: Callable[[], Sequence[Any] | None]) -> Iterator[str]:
+        """The lines of a server's pod until it is gone or has ended; `list_pods` gives what there is now."""
         polls, away = Waits(_POLLS, self._clock), Waits(_SERVER_AWAY, self._clock)
-        uid, now = pod.metadata.uid, pod
-        while now is not None and now.metadata.uid == uid and not self.of(pod).is_over:
+        now = pod
+        while now is not None and not self.of(pod).is_over:
             try:
                 with contextlib.suppress(NoLogError):
                     yield from self.of(pod).read(now, follow=True)
                 polls.sleep()
-                now = find(Pod, pod.metadata.name)
+                now = next((one for one in list_pods() or () if one.metadata.uid == pod.metadata.uid), None)
                 away.reset()
             except UnavailableError:
                 if not away.sleep():

@@ -11,6 +11,7 @@ from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.run import State, Status
 from lyftlearn_image.services.kubernetes.job_id import DEPLOYMENT
 from lyftlearn_image.services.kubernetes.job_state import SUSPENDED, deployment_state, job_state
+from lyftlearn_image.services.kubernetes.sidecars import GRACE_S, HELD_UP, end_held_job, held_end
 from lyftlearn_image.services.kubernetes.stopping import stop_job
 from lyftlearn_image.services.kubernetes.waiting import explain_events, waits
 
@@ -37,10 +38,14 @@ class Lookout:
         self._job = job
         self._clock = clock
         self._began: float | None = None
+        self._held_since: float | None = None
 
     def look(self) -> State:
         """Where the job is now."""
         document, state = read_state(self._api, self._job)
+        if state.phase == HELD_UP:
+            return self._end_held(document, state)
+        self._held_since = None
         if not state.is_waiting or state.phase == SUSPENDED:
             self._began = None
             return state
@@ -54,6 +59,16 @@ class Lookout:
             return State(Status.FAILED, _PENDING_TIMEOUT_REASON, why)
         stop_job(self._api, self._job.name, self._clock, f"{_PENDING_TIMEOUT_REASON}: {why}")
         return read_state(self._api, self._job)[1]
+
+    def _end_held(self, document: Any, state: State) -> State:
+        """Ends a Job whose sidecars have had their time since its work was done."""
+        now = self._clock.now()
+        self._held_since = now if self._held_since is None else self._held_since
+        end = held_end(document, self._api.list_pods(self._job.name)) if now - self._held_since >= GRACE_S else None
+        if end is None:
+            return state
+        end_held_job(self._api, document, end)
+        return end
 
 
 def read_state(api: ClusterApi, job: JobId) -> tuple[Any, State]:

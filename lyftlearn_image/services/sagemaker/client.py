@@ -84,7 +84,8 @@ class SageMakerService:
         *,
         follow: bool,
         on_state: Callable[[State], None] | None = None,
-        keep: bool = False,  # noqa: ARG002 - CloudWatch keeps all
+        on_cut: Callable[[str], None] | None = None,  # noqa: ARG002 - CloudWatch keeps all
+        keep: bool = False,  # noqa: ARG002 - see above
     ) -> Iterator[str]:
         """The lines of all hosts' streams. A job that has written nothing has no stream.
 
