@@ -24,7 +24,7 @@ from lyftlearn_image.services.kubernetes.job_state import job_state, job_times
 from lyftlearn_image.services.kubernetes.log_source import LogSource
 from lyftlearn_image.services.kubernetes.lookout import Lookout, read_state
 from lyftlearn_image.services.kubernetes.reaching import service_address
-from lyftlearn_image.services.kubernetes.replica_logs import follow_replicas, replica_lines
+from lyftlearn_image.services.kubernetes.replica_logs import ReplicaLogs
 from lyftlearn_image.services.kubernetes.run_record import read_records
 from lyftlearn_image.services.kubernetes.stopping import stop_job
 from lyftlearn_image.services.kubernetes.submission import OBJECTS, OUTPUTS, submit_objects, wait_until_gone
@@ -51,10 +51,10 @@ class KubernetesService:
     def __init__(self, client: Client, s3: S3Client, clock: Clock | None = None, context: str | None = None) -> None:
         self._clock = clock or Clock()
         self._api = ClusterApi(client, self._clock)
+        self._context = context
         self._source = LogSource(client)
         # Of jobs that were followed to be collected.
         self._kept: dict[str, JobLogs] = {}
-        self._context = context
         self.s3 = s3
 
     def submit(self, compiled: Compiled) -> str:
@@ -64,7 +64,7 @@ class KubernetesService:
 
     def state(self, job: str) -> State:
         """What the Job or Deployment, its pods and their events say."""
-        return read_state(*self._find(job))[1]
+        return read_state(*self._find(job))[2]
 
     def wait(self, job: str, on_state: Callable[[State], None]) -> State:
         """Watches until the end; a server that goes away is waited for. A Deployment's end is that it serves, or cannot."""
@@ -83,22 +83,21 @@ class KubernetesService:
         on_cut: Callable[[str], None] | None = None,
         keep: bool = False,
     ) -> Iterator[str]:
-        """The lines of the Job's pods, one pod after the other, each line once, whatever streams and servers do.
+        """The lines of the Job's pods, one pod after the other, each line once; with `follow` until the Job's end.
 
         Of a Deployment those of all replicas, each with its pod; followed until it is stopped or deleted.
         """
         api, found = self._find(job)
         if found.kind == DEPLOYMENT:
-            yield from self._server_logs(api, found, follow=follow)
+            yield from ReplicaLogs(api, self._source, self._clock, found.name).lines(follow=follow)
             return
         lookout = Lookout(api, found, self._clock)
 
         def look() -> tuple[State, list[Any]]:
-            state = lookout.look()
+            state, pods = lookout.look_at_pods()
             if on_state:
                 on_state(state)
-            # Not older than the state: where the Job has ended, they have.
-            return state, api.list_pods(found.name)
+            return state, pods
 
         logs = JobLogs(self._source, self._clock, keep=keep)
         if keep:
@@ -107,7 +106,7 @@ class KubernetesService:
         yield from logs.lines(look, follow=follow)
         cut = [f"log of pod {log.name}: {log.cut}" for log in logs.all() if log.cut]
         if not logs.all():
-            document, state = read_state(api, found)
+            document, _, state = read_state(api, found)
             ended = EndedLog(logs, read_records(self.s3, document) if state.status is not None else {})
             yield from ended.lines(document, state, [])
             cut += ended.cut
@@ -191,29 +190,13 @@ class KubernetesService:
         found = parse_job_id(job, self._api.namespace)
         return self._api.at(found.namespace), found
 
+    def _collect_server(self, api: ClusterApi, found: JobId, workspace: Path) -> Run:
+        """The logs of the replicas that there are; a server has no artifacts."""
+        document, _, state = read_state(api, found)
+        lines = ReplicaLogs(api, self._source, self._clock, found.name).lines(follow=False)
+        created = document.metadata.creationTimestamp
+        return collect_run(self, EndedJob(str(found), state, lines, {}, created, created, created), workspace)
+
     def _forget(self, job: str) -> None:
         if job in self._kept:
             self._kept.pop(job).close()
-
-    def _server_logs(self, api: ClusterApi, found: JobId, *, follow: bool) -> Iterator[str]:
-        def list_pods() -> list[Any] | None:
-            """None where there will be no more."""
-            document = api.find(Deployment, found.name)
-            pods = api.select_pods(document.spec.selector.matchLabels or {}) if document else []
-            has_ended = document is None or document.spec.replicas == 0
-            return pods or (None if has_ended else [])
-
-        logs = JobLogs(self._source, self._clock)
-        if follow:
-            yield from follow_replicas(list_pods, lambda pod: logs.follow(pod, list_pods), self._clock)
-        else:
-            api.get(Deployment, found.name)
-            pods = list_pods() or ()
-            yield from replica_lines(pods, logs.read_once)
-
-    def _collect_server(self, api: ClusterApi, found: JobId, workspace: Path) -> Run:
-        """The logs of the replicas that there are; a server has no artifacts."""
-        document, state = read_state(api, found)
-        lines = self._server_logs(api, found, follow=False)
-        created = document.metadata.creationTimestamp
-        return collect_run(self, EndedJob(str(found), state, lines, {}, created, created, created), workspace)

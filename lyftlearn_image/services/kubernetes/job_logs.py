@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import UnavailableError
 from lyftlearn_image.retry import Backoff, Waits
-from lyftlearn_image.run import State
 from lyftlearn_image.runs.log_lines import LineSplitter
 from lyftlearn_image.services.kubernetes.job_state import host_of
 from lyftlearn_image.services.kubernetes.log_cursor import LogCursor
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from lyftlearn_image.retry import Clock
+    from lyftlearn_image.run import State
     from lyftlearn_image.services.kubernetes.log_source import LogSource
 
 _POLLS = Backoff(first_s=1.0, longest_s=1.0)
@@ -145,25 +145,6 @@ class JobLogs:
                 self._miss_others(pods)
                 return
             polls.sleep()
-
-    def read_once(self, pod: Any) -> Iterator[str]:
-        """What a pod has written so far; nothing where it has not begun."""
-        yield from self.lines(lambda: (State(None, ""), [pod]), follow=False)
-
-    def follow(self, pod: Any, list_pods: Callable[[], Sequence[Any] | None]) -> Iterator[str]:
-        """The lines of a server's pod until it is gone or has ended; `list_pods` gives what there is now."""
-        polls, away = Waits(_POLLS, self._clock), Waits(_SERVER_AWAY, self._clock)
-        now = pod
-        while now is not None and not self.of(pod).is_over:
-            try:
-                with contextlib.suppress(NoLogError):
-                    yield from self.of(pod).read(now, follow=True)
-                polls.sleep()
-                now = next((one for one in list_pods() or () if one.metadata.uid == pod.metadata.uid), None)
-                away.reset()
-            except UnavailableError:
-                if not away.sleep():
-                    raise
 
     def of(self, pod: Any) -> PodLog:
         """The log of one pod."""

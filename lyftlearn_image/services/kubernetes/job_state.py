@@ -48,7 +48,8 @@ def job_state(job: Any, pods: Sequence[Any]) -> State:
         return written
     if asked := (job.metadata.annotations or {}).get(STOP):
         never_ran = job.spec.suspend and not pods
-        has_ended = "Complete" in conditions or "Failed" in conditions or never_ran
+        # A sidecar that ends for nobody keeps the Job from its end until its deadline: then its pods are gone.
+        has_ended = "Complete" in conditions or "Failed" in conditions or never_ran or (pods and all(map(main_end, pods)))
         return _stopped_state(asked, code) if has_ended and not any(map(is_running, pods)) else State(None, STOPPING)
     if "Complete" in conditions:
         return State(Status.COMPLETED, "Complete", exit_code=0)
@@ -185,9 +186,10 @@ def _index(pod: Any) -> str | None:
 
 def _decisive_end(pod: Any) -> Any:
     """How our container ended, or the init container that kept it from beginning; None where neither has."""
-    ended = main_end(pod)
-    init = None if ended else failed_init_container(pod)
-    return init[1] if init else ended
+    end = main_end(pod)
+    if end is None and (init := failed_init_container(pod)):
+        return init[1]
+    return end
 
 
 def _is_disrupted(pod: Any) -> bool:

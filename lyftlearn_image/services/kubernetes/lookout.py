@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lightkube.resources.apps_v1 import Deployment
 
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.platforms.kubernetes.metadata import PENDING_TIMEOUT_ANNOTATION
 from lyftlearn_image.run import State, Status
 from lyftlearn_image.services.kubernetes.job_id import DEPLOYMENT
 from lyftlearn_image.services.kubernetes.job_state import SUSPENDED, deployment_state, job_state
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from lyftlearn_image.services.kubernetes.api import ClusterApi
     from lyftlearn_image.services.kubernetes.job_id import JobId
 
-PENDING_TIMEOUT = "lyftlearn.dev/pending-timeout-s"
 _PENDING_TIMEOUT_REASON = "PendingTimeout"
 
 
@@ -42,40 +42,48 @@ class Lookout:
 
     def look(self) -> State:
         """Where the job is now."""
-        document, state = read_state(self._api, self._job)
+        return self.look_at_pods()[0]
+
+    def look_at_pods(self) -> tuple[State, list[Any]]:
+        """Where the job is now, and its pods, which are not older; of a server that serves they are not asked for."""
+        document, pods, state = read_state(self._api, self._job)
         if state.phase == HELD_UP:
-            return self._end_held(document, state)
+            return self._without_sidecars(document, pods, state), pods
         self._held_since = None
+        return self._in_time(document, state), pods
+
+    def _in_time(self, document: Any, state: State) -> State:
+        """The state, or the end of a job that has waited too long."""
         if not state.is_waiting or state.phase == SUSPENDED:
             self._began = None
             return state
         now = self._clock.now()
         self._began = now if self._began is None else self._began
-        timeout_s = (document.metadata.annotations or {}).get(PENDING_TIMEOUT)
+        timeout_s = (document.metadata.annotations or {}).get(PENDING_TIMEOUT_ANNOTATION)
         if timeout_s is None or now - self._began < float(timeout_s):
             return state
         why = f"it has waited for {timeout_s} s: {state.phase}" + (f": {state.reason}" if state.reason else "")
         if self._job.kind == DEPLOYMENT:
             return State(Status.FAILED, _PENDING_TIMEOUT_REASON, why)
         stop_job(self._api, self._job.name, self._clock, f"{_PENDING_TIMEOUT_REASON}: {why}")
-        return read_state(self._api, self._job)[1]
+        return read_state(self._api, self._job)[2]
 
-    def _end_held(self, document: Any, state: State) -> State:
-        """Ends a Job whose sidecars have had their time since its work was done."""
+    def _without_sidecars(self, document: Any, pods: Sequence[Any], state: State) -> State:
+        """The state, or the end of a Job whose sidecars have had their time since its work was done."""
         now = self._clock.now()
         self._held_since = now if self._held_since is None else self._held_since
-        end = held_end(document, self._api.list_pods(self._job.name)) if now - self._held_since >= GRACE_S else None
+        end = held_end(document, pods) if now - self._held_since >= GRACE_S else None
         if end is None:
             return state
         end_held_job(self._api, document, end)
         return end
 
 
-def read_state(api: ClusterApi, job: JobId) -> tuple[Any, State]:
-    """The Job or Deployment, and where it is. What its pods do not say themselves is looked up in their events."""
+def read_state(api: ClusterApi, job: JobId) -> tuple[Any, list[Any], State]:
+    """The Job or Deployment, its pods, and where it is. What its pods do not say themselves is looked up in their events."""
     if job.kind == DEPLOYMENT:
         document = api.get(Deployment, job.name)
-        state, pods = deployment_state(document), []
+        state, pods = deployment_state(document), list[Any]()
         if state.status not in (Status.COMPLETED, Status.STOPPED):
             pods = api.select_pods(document.spec.selector.matchLabels or {})
             state = deployment_state(document, pods)
@@ -83,8 +91,8 @@ def read_state(api: ClusterApi, job: JobId) -> tuple[Any, State]:
         document, pods = api.get_job(job.name), api.list_pods(job.name)
         state = job_state(document, pods)
     if state.status is None and state.is_waiting and not state.reason:
-        return document, _with_events(api, job, pods, state)
-    return document, state
+        state = _with_events(api, job, pods, state)
+    return document, pods, state
 
 
 def _with_events(api: ClusterApi, job: JobId, pods: Sequence[Any], state: State) -> State:

@@ -37,8 +37,11 @@ def main_end(pod: Any) -> Any:
 
 
 def has_ended(pod: Any) -> bool:
-    """Whether our container writes no more: it has ended, or its pod has without it."""
-    return main_end(pod) is not None or bool(pod.status and pod.status.phase in {"Succeeded", "Failed"})
+    """Whether our container writes no more: it has ended and is not started again, or its pod has ended without it."""
+    end = main_end(pod)
+    policy = pod.spec.restartPolicy if pod.spec else None
+    restarts = policy == "Always" or (policy == "OnFailure" and end is not None and end.exitCode != 0)
+    return (end is not None and not restarts) or bool(pod.status and pod.status.phase in {"Succeeded", "Failed"})
 
 
 def containers_beside(pod: Any) -> Iterator[tuple[str, Any]]:

@@ -7,64 +7,93 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.errors import UnavailableError
+from lightkube.resources.apps_v1 import Deployment
+
+from lyftlearn_image.errors import LyftlearnError, UnavailableError
 from lyftlearn_image.retry import Backoff, Waits
+from lyftlearn_image.run import State, Status
+from lyftlearn_image.services.kubernetes.job_logs import JobLogs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from lyftlearn_image.retry import Clock
+    from lyftlearn_image.services.kubernetes.api import ClusterApi
+    from lyftlearn_image.services.kubernetes.log_source import LogSource
 
 _POLLS = Backoff(first_s=0.5, longest_s=2.0)
+# As for the log of a Job.
 _SERVER_AWAY = Backoff(first_s=1.0, longest_s=30.0, deadline_s=600.0)
 
 
-def replica_lines(pods: Iterable[Any], read: Callable[[Any], Iterator[str]]) -> Iterator[str]:
-    """What each of the pods has written, one after the other."""
-    for pod in sorted(pods, key=_name):
-        for line in read(pod):
-            yield f"[{_name(pod)}] {line}"
+class ReplicaLogs:
+    """The logs of one Deployment. Each pod is followed in a thread of its own: what one writes does not wait for another."""
 
+    def __init__(self, api: ClusterApi, source: LogSource, clock: Clock, deployment: str) -> None:
+        self._api = api
+        self._source = source
+        self._clock = clock
+        self._deployment = deployment
+        # Of the Deployment when it was there, by which its last pods are found when it is gone.
+        self._labels: dict[str, str] = {}
 
-def follow_replicas(
-    list_pods: Callable[[], Iterable[Any] | None], follow: Callable[[Any], Iterator[str]], clock: Clock
-) -> Iterator[str]:
-    """What all pods write, as it comes, until there are none any more: `list_pods` gives None then.
-
-    `follow` gives a pod's lines to its end; each pod is followed once, in a thread of its own. A server that goes away is
-    waited for.
-    """
-    lines = queue.SimpleQueue[str]()
-    readers: dict[str, threading.Thread] = {}
-
-    def read(pod: Any) -> None:
-        # A pod that cannot be read any more is not what the others end with.
-        with contextlib.suppress(Exception):
-            for line in follow(pod):
-                lines.put(f"[{_name(pod)}] {line}")
-
-    waits, away = Waits(_POLLS, clock), Waits(_SERVER_AWAY, clock)
-    pods: Iterable[Any] | None = ()
-    while True:
-        try:
-            pods = list_pods()
-            away.reset()
-        except UnavailableError:
-            if not away.sleep():
-                raise
-        for pod in pods or ():
-            if pod.metadata.uid not in readers:
-                readers[pod.metadata.uid] = threading.Thread(target=read, args=(pod,), daemon=True)
-                readers[pod.metadata.uid].start()
-        is_over = pods is None and not any(reader.is_alive() for reader in readers.values())
-        with contextlib.suppress(queue.Empty):
-            while True:
-                yield lines.get_nowait()
-                waits.reset()
-        if is_over:
+    def lines(self, *, follow: bool) -> Iterator[str]:
+        """The lines that there are; with `follow` those that come until it is stopped or deleted and no pod is left."""
+        self._labels = dict(self._api.get(Deployment, self._deployment).spec.selector.matchLabels or {})
+        if follow:
+            yield from self._follow()
             return
-        waits.sleep()
+        for pod in self._pods():
+            logs = JobLogs(self._source, self._clock)
+            for line in logs.lines(lambda pod=pod: (State(None, ""), [pod]), follow=False):  # type: ignore[misc] # see B023
+                yield f"[{pod.metadata.name}] {line}"
 
+    def _follow(self) -> Iterator[str]:
+        lines = queue.SimpleQueue[str | LyftlearnError]()
+        readers: dict[str, threading.Thread] = {}
+        waits, away, is_over = Waits(_POLLS, self._clock), Waits(_SERVER_AWAY, self._clock), False
+        while True:
+            try:
+                pods = self._pods()
+                for pod in pods:
+                    if pod.metadata.uid not in readers:
+                        readers[pod.metadata.uid] = threading.Thread(target=self._read, args=(pod, lines), daemon=True)
+                        readers[pod.metadata.uid].start()
+                # Asked before the queue is emptied: who has ended by now writes no more.
+                is_over = not pods and self._is_stopped() and not any(reader.is_alive() for reader in readers.values())
+                away.reset()
+            except UnavailableError:
+                if not away.sleep():
+                    raise
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    line = lines.get_nowait()
+                    if isinstance(line, LyftlearnError):
+                        raise line
+                    yield line
+                    waits.reset()
+            if is_over:
+                return
+            waits.sleep()
 
-def _name(pod: Any) -> str:
-    return str(pod.metadata.name)
+    def _read(self, pod: Any, lines: queue.SimpleQueue[str | LyftlearnError]) -> None:
+        """Reads a pod until it is gone."""
+
+        def look() -> tuple[State, list[Any]]:
+            there = [one for one in self._pods() if one.metadata.uid == pod.metadata.uid]
+            return State(None if there else Status.STOPPED, ""), there
+
+        # The connections are closed where nobody reads on.
+        with contextlib.suppress(RuntimeError):
+            try:
+                for line in JobLogs(self._source, self._clock).lines(look, follow=True):
+                    lines.put(f"[{pod.metadata.name}] {line}")
+            except LyftlearnError as error:
+                lines.put(error)
+
+    def _pods(self) -> list[Any]:
+        return sorted(self._api.select_pods(self._labels), key=lambda pod: str(pod.metadata.name))
+
+    def _is_stopped(self) -> bool:
+        found = self._api.find(Deployment, self._deployment)
+        return found is None or found.spec.replicas == 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lightkube.resources.batch_v1 import Job
 
 from lyftlearn_image.services.kubernetes.job_state import STOP, STOPPED, job_state
-from lyftlearn_image.services.kubernetes.main_container import MAIN
+from lyftlearn_image.services.kubernetes.main_container import main_name
 from lyftlearn_image.services.kubernetes.waiting import is_running
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def stop_job(api: ClusterApi, name: str, clock: Clock, why: str = STOPPED) -> No
     # So many pods have failed already: the next one is the last.
     spec = {"activeDeadlineSeconds": deadline_s, "backoffLimit": (job.status.failed if job.status else None) or 0}
     api.patch(Job, name, {"metadata": {"annotations": {STOP: why}}, "spec": spec}, f"stopping Job {name}")
-    deaf = [pod.metadata.name for pod in running if not api.execute(pod.metadata.name, MAIN, _TERMINATE)]
+    deaf = [pod.metadata.name for pod in running if not api.execute(pod.metadata.name, main_name(pod), _TERMINATE)]
     if deaf and _still_running(api, name, deaf):
         api.patch(Job, name, {"spec": {"activeDeadlineSeconds": _AT_ONCE}}, f"stopping Job {name}")
 

@@ -94,7 +94,8 @@ def _explain(pod: Any) -> Wait:
     for status in pod.status.initContainerStatuses or []:
         if wait := _stuck(status, "Init:"):
             return wait
-    own_first = sorted(_statuses(pod), key=lambda status: status.name != main_name(pod))
+    name = main_name(pod)
+    own_first = sorted(_statuses(pod), key=lambda status: status.name != name)
     for status in own_first:
         if wait := _stuck(status, ""):
             return wait

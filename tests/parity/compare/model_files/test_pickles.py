@@ -236,8 +236,8 @@ def test_what_is_shared_is_the_same_as_equal_copies() -> None:
 
 def test_depth_is_no_limit() -> None:
     """Linked lists of a team's own."""
-    data = b"\x80\x04" + b"]" * 100_000 + b"a" * 99_999 + b"."
-    other = b"\x80\x04" + b"]" * 100_000 + b"K\x01a" + b"a" * 99_999 + b"."
+    data = b"\x80\x04" + b"]" * 20_000 + b"a" * 19_999 + b"."
+    other = b"\x80\x04" + b"]" * 20_000 + b"K\x01a" + b"a" * 19_999 + b"."
     write = lambda value, path: path.write_bytes(value)  # noqa: E731
     assert differences(data, data, write) == ()
     assert len(differences(data, other, write)) == 1
