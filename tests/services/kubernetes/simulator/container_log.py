@@ -50,10 +50,13 @@ class ContainerLog:
         """The kubelet begins a new file."""
         self.start = len(self.entries)
 
-    def served(self, begin: int, since_s: int | None, *, timestamps: bool) -> bytes:
-        """The bytes of the entries from one on. Of a line whose beginning is older than `since_s` its other entries come."""
+    def served(self, begin: int, since_s: int | None, *, timestamps: bool, goes_on: bool = False) -> bytes:
+        """The bytes of the entries from one on. Of a line whose beginning is older than `since_s` its other entries come.
+
+        `goes_on` is for a follow, which knows whether it is within a line, also where a new file begins.
+        """
         parts: list[bytes] = []
-        is_new_line = begin in {self.start, 0} or self.entries[begin - 1].ends_line
+        is_new_line = not (goes_on and begin) or self.entries[begin - 1].ends_line
         for entry in self.entries[begin:]:
             if since_s is not None and entry.time_ns < since_s * _NS:
                 continue

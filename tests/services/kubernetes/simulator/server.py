@@ -269,11 +269,12 @@ class Handler(BaseHTTPRequestHandler):
         timestamps = request.query.get("timestamps") == "true"
 
         def pieces() -> Iterator[bytes]:
-            at = log.start if log else 0
+            at, goes_on = log.start if log else 0, False
             while log:
                 with cluster.lock:
                     has_ended = not pod.is_there or container not in pod.running() or pod.logs.get(container) is not log
-                    data, at = log.served(at, since, timestamps=timestamps), len(log.entries)
+                    data, at = log.served(at, since, timestamps=timestamps, goes_on=goes_on), len(log.entries)
+                goes_on = True
                 yield data
                 if has_ended or not follow:
                     return
