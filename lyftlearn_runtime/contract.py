@@ -14,6 +14,7 @@ VENV_DIR = "/opt/venv"
 ML_DIR = "/opt/ml"
 CODE_DIR = "/opt/ml/code"  # a script's own, and its working directory
 PROCESSING_DIR = "/opt/ml/processing"
+WORK_DIR = "/mnt/lyftlearn/work"  # on a read-only root, the copy of the image's working directory, below its own path
 MEMORY = "/dev/shm/lyftlearn"  # noqa: S108 - memory-backed and writable on a read-only root
 
 # Variables that tell the shim what to do. The script does not see those in HIDDEN_VARIABLES.

@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from lyftlearn_image.workload.kubernetes import Kubernetes
 from lyftlearn_image.workload.parts import (
     ConfigFile,
     ContainerPath,
     Encryption,
-    Kubernetes,
     Network,
     Reference,
     Refresh,

@@ -57,20 +57,26 @@ def untyped_values(manifest: dict[str, Any]) -> Iterator[str]:
 
     A quantity may be a number too: apimachinery, pkg/api/resource/quantity.go, UnmarshalJSON.
     """
-    for path in places(manifest):
-        value = at(manifest, path)
+    for path, value in walk(manifest):
         if isinstance(value, dict) and is_map(manifest, path):
             allowed = (str, int, float) if path[-1] in {"limits", "requests"} else (str,)
             yield from (f"{path}: {name}" for name, inner in value.items() if type(inner) not in allowed)
 
 
-def places(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The path of every object, list and value below a document."""
-    if path:
-        yield path
-    inner = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    for key, value in inner:
-        yield from places(value, (*path, key))
+def walk(document: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every object, list and value below a document, each with its path."""
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
+    while pending:
+        path, here = pending.pop()
+        inner = here.items() if isinstance(here, dict) else enumerate(here) if isinstance(here, list) else ()
+        below = [((*path, key), value) for key, value in inner]
+        yield from below
+        pending += below
+
+
+def places(document: Any) -> list[tuple[str | int, ...]]:
+    """The paths of all of them."""
+    return [path for path, _ in walk(document)]
 
 
 def at(document: Any, path: tuple[str | int, ...]) -> Any:

@@ -53,12 +53,13 @@ KUBERNETES: dict[str, st.SearchStrategy[Any]] = {
             {},
             optional={
                 "key": NAMES, "operator": st.sampled_from(["Exists", "Equal"]), "value": NAMES,
-                "effect": st.sampled_from(["NoSchedule", "NoExecute"]),
+                "effect": st.sampled_from(["NoSchedule", "NoExecute"]), "tolerationSeconds": st.integers(0, 999),
             },
         ).filter(bool),
         max_size=2,
     ),
     "retries": st.integers(0, 3),
+    "pending_timeout_s": st.integers(1, 9999),
     "ttl_s": st.integers(0, 1000),
     "grace_s": st.sampled_from([0, 29, 30, 31, 120]),
 }  # fmt: skip

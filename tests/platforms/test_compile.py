@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import subprocess
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 import yaml
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image import yamlfile
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
@@ -25,6 +26,7 @@ from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import KINDS, Training, Workload
 from lyftlearn_runtime import contract
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +51,11 @@ def pod_of(found: Compiled) -> dict[str, Any]:
     return found.documents[-1]["spec"]["template"]["spec"]
 
 
+@functools.cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+
+
 def unknown_fields(value: Any, model: Any, path: str) -> Iterator[str]:
     """Every field of a manifest that Kubernetes' own model does not have."""
     inside = [one for one in typing.get_args(model) if one is not type(None)]
@@ -58,7 +65,7 @@ def unknown_fields(value: Any, model: Any, path: str) -> Iterator[str]:
             yield from unknown_fields(one, member, f"{path}[{position}]")
     struct = next((one for one in [*inside, model] if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
     if struct and isinstance(value, dict):
-        known = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+        known = _fields(struct)
         for key, one in value.items():
             if key in known:
                 yield from unknown_fields(one, known[key], f"{path}.{key}")
@@ -168,7 +175,7 @@ def test_what_does_not_fit_a_request_is_in_its_bundle(name: str, change: dict[st
         assert (key in there) != (f'"{key}":' in json.dumps(found.documents))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.sampled_from(FILES),
     st.dictionaries(
@@ -281,7 +288,7 @@ def test_a_packed_model_is_unpacked_before_the_server_starts(
 ) -> None:
     """As SageMaker does: what is in the archive lies in the directory, and nothing outside of it, on any Python."""
     path = next(path for path in FILES if path.stem == "packed")
-    (container,) = pod_of(compiled(path, "kubernetes"))["initContainers"]
+    container = next(one for one in pod_of(compiled(path, "kubernetes"))["initContainers"] if one["name"] == "model")
     (tmp_path / "model").mkdir()
     (tmp_path / "weights").write_bytes(b"1")
     with tarfile.open(tmp_path / "model" / "model.tar.gz", "w:gz") as archive:

@@ -128,9 +128,11 @@ VALUES: dict[str, list[Any]] = {
     "kubernetes.tolerations": [
         [{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}],
         [{"operator": "Exists"}],
+        [{"key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}],
     ],
-    "kubernetes.read_only_root": [True],
+    "kubernetes.read_only_root": [False],
     "kubernetes.retries": [2],
+    "kubernetes.pending_timeout_s": [900],
     "kubernetes.ttl_s": [60],
     "kubernetes.grace_s": [45, 0, 30],
 }  # fmt: skip

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 import msgspec
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from lyftlearn_image import clear_secrets
 from lyftlearn_image.platforms import serialize
@@ -15,6 +15,7 @@ from lyftlearn_image.platforms.kubernetes.importer import workload_file
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.workload import Notebook
+from tests.examples import examples
 from tests.platforms.generated import ANY_WORKLOAD
 from tests.platforms.test_compile import MODELS, unknown_fields
 
@@ -30,7 +31,7 @@ LAUNCHES = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(ANY_WORKLOAD, LAUNCHES)
 def test_every_member_of_a_request_is_one_that_the_api_takes(workload: Workload, launch: Launch) -> None:
     """Names, types, lengths, patterns and counts, by the service's own model."""
@@ -38,7 +39,7 @@ def test_every_member_of_a_request_is_one_that_the_api_takes(workload: Workload,
         assert api_model.find_breaches(action, request) == []
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(ANY_WORKLOAD, LAUNCHES)
 def test_every_field_of_a_manifest_is_one_that_kubernetes_has(workload: Workload, launch: Launch) -> None:
     """By Kubernetes' own models; what it does not know it would drop."""
@@ -48,7 +49,7 @@ def test_every_field_of_a_manifest_is_one_that_kubernetes_has(workload: Workload
         assert list(unknown_fields(document, model, document["kind"])) == []
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(ANY_WORKLOAD, st.sampled_from([None, "demo-0f3a"]))
 def test_what_was_compiled_can_be_read_back(workload: Workload, job_name: str | None) -> None:
     """Importing the manifests of a workload gives the workload, and tells nothing to be lost."""

@@ -8,6 +8,7 @@ GetCallerIdentity says the role of the job. How packets come here: `link_local`.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import threading
 import uuid
@@ -19,6 +20,7 @@ from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION
 from lyftlearn_image.emulation.aws.peers import Peers
 from lyftlearn_image.emulation.aws.wsgi_server import HEADERS, WsgiServer, open_listener
 from lyftlearn_image.emulation.docker.link_local import redirect_agents
+from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.network import Network
 
 # Those of an ECS task (ECS developer guide, task-iam-roles); neither SageMaker nor Pod Identity documents its own.
-SESSION_DURATION_S = 6 * 3600
+LIFETIME_S = 6 * 3600
 POD_AGENT = "169.254.170.23"
 POD_PATH = "/v1/credentials"
 _JOB_PATH = "/v2/credentials/"
@@ -46,6 +48,13 @@ _LIMITS = Limits(connections=256, connections_per_peer=32, idle_s=20, body_s=20,
 
 class TokenError(Exception):
     """A service account's token that is none, or no good. Its text is the agent's answer."""
+
+
+class _Job(NamedTuple):
+    """Whose keys a job's path gives, and for how long."""
+
+    role_arn: str
+    lifetime_s: int
 
 
 class Response(NamedTuple):
@@ -65,12 +74,25 @@ class ContainerCredentials:
 
     region = REGION
 
-    def __init__(self, endpoint: AwsEndpoint, session_duration_s: int) -> None:
+    def __init__(self, endpoint: AwsEndpoint, lifetime_s: int) -> None:
         self.unavailable_reason = ""
         self._endpoint = endpoint
-        self._session_duration_s = session_duration_s
-        self._jobs: dict[str, str] = {}
+        self._lifetime_s = lifetime_s
+        self._jobs: dict[str, _Job] = {}
+        self._pod_lifetimes_s: dict[str, int] = {}
         self._review: Callable[[str], str] | None = None
+
+    def with_lifetime(self, lifetime_s: int) -> ContainerCredentials:
+        """The same, but that the keys of jobs and pods which it is asked for live so long: a rehearsal of their end.
+
+        An SDK renews keys 15 minutes before their end (botocore, RefreshableCredentials), so that with less it asks at each
+        request; what keeps keys longer is refused by the endpoint. UnsupportedError where nobody renews keys.
+        """
+        if self.unavailable_reason:
+            raise UnsupportedError("credentials_lifetime_s: keys are not renewed here", where=self.unavailable_reason)
+        changed = copy.copy(self)
+        changed._lifetime_s = lifetime_s  # noqa: SLF001 - one of this class
+        return changed
 
     def environment(self) -> dict[str, str]:
         """Variables of every container: where no agent stands for instance metadata, the one that turns its use off."""
@@ -81,13 +103,14 @@ class ContainerCredentials:
         if self.unavailable_reason:
             return self._static_environment(role_arn, _JOB_SESSION_NAME)
         path = f"{_JOB_PATH}{uuid.uuid4()}"
-        self._jobs[path] = role_arn
+        self._jobs[path] = _Job(role_arn, self._lifetime_s)
         return {_RELATIVE_URI: path}
 
     def pod_environment(self, name: str, token_path: str) -> dict[str, str]:
         """The variables of a pod whose ServiceAccount has an association (EKS Pod Identity): here every one has it."""
         if self.unavailable_reason:
             return self._static_environment(DEFAULT_ROLE, _pod_session_name(name))
+        self._pod_lifetimes_s[name] = self._lifetime_s
         return {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{POD_AGENT}{POD_PATH}",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_path,
@@ -104,7 +127,7 @@ class ContainerCredentials:
     def warm_up(self) -> None:
         """Makes the first answer as quick as the others."""
         with contextlib.suppress(Exception):  # the first container that asks gets the error
-            self._keys(DEFAULT_ROLE, _JOB_SESSION_NAME)
+            self._keys(DEFAULT_ROLE, _JOB_SESSION_NAME, self._lifetime_s)
 
     def respond(self, host: str, path: str, token: str) -> Response:
         """The agents' response to a GET with this Host and Authorization header."""
@@ -116,12 +139,13 @@ class ContainerCredentials:
 
     def _respond_to_job(self, path: str) -> Response:
         """As the ECS agent does (aws/amazon-ecs-agent, handlers/v1/credentials_handler.go)."""
-        role_arn = self._jobs.get(path)
-        if role_arn is None:
+        job = self._jobs.get(path)
+        if job is None:
             message = "CredentialsV2Request: Credentials not found"
             document = {"code": "InvalidIdInRequest", "message": message, "HTTPErrorCode": int(HTTPStatus.BAD_REQUEST)}
             return Response(HTTPStatus.BAD_REQUEST, json.dumps(document))
-        return Response(HTTPStatus.OK, json.dumps({"RoleArn": role_arn, **self._keys(role_arn, _JOB_SESSION_NAME)}))
+        keys = self._keys(job.role_arn, _JOB_SESSION_NAME, job.lifetime_s)
+        return Response(HTTPStatus.OK, json.dumps({"RoleArn": job.role_arn, **keys}))
 
     def _respond_to_pod(self, host: str, token: str) -> Response:
         """As the agent of Pod Identity does (aws/eks-pod-identity-agent, internal/validation/request.go, pkg/errors)."""
@@ -135,12 +159,12 @@ class ContainerCredentials:
             pod = self._review(token)
         except TokenError as error:
             return _refusal(HTTPStatus.BAD_REQUEST, str(error))
-        keys = self._keys(DEFAULT_ROLE, _pod_session_name(pod))
+        keys = self._keys(DEFAULT_ROLE, _pod_session_name(pod), self._pod_lifetimes_s.get(pod, self._lifetime_s))
         return Response(HTTPStatus.OK, json.dumps({**keys, "AccountId": ACCOUNT}))
 
-    def _keys(self, role_arn: str, session_name: str) -> dict[str, str]:
+    def _keys(self, role_arn: str, session_name: str, lifetime_s: int) -> dict[str, str]:
         """New keys at each request."""
-        keys = self._endpoint.assume_role(role_arn, session_name, self._session_duration_s)
+        keys = self._endpoint.assume_role(role_arn, session_name, lifetime_s)
         return {
             "AccessKeyId": keys["AccessKeyId"],
             "SecretAccessKey": keys["SecretAccessKey"],
@@ -149,7 +173,7 @@ class ContainerCredentials:
         }
 
     def _static_environment(self, role_arn: str, session_name: str) -> dict[str, str]:
-        keys = self._keys(role_arn, session_name)
+        keys = self._keys(role_arn, session_name, self._lifetime_s)
         return {
             "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
@@ -159,10 +183,10 @@ class ContainerCredentials:
 
 @contextlib.contextmanager
 def container_credentials(
-    containers: Containers, network: Network, endpoint: AwsEndpoint, *, session_duration_s: int = SESSION_DURATION_S
+    containers: Containers, network: Network, endpoint: AwsEndpoint, *, credentials_lifetime_s: int = LIFETIME_S
 ) -> Iterator[ContainerCredentials]:
     """The server, and the way to it; both gone at the end."""
-    credentials = ContainerCredentials(endpoint, session_duration_s)
+    credentials = ContainerCredentials(endpoint, credentials_lifetime_s)
     agents = _Agents(credentials, Peers(containers.client, network))
     server = WsgiServer(open_listener(network.gateway), agents, _LIMITS)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.platforms.kubernetes.metadata import (
     MANAGED_BY,
     NAME_LABEL,
+    main_annotations,
     metadata,
-    sagemaker_annotation,
     service_account,
 )
 from lyftlearn_image.platforms.launch import Compiled
@@ -43,7 +43,7 @@ def compile_deployment(workload: Workload, launch: Launch, parts: PodParts, plan
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(workload, name, sagemaker_annotation(workload)),
+        "metadata": metadata(workload, name, main_annotations(workload)),
         "spec": {
             "replicas": plan.replicas,
             "strategy": plan.strategy,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.platforms.kubernetes.metadata import (
+    main_annotations,
     metadata,
-    sagemaker_annotation,
     service_account,
     template_metadata,
 )
@@ -73,7 +73,7 @@ def job_manifest(workload: Workload, launch: Launch, spec: Mapping[str, Any], po
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(workload, launch.job_name, sagemaker_annotation(workload)),
+        "metadata": metadata(workload, launch.job_name, main_annotations(workload)),
         "spec": {**spec, "template": {**template_metadata(workload), "spec": pod}},
     }
 

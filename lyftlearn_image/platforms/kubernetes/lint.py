@@ -10,7 +10,7 @@ from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.findings import FieldPath, Finding
 from lyftlearn_image.platforms.kubernetes.all_kinds import workload_kind
 from lyftlearn_image.platforms.kubernetes.expansion import expand
-from lyftlearn_image.platforms.kubernetes.object_limits import check_size
+from lyftlearn_image.platforms.kubernetes.object_limits import ANNOTATIONS_BYTES, check_size
 from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import Job
 
@@ -25,8 +25,6 @@ _LABEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _KEY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-# TotalAnnotationSizeLimitB (kubernetes/apimachinery, api/validation/objectmeta.go).
-_ANNOTATIONS_BYTES = 256 << 10
 # A UID is an int32 to the API's validation (kubernetes/apimachinery, util/validation, IsValidUserID).
 _LARGEST_UID = (1 << 31) - 1
 # A quarter of the usual stack limit of 8 MiB holds all arguments and variables (execve(2)).
@@ -51,8 +49,8 @@ def lint_manifests(workload: Workload, compiled: Compiled) -> Iterator[Finding]:
     yield from _lint_names(workload)
     yield from _lint_labels(workload)
     annotations = compiled.documents[-1]["metadata"].get("annotations", {})
-    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > _ANNOTATIONS_BYTES:
-        yield Finding(("kubernetes", "annotations"), f"more than {_ANNOTATIONS_BYTES} bytes, with the options for SageMaker")
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_BYTES:
+        yield Finding(("kubernetes", "annotations"), f"more than {ANNOTATIONS_BYTES} bytes, with the options for SageMaker")
     yield from _lint_strings(workload, compiled)
     for document in compiled.documents:
         try:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.workload import Workload
 
 SAGEMAKER_ANNOTATION = "lyftlearn/sagemaker"
+# How many seconds a pod may wait, for whoever watches the Job or Deployment: the workload's file may be elsewhere then.
+PENDING_TIMEOUT_ANNOTATION = "lyftlearn.dev/pending-timeout-s"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "lyftlearn"}
 NAME_LABEL = "app.kubernetes.io/name"
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -52,7 +54,14 @@ def service_account(workload: Workload) -> list[dict[str, Any]]:
     return [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": named, "automountServiceAccountToken": False}]
 
 
-def sagemaker_annotation(workload: Workload) -> dict[str, str]:
+def main_annotations(workload: Workload) -> dict[str, str]:
+    """What the Job or Deployment is told beside the workload's own annotations: SageMaker's options, how long pods may wait."""
+    timeout_s = workload.kubernetes.pending_timeout_s
+    pending = {PENDING_TIMEOUT_ANNOTATION: str(timeout_s)} if timeout_s else {}
+    return {**_sagemaker_annotation(workload), **pending}
+
+
+def _sagemaker_annotation(workload: Workload) -> dict[str, str]:
     """What Kubernetes has no word for, as JSON; nothing where the workload says nothing of it."""
     fields = workload.model_dump(mode="json", exclude_defaults=True)
     if isinstance(workload, Job):

@@ -48,7 +48,7 @@ def unpack_model(workload: Serving | Transform, launch: Launch, pod: dict[str, A
     scratch = [mount for mount in main["volumeMounts"] if mount["mountPath"] in (MODEL_DIR, "/tmp", contract.HOME)]  # noqa: S108
     archive = f"{MODEL_DIR}/{workload.model.rpartition('/')[2]}"
     pod["volumes"].append({"name": "model", "configMap": {"name": name}})
-    pod["initContainers"] = [
+    pod.setdefault("initContainers", []).append(
         {
             "name": "model",
             "image": workload.image,
@@ -58,7 +58,7 @@ def unpack_model(workload: Serving | Transform, launch: Launch, pod: dict[str, A
             "securityContext": main["securityContext"],
             "volumeMounts": [*scratch, {"name": "model", "mountPath": contract.BUNDLE_MOUNT, "readOnly": True}],
         }
-    ]
+    )
     document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(workload, name)}
     return [{**document, "data": {MODEL_KEY: data.decode()}}]
 

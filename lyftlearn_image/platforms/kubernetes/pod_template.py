@@ -1,8 +1,7 @@
 """The pod of a workload: what every Job and Deployment of ours has in its template.
 
-The pod keeps to Pod Security Standard "restricted" (k8s.io/docs/concepts/security/pod-security-standards),
-and what the contract needs to be writable for any user is an emptyDir. The root is writable as on SageMaker: a script may write
-into the directory in which it begins.
+The pod keeps to Pod Security Standard "restricted" (k8s.io/docs/concepts/security/pod-security-standards), with a read-only
+root besides; what the contract needs to be writable is an emptyDir, and a script may write beside itself and where it begins.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from lyftlearn_image.platforms.kubernetes.config_files import config_files
 from lyftlearn_image.platforms.kubernetes.container_env import container_env, escape, fits_variable
 from lyftlearn_image.platforms.kubernetes.metadata import config_map
 from lyftlearn_image.platforms.kubernetes.object_limits import CONFIG_MAP_BYTES
+from lyftlearn_image.platforms.kubernetes.writable_directories import SCRATCH, copies, copying_container, scratch
 from lyftlearn_image.workload import Job
 from lyftlearn_runtime import contract
 
@@ -70,7 +70,9 @@ def pod_parts(workload: Workload, launch: Launch, defaults: PodDefaults, transfe
     """The pod's parts; the launch bundle is in S3 where no ConfigMap can hold it."""
     files = config_files(workload)
     config_maps = files.config_maps(workload, launch.job_name)
-    volumes = [_scratch(path) for path in ("/tmp", contract.HOME, *defaults.writable)]  # noqa: S108 - of the container
+    volumes = [scratch(path) for path in (*SCRATCH, *defaults.writable)]
+    if workload.kubernetes.read_only_root:
+        volumes += copies()
     data = bundle.to_bytes(_bundle(workload, launch, transfers, files))
     objects: dict[str, bytes] = {}
     location = ""
@@ -132,6 +134,8 @@ def pod_spec(workload: Workload, parts: PodParts, arguments: Sequence[str], **co
         "nodeSelector": dict(options.node_selector),
         "tolerations": [toleration.model_dump(exclude_none=True) for toleration in options.tolerations],
     }
+    if options.read_only_root:
+        optional["initContainers"] = [copying_container(main, parts.volumes)]
     return {
         # IRSA and Pod Identity bring tokens of their own; the API's token is for programs that ask the API.
         "automountServiceAccountToken": False,
@@ -183,14 +187,3 @@ def _keeps_values(workload: Workload) -> bool:
     """Whether a restarted container is to find what the one before it knew: a container's own /dev/shm is gone with it."""
     references = (*workload.secrets.values(), *workload.secret_sets, *(file.secret or "" for file in workload.files.values()))
     return any("last-known-good" in reference.partition("?")[2].partition("default=")[0] for reference in references)
-
-
-def scratch_name(path: str) -> str:
-    """The name of the volume that makes a directory writable."""
-    return path.strip("/").replace("/", "-")
-
-
-def _scratch(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """An emptyDir for a directory that the contract says is writable, and its mount."""
-    name = scratch_name(path)
-    return {"name": name, "emptyDir": {}}, {"name": name, "mountPath": path}

@@ -64,6 +64,13 @@ def endpoint() -> Iterator[AwsEndpoint]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def key_of_another_run() -> Key:
+    """What another endpoint takes."""
+    with aws_endpoint("127.0.0.1") as other:
+        return other.key
+
+
 def send(endpoint: AwsEndpoint, request: AWSRequest) -> tuple[int, bytes]:
     """Sends a signed request as it is; status and body of the answer."""
     place = urlsplit(endpoint.url)
@@ -166,12 +173,11 @@ def test_a_role_of_the_run_is_served_and_named(endpoint: AwsEndpoint) -> None:
 
 
 @pytest.mark.parametrize("service", ["s3", "secretsmanager", "ssm", "sts", "sqs", "events", "logs"])
-def test_nobody_without_keys_of_the_run_is_served(endpoint: AwsEndpoint, service: str) -> None:
+def test_nobody_without_keys_of_the_run_is_served(endpoint: AwsEndpoint, key_of_another_run: Key, service: str) -> None:
     """Not unsigned, not with keys of another run, not with a key ID that was seen and a secret that was not."""
     plain = AWSRequest(method="GET", url=f"{endpoint.url}/bucket/a", headers={})
     assert send(endpoint, plain)[0] == 403
-    with aws_endpoint("127.0.0.1") as other:
-        status, body = send(endpoint, signed(endpoint, service, key=other.key))
+    status, body = send(endpoint, signed(endpoint, service, key=key_of_another_run))
     assert (status, b"not one of this run" in body) == (403, True)
     guessed = Key(endpoint.key.access_key_id, "guessed")
     status, body = send(endpoint, signed(endpoint, service, key=guessed))

@@ -64,7 +64,7 @@ def tolerations(pod: Fields) -> list[dict[str, Any]]:
     """The taints that the pod may meet."""
     values = []
     for toleration in pod.items("tolerations"):
-        fields = {key: toleration.take(key) for key in ("key", "operator", "value", "effect")}
+        fields = {key: toleration.take(key) for key in ("key", "operator", "value", "effect", "tolerationSeconds")}
         values.append({key: value for key, value in fields.items() if value is not None})
         toleration.finish()
     return values

@@ -30,7 +30,7 @@ def read_container(draft: Draft, pod: Fields, container: Fields) -> None:
     claims: dict[str, str] = {}
     mounted = files.read(pod, container, draft.documents, claims, skip_own=draft.is_ours)
     security = container.inside("securityContext")
-    draft.set_option("read_only_root", security.take("readOnlyRootFilesystem"), default=False)
+    draft.set_option("read_only_root", bool(security.take("readOnlyRootFilesystem")), default=True)
     draft.fields |= bounds.container_security(security)
     draft.fields |= bounds.resources(container.inside("resources"))
     command = [env.expand(str(word), container, "command") for word in container.take("command", [])]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.platforms.kubernetes.importer.documents import keys_of, texts_of
 from lyftlearn_image.platforms.kubernetes.importer.fields import Left
+from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ _MODE = 0o644
 # Volumes of compiled containers beside the script's: an init container that unpacks, the client of batch transform.
 _OWN = re.compile(r"model|client(-.*)?")
 # Writable on both platforms, by the contract.
-_WRITABLE = ("/tmp", "/opt/ml", "/home/lyftlearn", "/dev/shm", "/var/run/lyftlearn")  # noqa: S108 - of the container
+_WRITABLE = ("/tmp", "/var/tmp", "/opt/ml", contract.HOME, "/dev/shm", "/var/run/lyftlearn", contract.WORK_DIR)  # noqa: S108 - of the container
 
 
 def read(

@@ -13,7 +13,13 @@ from lyftlearn_image.platforms.kubernetes.importer.draft import Draft
 from lyftlearn_image.platforms.kubernetes.importer.fields import Fields, Left
 from lyftlearn_image.platforms.kubernetes.job import SURVIVES_DISRUPTION
 from lyftlearn_image.platforms.kubernetes.kinds.serving import FORGET_S
-from lyftlearn_image.platforms.kubernetes.metadata import MANAGED_BY, NAME_LABEL, ROLE_ANNOTATION, SAGEMAKER_ANNOTATION
+from lyftlearn_image.platforms.kubernetes.metadata import (
+    MANAGED_BY,
+    NAME_LABEL,
+    PENDING_TIMEOUT_ANNOTATION,
+    ROLE_ANNOTATION,
+    SAGEMAKER_ANNOTATION,
+)
 
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.kubernetes.importer.documents import Documents
@@ -74,6 +80,8 @@ class Reader:
             labels = {key: value for key, value in labels.items() if key not in MANAGED_BY}
             self._draft.fields |= compiled.sagemaker_fields(annotations)
             annotations.pop(SAGEMAKER_ANNOTATION, None)
+            if timeout_s := annotations.pop(PENDING_TIMEOUT_ANNOTATION, None):
+                self._draft.options["pending_timeout_s"] = int(timeout_s)
         fitting = re.sub(r"-+", "-", re.sub(r"[^a-z0-9]", "-", name.lower()))[:_LONGEST_NAME].strip("-") or "imported"
         if fitting != name:
             why = f"a workload's name has at most {_LONGEST_NAME} of a-z 0-9 -; it is {fitting} now"
@@ -170,6 +178,7 @@ class Reader:
         """The server beside a batch transform's client, after its options were read; any other Job has one container."""
         values = compiled.fields_of_transform(self._draft.documents, self._draft.name, {"env": client.peek("env")})
         if not values:
+            pod.take("initContainers")
             return client
         self._draft.fields |= values
         (server,) = (one for one in pod.items("initContainers") if one.take("name") == "server")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.platforms.kubernetes.deployment import DeploymentPlan, compile_deployment, http_port
 from lyftlearn_image.platforms.kubernetes.kind import WorkloadKind
 from lyftlearn_image.platforms.kubernetes.metadata import metadata
-from lyftlearn_image.platforms.kubernetes.pod_template import PodDefaults, Transfers, pod_parts, pod_spec, scratch_name
+from lyftlearn_image.platforms.kubernetes.pod_template import PodDefaults, Transfers, pod_parts, pod_spec
 from lyftlearn_image.platforms.kubernetes.probes import TIMEOUT_S
+from lyftlearn_image.platforms.kubernetes.writable_directories import scratch_name
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
