@@ -108,6 +108,7 @@ def large_file(tmp_path: Path) -> Iterator[Path]:
     path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process as Linux tells it")
 def test_an_object_s_size_is_none_of_the_endpoint_s_memory(large_file: Path) -> None:
     """Put whole and in parts, got whole and in ranges, copied whole and in parts: it is more than the process grows by."""
