@@ -69,7 +69,7 @@ def upload(s3: S3Client, key: str, parts: list[bytes], algorithm: str = "CRC32",
     return s3.complete_multipart_upload(**place, MultipartUpload={"Parts": named_parts})
 
 
-FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FEW
