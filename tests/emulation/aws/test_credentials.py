@@ -40,7 +40,7 @@ from lyftlearn_image.emulation.session import embedded
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Compiled, Launch
 from lyftlearn_image.workload import Training
-from lyftlearn_image.workload.parts import Kubernetes
+from lyftlearn_image.workload.kubernetes import Kubernetes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
