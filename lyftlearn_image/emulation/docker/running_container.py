@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from lyftlearn_image.emulation.docker.commands import Commands
 from lyftlearn_image.emulation.docker.errors import engine_errors
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+    from lyftlearn_image.emulation.docker.commands import ExecResult
     from lyftlearn_image.emulation.docker.output import OutputReader
-
-# Of a command's output so much is looked at (kubernetes pkg/probe/exec, maxReadLength).
-_OUTPUT_BYTES = 10 << 10
-# The engine has no call that ends a command, and the PID that it tells is of its own host. Inside the container a command that
-# the engine has started is a process without a parent (proc(5), /proc/pid/stat): of each, its PID and when it began, in
-# hundredths of a second since the machine did; before them which start of which machine that is, and the time of now. Nothing
-# is put into the command's own environment.
-_LIST = """read -r boot < /proc/sys/kernel/random/boot_id; echo "$boot"
-read -r now rest < /proc/uptime; echo "$now"
-for process in /proc/[0-9]*; do
-    read -r line < "$process/stat" || continue
-    set -- ${line##*) }
-    if [ "$2" = 0 ]; then echo "${process#/proc/} ${20}"; fi
-done 2>/dev/null"""
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_TICKS_PER_S = 100
-_CLOCK_SLACK_S = 0.05
-_KILL_TIMEOUT_S = 10.0
-_KILL_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -47,14 +27,6 @@ class ContainerExit:
     finished_at: float
 
 
-@dataclass(frozen=True)
-class ExecResult:
-    """How a command in a running container ended. `exit_code` is None when it was killed at its timeout."""
-
-    exit_code: int | None
-    output: bytes
-
-
 class RunningContainer:
     """A started container whose output is written to two files."""
 
@@ -62,6 +34,7 @@ class RunningContainer:
         self._container = container
         self._reader = reader
         self._started_at = started_at
+        self._commands = Commands(cast("Any", container.client).api, str(container.id))
 
     @property
     def id(self) -> str:
@@ -113,61 +86,4 @@ class RunningContainer:
         container. RunError when the command cannot be started, or the container has ended.
         """
         with engine_errors("running a command in a container"):
-            asked_at = _uptime_s()
-            started, result = self._execute(command, timeout_s)
-            if result.exit_code is None:
-                self._kill_command(started, asked_at)
-            return result
-
-    def _execute(self, command: tuple[str, ...], timeout_s: float) -> tuple[str, ExecResult]:
-        """The engine's id of a command that was started, and how it ended. Raises the docker SDK's own errors."""
-        api: Any = cast("Any", self._container.client).api
-        kept = bytearray()
-        errors: list[Exception] = []
-        created = str(api.exec_create(self._container.id, list(command))["Id"])
-
-        def read() -> None:
-            try:
-                for piece in api.exec_start(created, stream=True):
-                    kept.extend(piece[: _OUTPUT_BYTES - len(kept)])
-            except Exception as error:  # noqa: BLE001 - raised again by the caller's thread
-                errors.append(error)
-
-        thread = threading.Thread(target=read, daemon=True)
-        thread.start()
-        thread.join(timeout_s)
-        if thread.is_alive():
-            return created, ExecResult(None, b"")
-        if errors:
-            raise errors[0]
-        return created, ExecResult(int(api.exec_inspect(created)["ExitCode"]), bytes(kept))
-
-    def _kill_command(self, started: str, asked_at: float) -> None:
-        api: Any = cast("Any", self._container.client).api
-        with contextlib.suppress(Exception):  # the container may end at this moment, or have no shell
-            for _ in range(_KILL_TRIES):
-                _, listed = self._execute(("sh", "-c", _LIST), _KILL_TIMEOUT_S)
-                pid = _find_command(listed.output.decode(), asked_at, _uptime_s())
-                if pid is not None:
-                    self._execute(("sh", "-c", 'kill -9 "$0"', str(pid)), _KILL_TIMEOUT_S)
-                if not api.exec_inspect(started)["Running"]:
-                    return
-
-
-def _uptime_s() -> float:
-    """Seconds since this machine was started, as /proc/uptime has them; elsewhere seconds of some clock."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def _find_command(listed: str, asked_at_s: float, listed_at_s: float) -> int | None:
-    """The PID, in its container, of the command that was asked for then: the first that began since. PID 1 is never it.
-
-    Both times are of `_uptime_s`. An engine on another machine has another clock, which is set by when the list was here.
-    None where there is no such process.
-    """
-    boot, now, *lines = listed.splitlines()
-    is_here = _BOOT_ID.is_file() and _BOOT_ID.read_text(encoding="ascii").strip() == boot
-    ahead_s = 0.0 if is_here else listed_at_s - float(now)
-    began = {int(pid): int(ticks) / _TICKS_PER_S + ahead_s for pid, ticks in map(str.split, lines)}
-    since = [(at, pid) for pid, at in began.items() if pid != 1 and at >= asked_at_s - _CLOCK_SLACK_S]
-    return min(since, default=(0.0, None))[1]
+            return self._commands.execute(command, timeout_s)

@@ -7,12 +7,19 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, strategies as st
 
+from lyftlearn_image.emulation.docker.commands import (
+    _LIST as LIST,
+    _find_process as find_process,
+    _Interval as Interval,
+    _Process as Process,
+)
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
-from lyftlearn_image.emulation.docker.running_container import _find_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
 WITHIN_S = 60.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SLEEPERS = ("sh", "-c", "grep -l '[s]leepy' /proc/[0-9]*/cmdline | wc -l")
 
 
@@ -37,7 +45,7 @@ def running(containers: Containers, probe_image: str, tmp_path: Path) -> Iterato
 def test_a_command_that_takes_too_long_is_killed_in_its_container(
     running: RunningContainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It alone, and nothing else of the container, of this machine nothing; it is not told apart by what it can see.
+    """It alone, whatever begins beside it, and of this machine nothing; it is not told apart by what it can see.
 
     The PID that the engine tells is of the machine that the engine runs on, where it may be anybody's here. What the command
     has started stays, as the kubelet's runtime leaves it.
@@ -45,18 +53,21 @@ def test_a_command_that_takes_too_long_is_killed_in_its_container(
     signalled: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda *told: signalled.append(told))
     before = running.execute(("sh", "-c", "env"), WITHIN_S).output
-    with ThreadPoolExecutor(3) as pool:
-        older = pool.submit(running.execute, ("sh", "-c", "sleep 8; echo older"), WITHIN_S)
-        time.sleep(1)
-        late = pool.submit(running.execute, ("bash", "-c", "trap '' TERM; env > /tmp/env; exec -a sleepy sleep 500"), 3.0)
-        time.sleep(1)
-        younger = pool.submit(running.execute, ("sh", "-c", "sleep 6; echo younger"), WITHIN_S)
-        assert late.result().exit_code is None
-        deadline = time.monotonic() + WITHIN_S
-        while (found := running.execute(SLEEPERS, WITHIN_S).output.strip()) != b"0":
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
-        assert (older.result().output, younger.result().output) == (b"older\n", b"younger\n")
+    patient = ("sh", "-c", "until [ -e /tmp/killed ]; do sleep 0.1; done; echo whole")
+    sleepy = ("bash", "-c", "trap '' TERM; env > /tmp/env; exec -a sleepy sleep 500")
+    with ThreadPoolExecutor(8) as pool:
+        beside = [pool.submit(running.execute, patient, 10 * WITHIN_S) for _ in range(3)]
+        late = [pool.submit(running.execute, sleepy, 0.5) for _ in range(2)]
+        beside += [pool.submit(running.execute, patient, 10 * WITHIN_S) for _ in range(3)]
+        try:
+            assert [one.result().exit_code for one in late] == [None, None]
+            deadline = time.monotonic() + WITHIN_S
+            while (found := running.execute(SLEEPERS, WITHIN_S).output.strip()) != b"0":
+                assert time.monotonic() < deadline, found
+                time.sleep(0.05)
+        finally:
+            running.execute(("touch", "/tmp/killed"), WITHIN_S)
+        assert [one.result().output for one in beside] == [b"whole\n"] * 6
     shell_s_own = re.compile(rb"^(?:_|SHLVL|PWD|OLDPWD)=.*\n", re.MULTILINE)
     seen = running.execute(("cat", "/tmp/env"), WITHIN_S).output
     assert sorted(shell_s_own.sub(b"", seen).splitlines()) == sorted(shell_s_own.sub(b"", before).splitlines())
@@ -64,22 +75,59 @@ def test_a_command_that_takes_too_long_is_killed_in_its_container(
     assert not signalled
 
 
-@pytest.mark.parametrize(
-    ("processes", "found"),
-    [
-        ("1 500\n", None),
-        ("1 9900\n20 9700\n", 20),
-        ("1 5\n20 9200\n30 9705\n40 9800\n50 9999\n", 30),
-        ("20 9200\n", None),
-        ("1 9800\n", None),
-    ],
+def test_the_processes_of_another_container_are_no_commands(
+    running: RunningContainer, containers: Containers, probe_image: str, tmp_path: Path
+) -> None:
+    """Containers of a pod may share their processes: the other's first one has no parent either, and may begin at any time."""
+    spec = ContainerSpec(
+        image=probe_image,
+        name=f"{containers.run_id}-beside",
+        entrypoint=("sh", "-c", "echo $$; exec sleep 600"),
+        command=(),
+        user="1234:1234",
+        pid_mode=f"container:{running.id}",
+    )
+    begun: SimpleQueue[str] = SimpleQueue()
+    with containers.start(spec, stdout=tmp_path / "1", stderr=tmp_path / "2", on_line=begun.put):
+        other = begun.get(timeout=WITHIN_S).strip()
+        _, _, *lines = running.execute(("sh", "-c", LIST), WITHIN_S).output.decode().splitlines()
+        assert len(lines) == 2
+        assert lines[0].startswith("1 ")
+        assert other not in {line.split()[0] for line in lines}
+
+
+@given(
+    asked=st.integers(100_000, 10**9),
+    lasted=st.integers(0, 30_000),
+    after=st.integers(0, 30_000),
+    apart=st.integers(20, 30_000),
+    clock=st.sampled_from([0, -60_000, 7 * 10**9]),
+    listing=st.tuples(st.integers(0, 2000), st.integers(0, 2000)),
 )
-@pytest.mark.parametrize("is_here", [True, False])
-def test_a_command_is_known_by_when_it_began(processes: str, found: int | None, is_here: bool) -> None:  # noqa: FBT001 - drawn
-    """It is the first since it was asked for; the container's own process is none. Another machine has another clock."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text() if is_here else "of-another-machine\n"
-    ahead_s = 0 if is_here else 5000
-    assert _find_command(f"{boot}100.00\n{processes}", 97.0 + ahead_s, 100.0 + ahead_s) == found
+def test_a_command_is_known_by_when_it_began(  # noqa: PLR0913, PLR0917 - drawn
+    asked: int, lasted: int, after: int, apart: int, clock: int, listing: tuple[int, int]
+) -> None:
+    """It began after it was asked for and before the engine told of it: that process is found, and never another one.
+
+    The container's own process is none. Another machine has another clock, known as well as when the list was made: what began
+    close to the command cannot be told from it there, and nothing is found. All times are milliseconds.
+    """
+    until, began = asked + lasted, asked + min(after, lasted)
+    listed_for, listed_at = max(listing), until + 40_000 + min(listing)
+    boot = BOOT_ID.read_text() if clock == 0 else "of-another-machine\n"
+    head = f"{boot}{(listed_at + clock) // 10 / 100:.2f}\n"
+
+    def find(processes: dict[int, int]) -> Process | None:
+        lines = "".join(f"{pid} {(at + clock) // 10}\n" for pid, at in processes.items())
+        during = Interval(asked / 1000, until / 1000)
+        return find_process(head + lines, during, Interval((until + 40_000) / 1000, (until + 40_000 + listed_for) / 1000))
+
+    others = {1: began, 20: asked - apart, 40: until + apart}
+    its_own = Process(30, (began + clock) // 10)
+    is_certain = clock == 0 or apart > listed_for + 50
+    assert find({**others, 30: began}) in ((its_own,) if is_certain else (its_own, None))
+    assert find({**others, 30: began, 50: began}) is None
+    assert not is_certain or find(others) is None
 
 
 def test_of_what_a_command_says_the_beginning_is_kept(running: RunningContainer) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.parity.compare.options import Options
 from lyftlearn_image.parity.compare.structured import compare_values
 from lyftlearn_image.parity.differences import Difference
+from tests.examples import examples
 from tests.parity.compare.pairs import EXACT, SCALARS, VALUES, changed_values, compare_written, pointer
 
 
@@ -228,7 +229,7 @@ FORMATS = st.sampled_from([{}, {"indent": 1}, {"separators": (",", ":")}, {"ensu
 
 
 @given(changed_values(RICH), FORMATS, st.sampled_from(STRICT_AND_LAX), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
-@settings(max_examples=40)
+@examples(40)
 def test_a_large_document_is_compared_as_a_small_one(
     change: tuple[Any, Any, tuple[str | int, ...]], form: dict[str, Any], rule: dict[str, Any], encoding: str
 ) -> None:
@@ -240,7 +241,7 @@ def test_a_large_document_is_compared_as_a_small_one(
 
 
 @given(st.lists(RICH, max_size=3), st.lists(RICH, max_size=3))
-@settings(max_examples=20)
+@examples(20)
 def test_large_lines_are_compared_as_small_ones(left: list[Any], right: list[Any]) -> None:
     """Also where one side has more of them."""
     texts = tuple("".join(f"{json.dumps([each])}\n" for each in side) for side in (left, right))
@@ -249,7 +250,7 @@ def test_large_lines_are_compared_as_small_ones(left: list[Any], right: list[Any
 
 
 @given(RICH, st.data())
-@settings(max_examples=40)
+@examples(40)
 def test_a_broken_large_document_is_never_the_same(value: Any, data: st.DataObject) -> None:
     """With a character less, more or another one anywhere."""
     text = json.dumps([value, {"k": value}, value])
