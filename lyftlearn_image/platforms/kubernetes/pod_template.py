@@ -88,6 +88,8 @@ def pod_parts(workload: Workload, launch: Launch, defaults: PodDefaults, transfe
     volumes += files.volumes(launch.job_name)
     shim = {contract.BUNDLE: bundle.reference(location, data)} if location else {}
     shim |= _shim_variables(workload, launch, defaults)
+    if transfers.uploads:
+        shim[contract.RECORD] = f"{launch.s3_prefix}/{launch.job_name}/record/"
     if _keeps_values(workload):
         volumes.append(({"name": "memory", "emptyDir": {"medium": "Memory"}}, {"name": "memory", "mountPath": _MEMORY_DIR}))
         shim[contract.MEMORY_DIR] = _MEMORY_DIR
