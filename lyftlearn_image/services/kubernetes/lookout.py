@@ -48,7 +48,7 @@ class Lookout:
         """Where the job is now, and its pods, which are not older; of a server that serves they are not asked for."""
         document, pods, state = read_state(self._api, self._job)
         if state.phase == HELD_UP:
-            return self._end_held(document, pods, state), pods
+            return self._without_sidecars(document, pods, state), pods
         self._held_since = None
         return self._in_time(document, state), pods
 
@@ -68,8 +68,8 @@ class Lookout:
         stop_job(self._api, self._job.name, self._clock, f"{_PENDING_TIMEOUT_REASON}: {why}")
         return read_state(self._api, self._job)[2]
 
-    def _end_held(self, document: Any, pods: Sequence[Any], state: State) -> State:
-        """Ends a Job whose sidecars have had their time since its work was done."""
+    def _without_sidecars(self, document: Any, pods: Sequence[Any], state: State) -> State:
+        """The state, or the end of a Job whose sidecars have had their time since its work was done."""
         now = self._clock.now()
         self._held_since = now if self._held_since is None else self._held_since
         end = held_end(document, pods) if now - self._held_since >= GRACE_S else None
