@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-_FEWEST = 10
+_FEWEST = 5
 
 
 def examples(percent: int) -> settings:

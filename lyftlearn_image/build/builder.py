@@ -9,7 +9,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from lyftlearn_image.build.base_image import BaseImage, ensure_base
 from lyftlearn_image.build.context import build_context, build_key
@@ -124,17 +124,19 @@ def build(
             use_cache=options.use_cache,
             secrets=secrets,
         )
-        was_built = options.force or not options.use_cache or not _retag(order, engine)
-        if was_built:
+        known = None if options.force or not options.use_cache else _retag(order, engine)
+        if known is None:
             _write(context, order.context)
-            _run_build(order, engine, display)
-    return _result(order, engine, was_built=was_built, started=started)
+        image_id = known or _run_build(order, engine, display)
+    return _result(order, engine, image_id, was_built=known is None, started=started)
 
 
-def build_directory(directory: Path, tag: str, *, force: bool = False, progress: Progress | None = None) -> BuildResult:
+def build_directory(
+    directory: Path, tag: str, *, ca_bundle: Path | None = None, force: bool = False, progress: Progress | None = None
+) -> BuildResult:
     """The image of a directory with a Dockerfile of its own, such as a team's `FROM lyftlearn:latest`.
 
-    Its steps have this machine's CA bundle and package index, as a class's own have.
+    Its steps have this CA bundle, or this machine's own, and the package index, as a class's own have.
 
     It is built anew when a file of the directory changed (less what .dockerignore names) or an image that a FROM names.
     Raises InvalidInputError without a Dockerfile or a FROM in it, else as `build` does.
@@ -147,10 +149,11 @@ def build_directory(directory: Path, tag: str, *, force: bool = False, progress:
     ids = {reference: _image_id(engine, reference) for reference in references}
     base = BaseImage(references[-1], ids[references[-1]], "local")
     key = build_key(context, " ".join(ids.values()))
-    with tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as beside, build_secrets(None, os.environ) as secrets:
+    with tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as beside, build_secrets(ca_bundle, os.environ) as secrets:
         dockerfile = Path(beside) / "Dockerfile"
         text = (directory / "Dockerfile").read_text(encoding="utf-8", errors="surrogateescape")
-        dockerfile.write_text(mount_secrets(text, secrets.names, os.environ), encoding="utf-8", errors="surrogateescape")
+        variables = {} if ca_bundle else os.environ
+        dockerfile.write_text(mount_secrets(text, secrets.names, variables), encoding="utf-8", errors="surrogateescape")
         order = _Order(
             context=directory,
             tags=(tag,),
@@ -161,14 +164,13 @@ def build_directory(directory: Path, tag: str, *, force: bool = False, progress:
             secrets=secrets,
             added=mount_flags(secrets.names),
         )
-        was_built = force or not _retag(order, engine)
-        if was_built:
-            _run_build(order, engine, display)
-    return _result(order, engine, was_built=was_built, started=started)
+        known = None if force else _retag(order, engine)
+        image_id = known or _run_build(order, engine, display)
+    return _result(order, engine, image_id, was_built=known is None, started=started)
 
 
-def _retag(order: _Order, engine: Engine) -> bool:
-    """Gives the order's tags to the image that is there already; False when none with this key is.
+def _retag(order: _Order, engine: Engine) -> str | None:
+    """Gives the order's tags to the image that is there already, and returns its id; None when none with this key is.
 
     Only names of this very image are asked: every image built on top of one inherits its key label.
     """
@@ -184,40 +186,52 @@ def _retag(order: _Order, engine: Engine) -> bool:
                 for tag in order.tags:
                     if tag != name:
                         image.tag(tag)
-                return True
-    return False
+                return str(image.id)
+    return None
 
 
-def _run_build(order: _Order, engine: Engine, progress: Progress) -> None:
-    """Runs the build, telling each step, with its whole output in a log. Raises BuildError."""
+def _run_build(order: _Order, engine: Engine, progress: Progress) -> str:
+    """Runs the build, telling each step, with its whole output in a log; returns the image's id. Raises BuildError.
+
+    Somebody else may build another image of this name meanwhile: the id is this one's.
+    """
     output = BuildOutput()
     log = _log_path(order.tags[0])
     environment = {**os.environ, **engine.address.variables, "DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
-    with (
-        log.open("w", encoding="utf-8") as file,
-        subprocess.Popen(
-            _command(order), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, errors="replace"
-        ) as process,
-    ):
-        for raw in process.stdout or ():
-            line = order.secrets.redact(raw.rstrip())
-            if order.added:
-                line = line.replace(order.added, "")
-            file.write(f"{line}\n")
-            if step := output.feed(line):
-                progress.step(step)
-    if process.returncode:
-        raise _failure(order.tags[0], output, log)
+    with tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as beside, _open_log(log) as file:
+        id_file = Path(beside) / "image-id"
+        with subprocess.Popen(
+            _command(order, id_file),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            errors="replace",
+        ) as process:
+            for raw in process.stdout or ():
+                line = order.secrets.redact(raw.rstrip())
+                if order.added:
+                    line = line.replace(order.added, "")
+                file.write(f"{line}\n")
+                if step := output.feed(line):
+                    progress.step(step)
+        if process.returncode == 0:
+            return id_file.read_text(encoding="ascii").strip()
+    raise _failure(order.tags[0], output, log)
 
 
-def _command(order: _Order) -> list[str]:
-    """The client's arguments. No secret is among them: values come from the environment or from files."""
+def _command(order: _Order, id_file: Path) -> list[str]:
+    """The client's arguments; it writes the image's id into a file.
+
+    No secret is among them: values come from the environment or from files.
+    """
     proxies = [name for name in _PROXY_VARIABLES for name in (name, name.lower()) if os.environ.get(name)]
     return [
         str(build_client()),
         "build",
         "--progress=plain",
         f"--label={KEY_LABEL}={order.key}",
+        f"--iidfile={id_file}",
         *(f"--tag={tag}" for tag in order.tags),
         *([] if order.use_cache else ["--no-cache"]),
         *(f"--build-arg={name}" for name in proxies),
@@ -247,15 +261,22 @@ def _shortened(step: Step) -> str:
 def _log_path(image: str) -> Path:
     """Where the output of the last build of an image is kept."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lyftlearn-image"
+    return state / f"build-{re.sub(r'[^A-Za-z0-9_.-]', '_', image)}.log"
+
+
+def _open_log(log: Path) -> TextIO:
+    """A new file in place of the last log: a build that still writes into that one keeps it to itself."""
     try:
-        state.mkdir(parents=True, exist_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{log.name}.", dir=log.parent)
+        Path(name).replace(log)
+        return os.fdopen(descriptor, "w", encoding="utf-8")
     except OSError as error:
         raise LyftlearnError(
-            f"the folder for build logs cannot be made: {error.strerror}",
-            where=str(state),
+            f"the folder for build logs cannot be written: {error.strerror}",
+            where=str(log.parent),
             hint="Set XDG_STATE_HOME to a folder that you can write.",
         ) from None
-    return state / f"build-{re.sub(r'[^A-Za-z0-9_.-]', '_', image)}.log"
 
 
 def _image_id(engine: Engine, reference: str) -> str:
@@ -269,9 +290,15 @@ def _image_id(engine: Engine, reference: str) -> str:
             return reference
 
 
-def _result(order: _Order, engine: Engine, *, was_built: bool, started: float) -> BuildResult:
+def _result(order: _Order, engine: Engine, image_id: str, *, was_built: bool, started: float) -> BuildResult:
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
+
     with engine.connect() as client:
-        image = client.images.get(order.tags[0])
+        try:
+            image = client.images.get(image_id)
+        except docker.errors.ImageNotFound:
+            # An engine with containerd's image store knows an image by another digest than its client writes.
+            image = client.images.get(order.tags[0])
     return BuildResult(
         image=order.tags[0],
         tags=order.tags,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ class _Run:
     s3_prefix: str | None
     role_arn: str | None
     image: str | None
+    ca_bundle: Path | None
     keep_artifacts: bool
     as_json: bool
     quiet: bool
@@ -64,6 +65,10 @@ class _Run:
         "--image", metavar="REFERENCE", help="For services: the suite's image as they pull it (lyftlearn-image push)."
     ),
     click.option(
+        "--ca-bundle", type=click.Path(path_type=Path, dir_okay=False),
+        help="CA certificates (PEM) to trust while the suite's image is built; never in a layer.",
+    ),
+    click.option(
         "--keep-artifacts", is_flag=True, help="Keep models and outputs of every case, not only of unexpected results."
     ),
     click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the table."),
@@ -76,6 +81,7 @@ def run(suite_file: Path, options: _Run) -> int:
     Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed, or the image's build.
     """
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
+    from lyftlearn_image.emulation.private_directories import exclusive_directory  # noqa: PLC0415
     from lyftlearn_image.parity import backends  # noqa: PLC0415
     from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.parity.secrets import secret_values_of  # noqa: PLC0415
@@ -88,19 +94,20 @@ def run(suite_file: Path, options: _Run) -> int:
     suite = load_suite(suite_file)
     cases = select_cases(suite, options.names)
     secrets = secret_values_of(cases)
-    with watch([case.name for case in cases], quiet=options.quiet) as on_event:
-        suite_run = SuiteRun(
-            suite=suite, suite_path=suite_file.resolve(), directory=options.report.resolve(), cases=cases, jobs=options.jobs,
-            keep_artifacts=options.keep_artifacts, backends=selection, on_event=on_event,
-        )  # fmt: skip
-        try:
-            _build_image(suite, quiet=options.quiet)
-            result = suite_run.run()
-        except Exception as error:
-            # A report of another run would be taken for this one's.
-            write_reports(suite_run.failed(error), options.report, secrets=secrets)
-            raise
-    return _show(result, options, secrets)
+    with exclusive_directory(options.report):
+        with watch([case.name for case in cases], quiet=options.quiet) as on_event:
+            suite_run = SuiteRun(
+                suite=suite, suite_path=suite_file.resolve(), directory=options.report.resolve(), cases=cases,
+                jobs=options.jobs, keep_artifacts=options.keep_artifacts, backends=selection, on_event=on_event,
+            )  # fmt: skip
+            try:
+                built = _build_image(suite, options)
+                result = replace(suite_run, built_image=built).run()
+            except Exception as error:
+                # A report of another run would be taken for this one's.
+                write_reports(suite_run.failed(error), options.report, secrets=secrets)
+                raise
+        return _show(result, options, secrets)
 
 
 def _show(result: SuiteResult, options: _Run, secrets: Collection[str]) -> int:
@@ -125,15 +132,15 @@ def _show(result: SuiteResult, options: _Run, secrets: Collection[str]) -> int:
     return result.exit_code
 
 
-def _build_image(suite: Suite, *, quiet: bool) -> None:
-    """Builds the suite's image from its directory; nothing is built when nothing changed."""
+def _build_image(suite: Suite, options: _Run) -> str | None:
+    """The id of the suite's image, built from its directory; nothing is built when nothing changed. None without one."""
     if suite.build is None:
-        return
+        return None
     from lyftlearn_image.build import builder, progress  # noqa: PLC0415 - only a suite with `build` needs it
 
     try:
-        with progress.open_progress(quiet=quiet) as shown:
-            builder.build_directory(suite.build, suite.image, progress=shown)
+        with progress.open_progress(quiet=options.quiet) as shown:
+            return builder.build_directory(suite.build, suite.image, ca_bundle=options.ca_bundle, progress=shown).id
     except BuildError as error:
         # To `parity run`, 1 says that the platforms differ.
         raise RunError(error.what, where=error.where, hint=error.hint) from None

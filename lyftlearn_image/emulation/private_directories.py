@@ -7,6 +7,7 @@ is claimed by a file in such a directory; it is removed only where its own mark 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 import tempfile
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image import untrusted_tree
 from lyftlearn_image.emulation.docker.ownership import has_ended, owner
+from lyftlearn_image.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +37,33 @@ def private_directory(parent: Path | None = None) -> Iterator[Path]:
         yield path
     finally:
         untrusted_tree.remove(path)
+
+
+@contextlib.contextmanager
+def exclusive_directory(path: Path) -> Iterator[None]:
+    """A directory, made where it is missing, in which no other run writes meanwhile, whoever's it is. It stays.
+
+    A killed process holds nothing. A file system that has no locks gives none. Raises RunError where another run holds it.
+    """
+    try:
+        path.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise RunError(
+            f"the reports cannot be written: {error.strerror}", where=str(path), hint="Name another directory with --report."
+        ) from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                "another run writes its reports here", where=str(path), hint="Name another directory with --report."
+            ) from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

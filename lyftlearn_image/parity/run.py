@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import lyftlearn_image
 from lyftlearn_image.emulation.private_directories import claimed_directory
-from lyftlearn_image.emulation.session import Embedded, embedded
+from lyftlearn_image.emulation.session import embedded
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import Limits
 from lyftlearn_image.parity.backends import embedded_place
@@ -36,10 +36,14 @@ _SUITE_LOG = "_suite"
 
 @dataclass(frozen=True, kw_only=True)
 class SuiteRun(RunPlan):
-    """The run of these cases of a suite, `jobs` of them at a time."""
+    """The run of these cases of a suite, `jobs` of them at a time.
+
+    `built_image` is the id of the image that was built for it, else what has the suite's name on the engine.
+    """
 
     cases: Sequence[Case]
     jobs: int = 2
+    built_image: str | None = None
 
     def run(self) -> SuiteResult:
         """The result of every case, in the suite's order.
@@ -89,7 +93,8 @@ class SuiteRun(RunPlan):
         runs_directory = self.directory / "runs"
         limits = Limits(**self.suite.limits.model_dump())
         with embedded(run_id, limits=limits, place=embedded_place(self.backends)) as session:
-            played.image_id = image_id = _image_id(session, self.suite.image)
+            # Another run may give the name to an image of its own while this one goes on.
+            played.image_id = image_id = session.containers.pin_image(self.suite.image, self.built_image)
             if why := session.credentials.unavailable_reason:
                 self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
             with claimed_directory(runs_directory):
@@ -137,18 +142,6 @@ def _unfinished(case: Case, problem: str = "interrupted before it had finished")
         expected_in=case.different_in,
         problem=problem,
     )
-
-
-def _image_id(session: Embedded, image: str) -> str:
-    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
-
-    try:
-        return str(session.containers.client.images.get(image).id)
-    except docker.errors.ImageNotFound:
-        raise RunError(
-            f"there is no image {image} on this engine",
-            hint="Build it first, or name a directory with its Dockerfile as `build`.",
-        ) from None
 
 
 def select_cases(suite: Suite, names: Sequence[str]) -> tuple[Any, ...]:

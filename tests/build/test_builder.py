@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -257,3 +258,22 @@ def test_a_directory_without_a_usable_dockerfile_says_how_to_begin(tmp_path: Pat
     with pytest.raises(InvalidInputError) as caught:
         build_directory(tmp_path, "lyftlearn-test:none")
     assert "FROM lyftlearn:latest" in caught.value.hint
+
+
+def test_two_builds_of_one_name_at_once_each_have_their_own_image(
+    team: tuple[Path, str], running: Engine, tmp_path: Path, probe_image: str
+) -> None:
+    """The name is the last one's; each result is the image of its own directory, and each log is of one build."""
+    directory, tag = team
+    other = tmp_path / "other"
+    other.mkdir()
+    for number, place in enumerate((directory, other)):
+        (place / "Dockerfile").write_text(f"FROM {probe_image}\nRUN sleep 1; echo words of {number}\nLABEL team={number}\n")
+    with ThreadPoolExecutor(2) as pool:
+        built = list(pool.map(lambda place: build_directory(place, tag), (directory, other)))
+    with running.connect() as client:
+        assert [client.images.get(one.id).labels["team"] for one in built] == ["0", "1"]
+        for one in built:
+            client.images.remove(one.id, force=True)
+    (log,) = Path(os.environ["XDG_STATE_HOME"]).rglob("*.log")
+    assert len({number for number in "01" if f"words of {number}" in log.read_text()}) == 1

@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from lyftlearn_image.emulation import private_directories
-from lyftlearn_image.emulation.private_directories import claimed_directory, private_directory, remove_leftovers
+from lyftlearn_image.emulation.private_directories import (
+    claimed_directory,
+    exclusive_directory,
+    private_directory,
+    remove_leftovers,
+)
+from lyftlearn_image.errors import RunError
 
 HOLD = """
 import os, sys, pathlib
@@ -102,3 +108,33 @@ def test_nobody_else_may_enter(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert not own.exists()
+
+
+def test_two_runs_never_share_a_report(tmp_path: Path) -> None:
+    """The second is told, before anything there changes; a directory whose run was killed is free."""
+    program = (
+        "import pathlib, sys; from lyftlearn_image.emulation.private_directories import exclusive_directory\n"
+        "with exclusive_directory(pathlib.Path(sys.argv[1])): print('ready', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "report")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        with (
+            pytest.raises(RunError, match="another run writes its reports here") as caught,
+            exclusive_directory(tmp_path / "report"),
+        ):
+            pass
+        assert "--report" in caught.value.hint
+        with exclusive_directory(tmp_path / "another"):
+            pass
+        process.kill()
+    with exclusive_directory(tmp_path / "report"):
+        pass
+
+
+def test_a_report_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file has its name."""
+    (tmp_path / "report").touch()
+    with pytest.raises(RunError, match="the reports cannot be written"), exclusive_directory(tmp_path / "report"):
+        pass

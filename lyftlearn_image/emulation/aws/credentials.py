@@ -13,16 +13,17 @@ import json
 import threading
 import uuid
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from lyftlearn_image.emulation.aws.connections import Limits
 from lyftlearn_image.emulation.aws.peers import Peers
+from lyftlearn_image.emulation.aws.wsgi_server import HEADERS, WsgiServer, open_listener
 from lyftlearn_image.emulation.docker.link_local import redirect_agents
-from lyftlearn_image.emulation.told_errors import ToldErrors
 from lyftlearn_image.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
     from lyftlearn_image.emulation.docker.containers import Containers
@@ -39,7 +40,8 @@ _RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 _JOB_SESSION_NAME = "SageMaker"
 # Of a session: eks-<cluster>-<pod>-<UUID> (EKS Auth API reference, AssumedRoleUser), within the 64 characters that it has.
 _CLUSTER_CHARACTERS, _POD_CHARACTERS, _SESSION_CHARACTERS = 9, 13, 64
-_POLL_S = 0.05
+# It is in the process of the harness: a container cannot take that one's threads and descriptors.
+_LIMITS = Limits(connections=256, connections_per_peer=32, idle_s=20, body_s=20, send_s=20)
 
 
 class TokenError(Exception):
@@ -191,75 +193,56 @@ def container_credentials(
 ) -> Iterator[ContainerCredentials]:
     """The server, and the way to it; both gone at the end."""
     credentials = ContainerCredentials(endpoint, credentials_lifetime_s)
-    with _Server((network.gateway, 0), credentials, Peers(containers.client, network)) as server:
-        thread = threading.Thread(target=server.serve, name="container-credentials", daemon=True)
-        thread.start()
+    agents = _Agents(credentials, Peers(containers.client, network))
+    server = WsgiServer(open_listener(network.gateway), agents, _LIMITS)
+
+    def serve() -> None:
+        # The SDK is imported first (0.3 s), so that no container waits for that.
+        credentials.warm_up()
+        server.serve_forever()
+
+    thread = threading.Thread(target=serve, name="container-credentials", daemon=True)
+    thread.start()
+    try:
+        with redirect_agents(containers.client, network, server.port) as reason:
+            credentials.unavailable_reason = reason
+            yield credentials
+    finally:
+        server.close()
+        thread.join()
+
+
+class _Agents:
+    """The agents as a WSGI application. Nothing of a request is logged: a path is a key to credentials."""
+
+    def __init__(self, credentials: ContainerCredentials, peers: Peers) -> None:
+        self._credentials = credentials
+        self._peers = peers
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Credentials for a GET. A PUT is the first step to instance metadata, which is not there."""
+        response = self._get(environ) if environ["REQUEST_METHOD"] == "GET" else Response(HTTPStatus.NOT_FOUND, "")
+        body = response.body.encode()
+        fields = [("Content-Type", response.content_type), ("Content-Length", str(len(body)))]
+        start_response(f"{response.status.value} {response.status.phrase}", fields)
+        return [body]
+
+    def _get(self, environ: WSGIEnvironment) -> Response:
+        headers, path = environ[HEADERS], environ["RAW_URI"].partition("?")[0]
         try:
-            with redirect_agents(containers.client, network, server.server_port) as reason:
-                credentials.unavailable_reason = reason
-                yield credentials
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Server(ToldErrors, ThreadingHTTPServer):
-    """Many containers may start at once."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], credentials: ContainerCredentials, peers: Peers) -> None:
-        self.credentials = credentials
-        self.peers = peers
-        super().__init__(address, _Handler)
-
-    def serve(self) -> None:
-        """Answers until it is shut down. The SDK is imported first (0.3 s), so that no container waits for that."""
-        self.credentials.warm_up()
-        self.serve_forever(poll_interval=_POLL_S)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """One request. Nothing of it is logged."""
-
-    server: _Server
-
-    def do_GET(self) -> None:
-        """Credentials."""
-        path = self.path.partition("?")[0]
-        try:
-            response = self.server.credentials.respond(
-                self.headers.get("Host", ""), path, self.headers.get("Authorization", "")
-            )
-            if response.status is HTTPStatus.OK and not self._is_owner(path):
+            response = self._credentials.respond(headers.get("host", ""), path, headers.get("authorization", ""))
+            if response.status is HTTPStatus.OK and not self._is_owner(environ["REMOTE_ADDR"], path):
                 response = _refusal(HTTPStatus.FORBIDDEN, "Access Denied. These credentials are another container's")
         except Exception as error:  # noqa: BLE001 - an endpoint that is going away; the client asks again
             response = _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, type(error).__name__)
-        self._send(response)
+        return response
 
-    def _is_owner(self, path: str) -> bool:
+    def _is_owner(self, address: str, path: str) -> bool:
         """Whether the container that asks was given this path. A pod shows a token besides, so any container may ask."""
-        environment = self.server.peers.environment(self.client_address[0])
+        environment = self._peers.environment(address)
         if environment is None:
             return False
         return path == POD_PATH or f"{_RELATIVE_URI}={path}" in environment
-
-    def do_PUT(self) -> None:
-        """The first step to instance metadata, which is not there."""
-        self._send(Response(HTTPStatus.NOT_FOUND, ""))
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server
-        """Nothing: a path is a key to credentials."""
-
-    def _send(self, response: Response) -> None:
-        body = response.body.encode()
-        self.send_response(response.status)
-        self.send_header("Content-Type", response.content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 def _refusal(status: HTTPStatus, text: str) -> Response:

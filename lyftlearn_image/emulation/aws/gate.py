@@ -21,7 +21,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from lyftlearn_image.emulation.aws.blobs import BlobStore
 from lyftlearn_image.emulation.aws.environment import environment
-from lyftlearn_image.emulation.aws.http_server import ADMIT, HEADERS
 from lyftlearn_image.emulation.aws.operation_names import Operation, operation_name, operation_of
 from lyftlearn_image.emulation.aws.operations import (
     S3,
@@ -35,6 +34,7 @@ from lyftlearn_image.emulation.aws.payload import MAX_OBJECT_BYTES, receive
 from lyftlearn_image.emulation.aws.presigned_v2 import is_presigned_v2, verify_v2
 from lyftlearn_image.emulation.aws.refusal import RefusedError, respond
 from lyftlearn_image.emulation.aws.signature import HttpRequest, Key, Verified, verify
+from lyftlearn_image.emulation.aws.wsgi_server import ADMIT, HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -28,10 +28,10 @@ from werkzeug.wrappers import Request, Response
 
 from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER
 from lyftlearn_image.emulation.aws.gate import Gate, check_web_identity
-from lyftlearn_image.emulation.aws.http_server import HttpServer, open_listener
 from lyftlearn_image.emulation.aws.operations import S3, SAGEMAKER, SERVED
 from lyftlearn_image.emulation.aws.s3 import S3Application
 from lyftlearn_image.emulation.aws.signature import Key
+from lyftlearn_image.emulation.aws.wsgi_server import WsgiServer, open_listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -164,9 +164,9 @@ def main(host: str, account: str, fd: int | None) -> None:
         lambda access_key_id: key if access_key_id == key.access_key_id else _find_session_key(access_key_id),
         partial(check_web_identity, signing_keys=signing_keys),
     )
-    servers = [HttpServer(open_listener(host), gate)]
+    servers = [WsgiServer(open_listener(host), gate)]
     if fd is not None:
-        servers.append(HttpServer(socket.socket(fileno=fd), replace(gate, on_request=_print)))
+        servers.append(WsgiServer(socket.socket(fileno=fd), replace(gate, on_request=_print)))
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     _write(str(servers[0].port))

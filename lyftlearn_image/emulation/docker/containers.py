@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from lyftlearn_image.emulation.docker.network import bridge_network
 from lyftlearn_image.emulation.docker.output import OutputPolicy, OutputReader
 from lyftlearn_image.emulation.docker.ownership import owner_labels
 from lyftlearn_image.emulation.docker.running_container import RunningContainer
+from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import UNLIMITED
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Containers:
         self.limits = limits
         self.output = OutputPolicy(self.limits)
         self._labels = {RUN_LABEL: run_id, **owner_labels()}
+        self._pinned: dict[str, str] = {}
 
     @property
     def client(self) -> docker.DockerClient:
@@ -120,7 +123,8 @@ class Containers:
         the engine has it.
         """
         with engine_errors(f"creating a container of {spec.image}"):
-            container = self._client.containers.create(**create_arguments(spec, self._labels))
+            pinned = replace(spec, image=self._id_of(spec.image))
+            container = self._client.containers.create(**create_arguments(pinned, self._labels))
         try:
             with engine_errors(f"starting a container of {spec.image}"):
                 stream = _attach(container, demux=not spec.tty)
@@ -133,23 +137,43 @@ class Containers:
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
 
+    def pin_image(self, image: str, image_id: str | None = None) -> str:
+        """The id of the image that has this name now, or the given one: from now on it is what the name stands for.
+
+        RunError when the engine has no such image.
+        """
+        import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
+
+        with engine_errors(f"looking for the image {image}"):
+            try:
+                self._pinned[image] = str(self._client.images.get(image_id or image).id)
+            except docker.errors.ImageNotFound:
+                raise RunError(
+                    f"there is no image {image} on this engine",
+                    hint="Build it first, or name a directory with its Dockerfile as `build`.",
+                ) from None
+        return self._pinned[image]
+
     def image_user(self, image: str) -> str:
         """The USER of an image, "" without one. RunError when the engine has no such image."""
         with engine_errors(f"looking for the image {image}"):
-            return str(self._client.images.get(image).attrs["Config"].get("User") or "")
+            return str(self._client.images.get(self._id_of(image)).attrs["Config"].get("User") or "")
 
     def image_file(self, image: str, path: str) -> bytes | None:
         """A tar archive of one file of an image, None without such a file. No container is started for it."""
         import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
 
         with engine_errors(f"reading {path} of {image}"):
-            container = self._client.containers.create(image, entrypoint=["true"], labels=self._labels)
+            container = self._client.containers.create(self._id_of(image), entrypoint=["true"], labels=self._labels)
             try:
                 return b"".join(container.get_archive(path)[0])
             except docker.errors.NotFound:
                 return None
             finally:
                 container.remove()
+
+    def _id_of(self, image: str) -> str:
+        return self._pinned.get(image, image)
 
     def remove_all(self) -> None:
         """Removes every container of this run, running or not. Where the engine does not answer, the next run removes them."""

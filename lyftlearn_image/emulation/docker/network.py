@@ -6,9 +6,12 @@ import contextlib
 import functools
 import ipaddress
 import itertools
+import re
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from lyftlearn_image.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +26,9 @@ _NO_HOST = {"com.docker.network.bridge.inhibit_ipv4": "true"}
 # Somebody else's network may take the subnet between the two creations (moby/libnetwork ipam, ErrPoolOverlap).
 _TAKEN = "Pool overlaps"
 _TRIES = 20
+# There are about thirty subnets for all networks of an engine, unless it is set up with more (docs.docker.com/reference/cli/
+# dockerd, default-address-pools; moby/libnetwork ipam, ErrNoAvailablePool and earlier wordings).
+_NONE_LEFT = re.compile(r"all predefined address pools|available,? non-overlapping", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,9 @@ class Network:
 def bridge_network(
     client: docker.DockerClient, name: str, labels: Mapping[str, str], *, isolated: bool = False
 ) -> Iterator[Network]:
-    """A new bridge network with a subnet of its own, removed at the end. Raises the docker SDK's own errors.
+    """A new bridge network with a subnet of its own, removed at the end.
+
+    Raises RunError when the engine has no subnet left, else the docker SDK's own errors.
 
     Containers of an `isolated` one reach each other only: nobody, not even this machine, has its gateway's address.
     """
@@ -72,7 +80,16 @@ def _create(client: docker.DockerClient, name: str, labels: Mapping[str, str], *
 
     create = functools.partial(client.networks.create, name, driver="bridge", labels=dict(labels))
     for tried in itertools.count(1):
-        probe = create()
+        try:
+            probe = create()
+        except docker.errors.APIError as error:
+            if _NONE_LEFT.search(str(error.explanation)):
+                raise RunError(
+                    "the engine has no subnet left for another network",
+                    where=name,
+                    hint="Remove networks that nobody uses (docker network prune), or give it more default-address-pools.",
+                ) from None
+            raise
         probe.reload()
         subnet = ipaddress.IPv4Network(probe.attrs["IPAM"]["Config"][0]["Subnet"])
         probe.remove()

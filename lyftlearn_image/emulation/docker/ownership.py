@@ -6,11 +6,14 @@ import os
 from pathlib import Path
 
 OWNER_LABEL = "dev.lyftlearn.owner"
+# A zombie, for whose end its parent has not asked yet, and a dead one (proc(5), stat).
+_ENDED = "ZX"
 
 
 def owner() -> str:
-    """This process as `<boot id>/<PID>/<start time>`: a PID alone is used again by later processes."""
-    return f"{_boot_id()}/{os.getpid()}/{_start_time(os.getpid())}"
+    """This process as `<boot id>_<PID namespace>/<PID>/<start time>`: a PID alone is used again by later processes."""
+    _, start_time = _look_at(os.getpid())
+    return f"{_process_space()}/{os.getpid()}/{start_time}"
 
 
 def owner_labels() -> dict[str, str]:
@@ -19,22 +22,38 @@ def owner_labels() -> dict[str, str]:
 
 
 def has_ended(label: str) -> bool:
-    """Whether the process of an owner label ran on this machine since its boot, and runs no more.
+    """Whether the process of an owner label ran beside this one since the machine's boot, and runs no more.
 
-    False for the processes of other machines that share the engine: nobody can tell from here.
+    False for the processes of other machines that share the engine, and of other containers of this one: nobody can tell from
+    here.
     """
-    boot_id, _, rest = label.partition("/")
+    space, _, rest = label.partition("/")
     pid, _, start_time = rest.partition("/")
-    return boot_id == _boot_id() and pid.isdigit() and _start_time(int(pid)) != start_time
+    return space == _process_space() and pid.isdecimal() and not _is_running(int(pid), start_time)
 
 
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+def _process_space() -> str:
+    """Where a PID means what it does here: this boot of this machine, and the PID namespace (pid_namespaces(7))."""
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{boot_id}_{Path('/proc/self/ns/pid').stat().st_ino}"
 
 
-def _start_time(pid: int) -> str:
-    """When a process began, in clock ticks since the boot (proc(5), field 22 of stat); empty for no process."""
+def _is_running(pid: int, start_time: str) -> bool:
+    """Whether a process runs. Of another user's nothing but its PID may be seen (proc(5), hidepid)."""
+    state, started = _look_at(pid)
+    if started:
+        return started == start_time and state not in _ENDED
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        os.getpgid(pid)
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True
+
+
+def _look_at(pid: int) -> tuple[str, str]:
+    """A process's state and when it began, in clock ticks since the boot (proc(5), stat); empty where it is not seen."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return fields[0], fields[19]
     except (OSError, IndexError):
-        return ""
+        return "", ""

@@ -15,10 +15,10 @@ from botocore.config import Config
 from lyftlearn_image.emulation.aws import s3_objects
 from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION
 from lyftlearn_image.emulation.aws.gate import Gate
-from lyftlearn_image.emulation.aws.http_server import HttpServer, open_listener
 from lyftlearn_image.emulation.aws.refusal import RefusedError
 from lyftlearn_image.emulation.aws.server import Applications, SageMakerProxy
 from lyftlearn_image.emulation.aws.signature import Key
+from lyftlearn_image.emulation.aws.wsgi_server import WsgiServer, open_listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Front:
 @contextmanager
 def front_of(gate: Gate, limits: Limits | None = None) -> Iterator[Front]:
     """The gate, served while the block runs."""
-    server = HttpServer(open_listener("127.0.0.1"), gate, limits)
+    server = WsgiServer(open_listener("127.0.0.1"), gate, limits)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -92,3 +92,29 @@ def test_no_engine_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(UnavailableError, match="make engine"):
         connect()
+
+
+def test_a_pinned_image_is_the_same_when_its_name_is_anothers(containers: Containers, probe_image: str, tmp_path: Path) -> None:
+    """Another run may build another image of this name at any time: the containers of one run are all of one image."""
+    api: Any = containers.client.api
+    name = f"lyftlearn-test-{containers.run_id}:1"
+    ids = {}
+    try:
+        for user in ("1001", "1002"):
+            created = api.create_container(probe_image, "true")["Id"]
+            ids[user] = api.commit(created, *name.split(":"), changes=f"USER {user}")["Id"]
+            api.remove_container(created)
+            if user == "1001":
+                assert containers.pin_image(name) == ids[user]
+        spec = ContainerSpec(image=name, name=f"{containers.run_id}-pinned", entrypoint=("id", "-u"), command=())
+        with containers.start(spec, stdout=tmp_path / "out", stderr=tmp_path / "err") as started:
+            started.wait()
+        assert (tmp_path / "out").read_text() == "1001\n"
+        assert containers.image_user(name) == "1001"
+        assert containers.pin_image(name, ids["1001"]) == ids["1001"]
+        assert containers.image_user(name) == "1001"
+        with pytest.raises(RunError, match="there is no image"):
+            containers.pin_image(f"{name}-none")
+    finally:
+        for image_id in ids.values():
+            api.remove_image(image_id, force=True)

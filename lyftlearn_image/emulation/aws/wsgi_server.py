@@ -52,7 +52,7 @@ class _RefusedError(Exception):
         self.text = text
 
 
-class HttpServer:
+class WsgiServer:
     """Serves an application at a listening socket, a thread a connection, until it is closed."""
 
     def __init__(self, listener: socket.socket, application: WSGIApplication, limits: Limits | None = None) -> None:
