@@ -81,7 +81,8 @@ def logs(job: str, place: _Place, *, follow: bool) -> None:
     """
     service, job = _find(job, place)
     with jobs_go_on((job,)):
-        for line in service.logs(job, follow=follow, on_state=show_waiting(show_states(job))):
+        told = show_waiting(show_states(job))
+        for line in service.logs(job, follow=follow, on_state=told, on_cut=show_cut(job)):
             show_log_line(line)
 
 
@@ -155,6 +156,11 @@ def show_states(job: str) -> Callable[[State], None]:
     return show_state
 
 
+def show_cut(job: str) -> Callable[[str], None]:
+    """A function that shows on stderr what is missing of a job's log."""
+    return lambda text: show(f"{job}  {text}", err=True)
+
+
 def show_waiting(show_state: Callable[[State], None]) -> Callable[[State], None]:
     """The same for who reads a log, in which all that comes after the waiting is seen."""
     return lambda state: show_state(state) if state.is_waiting else None
@@ -214,6 +220,10 @@ def show_run(job: str, done: Run, directory: Path, *, as_json: bool) -> int:
         "log": str(done.stdout), "artifacts": {name: str(path) for name, path in done.artifacts.items()},
         "final_metrics": dict(done.final_metrics),
     }  # fmt: skip
+    for text in done.cut:
+        show_cut(job)(text)
+    if done.cut:
+        document["cut"] = list(done.cut)
     if done.trials:
         document["trials"] = [
             {"number": trial.number, "values": dict(trial.values), "objective": trial.objective} for trial in done.trials

@@ -16,6 +16,7 @@ from lyftlearn_image.cli.jobs import (
     connect,
     empty_directory,
     jobs_go_on,
+    show_cut,
     show_run,
     show_states,
     show_waiting,
@@ -135,7 +136,8 @@ def run(submission: _Submission, local: _Here, output: Path | None, *, as_json: 
     with jobs_go_on((job,)):
         if address := service.address(job):
             return _show_server(job, service.wait(job, show_state), address, as_json=as_json)
-        for line in service.logs(job, follow=True, keep=True, on_state=show_waiting(show_state)):
+        waiting, cut = show_waiting(show_state), show_cut(job)
+        for line in service.logs(job, follow=True, keep=True, on_state=waiting, on_cut=cut):
             show_log_line(line, err=True)
         service.wait(job, show_state)
     return collect_job(service, job, output, as_json=as_json)

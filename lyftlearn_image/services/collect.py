@@ -12,7 +12,7 @@ from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -28,7 +28,7 @@ class EndedJob:
     """What a service says of a job. `outputs` maps the names of its artifacts to their S3 URIs; times are the service's own.
 
     `log` are the lines that tell how it ended: where it failed on one of several hosts, those of that host. `cut` says what
-    is missing of them.
+    is missing of them, and is complete when they were read.
     """
 
     job: str
@@ -40,7 +40,7 @@ class EndedJob:
     ended: datetime | None
     final_metrics: Mapping[str, float] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
-    cut: tuple[str, ...] = ()
+    cut: Sequence[str] = ()
 
 
 def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
@@ -75,7 +75,7 @@ def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
         ),
         final_metrics=ended.final_metrics,
         trials=ended.trials,
-        cut=ended.cut,
+        cut=tuple(ended.cut),
     )
 
 

@@ -55,11 +55,18 @@ class Service(Protocol):
         """The state at the job's end; `on_state` gets every change."""
 
     def logs(
-        self, job: str, *, follow: bool, keep: bool = False, on_state: Callable[[State], None] | None = None
+        self,
+        job: str,
+        *,
+        follow: bool,
+        on_state: Callable[[State], None] | None = None,
+        on_cut: Callable[[str], None] | None = None,
+        keep: bool = False,
     ) -> Iterator[str]:
         """The lines that the job has written; with `follow` until its end. `on_state` gets the states seen meanwhile.
 
-        With `keep`, what is read is what `collect` then gives, also where the platform has it no more.
+        `on_cut` is told what is missing, where the platform has not kept all. With `keep`, what is read is what `collect`
+        then gives, also where the platform has it no more.
         """
 
     def stop(self, job: str) -> None:

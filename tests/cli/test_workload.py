@@ -27,9 +27,9 @@ def test_compile_prints_manifests_as_yaml(capsys: pytest.CaptureFixture[str]) ->
     assert kinds == ["ConfigMap", "Service", "Deployment"]
 
 
-@pytest.mark.parametrize(("size", "is_large"), [(100_000, False), (262_144, True)])
+@pytest.mark.parametrize(("size", "is_large"), [(100_000, 0), (262_144, 1)])
 def test_compile_tells_what_needs_server_side_apply(
-    size: int, is_large: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    size: int, is_large: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Kubectl keeps a copy of an object in its annotations, which have 256 KiB together."""
     source = tmp_path / "w.yaml"

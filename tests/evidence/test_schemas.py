@@ -7,7 +7,6 @@ The checks are themselves held: at every place of every golden document a field 
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from lyftlearn_image.parity.suite import load_suite
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.platforms.sagemaker import api_model
-from tests.platforms.test_compile import MODELS, unknown_fields
+from tests.platforms.test_compile import model_of, unknown_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +38,7 @@ LAUNCH = Launch("schemas-1", "s3://bucket/runs", statsd="10.0.0.1:9125", observe
 
 def faults_of_manifest(manifest: dict[str, Any]) -> list[str]:
     """What the published schema says against a manifest: an unknown field, or a value of another type."""
-    model = getattr(importlib.import_module(f"lightkube.models.{MODELS[manifest['kind']]}"), manifest["kind"])
+    model = model_of(manifest["kind"])
     try:
         msgspec.convert(manifest, model)
     except msgspec.ValidationError as error:

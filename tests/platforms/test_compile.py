@@ -34,10 +34,17 @@ if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Compiled
 
 FILES = sorted((Path(__file__).parent / "workloads").glob("*.yaml"))
-MODELS = {
+_KUBERNETES = {
     "ConfigMap": "core_v1", "Service": "core_v1", "ServiceAccount": "core_v1", "PersistentVolumeClaim": "core_v1",
-    "Job": "batch_v1", "Deployment": "apps_v1",
+    "Job": "batch_v1", "Deployment": "apps_v1", "PodDisruptionBudget": "policy_v1", "HorizontalPodAutoscaler": "autoscaling_v2",
+    "Ingress": "networking_v1",
 }  # fmt: skip
+
+
+def model_of(kind: str) -> Any:
+    """The published model of a kind."""
+    module = f"lightkube.models.{_KUBERNETES[kind]}" if kind in _KUBERNETES else "tests.platforms.gateway_models"
+    return getattr(importlib.import_module(module), kind)
 
 
 def compiled(path: Path, target: str, **changes: Any) -> Compiled:
@@ -89,7 +96,7 @@ def test_the_manifests_are_the_golden_ones_and_have_no_unknown_field(path: Path,
     text = serialize.as_text(found)
     assert list(yaml.safe_load_all(text)) == list(found.documents)
     for one in found.documents:
-        model = getattr(importlib.import_module(f"lightkube.models.{MODELS[one['kind']]}"), one["kind"])
+        model = model_of(one["kind"])
         msgspec.convert(one, model)
         assert list(unknown_fields(one, model, one["kind"])) == []
     golden(f"{path.stem}.kubernetes.yaml", text)
@@ -266,7 +273,7 @@ def test_the_clusters_own_answers_are_asked_of_the_cluster() -> None:
     sources = {one["name"]: one["valueFrom"] for one in pod["containers"][0]["env"] if "valueFrom" in one}
     assert sources == {
         "POD": {"fieldRef": {"fieldPath": "metadata.name"}},
-        "CPUS": {"resourceFieldRef": {"containerName": "main", "resource": "limits.cpu"}},
+        "CPUS": {"resourceFieldRef": {"resource": "limits.cpu"}},
     }
     environment = compiled(path, "sagemaker", secrets=secrets, network={}).documents[0]["Environment"]
     assert environment["POD"] == "downward://metadata.name"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +16,7 @@ from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.workload import Notebook
 from tests.examples import examples
 from tests.platforms.generated import ANY_WORKLOAD
-from tests.platforms.test_compile import MODELS, unknown_fields
+from tests.platforms.test_compile import model_of, unknown_fields
 
 if TYPE_CHECKING:
     from lyftlearn_image.workload import Workload
@@ -44,7 +43,7 @@ def test_every_member_of_a_request_is_one_that_the_api_takes(workload: Workload,
 def test_every_field_of_a_manifest_is_one_that_kubernetes_has(workload: Workload, launch: Launch) -> None:
     """By Kubernetes' own models; what it does not know it would drop."""
     for document in compile_for("kubernetes", workload, launch).documents:
-        model = getattr(importlib.import_module(f"lightkube.models.{MODELS[document['kind']]}"), document["kind"])
+        model = model_of(document["kind"])
         msgspec.convert(document, model)
         assert list(unknown_fields(document, model, document["kind"])) == []
 
@@ -67,7 +66,14 @@ def without_what_has_no_effect(workload: Workload) -> Workload:
     options = workload.kubernetes.model_dump()
     if workload.kind in {"serving", "notebook"}:
         del options["retries"], options["ttl_s"]
+    else:
+        del options["ingress"], options["http_route"]
+    if workload.kind != "serving":
+        del options["disruption_budget"], options["autoscaling"]
+    if workload.kind != "transform":
+        del options["deadline_s"]
     if options["grace_s"] == (120 if workload.kind in {"training", "tuning"} else 30):
         del options["grace_s"]
     no_disk = {"storage_class": None} if isinstance(workload, Notebook) and not workload.storage_gb else {}
-    return workload.with_(kubernetes=options, **no_disk)
+    counted = {"replicas": 1} if workload.kind == "serving" and workload.kubernetes.autoscaling else {}
+    return workload.with_(kubernetes=options, **no_disk, **counted)

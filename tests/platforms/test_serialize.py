@@ -10,8 +10,8 @@ from hypothesis import example, given, strategies as st
 from lyftlearn_image.platforms import serialize
 
 # What readers of YAML take for something else than a text, as each says itself. yaml.org/type (1.1): bool, int, float, null,
-# merge, value, timestamp; yaml.org/spec/1.2.2, 10.3.2 (the core schema); go.yaml.in/yaml v2 and v3, resolve.go, whose numbers are
-# strconv's (ParseInt with base 0, ParseFloat) without `_`; ruby/psych, scalar_scanner.rb, which knows commas.
+# merge, value, timestamp; yaml.org/spec/1.2.2, 10.3.2 (the core schema); go.yaml.in/yaml v2 and v3, resolve.go, whose numbers
+# are strconv's (ParseInt with base 0, ParseFloat) without `_`; ruby/psych, scalar_scanner.rb, which knows commas.
 OTHERS = (
     r"y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF",
     r"[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(:[0-5]?[0-9])+",

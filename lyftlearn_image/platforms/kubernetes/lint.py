@@ -39,6 +39,14 @@ _IGNORED: Mapping[str, str] = {
     "metrics": "nobody reads metrics from a pod's log; StatsD on localhost:8125 works on both",
     "data_capture": "nobody keeps requests and answers",
 }
+# Options of Kubernetes' own that some kinds have no use for: option → those that have, and what serves the others.
+_OPTIONS_OF_KINDS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "disruption_budget": (("serving",), "a drain of a job is told, and `do_not_disrupt` keeps autoscalers from one"),
+    "autoscaling": (("serving",), "nothing else has replicas"),
+    "ingress": (("serving", "notebook"), "nothing listens"),
+    "http_route": (("serving", "notebook"), "nothing listens"),
+    "deadline_s": (("transform",), "`max_runtime_s` is the deadline of a job, and a server has none"),
+}
 
 
 def lint_manifests(workload: Workload, compiled: Compiled) -> Iterator[Finding]:
@@ -48,6 +56,7 @@ def lint_manifests(workload: Workload, compiled: Compiled) -> Iterator[Finding]:
         yield Finding(("name",), f"{name!r:.80} is no name of a Job with hosts, nor of a Service", _hint(63))
     yield from _lint_names(workload)
     yield from _lint_labels(workload)
+    yield from _lint_mounts(compiled)
     annotations = compiled.documents[-1]["metadata"].get("annotations", {})
     if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_BYTES:
         yield Finding(("kubernetes", "annotations"), f"more than {ANNOTATIONS_BYTES} bytes, with the options for SageMaker")
@@ -75,6 +84,37 @@ def _lint_names(workload: Workload) -> Iterator[Finding]:
     for index, name in enumerate(options.image_pull_secrets):
         if not _SUBDOMAIN.fullmatch(name):
             yield Finding(("kubernetes", "image_pull_secrets", index), "is no name of a Secret", _hint(253))
+    for field, other in (("queue", options.queue), ("priority_class", options.priority_class)):
+        if other is not None and not _SUBDOMAIN.fullmatch(other):
+            yield Finding(("kubernetes", field), f"{other!r:.80} is no name of an object", _hint(253))
+    for path, claim in options.volumes.items():
+        if not _SUBDOMAIN.fullmatch(claim.claim):
+            yield Finding(("kubernetes", "volumes", path, "claim"), f"{claim.claim!r:.80} is no name of a claim", _hint(253))
+    yield from _lint_hosts(workload)
+
+
+def _lint_hosts(workload: Workload) -> Iterator[Finding]:
+    ingress, route = workload.kubernetes.ingress, workload.kubernetes.http_route
+    named: list[tuple[FieldPath, str]] = []
+    if ingress and ingress.host:
+        named.append((("kubernetes", "ingress", "host"), ingress.host))
+    if route:
+        named += [(("kubernetes", "http_route", "hostnames", index), host) for index, host in enumerate(route.hostnames)]
+    for path, host in named:
+        if not _SUBDOMAIN.fullmatch(host.removeprefix("*.")):
+            yield Finding(path, f"{host!r:.80} is no name of a host", _hint(253))
+    if ingress and ingress.certificate and not _SUBDOMAIN.fullmatch(ingress.certificate):
+        yield Finding(("kubernetes", "ingress", "certificate"), "is no name of a Secret", _hint(253))
+
+
+def _lint_mounts(compiled: Compiled) -> Iterator[Finding]:
+    """Two volumes at one path, which the API refuses."""
+    pod = compiled.documents[-1]["spec"]["template"]["spec"]
+    paths = [mount["mountPath"].rstrip("/") for mount in pod["containers"][0]["volumeMounts"]]
+    for path in sorted({path for path in paths if paths.count(path) > 1}):
+        yield Finding(
+            ("kubernetes", "volumes", path), f"something else is mounted at {path}", "Mount the claim at another directory."
+        )
 
 
 def _lint_labels(workload: Workload) -> Iterator[Finding]:
@@ -120,6 +160,9 @@ def _lint_ignored(workload: Workload) -> Iterator[Finding]:
     for name, instead in _IGNORED.items():
         if name in fields and name not in used:
             yield Finding((name,), f"has no effect on Kubernetes: {instead}", level="note")
+    for option, (kinds, instead) in _OPTIONS_OF_KINDS.items():
+        if option in fields.get("kubernetes", {}) and workload.kind not in kinds:
+            yield Finding(("kubernetes", option), f"has no effect on a {workload.kind} workload: {instead}", level="note")
     if isinstance(workload, Job) and workload.nodes > 1 and workload.kubernetes.retries:
         yield Finding(
             ("kubernetes", "retries"), "a host that is started again joins a job that has begun without it", level="note"

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _RESOURCES: Mapping[str, tuple[str, str]] = {
     "ConfigMap": ("", "configmaps"), "Service": ("", "services"), "ServiceAccount": ("", "serviceaccounts"),
     "PersistentVolumeClaim": ("", "persistentvolumeclaims"), "Job": ("batch", "jobs"), "Deployment": ("apps", "deployments"),
+    "PodDisruptionBudget": ("policy", "poddisruptionbudgets"), "Ingress": ("networking.k8s.io", "ingresses"),
+    "HorizontalPodAutoscaler": ("autoscaling", "horizontalpodautoscalers"),
+    "HTTPRoute": ("gateway.networking.k8s.io", "httproutes"),
 }  # fmt: skip
 # What is done with a resource besides creating, patching and deleting. A ServiceAccount is looked at before it is owned.
 _MORE_VERBS: Mapping[str, tuple[str, ...]] = {
@@ -95,6 +98,6 @@ def _role(workload: Workload) -> dict[str, Any]:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
-        "metadata": metadata(workload, f"{workload.name}-submitter"),
+        "metadata": metadata(workload, workload.name, f"{workload.name}-submitter"),
         "rules": rules,
     }

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 import msgspec
+from httpx2.websockets import HTTPXWSException, WebSocketUpgradeError
 from lightkube import codecs
-from lightkube.core.exceptions import ApiError
+from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.models import meta_v1
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.batch_v1 import Job
@@ -143,14 +144,28 @@ class ClusterApi:
         return True
 
     def execute(self, pod: str, container: str, command: Sequence[str]) -> bool:
-        """Whether a command ran in a container and ended with 0; False also where this is not allowed or not possible."""
-        # Nothing depends on it, and what a connection that is to become a WebSocket fails with is of four libraries.
-        with contextlib.suppress(Exception):
-            done = self._client.exec(
-                pod, namespace=self.namespace, container=container, command=command, stderr=True, timeout=_EXEC_S
-            )
+        """Whether a command was heard in a container; False where that is not allowed, or it cannot be executed there.
+
+        A connection that breaks off while the command runs leaves it open: it was heard, then.
+        """
+
+        def execute_once() -> bool:
+            try:
+                done = self._client.exec(
+                    pod, namespace=self.namespace, container=container, command=command, stderr=True, timeout=_EXEC_S
+                )
+            except WebSocketUpgradeError as error:
+                raise ApiError(status=meta_v1.Status(code=error.response.status_code)) from None
+            except ApiError:  # of the command, not of the request
+                return False
+            except (HTTPXWSException, httpx2.ReadTimeout):
+                return True
             return bool(done.exit_code == 0)
-        return False
+
+        try:
+            return self._retry(execute_once)
+        except (ApiError, ConfigError, httpx2.HTTPError):
+            return False
 
     def job_version(self, name: str) -> str:
         """The resourceVersion from which a watch of a Job is to begin."""

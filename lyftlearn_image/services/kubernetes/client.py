@@ -6,8 +6,8 @@ them, stop it, and delete it with all that belongs to it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from lightkube.resources.apps_v1 import Deployment
@@ -15,23 +15,24 @@ from lightkube.resources.batch_v1 import Job
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.retry import Clock
-from lyftlearn_image.run import Status
 from lyftlearn_image.services.collect import EndedJob, collect_run
 from lyftlearn_image.services.kubernetes.api import ClusterApi
+from lyftlearn_image.services.kubernetes.ended_log import EndedLog
 from lyftlearn_image.services.kubernetes.job_id import DEPLOYMENT, JobId, parse_job_id
 from lyftlearn_image.services.kubernetes.job_logs import JobLogs
-from lyftlearn_image.services.kubernetes.job_state import deciding_pods, job_state, job_times
+from lyftlearn_image.services.kubernetes.job_state import job_state, job_times
 from lyftlearn_image.services.kubernetes.log_source import LogSource
 from lyftlearn_image.services.kubernetes.lookout import Lookout, read_state
 from lyftlearn_image.services.kubernetes.reaching import service_address
 from lyftlearn_image.services.kubernetes.replica_logs import ReplicaLogs
+from lyftlearn_image.services.kubernetes.run_record import read_records
 from lyftlearn_image.services.kubernetes.stopping import stop_job
 from lyftlearn_image.services.kubernetes.submission import OBJECTS, OUTPUTS, submit_objects, wait_until_gone
 from lyftlearn_image.services.kubernetes.watch import watch_until_ended
 from lyftlearn_image.services.service import poll_until_ended, run_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lightkube import Client
@@ -74,7 +75,13 @@ class KubernetesService:
         return watch_until_ended(api, found, lookout.look, on_state, self._clock)
 
     def logs(
-        self, job: str, *, follow: bool, keep: bool = False, on_state: Callable[[State], None] | None = None
+        self,
+        job: str,
+        *,
+        follow: bool,
+        on_state: Callable[[State], None] | None = None,
+        on_cut: Callable[[str], None] | None = None,
+        keep: bool = False,
     ) -> Iterator[str]:
         """The lines of the Job's pods, one pod after the other, each line once; with `follow` until the Job's end.
 
@@ -97,6 +104,15 @@ class KubernetesService:
             self._forget(str(found))
             self._kept[str(found)] = logs
         yield from logs.lines(look, follow=follow)
+        cut = [f"log of pod {log.name}: {log.cut}" for log in logs.all() if log.cut]
+        if not logs.all():
+            document, _, state = read_state(api, found)
+            ended = EndedLog(logs, read_records(self.s3, document) if state.status is not None else {})
+            yield from ended.lines(document, state, [])
+            cut += ended.cut
+        if on_cut:
+            for text in cut:
+                on_cut(text)
 
     def stop(self, job: str) -> None:
         """Ends the Job as its deadline would, and leaves what it has done to be read. A Deployment is scaled to 0."""
@@ -132,17 +148,18 @@ class KubernetesService:
         pods = api.list_pods(found.name)
         state = job_state(document, pods)
         logs = self._kept.get(str(found)) or JobLogs(self._source, self._clock, keep=True)
-        if state.status is not None:
-            deque(logs.lines(lambda: (state, pods), follow=False), maxlen=0)
+        log = EndedLog(logs, read_records(self.s3, document) if state.status is not None else {})
+        if state.status is not None and state.exit_code is None:
+            state = dataclasses.replace(state, exit_code=log.exit_code())
         ended_job = EndedJob(
             job=str(found),
             state=state,
-            log=_chosen_lines(logs, deciding_pods(document, pods) if state.status is Status.FAILED else []),
-            cut=tuple(f"log of pod {log.name}: {log.cut}" for log in logs.all() if log.cut),
+            log=log.lines(document, state, pods),
             outputs=json.loads((document.metadata.annotations or {}).get(OUTPUTS, "{}")),
             created=created,
             started=started,
             ended=ended,
+            cut=log.cut,
         )
         try:
             return collect_run(self, ended_job, workspace)
@@ -183,9 +200,3 @@ class KubernetesService:
     def _forget(self, job: str) -> None:
         if job in self._kept:
             self._kept.pop(job).close()
-
-
-def _chosen_lines(logs: JobLogs, deciding: Sequence[Any]) -> Iterator[str]:
-    """The lines of the pods that decided a Job, of all where none did."""
-    for log in [logs.of(pod) for pod in deciding] or logs.all():
-        yield from log.kept()

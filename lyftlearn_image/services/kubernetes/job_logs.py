@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.errors import UnavailableError
 from lyftlearn_image.retry import Backoff, Waits
 from lyftlearn_image.runs.log_lines import LineSplitter
+from lyftlearn_image.services.kubernetes.job_state import host_of
 from lyftlearn_image.services.kubernetes.log_cursor import LogCursor
 from lyftlearn_image.services.kubernetes.log_source import LogPlace, NoLogError
 from lyftlearn_image.services.kubernetes.main_container import has_ended, main_name, main_status
@@ -35,10 +36,13 @@ _POD_GONE = "the end of the log is missing: the pod was deleted before it was re
 
 
 class PodLog:
-    """The log of one pod's container. With `keep` every line that was given stays to be read again."""
+    """The log of one pod's container. With `keep` every line that was given stays to be read again; `count` counts them."""
 
     def __init__(self, source: LogSource, pod: Any, *, keep: bool) -> None:
         self.name: str = pod.metadata.name
+        self.uid: str = pod.metadata.uid
+        self.host = host_of(pod)
+        self.count = 0
         self.is_over = False
         # What of the log is missing, in words; empty where all was read.
         self.cut = ""
@@ -104,6 +108,7 @@ class PodLog:
             text = self._cursor.take(line)
             if text is None:
                 continue
+            self.count += 1
             if self._kept is not None:
                 self._kept.write(f"{text}\n")
             yield text

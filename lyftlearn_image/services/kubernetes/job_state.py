@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.run import State, Status
 from lyftlearn_image.runs.first_failure import Attempt, first_failure
-from lyftlearn_image.services.kubernetes.main_container import main_end
+from lyftlearn_image.services.kubernetes.main_container import containers_beside, main_end
+from lyftlearn_image.services.kubernetes.sidecars import HELD_UP, describe_held, held_end, written_end
 from lyftlearn_image.services.kubernetes.waiting import (
     PENDING,
     Wait,
@@ -43,9 +44,12 @@ def job_state(job: Any, pods: Sequence[Any]) -> State:
     deciding = deciding_pods(job, pods)
     ended = _decisive_end(deciding[-1]) if deciding else None
     code = ended.exitCode if ended else None
+    if written := written_end(job):
+        return written
     if asked := (job.metadata.annotations or {}).get(STOP):
         never_ran = job.spec.suspend and not pods
-        has_ended = "Complete" in conditions or "Failed" in conditions or never_ran
+        # A sidecar that ends for nobody keeps the Job from its end until its deadline: then its pods are gone.
+        has_ended = "Complete" in conditions or "Failed" in conditions or never_ran or (pods and all(map(main_end, pods)))
         return _stopped_state(asked, code) if has_ended and not any(map(is_running, pods)) else State(None, STOPPING)
     if "Complete" in conditions:
         return State(Status.COMPLETED, "Complete", exit_code=0)
@@ -54,8 +58,15 @@ def job_state(job: Any, pods: Sequence[Any]) -> State:
         message = _message(deciding[-1], ended) if ended else ""
         # The reason of a Job that ran out of time or of retries is its own, where its container says nothing.
         return State(Status.FAILED, str(failed.reason or "Failed"), message or str(failed.message or ""), code)
+    return _open_state(job, pods)
+
+
+def _open_state(job: Any, pods: Sequence[Any]) -> State:
+    """That of a Job that has not ended."""
     if job.spec.suspend and not any(map(is_running, pods)):
         return State(None, SUSPENDED, _suspended_by(job), is_waiting=True)
+    if end := held_end(job, pods):
+        return State(None, HELD_UP, describe_held(end, pods), is_waiting=True)
     return _running_state(pods)
 
 
@@ -66,7 +77,7 @@ def _stopped_state(asked: str, code: int | None) -> State:
 
 
 def _running_state(pods: Sequence[Any]) -> State:
-    """That of a Job that has not ended, by its pods: the last one's phase, unless one of them has yet to begin."""
+    """The state by pods: the last one's phase, unless one of them has yet to begin."""
     wait = explain_pods(pods)
     if wait:
         is_waiting = not any(is_running(pod) for pod in pods)
@@ -85,6 +96,9 @@ def _suspended_by(job: Any) -> str:
 def _message(pod: Any, ended: Any) -> str:
     """What a pod's end is explained by: our container's message, or which init container ended it and how."""
     init = failed_init_container(pod)
+    beside = next((found for found in containers_beside(pod) if found[1].terminated and found[1].terminated.exitCode), None)
+    if beside and not ended.exitCode:
+        return f"container {beside[0]} beside it {describe_end(beside[1].terminated)}"
     return f"init container {init[0]} {describe_end(init[1])}" if init and init[1] is ended else str(ended.message or "")
 
 
@@ -146,18 +160,28 @@ def deciding_pods(job: Any, pods: Sequence[Any]) -> list[Any]:
 
 def _attempt(pod: Any, number: int) -> Attempt:
     """A pod as an attempt of the host with its index, or where it has none with this number."""
-    end, index = _decisive_end(pod), (pod.metadata.annotations or {}).get(_INDEX)
+    end = _decisive_end(pod)
     ended_at = end.finishedAt.timestamp() if end.finishedAt else 0.0
     deleted_at = None
     if pod.metadata.deletionTimestamp:  # when its grace is over (API reference, ObjectMeta)
         deleted_at = pod.metadata.deletionTimestamp.timestamp() - (pod.metadata.deletionGracePeriodSeconds or 0)
     return Attempt(
-        host=number if index is None else int(index),
+        host=number if _index(pod) is None else host_of(pod),
         exit_code=end.exitCode,
         ended_at=ended_at,
         is_failed=bool(end.exitCode),
         is_ended_by_platform=deleted_at is not None and ended_at >= deleted_at,
     )
+
+
+def host_of(pod: Any) -> int:
+    """The index of a pod among a Job's hosts; 0 where the Job has no indexes."""
+    return int(_index(pod) or 0)
+
+
+def _index(pod: Any) -> str | None:
+    index: str | None = (pod.metadata.annotations or {}).get(_INDEX)
+    return index
 
 
 def _decisive_end(pod: Any) -> Any:

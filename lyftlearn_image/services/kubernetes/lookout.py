@@ -12,6 +12,7 @@ from lyftlearn_image.platforms.kubernetes.metadata import PENDING_TIMEOUT_ANNOTA
 from lyftlearn_image.run import State, Status
 from lyftlearn_image.services.kubernetes.job_id import DEPLOYMENT
 from lyftlearn_image.services.kubernetes.job_state import SUSPENDED, deployment_state, job_state
+from lyftlearn_image.services.kubernetes.sidecars import GRACE_S, HELD_UP, end_held_job, held_end
 from lyftlearn_image.services.kubernetes.stopping import stop_job
 from lyftlearn_image.services.kubernetes.waiting import explain_events, waits
 
@@ -37,6 +38,7 @@ class Lookout:
         self._job = job
         self._clock = clock
         self._began: float | None = None
+        self._held_since: float | None = None
 
     def look(self) -> State:
         """Where the job is now."""
@@ -45,6 +47,9 @@ class Lookout:
     def look_at_pods(self) -> tuple[State, list[Any]]:
         """Where the job is now, and its pods, which are not older; of a server that serves they are not asked for."""
         document, pods, state = read_state(self._api, self._job)
+        if state.phase == HELD_UP:
+            return self._without_sidecars(document, pods, state), pods
+        self._held_since = None
         return self._in_time(document, state), pods
 
     def _in_time(self, document: Any, state: State) -> State:
@@ -62,6 +67,16 @@ class Lookout:
             return State(Status.FAILED, _PENDING_TIMEOUT_REASON, why)
         stop_job(self._api, self._job.name, self._clock, f"{_PENDING_TIMEOUT_REASON}: {why}")
         return read_state(self._api, self._job)[2]
+
+    def _without_sidecars(self, document: Any, pods: Sequence[Any], state: State) -> State:
+        """The state, or the end of a Job whose sidecars have had their time since its work was done."""
+        now = self._clock.now()
+        self._held_since = now if self._held_since is None else self._held_since
+        end = held_end(document, pods) if now - self._held_since >= GRACE_S else None
+        if end is None:
+            return state
+        end_held_job(self._api, document, end)
+        return end
 
 
 def read_state(api: ClusterApi, job: JobId) -> tuple[Any, list[Any], State]:

@@ -5,7 +5,10 @@ A webhook may add containers to every pod, and the API has their statuses in an 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAIN = "main"
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -39,3 +42,11 @@ def has_ended(pod: Any) -> bool:
     policy = pod.spec.restartPolicy if pod.spec else None
     restarts = policy == "Always" or (policy == "OnFailure" and end is not None and end.exitCode != 0)
     return (end is not None and not restarts) or bool(pod.status and pod.status.phase in {"Succeeded", "Failed"})
+
+
+def containers_beside(pod: Any) -> Iterator[tuple[str, Any]]:
+    """The other containers by name, each with its state. Native sidecars are init containers and not among them."""
+    name = main_name(pod)
+    for status in (pod.status.containerStatuses if pod.status else None) or []:
+        if status.name != name and status.state:
+            yield status.name, status.state

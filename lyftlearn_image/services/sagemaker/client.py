@@ -85,6 +85,7 @@ class SageMakerService:
         follow: bool,
         keep: bool = False,  # noqa: ARG002 - CloudWatch keeps it
         on_state: Callable[[State], None] | None = None,
+        on_cut: Callable[[str], None] | None = None,  # noqa: ARG002 - see above
     ) -> Iterator[str]:
         """The lines of all hosts' streams. A job that has written nothing has no stream.
 

@@ -9,7 +9,8 @@ import pytest
 
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.run import State, Status, StopRequest
-from tests.services.kubernetes.simulator.lives import begins
+from tests.services.kubernetes.simulator import admission
+from tests.services.kubernetes.simulator.lives import begins, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,3 +145,35 @@ def test_of_a_job_with_several_hosts_each_is_told(service: KubernetesService, cl
     assert service.wait(job, lambda _: None).status is Status.STOPPED
     assert all(pod.is_signalled for pod in cluster.pods())
     assert service.collect(job, tmp_path).stdout.read_text() == "ready\nsaving\n" * 3
+
+
+def test_a_sidecar_that_never_ends_does_not_take_the_log_away(
+    service: KubernetesService, cluster: Cluster, tmp_path: Path
+) -> None:
+    """The end is that of our container; the pod goes with the Job's deadline, when all is read."""
+    cluster.admission.append(admission.inject("mesh"))
+    cluster.life = saves()
+    job = running(service, cluster, a_job())
+    service.stop(job)
+    assert service.wait(job, lambda _: None) == State(Status.STOPPED, "Stopped", exit_code=3)
+    run = service.collect(job, tmp_path)
+    assert (run.exit_code, run.stdout.read_text()) == (3, "ready\nsaving\n")
+    cluster.sleep(1000)
+    assert cluster.pods() == []
+
+
+def test_of_a_job_that_has_been_tried_again_no_pod_is_made_by_the_stop(service: KubernetesService, cluster: Cluster) -> None:
+    """What has failed before it counts for nothing."""
+    lives = iter((runs(code=1), runs(code=1), saves()))
+
+    def life(pod: Pod) -> Iterator[None]:
+        yield from next(lives)(pod)
+
+    cluster.life = life
+    job = service.submit(a_job(backoffLimit=6))
+    while not any(pod.running() and pod.logs["main"].entries for pod in cluster.pods()):
+        cluster.tick()
+    assert len(cluster.pods()) == 3
+    service.stop(job)
+    assert service.wait(job, lambda _: None) == State(Status.STOPPED, "Stopped", exit_code=3)
+    assert len(cluster.pods()) == 3

@@ -45,6 +45,11 @@ class Pod:
             return found is not None and found["metadata"]["uid"] == self.uid
 
     @property
+    def now(self) -> float:
+        """The time of its node, in seconds since 1970."""
+        return self._cluster.now
+
+    @property
     def is_asked_to_end(self) -> bool:
         """Whether its containers have got SIGTERM: it was deleted, or somebody sent it."""
         return self.is_signalled or not self.is_there or "deletionTimestamp" in self.document["metadata"]
