@@ -32,7 +32,7 @@ test: engine ## all tests, with containers
 	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 
 test-fast: env ## the tests that need no engine: at each save
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not engine and not slow" --numprocesses auto --dist worksteal
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not engine and not slow" --hypothesis-profile fast --numprocesses auto --dist worksteal
 
 mutants: env ## how many changes of the pure modules the fast tests miss: a sample, at most 20 minutes
 	@$(BIN)/python .ci/mutants.py

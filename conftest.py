@@ -39,6 +39,8 @@ class _ParsedOnce(botocore.loaders.JSONFileLoader):
 
 
 botocore.loaders.Loader.FILE_LOADER_CLASS = _ParsedOnce
+# The libraries of models wait for each other in busy loops, one thread for each core, of cores that the workers share.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 # Nothing listens here: a test that does not ask for the engine gets none.
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
@@ -53,6 +55,8 @@ hypothesis.settings.register_profile(
     print_blob=True,
 )
 hypothesis.settings.load_profile("lyftlearn")
+# For `make test-fast`: a fifth of the examples. `make test` and CI look at all of them.
+hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("lyftlearn"), max_examples=20)
 
 
 @pytest.hookimpl(tryfirst=True)

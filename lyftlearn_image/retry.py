@@ -19,10 +19,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Clock:
-    """The time in seconds, and a way to let it pass. `sleep` may come back early: whoever waits looks again."""
+    """The time in seconds, and a way to let it pass. `sleep` may come back early: whoever waits looks again.
+
+    `now` is for lengths of time; `wall` is the date, in seconds since 1970, which may jump.
+    """
 
     now: Callable[[], float] = field(default=time.monotonic)
     sleep: Callable[[float], object] = field(default=time.sleep)
+    wall: Callable[[], float] = field(default=time.time)
 
 
 @dataclass(frozen=True)

@@ -93,9 +93,13 @@ class StopRequest:
 
 @dataclass(frozen=True)
 class State:
-    """Where a job is. `status` is None while it is under way; `phase` is the service's own word for it."""
+    """Where a job is. `status` is None while it is under way; `phase` is the service's own word for it.
+
+    `is_waiting` is for a job of which nothing runs yet; `reason` then says what it waits for, as far as that is known.
+    """
 
     status: Status | None
     phase: str
     reason: str = ""
     exit_code: int | None = None
+    is_waiting: bool = False

@@ -14,6 +14,7 @@ VENV_DIR = "/opt/venv"
 ML_DIR = "/opt/ml"
 CODE_DIR = "/opt/ml/code"  # a script's own, and its working directory
 PROCESSING_DIR = "/opt/ml/processing"
+WORK_DIR = "/mnt/lyftlearn/work"  # on a read-only root, the copy of the image's working directory, below its own path
 MEMORY = "/dev/shm/lyftlearn"  # noqa: S108 - memory-backed and writable on a read-only root
 
 # Variables that tell the shim what to do. The script does not see those in HIDDEN_VARIABLES.
@@ -29,10 +30,13 @@ FETCH_TIMEOUT = "LYFTLEARN_FETCH_TIMEOUT"  # seconds for everything that is fetc
 HOSTS_TIMEOUT = "LYFTLEARN_HOSTS_TIMEOUT"  # seconds within which every host of a job must have an address
 GRACE = "LYFTLEARN_GRACE"  # seconds between SIGTERM and SIGKILL, where they are not the platform's usual ones
 MEMORY_DIR = "LYFTLEARN_MEMORY_DIR"  # a tmpfs for secrets and last known values, instead of MEMORY
+RECORD = "LYFTLEARN_RECORD"  # s3://bucket/prefix/ where the end of the log and the exit code are left, as INDEX.json
 REFRESH = "LYFTLEARN_REFRESH"  # "<seconds>" or "<seconds>:<signal>": how often files with secrets are renewed, and who is told
 # Compiled from a workload's own fields, so no workload sets one of these itself.
-COMPILED_VARIABLES = (ARGUMENTS, BUNDLE, ENV_FROM, GRACE, MEMORY_DIR, OBSERVE, PROGRAM, REFERENCES, REFRESH, STATSD)
-HIDDEN_VARIABLES = (BUNDLE, OBSERVE, STATSD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, GRACE, HOSTS_TIMEOUT, MEMORY_DIR, REFRESH)
+COMPILED_VARIABLES = (ARGUMENTS, BUNDLE, ENV_FROM, GRACE, MEMORY_DIR, OBSERVE, PROGRAM, RECORD, REFERENCES, REFRESH, STATSD)
+HIDDEN_VARIABLES = (
+    BUNDLE, OBSERVE, STATSD, RECORD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, GRACE, HOSTS_TIMEOUT, MEMORY_DIR, REFRESH,
+)  # fmt: skip
 
 # Variables of the platforms whose values are secrets: they come without a reference.
 SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")

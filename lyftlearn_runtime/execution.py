@@ -9,14 +9,17 @@ from lyftlearn_runtime.frozen import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from lyftlearn_runtime.failure import Tail
+    from lyftlearn_runtime.run_record import LogTail
     from lyftlearn_runtime.start import Inputs, Launch
 
-# `stderr` is the end of what the script wrote there, without a secret.
-Outcome = namedtuple("Outcome", ["exit_code", "stderr", "secrets", "is_processing"])
+# `stderr` is the end of what the script wrote there, without a secret; `log` is a LogTail where one is to be left in S3.
+Outcome = namedtuple("Outcome", ["exit_code", "stderr", "log", "secrets", "is_processing"])
 
+_STDERR = 2
 # Here somebody reads why a job failed.
 _WITH_REASONS = ("sagemaker-training", "sagemaker-processing", "kubernetes")
 
@@ -46,14 +49,19 @@ def run(launch: Launch) -> Outcome:
     return _supervise(launch)
 
 
-def finish(launch: Launch) -> None:
+def finish(launch: Launch, outcome: Outcome) -> None:
     """What the script left goes where the platform would take it, checkpoints also when the rest cannot."""
     bundle = launch.inputs.bundle
     try:
         if bundle.uploads:
             from lyftlearn_runtime import sagemaker_files, transfer  # noqa: PLC0415 - only on Kubernetes
 
-            transfer.upload(sagemaker_files.host_uploads(bundle, launch.environ), launch.environ)
+            record = {}
+            if outcome.log:
+                from lyftlearn_runtime.run_record import write_record  # noqa: PLC0415 - it was imported beside the script
+
+                record = write_record(outcome.log, outcome.exit_code, launch.environ)
+            transfer.upload(sagemaker_files.host_uploads(bundle, launch.environ), launch.environ, record)
     finally:
         if launch.checkpoints:
             launch.checkpoints.sync()
@@ -66,32 +74,49 @@ def _supervise(launch: Launch) -> Outcome:
     companions: list[Any] = [one for one in (sink, launch.checkpoints) if one]
     try:
         _observe(launch)
-        script = supervise.start(launch.command, launch.inputs.grace_s)
+        takes_stdout = bool(launch.environ.get(contract.RECORD) and launch.inputs.bundle.uploads)
+        script = supervise.start(launch.command, launch.inputs.grace_s, takes_stdout=takes_stdout)
         # The script starts while this is imported.
         from lyftlearn_runtime.failure import Tail  # noqa: PLC0415 - as said
 
-        tail = Tail(launch.secrets)
-        renewal = _Renewal(launch, tail)
+        tail, log = Tail(launch.secrets), None
+        if takes_stdout:
+            from lyftlearn_runtime.run_record import LogTail  # noqa: PLC0415 - only where it is asked for
+
+            log = LogTail(launch.secrets)
+        renewal = _Renewal(launch, [one for one in (tail, log) if one])
         if launch.inputs.refresh:
             from lyftlearn_runtime.refresh import Refresher  # noqa: PLC0415 - only where a workload asks for it
 
             companions.append(Refresher(launch.inputs.refresh, renewal.renew))
         for companion in companions:
             companion.start(script.pid)
-        code = script.watch(tail.feed)
+        code = script.watch(_feed(tail, log))
     finally:
         for companion in companions:
             companion.close()
-    return Outcome(code, tail.text(), launch.secrets.union(renewal.secrets), launch.is_processing)
+    return Outcome(code, tail.text(), log, launch.secrets.union(renewal.secrets), launch.is_processing)
+
+
+def _feed(tail: Tail, log: LogTail | None) -> Callable[[int, bytes], None]:
+    """What takes the script's streams: the end of stderr is kept, and where it is asked for that of both."""
+
+    def feed(stream: int, data: bytes) -> None:
+        if stream == _STDERR:
+            tail.feed(data)
+        if log:
+            log.feed(stream, data)
+
+    return feed
 
 
 class _Renewal:
     """Fetches what files have from references again, and knows every secret that came so."""
 
-    def __init__(self, launch: Launch, tail: Tail) -> None:
+    def __init__(self, launch: Launch, tails: Sequence[Tail | LogTail]) -> None:
         self.secrets: set[str] = set()
         self._launch = launch
-        self._tail = tail
+        self._tails = tails
 
     def renew(self) -> list[str]:
         """The paths of the files that changed."""
@@ -105,7 +130,8 @@ class _Renewal:
         found = resolver.resolve([file.secret for file in secret], inputs.environ)
         values = resolver.secret_values(found)
         self.secrets.update(values)
-        self._tail.add_secrets(values)
+        for tail in self._tails:
+            tail.add_secrets(values)
         # All of a directory's files stay together: those without a secret are placed again as they are.
         directories = {os.path.dirname(file.path) for file in secret}
         together = [file for file in inputs.bundle.files if os.path.dirname(file.path) in directories]

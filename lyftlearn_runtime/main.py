@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     if outcome.exit_code:
         _report(f"exit code {outcome.exit_code}", outcome.stderr, known)
     try:
-        execution.finish(launch)
+        execution.finish(launch, outcome)
     except ShimError as error:
         log_line(_masked(error.message, known.secrets))
         if outcome.exit_code:

@@ -153,11 +153,17 @@ def describe(placed: Placed) -> Launch:
         own["PYTHONPATH"] = environment.python_path(own.get("PYTHONPATH", ""))
     added = (name for name, value in own.items() if placed.environ.get(name) != value)
     origins = {**placed.origins, **dict.fromkeys((*derived, *added), "derived")}
-    command = Command(script.argv, _fitting_variables(own, derived, script), script.cwd)
+    command = Command(script.argv, _fitting_variables(own, derived, script), script.cwd or _writable_copy(os.getcwd()))
     return Launch(
         placed.inputs, placed.environ, origins, command, here,
         placed.files, placed.checkpoints, placed.secrets, placed.is_processing,
     )  # fmt: skip
+
+
+def _writable_copy(directory: str) -> str | None:
+    """The copy of a working directory that is on a read-only root; None where there is none, or no need for one."""
+    copy = contract.WORK_DIR + directory.rstrip("/")
+    return copy if os.path.isdir(copy) and not os.access(directory, os.W_OK) else None
 
 
 def _platform_variables(placed: Placed, cpus: int) -> dict[str, str]:

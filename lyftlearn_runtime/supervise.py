@@ -2,7 +2,8 @@
 
 stdin and stdout are the script's own, untouched. stderr goes through a pipe, byte for byte, so that its end is at hand
 for the failure message; on a terminal it is left alone too. The price: a script that asks finds a pipe at its stderr, and
-one that writes to both streams of one file may see their lines change places.
+one that writes to both streams of one file may see their lines change places. Where the end of the log is to be left in S3,
+stdout goes the same way; both platforms have a pipe there by themselves.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lyftlearn_runtime.log import log_line
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 else:
     # The same functions and plain numbers: `signal` gives them names by `enum`, a tenth of what a start takes.
@@ -49,12 +50,12 @@ _MARGIN_S = 5.0
 _ASK_S = 0.05
 
 
-def start(command: Command, grace_s: float) -> Script:
+def start(command: Command, grace_s: float, *, takes_stdout: bool = False) -> Script:
     """Starts the command in a process group of its own; from now on that group gets every signal that comes.
 
     A second SIGTERM or SIGINT that comes `grace_s` after the first kills.
     """
-    script = Script(grace_s)
+    script = Script(grace_s, (1, 2) if takes_stdout else (2,))
     # Blocked until the child exists, so that a signal that comes now is not lost.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, script.forwarded)
     script.fork(command, mask)
@@ -64,33 +65,38 @@ def start(command: Command, grace_s: float) -> Script:
 
 
 class Script:
-    """The script's process group, what has been asked of it, and the pipe that its stderr goes through."""
+    """The script's process group, what has been asked of it, and the pipes that its `streams` go through."""
 
-    def __init__(self, grace_s: float) -> None:
+    def __init__(self, grace_s: float, streams: Sequence[int]) -> None:
         self.pid = 0
         self.forwarded = {one for one in signal.valid_signals() if one not in _OWN}
         self._grace_s = grace_s
         self._asked_at: float | None = None
-        self._reader = -1
+        self._streams = streams
+        # The reading end of each pipe, and the stream that it is for.
+        self._readers: dict[int, int] = {}
         self._wake = _wake_pipe()
 
     def fork(self, command: Command, mask: Any) -> None:
         """Begins it. `mask` are the signals that it is to find blocked."""
-        has_terminal = os.isatty(2)
-        self._reader, writer = (-1, -1) if has_terminal else os.pipe()
+        writers: dict[int, int] = {}
+        for stream in self._streams:
+            if not os.isatty(stream):
+                reader, writers[stream] = os.pipe()
+                self._readers[reader] = stream
         self.pid = os.fork()
         if self.pid == 0:
-            _become_child(command, writer, mask)
-        if writer >= 0:
+            _become_child(command, writers, mask)
+        for writer in writers.values():
             os.close(writer)
 
-    def watch(self, on_stderr: Callable[[bytes], None]) -> int:
-        """Waits for its end: its exit code, 128 + n for signal n. `on_stderr` gets its stderr piece by piece.
+    def watch(self, on_output: Callable[[int, bytes], None]) -> int:
+        """Waits for its end: its exit code, 128 + n for signal n. `on_output` gets its streams piece by piece.
 
         After a SIGTERM or SIGINT the whole group is waited for, for as long as the grace: a shell is gone at once, and what
         it has started may still be writing a checkpoint.
         """
-        code = self._copy_until_end(on_stderr)
+        code = self._copy_until_end(on_output)
         self._wait_for_group()
         return code
 
@@ -134,23 +140,37 @@ class Script:
             time.sleep(_ASK_S)
             _reap(self.pid)
 
-    def _copy_until_end(self, on_stderr: Callable[[bytes], None]) -> int:
-        """Copies stderr and reaps until the script has ended."""
-        readers = [self._wake] + ([self._reader] if self._reader >= 0 else [])
+    def _copy_until_end(self, on_output: Callable[[int, bytes], None]) -> int:
+        """Copies what the script writes and reaps until it has ended."""
+        readers = [self._wake, *self._readers]
         code = None
         while code is None:
             ready = select.select(readers, [], [])[0]
             if self._wake in ready:
                 _empty(self._wake)
-            if self._reader in ready and not _copy(self._reader, on_stderr):
-                readers.remove(self._reader)
+            self._copy(ready, readers, on_output)
             code = _reap(self.pid)
-        # What the script wrote is in the pipe by now.
+        # What the script wrote is in the pipes by now.
         deadline = time.monotonic() + _DRAIN_S
-        while self._reader in readers and select.select([self._reader], [], [], 0)[0] and time.monotonic() < deadline:
-            if not _copy(self._reader, on_stderr):
+        readers.remove(self._wake)
+        while readers and time.monotonic() < deadline:
+            ready = select.select(readers, [], [], 0)[0]
+            if not ready:
                 break
+            self._copy(ready, readers, on_output)
         return code
+
+    def _copy(self, ready: Sequence[int], readers: list[int], on_output: Callable[[int, bytes], None]) -> None:
+        """Hands one piece of every stream on that has one; those that have ended are read no more."""
+        for reader in ready:
+            stream = self._readers.get(reader)
+            if stream is None:
+                continue
+            data = os.read(reader, _CHUNK_BYTES)
+            on_output(stream, data)
+            _write(stream, data)
+            if not data:
+                readers.remove(reader)
 
 
 def _wake_pipe() -> int:
@@ -178,12 +198,12 @@ def exec_script(command: Command) -> NoReturn:
     _exec(command, signal.pthread_sigmask(signal.SIG_BLOCK, []))
 
 
-def _become_child(command: Command, writer: int, mask: Any) -> NoReturn:
-    """In the child: a group of its own and its stderr, then the script."""
+def _become_child(command: Command, writers: dict[int, int], mask: Any) -> NoReturn:
+    """In the child: a group of its own and its streams, then the script."""
     try:
         _lead_group()
-        if writer >= 0:
-            os.dup2(writer, 2)
+        for stream, writer in writers.items():
+            os.dup2(writer, stream)
         signal.set_wakeup_fd(-1)
     except OSError as error:
         log_line(f"cannot run {command.argv[0]}: {error.strerror}")
@@ -233,17 +253,13 @@ def _empty(wake: int) -> None:
         pass
 
 
-def _copy(reader: int, on_stderr: Callable[[bytes], None]) -> bool:
-    """Hands one piece of stderr on; False when there is no more."""
-    data = os.read(reader, _CHUNK_BYTES)
-    on_stderr(data)
+def _write(stream: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         try:
-            rest = rest[os.write(2, rest) :]
+            rest = rest[os.write(stream, rest) :]
         except OSError:
-            break  # nobody reads our stderr any more; the script runs on
-    return bool(data)
+            break  # nobody reads it any more; the script runs on
 
 
 def _reap(leader: int) -> int | None:

@@ -56,10 +56,11 @@ def download(transfers: Sequence[Transfer], environ: Mapping[str, str], *, may_b
             file.discard()
 
 
-def upload(transfers: Sequence[Transfer], environ: Mapping[str, str]) -> None:
+def upload(transfers: Sequence[Transfer], environ: Mapping[str, str], record: Mapping[str, str] | None = None) -> None:
     """Puts each path at its URI: as a tar.gz, or every file of it where the URI ends in `/`.
 
-    Every one is tried, also when another one failed; the error names all that did.
+    `record` has temporary files (path → URI) that go with them. Every one is tried, also when another one failed; the error
+    names all that did.
     """
     pool = Pool(environ, stop_at_errors=False)
     for one in transfers:
@@ -69,6 +70,8 @@ def upload(transfers: Sequence[Transfer], environ: Mapping[str, str]) -> None:
                 pool.add(_send, pool, _Sent(bucket, key + os.path.relpath(path, one.path), path, temporary=False))
         else:
             pool.add(_pack_and_send, pool, bucket, key, one.path)
+    for path, uri in (record or {}).items():
+        pool.add(_send, pool, _Sent(*split_uri(uri), path, temporary=True))
     pool.run()
 
 

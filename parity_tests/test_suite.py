@@ -77,6 +77,17 @@ def report(done: subprocess.CompletedProcess[str], report_directory: Path) -> Ma
     return dict(json.loads((report_directory / "report.json").read_text(encoding="utf-8")))
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_keys_that_ended_while_a_job_ran_were_renewed(done: object, report_directory: Path, target: str) -> None:
+    """By the SDK, by a client of the team's own and by the shim; keys that somebody kept are refused from their end on."""
+    (path,) = (report_directory / "runs" / "rates-watcher" / target).glob("artifacts/**/watch.json")
+    watch = json.loads(path.read_text(encoding="utf-8"))
+    assert watch["before"] == {"kept keys": "read", "SDK": "read", "own client": "read"}
+    assert watch["after"] == {"kept keys": "ExpiredToken", "SDK": "read", "own client": "read"}
+    assert watch["renewed"]
+    assert watch["own client asked again"]
+
+
 def _case(report: Mapping[str, Any], name: str) -> dict[str, Any]:
     return next(case for case in report["cases"] if case["name"] == name)
 

@@ -121,6 +121,13 @@ def upload_files(s3: S3Client, directory: Path, uri: str, names: Sequence[str]) 
     _for_each(lambda name: upload_file(s3, directory / name, uri + name), names)
 
 
+def read_object(s3: S3Client, uri: str) -> bytes:
+    """The bytes of an object that is known to be small."""
+    bucket, key = split_uri(uri)
+    with translate_errors(f"reading {uri}", "s3:GetObject"):
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
 def download_file(s3: S3Client, uri: str, path: Path) -> None:
     """Copies an object to a new file, of which nothing is left after an error. Raises OSError where it cannot be made."""
     # boto3's download_file would replace what is there: of two keys that are one name to the file system, one would be lost.

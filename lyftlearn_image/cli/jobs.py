@@ -1,4 +1,4 @@
-"""The verbs of jobs on the real services. A job is named `<kind>/<name>`, from any machine and at any later time."""
+"""The verbs of jobs on the real services. A job is named by its id, from any machine and at any later time."""
 
 from __future__ import annotations
 
@@ -15,228 +15,116 @@ from lyftlearn_image.cli.output import show, show_log_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lyftlearn_image.platforms.launch import Compiled, Launch, TargetName
-    from lyftlearn_image.run import Run, State, Trial
+    from lyftlearn_image.platforms.launch import TargetName
+    from lyftlearn_image.run import Run, State
     from lyftlearn_image.services.service import Service
-    from lyftlearn_image.workload import Workload
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
-_CONTEXT = click.option("--context", metavar="NAME", help="Context of the kubeconfig (else the current one).")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_OUTPUT = click.option(
+PATH = click.Path(path_type=Path, dir_okay=False)
+CONTEXT = click.option("--context", metavar="NAME", help="Context of the kubeconfig (else the current one).")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+OUTPUT = click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Directory for what is collected (else ./<name>)."
 )
 
 
 @dataclass(frozen=True)
-class _Submission:
-    """What the options of `submit` and `run` say: which workload goes where, and under which name."""
+class _Place:
+    """Which cluster has a job, and which of its namespaces where the id does not say."""
 
-    workload_file: Path
-    target: TargetName
     context: str | None
-    s3_prefix: str | None
-    role_arn: str | None
-    again: str
+    namespace: str | None
 
 
-@dataclass(frozen=True)
-class _Here:
-    """What the options of `run` say of this machine: whether it runs here, and what it then has in place of an account."""
-
-    here: bool
-    data: tuple[str, ...]
-    secrets: Path | None
-
-
-_submission_options = as_value(
-    "submission",
-    _Submission,
-    click.argument("workload_file", metavar="WORKLOAD", type=_FILE),
-    click.option("--target", required=True, type=click.Choice(["sagemaker", "kubernetes"]), help="The platform."),
-    _CONTEXT,
-    click.option("--s3-prefix", metavar="S3_URI", help="Where models, outputs and bundles go (else the file's `output`)."),
-    click.option("--role-arn", metavar="ARN", help="Execution role on SageMaker (else the file's `role_arn`)."),
-    click.option("--again", metavar="WORD", default="", help="Any word: the same workload as another job."),
+_place_options = as_value(
+    "place",
+    _Place,
+    CONTEXT,
+    click.option("--namespace", metavar="NAME", help="Of an id without one, job/NAME (else the context's)."),
 )
-_here_options = as_value(
-    "local",
-    _Here,
-    click.option("--here", is_flag=True, help="Run it on this machine: Docker and nothing else, no account."),
-    click.option(
-        "--data",
-        multiple=True,
-        metavar="S3_URI=PATH",
-        help="With --here: a copy of what the workload reads there (may be repeated).",
-    ),
-    click.option(
-        "--secrets",
-        metavar="FILE",
-        type=_FILE,
-        help="With --here: YAML with a suite's `secret_values` and `parameter_values`.",
-    ),
-)
-
-
-@click.command()
-@_submission_options
-@_JSON
-def submit(submission: _Submission, *, as_json: bool) -> None:
-    """Send a workload and print its job.
-
-    The job's name is made of the workload's content: sent again, it is the same job, which is not started twice.
-    """
-    import json  # noqa: PLC0415 - every import here waits for its verb
-
-    from lyftlearn_image.errors import UnsupportedError  # noqa: PLC0415
-    from lyftlearn_image.platforms.trials import is_driven_from_here  # noqa: PLC0415
-
-    workload, launch = _read(submission)
-    target = submission.target
-    if is_driven_from_here(workload, target):
-        raise UnsupportedError("Kubernetes has no tuner that would go on alone", hint="`lyftlearn-image run`: a Job a trial.")
-    job = _connect(target, submission.context).submit(_compile(target, workload, launch))
-    click.echo(json.dumps({"job": job, "target": target}) if as_json else job)
 
 
 @click.command()
 @click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
-@_CONTEXT
+@_place_options
 @click.option("--events", is_flag=True, help="Learn of SageMaker's ends by EventBridge and SQS: for many jobs at once.")
-@_JSON
-def wait(jobs: tuple[str, ...], context: str | None, *, events: bool, as_json: bool) -> int:
+@JSON
+def wait(jobs: tuple[str, ...], place: _Place, *, events: bool, as_json: bool) -> int:
     """Wait until jobs have ended.
 
-    Exit code 0: all completed. 1: one failed or was stopped.
+    What keeps one waiting is told on stderr. Exit code 0: all completed. 1: one failed or was stopped.
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
 
-    with _jobs_go_on(jobs):
-        states = _wait_by_events(jobs) if events else {job: _connect_to(job, context).wait(job, _echo(job)) for job in jobs}
+    with jobs_go_on(jobs):
+        states = _wait_by_events(jobs) if events else {job: _wait_for(job, place) for job in jobs}
     if as_json:
-        click.echo(json.dumps([{"job": job, **_document(state)} for job, state in states.items()], indent=2))
+        click.echo(json.dumps([{"job": job, **state_document(state)} for job, state in states.items()], indent=2))
     else:
         for job, state in states.items():
             show(f"{job}  {state.status}  {state.reason}".rstrip())
     return 0 if all(state.status == "Completed" for state in states.values()) else 1
 
 
+def _wait_for(job: str, place: _Place) -> State:
+    service, job = _find(job, place)
+    return service.wait(job, show_states(job))
+
+
 @click.command()
 @click.argument("job")
-@_CONTEXT
+@_place_options
 @click.option("-f", "--follow", is_flag=True, help="Until the job's end.")
-def logs(job: str, context: str | None, *, follow: bool) -> None:
-    """Print what a job has written."""
-    with _jobs_go_on((job,)):
-        for line in _connect_to(job, context).logs(job, follow=follow):
+def logs(job: str, place: _Place, *, follow: bool) -> None:
+    """Print what a job has written.
+
+    Of the replicas of a server on a cluster, each line comes with its pod.
+    """
+    service, job = _find(job, place)
+    with jobs_go_on((job,)):
+        told = show_waiting(show_states(job))
+        for line in service.logs(job, follow=follow, on_state=told, on_cut=show_cut(job)):
             show_log_line(line)
 
 
 @click.command()
 @click.argument("job")
-@_CONTEXT
-def stop(job: str, context: str | None) -> None:
+@_place_options
+def stop(job: str, place: _Place) -> None:
     """Ask for a job to be stopped; an endpoint is deleted, a Deployment scaled to nothing."""
-    _connect_to(job, context).stop(job)
-    click.echo(f"{job} is being stopped", err=True)
+    service, job = _find(job, place)
+    service.stop(job)
+    show(f"{job} is being stopped", err=True)
+
+
+@click.command()
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
+@_place_options
+def delete(jobs: tuple[str, ...], place: _Place) -> None:
+    """Delete jobs and servers with all that was made for them.
+
+    A notebook's disk goes too; what a job has left in S3 stays.
+    """
+    for one in jobs:
+        service, job = _find(one, place)
+        service.delete(job)
+        show(f"{job} is deleted", err=True)
 
 
 @click.command()
 @click.argument("job")
-@_CONTEXT
-@_OUTPUT
-@_JSON
-def collect(job: str, context: str | None, output: Path | None, *, as_json: bool) -> int:
+@_place_options
+@OUTPUT
+@JSON
+def collect(job: str, place: _Place, output: Path | None, *, as_json: bool) -> int:
     """Fetch what an ended job has left: artifacts and log.
 
     Exit code 0: the job had completed. 1: it had not.
     """
-    return _collect(_connect_to(job, context), job, output, as_json=as_json)
+    service, job = _find(job, place)
+    return collect_job(service, job, output, as_json=as_json)
 
 
-@click.command()
-@_submission_options
-@_OUTPUT
-@_JSON
-@_here_options
-def run(submission: _Submission, local: _Here, output: Path | None, *, as_json: bool) -> int:
-    """Send a workload, follow its log, wait for its end and collect what it left.
-
-    Interrupted and started again, it finds its job. With --here the platform's own request runs on this machine's Docker
-    engine instead, as another job each time: channels may be paths, --data names a copy of what is read from S3, --secrets
-    the values of references, and an endpoint or a notebook is served until Ctrl-C. Exit code 0: the job completed. 1: it
-    did not.
-    """
-    from lyftlearn_image.platforms.trials import is_driven_from_here  # noqa: PLC0415 - every import here waits for its verb
-
-    if local.here:
-        return _run_here(submission, local, output, as_json=as_json)
-    if local.data or local.secrets:
-        raise click.UsageError("--data and --secrets are for --here: a service has both itself")
-    target = submission.target
-    service = _connect(target, submission.context)
-    workload, launch = _read(submission)
-    if is_driven_from_here(workload, target):
-        return _tune(service, workload, launch, output, as_json=as_json)
-    job = service.submit(_compile(target, workload, launch))
-    click.echo(f"job: {job}", err=True)
-    with _jobs_go_on((job,)):
-        for line in service.logs(job, follow=True):
-            show_log_line(line, err=True)
-        service.wait(job, _echo(job))
-    return _collect(service, job, output, as_json=as_json)
-
-
-def _run_here(submission: _Submission, local: _Here, output: Path | None, *, as_json: bool) -> int:
-    from lyftlearn_image.cli.here import read_options, run_here  # noqa: PLC0415 - every import here waits for its verb
-
-    options = {**vars(submission), **vars(local)}
-    done = run_here(
-        read_options(submission.workload_file, submission.target, options), lambda name: _empty_directory(output, name)
-    )
-    return 0 if done is None else _show(*done, as_json=as_json)
-
-
-def _tune(service: Service, workload: Any, launch: Launch, output: Path | None, *, as_json: bool) -> int:
-    """Runs a search whose trials are jobs of their own. Begun again, it finds those that it has begun or ended."""
-    from lyftlearn_image.runs.tuning import TuningRun, run_tuning  # noqa: PLC0415 - every import here waits for its verb
-
-    _compile("kubernetes", workload, launch)
-    directory = _empty_directory(output, launch.job_name)
-    click.echo(f"a search of {workload.trials} trials: {launch.job_name}-…", err=True)
-
-    def show_trial(trial: Trial) -> None:
-        show(f"trial {trial.number + 1}  {trial.values}  {trial.objective}", err=True)
-
-    try:
-        done = run_tuning(service, workload, launch, TuningRun(directory, on_trial=show_trial))
-    except KeyboardInterrupt:
-        click.echo("the trials that have begun go on; the same command goes on with the search", err=True)
-        raise
-    return _show(f"tuning/{launch.job_name}", done, directory, as_json=as_json)
-
-
-def _read(submission: _Submission) -> tuple[Workload, Launch]:
-    """The workload, and the name and places of its job."""
-    from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
-    from lyftlearn_image.platforms.compile import launch_for  # noqa: PLC0415
-    from lyftlearn_image.services.service import job_name  # noqa: PLC0415
-    from lyftlearn_image.workload import Workload  # noqa: PLC0415
-
-    workload = yamlfile.load(submission.workload_file, Workload)
-    prefix = submission.s3_prefix or workload.output or ""
-    name = job_name(workload, submission.target, prefix, submission.again)
-    launch = launch_for(workload, job_name=name, s3_prefix=submission.s3_prefix, role_arn=submission.role_arn)
-    return workload, launch
-
-
-def _compile(target: TargetName, workload: Workload, launch: Launch) -> Compiled:
-    from lyftlearn_image.platforms.compile import compile_for_submission  # noqa: PLC0415 - every import here waits for its verb
-
-    return compile_for_submission(target, workload, launch)
-
-
-def _connect(target: TargetName, context: str | None) -> Service:
+def connect(target: TargetName, context: str | None) -> Service:
     """The service of a platform, closed when the verb ends."""
     from lyftlearn_image.services.connect import connect_service  # noqa: PLC0415 - every import here waits for its verb
 
@@ -245,19 +133,41 @@ def _connect(target: TargetName, context: str | None) -> Service:
     return service
 
 
-def _connect_to(job: str, context: str | None) -> Service:
-    """The service of a job, by its kind."""
+def _find(job: str, place: _Place) -> tuple[Service, str]:
+    """The service of a job, by its kind, and its id with the namespace that was named beside it."""
     from lyftlearn_image.services.connect import platform_of_job  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.services.kubernetes.job_id import in_namespace  # noqa: PLC0415
 
-    return _connect(platform_of_job(job), context)
+    job = in_namespace(job, place.namespace)
+    return connect(platform_of_job(job), place.context), job
 
 
-def _echo(job: str) -> Callable[[State], None]:
-    return lambda state: show(f"{job}  {state.phase}", err=True)
+def show_states(job: str) -> Callable[[State], None]:
+    """A function that shows each new state of a job on stderr, and while it waits what for."""
+    shown = ""
+
+    def show_state(state: State) -> None:
+        nonlocal shown
+        line = f"{job}  {state.phase}" + (f"  {state.reason}" if state.reason and state.status is None else "")
+        if line != shown:
+            show(line, err=True)
+        shown = line
+
+    return show_state
+
+
+def show_cut(job: str) -> Callable[[str], None]:
+    """A function that shows on stderr what is missing of a job's log."""
+    return lambda text: show(f"{job}  {text}", err=True)
+
+
+def show_waiting(show_state: Callable[[State], None]) -> Callable[[State], None]:
+    """The same for who reads a log, in which all that comes after the waiting is seen."""
+    return lambda state: show_state(state) if state.is_waiting else None
 
 
 @contextlib.contextmanager
-def _jobs_go_on(jobs: tuple[str, ...]) -> Iterator[None]:
+def jobs_go_on(jobs: tuple[str, ...]) -> Iterator[None]:
     """Says, when somebody interrupts the waiting, that the jobs are not interrupted."""
     try:
         yield
@@ -278,18 +188,20 @@ def _wait_by_events(jobs: tuple[str, ...]) -> dict[str, State]:
     queue = events.create_queue(session, f"lyftlearn-{uuid.uuid4().hex[:12]}")
     try:
         consumer = events.Consumer(session, queue)
-        return consumer.wait(jobs, lambda job, state: _echo(job)(state), lambda line: show(line, err=True))
+        return consumer.wait(jobs, lambda job, state: show_states(job)(state), lambda line: show(line, err=True))
     finally:
         with contextlib.suppress(Exception):  # it may be gone already; the waiting's own error is what counts
             events.delete_queue(session, queue)
 
 
-def _collect(service: Service, job: str, output: Path | None, *, as_json: bool) -> int:
-    directory = _empty_directory(output, job.partition("/")[2])
-    return _show(job, service.collect(job, directory), directory, as_json=as_json)
+def collect_job(service: Service, job: str, output: Path | None, *, as_json: bool) -> int:
+    """Collects a job and shows it; the exit code of the verb."""
+    directory = empty_directory(output, job.rpartition("/")[2])
+    return show_run(job, service.collect(job, directory), directory, as_json=as_json)
 
 
-def _empty_directory(output: Path | None, name: str) -> Path:
+def empty_directory(output: Path | None, name: str) -> Path:
+    """The directory for what is collected, made. Raises InvalidInputError where it has something in it."""
     from lyftlearn_image.errors import InvalidInputError  # noqa: PLC0415 - every import here waits for its verb
 
     directory = output or Path(name)
@@ -299,7 +211,8 @@ def _empty_directory(output: Path | None, name: str) -> Path:
     return directory
 
 
-def _show(job: str, done: Run, directory: Path, *, as_json: bool) -> int:
+def show_run(job: str, done: Run, directory: Path, *, as_json: bool) -> int:
+    """Shows what came of a job; the exit code of the verb."""
     import json  # noqa: PLC0415 - every import here waits for its verb
 
     document: dict[str, Any] = {
@@ -307,6 +220,10 @@ def _show(job: str, done: Run, directory: Path, *, as_json: bool) -> int:
         "log": str(done.stdout), "artifacts": {name: str(path) for name, path in done.artifacts.items()},
         "final_metrics": dict(done.final_metrics),
     }  # fmt: skip
+    for text in done.cut:
+        show_cut(job)(text)
+    if done.cut:
+        document["cut"] = list(done.cut)
     if done.trials:
         document["trials"] = [
             {"number": trial.number, "values": dict(trial.values), "objective": trial.objective} for trial in done.trials
@@ -315,5 +232,6 @@ def _show(job: str, done: Run, directory: Path, *, as_json: bool) -> int:
     return 0 if done.status == "Completed" else 1
 
 
-def _document(state: State) -> dict[str, Any]:
+def state_document(state: State) -> dict[str, Any]:
+    """A state for programs."""
     return {"status": str(state.status), "phase": state.phase, "reason": state.reason, "exit_code": state.exit_code}

@@ -24,8 +24,8 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "lock": ("lyftlearn_image.cli.spec:lock", "Resolve a class's Python requirements into a lock with hashes."),
     "schema": ("lyftlearn_image.cli.spec:schema", "Print the JSON schema of a file that people write."),
     "build": ("lyftlearn_image.cli.build:build", "Build the image of a class."),
-    "submit": ("lyftlearn_image.cli.jobs:submit", "Send a workload and print its job."),
-    "run": ("lyftlearn_image.cli.jobs:run", "Send a workload, follow its log, wait for its end and collect what it left."),
+    "submit": ("lyftlearn_image.cli.submit:submit", "Send a workload and print its job."),
+    "run": ("lyftlearn_image.cli.submit:run", "Send a workload, follow its log, wait for its end and collect what it left."),
     "wait": ("lyftlearn_image.cli.jobs:wait", "Wait until jobs have ended."),
     "logs": ("lyftlearn_image.cli.jobs:logs", "Print what a job has written."),
     "stop": (
@@ -33,6 +33,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
         "Ask for a job to be stopped; an endpoint is deleted, a Deployment scaled to nothing.",
     ),
     "collect": ("lyftlearn_image.cli.jobs:collect", "Fetch what an ended job has left: artifacts and log."),
+    "delete": ("lyftlearn_image.cli.jobs:delete", "Delete jobs and servers with all that was made for them."),
     "local": ("lyftlearn_image.cli.local:local", "Serve AWS and SageMaker on this machine, until Ctrl-C or SIGTERM."),
     "push": ("lyftlearn_image.cli.push:push", "Push IMAGE to a registry and print its digest."),
     "engine": ("lyftlearn_image.cli.build:engine", "Find a Docker engine, or install and start one."),

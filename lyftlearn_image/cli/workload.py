@@ -32,7 +32,8 @@ def compile_(workload_file: Path, target: Any, objects: Path | None, *, as_json:
     """Print the requests or manifests of a workload.
 
     For SageMaker a JSON object: each action with its request, in the order in which they are sent. For Kubernetes YAML,
-    ready for `kubectl apply -f -`. The same file gives the same text. Nothing is sent.
+    ready for `kubectl apply -f -`, with --server-side where an object is too large for it without: stderr says so. The same
+    file gives the same text. Nothing is sent.
     """
     from lyftlearn_image import yamlfile  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.platforms import serialize  # noqa: PLC0415
@@ -42,7 +43,18 @@ def compile_(workload_file: Path, target: Any, objects: Path | None, *, as_json:
     workload = yamlfile.load(workload_file, Workload)
     compiled = compile_for_submission(target, workload, launch_for(workload, **launch_options))
     click.echo(serialize.as_json(compiled) if as_json else serialize.as_text(compiled), nl=False)
+    if target == "kubernetes":
+        _tell_large(compiled)
     _put_objects(compiled, objects)
+
+
+def _tell_large(compiled: Compiled) -> None:
+    """Says on stderr which manifests `kubectl apply` takes with --server-side alone."""
+    from lyftlearn_image.platforms.kubernetes.object_limits import needs_server_side  # noqa: PLC0415 - waits for its verb
+
+    large = [f"{one['kind']} {one['metadata']['name']}" for one in compiled.documents if needs_server_side(one)]
+    if large:
+        show(f"too large for kubectl apply without --server-side, which keeps a copy: {', '.join(large)}", err=True)
 
 
 def _put_objects(compiled: Compiled, directory: Path | None) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
     from mypy_boto3_s3 import S3Client
 
@@ -28,3 +29,8 @@ class Machine:
     s3: S3Client
     platform_environment: Mapping[str, str]
     credentials: ContainerCredentials | None = None
+
+    def with_credentials_lifetime(self, credentials_lifetime_s: int) -> Self:
+        """The same machine, whose containers have keys that live so long; without credentials nothing ends."""
+        credentials = self.credentials
+        return replace(self, credentials=credentials and credentials.with_lifetime(credentials_lifetime_s))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.build.connection import connect
@@ -44,6 +44,16 @@ class Embedded:
     def targets(self) -> Mapping[str, Target]:
         """The emulators by their names, `sagemaker` and `kubernetes`."""
         return {emulator.name: emulator for emulator in (self.sagemaker, self.kubernetes)}
+
+    def with_credentials_lifetime(self, credentials_lifetime_s: int | None) -> Embedded:
+        """The same, but that the keys of new jobs and pods live so long; None leaves them what they are."""
+        if credentials_lifetime_s is None:
+            return self
+        return replace(
+            self,
+            sagemaker=self.sagemaker.with_credentials_lifetime(credentials_lifetime_s),
+            kubernetes=self.kubernetes.with_credentials_lifetime(credentials_lifetime_s),
+        )
 
 
 @contextlib.contextmanager

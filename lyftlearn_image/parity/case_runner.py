@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from lyftlearn_image.parity.backends import Backend
     from lyftlearn_image.parity.compare.model_reader import ModelReader
     from lyftlearn_image.parity.run_plan import RunPlan
     from lyftlearn_image.parity.suite import Case
     from lyftlearn_image.platforms.launch import TargetName
     from lyftlearn_image.run import Run
+    from lyftlearn_image.runs.target import Target
 
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
@@ -122,6 +124,11 @@ class CaseRunner:
                 "the case plants secrets, which only the embedded endpoint takes",
                 hint="Run it on the embedded targets, or let its workload name secrets that are there.",
             )
+        if not is_here and case.credentials_lifetime_s:
+            raise RunError(
+                "the case says how long credentials live, which only the embedded targets' do",
+                hint="Run it on the embedded targets.",
+            )
         self._session.endpoint.put_secrets(case.secret_values)
         self._session.endpoint.put_parameters(case.parameter_values)
         stops = [case.stop_request() or StopRequest() for _ in TARGETS]
@@ -157,13 +164,19 @@ class CaseRunner:
             (workspace / REQUEST).write_text(dump_json(documents), encoding="utf-8")
             self._emit(Event(case.name, "running", target))
             if is_driven_from_here(workload, target):
-                run = run_tuning(backend.target, workload, launch, TuningRun(workspace, stop), backend.put_objects)
+                run = run_tuning(self._target(case, backend), workload, launch, TuningRun(workspace, stop), backend.put_objects)
             else:
-                run = backend.target.run(compiled, workspace=workspace, stop=stop)
+                run = self._target(case, backend).run(compiled, workspace=workspace, stop=stop)
             metrics = sink.close()
             cut = [*self._session.containers.output.cut_below(workspace), *filter(None, [metrics.lost])]
             self._tell(target, run.notes)
             return replace(run, metrics=metrics.lines, cut=tuple(cut))
+
+    def _target(self, case: Case, backend: Backend) -> Target:
+        """The backend's target, an embedded one with the credentials' lifetime of the case."""
+        if backend.is_service:
+            return backend.target
+        return self._session.with_credentials_lifetime(case.credentials_lifetime_s).targets[backend.target.name]
 
     def _tell(self, target: TargetName, notes: Sequence[str]) -> None:
         """Each note once, however many cases it is about."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 # Longer values are cut before they reach a report; the whole values stay in the run's files.
 MAX_VALUE_CHARACTERS = 2000
@@ -38,7 +39,7 @@ class Comparison:
     differences: tuple[Difference, ...] = ()
     tolerance: str = "exact"
 
-    @property
+    @cached_property
     def counting(self) -> tuple[Difference, ...]:
         """The differences that count against parity."""
         return tuple(difference for difference in self.differences if difference.accepted is None)

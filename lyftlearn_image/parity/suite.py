@@ -43,6 +43,11 @@ class Case(_Model):
         default=None,
         description="Regular expression; when a line of its stdout matches, the job loses its host: spot capacity, or a node.",
     )
+    credentials_lifetime_s: int | None = Field(
+        default=None, ge=10, le=43200,
+        description="Seconds for which keys of the AWS identity live, instead of hours: a rehearsal of their end on the"
+        " embedded targets. SDKs renew theirs 15 minutes before the end, so with less they ask for new ones at each request.",
+    )  # fmt: skip
     exit_code: int | None = Field(
         default=0, description="What both runs must end with, so that two equal failures are no parity; null for any."
     )

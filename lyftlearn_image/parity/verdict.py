@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class CaseResult:
         """Whether the case is a success for the suite."""
         return self.outcome is self.expected and not self.problem
 
-    @property
+    @cached_property
     def counting(self) -> tuple[Comparison, ...]:
         """The comparisons with at least one difference that counts."""
         return tuple(comparison for comparison in self.comparisons if comparison.counting)

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 # Plain words that are a number or a flag to kubectl's reader, and a text to PyYAML (go.yaml.in/yaml/v2, resolve.go).
 NO_TEXT_TO_KUBECTL = re.compile(r"[yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0[oO][0-7]+")
+# Whatever some reader may take for no text: YAML 1.1's and 1.2's flags, nulls and numbers, in any case and of any base, with
+# signs and separators (`1_000`, `1,000`, `0x1p-2`), dates and sexagesimals. Quotes too many cost nothing.
+_AMBIGUOUS = re.compile(
+    r"[-+]?\.?(y|n|yes|no|on|off|true|false|null|nan|inf|infinity)"
+    r"|[-+]?[0-9.][0-9a-fobptxz_:., +-]*|[-+=~]|<<",
+    re.IGNORECASE,
+)
 _BREAKS = re.compile(r"[\r\x85\u2028\u2029\ufeff]")
 
 
@@ -59,7 +66,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     # PyYAML folds lines at these outside of double quotes, and reads them back as blanks.
-    style = "|" if "\n" in text else "'" if NO_TEXT_TO_KUBECTL.fullmatch(text) else None
+    style = "|" if "\n" in text else "'" if _AMBIGUOUS.fullmatch(text) else None
     style = '"' if _BREAKS.search(text) or HIDDEN.search(text) else style
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from lyftlearn_image.report import summary, timeline
-from lyftlearn_image.report.html_view import ENVIRONMENT, case_details, case_views
+from lyftlearn_image.report.html_view import ENVIRONMENT, case_details, case_views, least_bytes
 from lyftlearn_image.report.size_budget import Part, fit_parts, truncate_reason
 from lyftlearn_image.sanitize import make_visible
 
@@ -74,7 +74,12 @@ def _part(view: CaseView, data: ReportData) -> Part:
         return template.generate(result=data.result, view=view, budget=budget, more=case_details(view, data, budget))
 
     weight = sum(1 + len(comparison.differences) for comparison in view.case.comparisons)
-    return Part(is_failing=not view.case.is_as_expected, weight=weight, render=pieces)
+    return Part(
+        is_failing=not view.case.is_as_expected,
+        weight=weight,
+        render=pieces,
+        least_bytes=lambda budget: least_bytes(view.case, budget),
+    )
 
 
 @functools.cache

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.report.size_budget import SizeBudget
     from lyftlearn_image.run import Run
 
+# What a row of the page takes beside its texts, at least.
+_ROW_BYTES = 45
 # The subject whose places are paths such as `variables/TZ`, shown by their first step.
 ENVIRONMENT = "environment"
 
@@ -127,6 +129,17 @@ def case_details(view: CaseView, data: ReportData, budget: SizeBudget) -> CaseDe
         artifacts=tuple(_artifacts(view.runs, data)),
         scale=timeline.fit_scale([run for run in view.runs if run]),
     )
+
+
+def least_bytes(case: CaseResult, budget: SizeBudget) -> int:
+    """A size that the differences of a case surely take on the page: no character gets less than a byte there."""
+    shown = (pick_differences(each, budget.differences) for each in case.counting[: budget.subjects])
+    return sum(_ROW_BYTES + _shown_characters(each, budget) for differences in shown for each in differences)
+
+
+def _shown_characters(difference: Difference, budget: SizeBudget) -> int:
+    texts = (difference.left, difference.right, difference.detail)
+    return sum(min(len(text), budget.value_chars) for text in texts if text)
 
 
 def case_anchors(result: SuiteResult) -> tuple[str, ...]:

@@ -40,12 +40,13 @@ class Part:
     """What a report has of one case besides its line in the table.
 
     `weight` says roughly how much there is to show. `render` gives its text in pieces, so that one which grows too long is
-    given up at once.
+    given up at once. `least_bytes` is a size that the text surely has: one beyond the room is not even begun.
     """
 
     is_failing: bool
     weight: int
     render: Callable[[SizeBudget], Iterable[str]]
+    least_bytes: Callable[[SizeBudget], int] = lambda _: 0
 
 
 def fit_parts(room_bytes: int, parts: Sequence[Part]) -> list[str | None]:
@@ -67,9 +68,10 @@ def fit_parts(room_bytes: int, parts: Sequence[Part]) -> list[str | None]:
 def _fullest(share_bytes: int, room_bytes: int, part: Part) -> str | None:
     """The fullest text within the share; the sparsest one may take all the room, for then there is not enough for each."""
     for budget in LADDER:
-        if (text := _text_within(share_bytes, part.render(budget))) is not None:
+        if part.least_bytes(budget) <= share_bytes and (text := _text_within(share_bytes, part.render(budget))) is not None:
             return text
-    return _text_within(room_bytes, part.render(LADDER[-1]))
+    sparsest = LADDER[-1]
+    return _text_within(room_bytes, part.render(sparsest)) if part.least_bytes(sparsest) <= room_bytes else None
 
 
 def _text_within(limit_bytes: int, pieces: Iterable[str]) -> str | None:

@@ -12,7 +12,7 @@ from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -27,7 +27,8 @@ _UNKNOWN_EXIT_CODE = 1
 class EndedJob:
     """What a service says of a job. `outputs` maps the names of its artifacts to their S3 URIs; times are the service's own.
 
-    `log` are the lines that tell how it ended: where it failed on one of several hosts, those of that host.
+    `log` are the lines that tell how it ended: where it failed on one of several hosts, those of that host. `cut` says what
+    is missing of them, and is complete when they were read.
     """
 
     job: str
@@ -39,6 +40,7 @@ class EndedJob:
     ended: datetime | None
     final_metrics: Mapping[str, float] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
+    cut: Sequence[str] = ()
 
 
 def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
@@ -57,7 +59,7 @@ def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
     code = state.exit_code
     return Run(
         target=service.name,
-        job_name=job.partition("/")[2],
+        job_name=job.rpartition("/")[2],
         status=state.status,
         exit_code=(0 if state.status is Status.COMPLETED else _UNKNOWN_EXIT_CODE) if code is None else code,
         reason=state.reason,
@@ -73,6 +75,7 @@ def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
         ),
         final_metrics=ended.final_metrics,
         trials=ended.trials,
+        cut=tuple(ended.cut),
     )
 
 

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.aws.errors import translate_errors
 from lyftlearn_image.aws.session import open_session
+from lyftlearn_image.services.kubernetes import job_id
 
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import TargetName
     from lyftlearn_image.retry import Clock
     from lyftlearn_image.services.service import Service
-
-# First halves of the ids of Kubernetes' jobs; SageMaker has all others.
-_KUBERNETES_KINDS = ("job", "deployment")
 
 
 def connect_service(target: TargetName, *, context: str | None = None, clock: Clock | None = None) -> Service:
@@ -34,9 +32,9 @@ def connect_service(target: TargetName, *, context: str | None = None, clock: Cl
     client = open_client(context)
     from lyftlearn_image.services.kubernetes.client import KubernetesService  # noqa: PLC0415 - as above
 
-    return KubernetesService(client, s3, clock)
+    return KubernetesService(client, s3, clock, context)
 
 
 def platform_of_job(job: str) -> TargetName:
-    """Where a job is, by the first half of its id, `<kind>/<name>`."""
-    return "kubernetes" if job.partition("/")[0] in _KUBERNETES_KINDS else "sagemaker"
+    """Where a job is, by the first part of its id, its kind."""
+    return "kubernetes" if job.partition("/")[0] in job_id.KINDS else "sagemaker"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lyftlearn_image.errors import UnsupportedError
@@ -24,8 +25,19 @@ _DIGEST_CHARACTERS = 12
 _STATE_POLLS = Backoff(first_s=2.0, longest_s=30.0, factor=1.5)
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where a server is reached: beside it by `url`, and from here by `local_url` once the command `forward` runs."""
+
+    url: str
+    forward: str
+    local_url: str
+
+
 class Service(Protocol):
-    """A platform's own API. A job is named by its `id`, `<kind>/<name>`, from any client and at any later time.
+    """A platform's own API. A job is named by its `id`, from any client and at any later time.
+
+    It is `<kind>/<name>`, and on Kubernetes `<kind>/<namespace>/<name>`.
 
     `s3` is where the jobs' data and outputs are.
     """
@@ -42,11 +54,32 @@ class Service(Protocol):
     def wait(self, job: str, on_state: Callable[[State], None]) -> State:
         """The state at the job's end; `on_state` gets every change."""
 
-    def logs(self, job: str, *, follow: bool) -> Iterator[str]:
-        """The lines that the job has written; with `follow` until its end."""
+    def logs(
+        self,
+        job: str,
+        *,
+        follow: bool,
+        on_state: Callable[[State], None] | None = None,
+        on_cut: Callable[[str], None] | None = None,
+        keep: bool = False,
+    ) -> Iterator[str]:
+        """The lines that the job has written; with `follow` until its end. `on_state` gets the states seen meanwhile.
+
+        `on_cut` is told what is missing, where the platform has not kept all. With `keep`, what is read is what `collect`
+        then gives, also where the platform has it no more.
+        """
 
     def stop(self, job: str) -> None:
-        """Asks for the job to be stopped; one that has ended is left as it is."""
+        """Asks for the job to be stopped; one that has ended is left as it is, and what it has done is kept."""
+
+    def delete(self, job: str) -> None:
+        """Deletes the job with all that was made for it, save its outputs.
+
+        Raises UnsupportedError where its platform keeps it.
+        """
+
+    def address(self, job: str) -> Address | None:
+        """Where a server is reached; None for what is none, and for what the platform's own API calls."""
 
     def collect(self, job: str, workspace: Path) -> Run:
         """What an ended job has left, below `workspace`."""
@@ -107,7 +140,7 @@ def run_to_end(
     job = service.submit(compiled)
     if (stop and stop.when) or on_line:
         is_stopped = False
-        for line in service.logs(job, follow=True):
+        for line in service.logs(job, follow=True, keep=True):
             if on_line:
                 on_line(line)
             matches = stop and stop.when and stop.when.search(line)

@@ -14,7 +14,9 @@ from lyftlearn_image.workload.jobs import (
     Tuning,
 )
 from lyftlearn_image.workload.kinds import KINDS
-from lyftlearn_image.workload.parts import ConfigFile, Encryption, Kubernetes, Network, Refresh, Toleration
+from lyftlearn_image.workload.kubernetes import Kubernetes
+from lyftlearn_image.workload.parts import ConfigFile, Encryption, Network, Refresh
+from lyftlearn_image.workload.scheduling import Toleration
 from lyftlearn_image.workload.services import Notebook, Serving, Transform
 
 __all__ = [

@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from lyftlearn_image.workload.kubernetes import Kubernetes
 from lyftlearn_image.workload.parts import (
     ConfigFile,
     ContainerPath,
     Encryption,
-    Kubernetes,
     Network,
     Reference,
     Refresh,
@@ -62,6 +62,17 @@ class Workload(TaggedUnion):
             )
         if both := self.environment.keys() & (self.secrets.keys() | self.kubernetes.secrets.keys()):
             raise ValueError(f"{', '.join(sorted(both))}: in `environment` and in `secrets`; keep one")
+        return self
+
+    @model_validator(mode="after")
+    def _requests_are_below_limits(self) -> Self:
+        asked = self.kubernetes.requests
+        if (asked.cpus or 0) > self.cpus:
+            raise ValueError(
+                f"`kubernetes.requests.cpus` is above `cpus`, {self.cpus:g}: a pod cannot ask for more than its limit"
+            )
+        if (asked.memory_mib or 0) > self.memory_mib:
+            raise ValueError(f"`kubernetes.requests.memory_mib` is above `memory_mib`, {self.memory_mib}")
         return self
 
     def with_(self, **changes: Any) -> Self:

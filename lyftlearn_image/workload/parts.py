@@ -1,4 +1,4 @@
-"""What the workloads of every kind are made of: paths, references, files, networks, keys, Kubernetes' own settings."""
+"""What the workloads of every kind are made of: paths, references, files, networks, keys."""
 
 from __future__ import annotations
 
@@ -115,47 +115,3 @@ class Encryption(Model):
 
     output_key: str | None = Field(default=None, description="For what the job leaves in S3.")
     volume_key: str | None = Field(default=None, description="For the hosts' disks; not for instances with their own NVMe.")
-
-
-class Toleration(Model):
-    """A taint that the pod may meet (k8s.io/docs/concepts/scheduling-eviction/taint-and-toleration)."""
-
-    key: str | None = None
-    operator: str | None = Field(default=None, pattern=r"^(Exists|Equal)$")
-    value: str | None = None
-    effect: str | None = Field(default=None, pattern=r"^(NoSchedule|PreferNoSchedule|NoExecute)$")
-
-
-class Kubernetes(Model):
-    """What only Kubernetes has a word for."""
-
-    namespace: str | None = None
-    service_account: str | None = Field(
-        default=None, description="The pod's ServiceAccount. With EKS Pod Identity nothing else is needed here."
-    )
-    role_arn: str | None = Field(
-        default=None, description="IAM role of the ServiceAccount (IRSA); the ServiceAccount is then part of the manifests."
-    )
-    secrets: dict[VariableName, SecretKey] = Field(
-        default={}, description="Variable → `name#key` of a Kubernetes Secret; on Kubernetes it wins over `secrets`."
-    )
-    image_pull_secrets: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    node_selector: dict[str, str] = {}
-    tolerations: tuple[Toleration, ...] = ()
-    retries: int = Field(default=0, ge=0, description="backoffLimit: how often a failed pod is started again.")
-    ttl_s: int = Field(default=7 * 24 * 3600, ge=0, description="Seconds until a finished Job and its pods' logs are removed.")
-    grace_s: int | None = Field(
-        default=None, ge=0, description="Seconds between SIGTERM and SIGKILL; else 120 for training, as on SageMaker, and 30."
-    )
-
-    read_only_root: bool = Field(
-        default=False, description="For a cluster that asks for it. The script's own directory is then read-only too."
-    )
-
-    @model_validator(mode="after")
-    def _whose_role(self) -> Self:
-        if self.role_arn and not self.service_account:
-            raise ValueError("`role_arn` needs `service_account`: the role is an annotation of it")
-        return self

@@ -14,13 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, aws_endpoint
 from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, RunError, UnavailableError
 from lyftlearn_image.limits import Limits
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,7 @@ TREES = st.dictionaries(
 )
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(TREES)
 def test_a_directory_survives_its_archive_and_its_prefix(
     s3: S3Client, tmp_path_factory: pytest.TempPathFactory, tree: dict[str, bytes]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import yaml
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.build import spec as description
 from lyftlearn_image.build.context import build_context, build_key
@@ -21,6 +21,7 @@ from lyftlearn_image.build.render import labels, quoted, render
 from lyftlearn_image.build.spec import ImageSpec, load_spec
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.yamlfile import parse
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +116,7 @@ def lint(folder: Path, dockerfile: str) -> str:
     return subprocess.run([str(hadolint), str(folder / "Dockerfile")], capture_output=True, text=True, check=False).stdout
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(SPECS, st.booleans())
 def test_any_description_gives_the_instructions_of_its_keys_and_no_other(spec: ImageSpec, bootstrapped: bool) -> None:  # noqa: FBT001
     """Whatever the values hold: one ENV a variable, one LABEL a label, and each value quoted as a whole."""
@@ -133,7 +134,7 @@ def test_any_description_gives_the_instructions_of_its_keys_and_no_other(spec: I
     assert [json.loads(rest) for word, rest in found if word == "ENTRYPOINT"] == [list(spec.entrypoint)]
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(SPECS)
 def test_any_description_gives_shell_that_parses_and_words_that_stay_whole(spec: ImageSpec) -> None:
     """The shell that the image has reads every RUN, and each package, user and home arrives as one word."""

@@ -14,7 +14,7 @@ from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlP
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Publisher
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.retry import Clock, every, wait_until
-from tests.services.kubernetes.api_server import Kubelet, Store, serve as serve_kubernetes
+from tests.services.kubernetes.emulated_pods import cluster_with_containers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def service(session: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name, value in session.endpoint.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("lyftlearn_image.services.sagemaker.logs.LAG_S", 0.0)
-    for waits in ("sagemaker.client._LOG_POLLS", "kubernetes.client._LOG_POLLS", "service._STATE_POLLS"):
+    for waits in ("sagemaker.client._LOG_POLLS", "kubernetes.job_logs._POLLS", "service._STATE_POLLS"):
         monkeypatch.setattr(f"lyftlearn_image.services.{waits}", every(0.05))
     monkeypatch.chdir(tmp_path)
     jobs = EmulatedJobs(session.targets["sagemaker"], session.endpoint, tmp_path / "jobs")  # type: ignore[arg-type]
@@ -137,10 +137,10 @@ def test_a_mistake_is_told_in_one_error(
 @pytest.fixture
 def cluster(session: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A kubeconfig whose current context is an API server here, with Jobs that run in the emulator."""
-    with serve_kubernetes(Store(Kubelet(session, tmp_path / "kubelet"))) as url:
+    with cluster_with_containers(session, tmp_path / "kubelet") as made:
         config = {
             "current-context": "here",
-            "clusters": [{"name": "here", "cluster": {"server": url}}],
+            "clusters": [{"name": "here", "cluster": {"server": made.server.url}}],
             "contexts": [{"name": "here", "context": {"cluster": "here", "user": "ci", "namespace": "default"}}],
             "users": [{"name": "ci", "user": {"token": "x"}}],
         }

@@ -27,6 +27,21 @@ def test_compile_prints_manifests_as_yaml(capsys: pytest.CaptureFixture[str]) ->
     assert kinds == ["ConfigMap", "Service", "Deployment"]
 
 
+@pytest.mark.parametrize(("size", "is_large"), [(100_000, 0), (262_144, 1)])
+def test_compile_tells_what_needs_server_side_apply(
+    size: int, is_large: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kubectl keeps a copy of an object in its annotations, which have 256 KiB together."""
+    source = tmp_path / "w.yaml"
+    fields = {"name": "demo", "image": "team:1", "program": "t.py", "output": "s3://bucket/x"}
+    source.write_text(json.dumps({**fields, "files": {"/etc/app/big.txt": {"content": "x" * size}}}))
+    assert main(["compile", str(source), "--target", "kubernetes"]) == 0
+    told = capsys.readouterr().err
+    assert ("--server-side" in told and "ConfigMap demo-" in told and "Job demo" not in told) == is_large
+    assert main(["compile", str(source), "--target", "sagemaker", "--role-arn", "arn:aws:iam::111122223333:role/x"]) == 0
+    assert "--server-side" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("target", "part"), [("sagemaker", "requests"), ("kubernetes", "manifests")])
 def test_compile_gives_everything_as_json(target: str, part: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What must be in S3 before, and where the outputs will be, besides what is sent."""

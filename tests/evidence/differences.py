@@ -127,6 +127,13 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
         "the API server validates every field, and webhooks may change them",
         "kubernetes.io/docs/reference/access-authn-authz/admission-controllers",
     ),
+    KnownDifference(
+        "a cluster",
+        "ignored signals",
+        "a container ignores what the engine was started with ignored, such as 32, which no program can set with the C library",
+        "none is ignored but those of the program itself",
+        "signal(7): ignored signals stay ignored through execve",
+    ),
 )
 
 # Against `podman kube play`, by the place of a fact in what a script saw or in the realised environment.

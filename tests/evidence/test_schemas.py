@@ -7,7 +7,6 @@ The checks are themselves held: at every place of every golden document a field 
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from lyftlearn_image.parity.suite import load_suite
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.platforms.sagemaker import api_model
-from tests.platforms.test_compile import MODELS, unknown_fields
+from tests.platforms.test_compile import model_of, unknown_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +38,7 @@ LAUNCH = Launch("schemas-1", "s3://bucket/runs", statsd="10.0.0.1:9125", observe
 
 def faults_of_manifest(manifest: dict[str, Any]) -> list[str]:
     """What the published schema says against a manifest: an unknown field, or a value of another type."""
-    model = getattr(importlib.import_module(f"lightkube.models.{MODELS[manifest['kind']]}"), manifest["kind"])
+    model = model_of(manifest["kind"])
     try:
         msgspec.convert(manifest, model)
     except msgspec.ValidationError as error:
@@ -57,20 +56,26 @@ def untyped_values(manifest: dict[str, Any]) -> Iterator[str]:
 
     A quantity may be a number too: apimachinery, pkg/api/resource/quantity.go, UnmarshalJSON.
     """
-    for path in places(manifest):
-        value = at(manifest, path)
+    for path, value in walk(manifest):
         if isinstance(value, dict) and is_map(manifest, path):
             allowed = (str, int, float) if path[-1] in {"limits", "requests"} else (str,)
             yield from (f"{path}: {name}" for name, inner in value.items() if type(inner) not in allowed)
 
 
-def places(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The path of every object, list and value below a document."""
-    if path:
-        yield path
-    inner = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    for key, value in inner:
-        yield from places(value, (*path, key))
+def walk(document: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every object, list and value below a document, each with its path."""
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
+    while pending:
+        path, here = pending.pop()
+        inner = here.items() if isinstance(here, dict) else enumerate(here) if isinstance(here, list) else ()
+        below = [((*path, key), value) for key, value in inner]
+        yield from below
+        pending += below
+
+
+def places(document: Any) -> list[tuple[str | int, ...]]:
+    """The paths of all of them."""
+    return [path for path, _ in walk(document)]
 
 
 def at(document: Any, path: tuple[str | int, ...]) -> Any:

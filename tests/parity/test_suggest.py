@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import RunError
@@ -17,6 +17,7 @@ from lyftlearn_image.parity.comparison import compare_runs
 from lyftlearn_image.parity.suggest import suggest
 from lyftlearn_image.parity.suite import Case
 from lyftlearn_image.run import Run, Status, Timings
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,7 @@ LINES = {
 }
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(names=st.lists(st.sampled_from(sorted(NORMALISERS)), min_size=1, max_size=3, unique=True), is_shuffled=st.booleans())
 def test_the_normalisers_that_are_needed_are_proposed(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], *, is_shuffled: bool

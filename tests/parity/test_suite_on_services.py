@@ -16,7 +16,7 @@ from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs
 from lyftlearn_image.emulation.session import BUCKET, embedded
-from tests.services.kubernetes import api_server
+from tests.services.kubernetes.emulated_pods import cluster_with_containers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,11 +42,14 @@ def cloud(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ENDPOINT_URL", session.endpoint.url)  # for the clients of the jobs' log
             jobs = EmulatedJobs(session.targets["sagemaker"], session.endpoint, directory / "jobs")  # type: ignore[arg-type]
-        store = api_server.Store(api_server.Kubelet(session, directory / "kubelet"))
-        with serve(ControlPlane(jobs, Account("us-east-1"))) as sagemaker, api_server.serve(store) as kubernetes:
+        account = Account("us-east-1")
+        with (
+            serve(ControlPlane(jobs, account)) as sagemaker,
+            cluster_with_containers(session, directory / "kubelet") as cluster,
+        ):
             config = {
                 "contexts": [{"name": "blue", "context": {"cluster": "c", "user": "u", "namespace": "default"}}],
-                "clusters": [{"name": "c", "cluster": {"server": kubernetes}}],
+                "clusters": [{"name": "c", "cluster": {"server": cluster.server.url}}],
                 "users": [{"name": "u", "user": {"token": "x"}}],
             }
             (directory / "config").write_text(yaml.safe_dump(config))

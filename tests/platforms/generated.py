@@ -38,6 +38,42 @@ RANGES = (
         st.lists(st.sampled_from(["sgd", "5", 5, 0.5, True]), min_size=1, max_size=3),
     )
 )
+REQUIREMENTS = st.builds(
+    lambda key, operator: {"key": key, "operator": operator, **({"values": ["1", "x"]} if operator.endswith("In") else {})},
+    NAMES,
+    st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist"]),
+)
+TERMS = st.fixed_dictionaries({"matchExpressions": st.lists(REQUIREMENTS, min_size=1, max_size=2)})
+SELECTORS = st.fixed_dictionaries(
+    {},
+    optional={
+        "matchLabels": st.dictionaries(NAMES, NAMES, min_size=1, max_size=1),
+        "matchExpressions": st.lists(REQUIREMENTS, min_size=1, max_size=1),
+    },
+).filter(bool)
+POD_TERMS = st.fixed_dictionaries(
+    {"topologyKey": NAMES}, optional={"labelSelector": SELECTORS, "namespaces": st.lists(NAMES, min_size=1, max_size=1)}
+)
+PODS = st.fixed_dictionaries(
+    {},
+    optional={
+        "requiredDuringSchedulingIgnoredDuringExecution": st.lists(POD_TERMS, min_size=1, max_size=1),
+        "preferredDuringSchedulingIgnoredDuringExecution": st.lists(
+            st.fixed_dictionaries({"weight": st.integers(1, 100), "podAffinityTerm": POD_TERMS}), min_size=1, max_size=1
+        ),
+    },
+).filter(bool)
+AFFINITIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "nodeAffinity": st.builds(
+            lambda terms: {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}},
+            st.lists(TERMS, min_size=1, max_size=2),
+        ),
+        "podAffinity": PODS,
+        "podAntiAffinity": PODS,
+    },
+).filter(bool)
 KUBERNETES: dict[str, st.SearchStrategy[Any]] = {
     "namespace": NAMES,
     "service_account": NAMES,
@@ -53,12 +89,60 @@ KUBERNETES: dict[str, st.SearchStrategy[Any]] = {
             {},
             optional={
                 "key": NAMES, "operator": st.sampled_from(["Exists", "Equal"]), "value": NAMES,
-                "effect": st.sampled_from(["NoSchedule", "NoExecute"]),
+                "effect": st.sampled_from(["NoSchedule", "NoExecute"]), "tolerationSeconds": st.integers(0, 999),
             },
         ).filter(bool),
         max_size=2,
     ),
+    "affinity": AFFINITIES,
+    "topology_spread": st.lists(
+        st.fixed_dictionaries(
+            {
+                "maxSkew": st.integers(1, 3), "topologyKey": NAMES,
+                "whenUnsatisfiable": st.sampled_from(["DoNotSchedule", "ScheduleAnyway"]),
+            },
+            optional={"labelSelector": SELECTORS, "minDomains": st.integers(1, 3), "nodeTaintsPolicy": st.just("Honor")},
+        ),
+        max_size=2,
+    ),
+    "queue": NAMES,
+    "priority_class": NAMES,
+    "do_not_disrupt": st.booleans(),
+    "requests": st.fixed_dictionaries({}, optional={"cpus": st.just(0.25), "memory_mib": st.integers(1, 60)}),
+    "shm_size_mib": st.integers(1, 9999),
+    "volumes": st.dictionaries(
+        st.sampled_from(["/mnt/a", "/mnt/b", "/srv/disk"]),
+        st.fixed_dictionaries(
+            {"claim": NAMES}, optional={"sub_path": st.sampled_from(["a", "a/b"]), "read_only": st.booleans()}
+        ),
+        max_size=2,
+    ),
+    "disruption_budget": st.builds(
+        lambda name, value: {name: value},
+        st.sampled_from(["min_available", "max_unavailable"]),
+        st.integers(0, 9) | st.sampled_from(["0%", "50%", "100%"]),
+    ),
+    "autoscaling": st.fixed_dictionaries(
+        {"max_replicas": st.integers(3, 9), "cpu_percent": st.integers(1, 200)},
+        optional={"min_replicas": st.integers(1, 3), "memory_percent": st.integers(1, 99)},
+    ),
+    "ingress": st.fixed_dictionaries(
+        {"host": st.sampled_from(["a.example.com", "*.example.com"])},
+        optional={
+            "path": st.sampled_from(["/", "/a", "/a/b"]), "class_name": NAMES, "certificate": NAMES,
+            "annotations": st.dictionaries(st.just("nginx.ingress.kubernetes.io/proxy-body-size"), NAMES),
+        },
+    ),
+    "http_route": st.fixed_dictionaries(
+        {"gateway": st.sampled_from(["public", "infra/public"])},
+        optional={
+            "hostnames": st.lists(st.sampled_from(["a.example.com", "*.example.com"]), max_size=2, unique=True),
+            "path": st.sampled_from(["/", "/a"]), "listener": NAMES,
+        },
+    ),
+    "deadline_s": st.integers(1, 9999),
     "retries": st.integers(0, 3),
+    "pending_timeout_s": st.integers(1, 9999),
     "ttl_s": st.integers(0, 1000),
     "grace_s": st.sampled_from([0, 29, 30, 31, 120]),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import subprocess
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 import yaml
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image import yamlfile
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
@@ -25,6 +26,7 @@ from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import KINDS, Training, Workload
 from lyftlearn_runtime import contract
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,10 +34,17 @@ if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Compiled
 
 FILES = sorted((Path(__file__).parent / "workloads").glob("*.yaml"))
-MODELS = {
+_KUBERNETES = {
     "ConfigMap": "core_v1", "Service": "core_v1", "ServiceAccount": "core_v1", "PersistentVolumeClaim": "core_v1",
-    "Job": "batch_v1", "Deployment": "apps_v1",
+    "Job": "batch_v1", "Deployment": "apps_v1", "PodDisruptionBudget": "policy_v1", "HorizontalPodAutoscaler": "autoscaling_v2",
+    "Ingress": "networking_v1",
 }  # fmt: skip
+
+
+def model_of(kind: str) -> Any:
+    """The published model of a kind."""
+    module = f"lightkube.models.{_KUBERNETES[kind]}" if kind in _KUBERNETES else "tests.platforms.gateway_models"
+    return getattr(importlib.import_module(module), kind)
 
 
 def compiled(path: Path, target: str, **changes: Any) -> Compiled:
@@ -49,6 +58,11 @@ def pod_of(found: Compiled) -> dict[str, Any]:
     return found.documents[-1]["spec"]["template"]["spec"]
 
 
+@functools.cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+
+
 def unknown_fields(value: Any, model: Any, path: str) -> Iterator[str]:
     """Every field of a manifest that Kubernetes' own model does not have."""
     inside = [one for one in typing.get_args(model) if one is not type(None)]
@@ -58,7 +72,7 @@ def unknown_fields(value: Any, model: Any, path: str) -> Iterator[str]:
             yield from unknown_fields(one, member, f"{path}[{position}]")
     struct = next((one for one in [*inside, model] if isinstance(one, type) and issubclass(one, msgspec.Struct)), None)
     if struct and isinstance(value, dict):
-        known = {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+        known = _fields(struct)
         for key, one in value.items():
             if key in known:
                 yield from unknown_fields(one, known[key], f"{path}.{key}")
@@ -82,7 +96,7 @@ def test_the_manifests_are_the_golden_ones_and_have_no_unknown_field(path: Path,
     text = serialize.as_text(found)
     assert list(yaml.safe_load_all(text)) == list(found.documents)
     for one in found.documents:
-        model = getattr(importlib.import_module(f"lightkube.models.{MODELS[one['kind']]}"), one["kind"])
+        model = model_of(one["kind"])
         msgspec.convert(one, model)
         assert list(unknown_fields(one, model, one["kind"])) == []
     golden(f"{path.stem}.kubernetes.yaml", text)
@@ -168,7 +182,7 @@ def test_what_does_not_fit_a_request_is_in_its_bundle(name: str, change: dict[st
         assert (key in there) != (f'"{key}":' in json.dumps(found.documents))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.sampled_from(FILES),
     st.dictionaries(
@@ -259,7 +273,7 @@ def test_the_clusters_own_answers_are_asked_of_the_cluster() -> None:
     sources = {one["name"]: one["valueFrom"] for one in pod["containers"][0]["env"] if "valueFrom" in one}
     assert sources == {
         "POD": {"fieldRef": {"fieldPath": "metadata.name"}},
-        "CPUS": {"resourceFieldRef": {"containerName": "main", "resource": "limits.cpu"}},
+        "CPUS": {"resourceFieldRef": {"resource": "limits.cpu"}},
     }
     environment = compiled(path, "sagemaker", secrets=secrets, network={}).documents[0]["Environment"]
     assert environment["POD"] == "downward://metadata.name"
@@ -281,7 +295,7 @@ def test_a_packed_model_is_unpacked_before_the_server_starts(
 ) -> None:
     """As SageMaker does: what is in the archive lies in the directory, and nothing outside of it, on any Python."""
     path = next(path for path in FILES if path.stem == "packed")
-    (container,) = pod_of(compiled(path, "kubernetes"))["initContainers"]
+    container = next(one for one in pod_of(compiled(path, "kubernetes"))["initContainers"] if one["name"] == "model")
     (tmp_path / "model").mkdir()
     (tmp_path / "weights").write_bytes(b"1")
     with tarfile.open(tmp_path / "model" / "model.tar.gz", "w:gz") as archive:

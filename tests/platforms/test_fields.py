@@ -128,9 +128,41 @@ VALUES: dict[str, list[Any]] = {
     "kubernetes.tolerations": [
         [{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}],
         [{"operator": "Exists"}],
+        [{"key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}],
     ],
-    "kubernetes.read_only_root": [True],
+    "kubernetes.read_only_root": [False],
+    "kubernetes.affinity": [
+        {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["ml"]}]}]}},
+          "podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 7, "podAffinityTerm": {"topologyKey": "zone", "labelSelector": {"matchLabels": {"a": "b"}}}}]}}
+    ],
+    "kubernetes.topology_spread": [
+        [{"maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"a": "b"}}}]
+    ],
+    "kubernetes.queue": ["team-a"],
+    "kubernetes.priority_class": ["high"],
+    "kubernetes.do_not_disrupt": [True],
+    "kubernetes.requests": [{"cpus": 0.25}, {"memory_mib": 128}],
+    "kubernetes.shm_size_mib": [1024],
+    "kubernetes.volumes": [
+        {"/mnt/data": {"claim": "data", "sub_path": "a/b"}, "/mnt/more": {"claim": "data", "read_only": True}},
+        {"/tmp": {"claim": "data"}},
+    ],
+    "kubernetes.disruption_budget": [{"min_available": 1}, {"max_unavailable": "50%"}],
+    "kubernetes.autoscaling": [
+        {"max_replicas": 9, "cpu_percent": 70}, {"min_replicas": 2, "max_replicas": 3, "memory_percent": 80},
+    ],
+    "kubernetes.ingress": [
+        {}, {"host": "a.example.com", "path": "/m", "class_name": "nginx", "certificate": "tls", "annotations": {"a/b": "c"}},
+        {"host": "no host"},
+    ],
+    "kubernetes.http_route": [
+        {"gateway": "public"}, {"gateway": "infra/public", "listener": "https", "hostnames": ["a.example.com"], "path": "/m"},
+    ],
+    "kubernetes.deadline_s": [600],
     "kubernetes.retries": [2],
+    "kubernetes.pending_timeout_s": [900],
     "kubernetes.ttl_s": [60],
     "kubernetes.grace_s": [45, 0, 30],
 }  # fmt: skip

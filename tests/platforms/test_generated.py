@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 import msgspec
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from lyftlearn_image import clear_secrets
 from lyftlearn_image.platforms import serialize
@@ -15,8 +14,9 @@ from lyftlearn_image.platforms.kubernetes.importer import workload_file
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.workload import Notebook
+from tests.examples import examples
 from tests.platforms.generated import ANY_WORKLOAD
-from tests.platforms.test_compile import MODELS, unknown_fields
+from tests.platforms.test_compile import model_of, unknown_fields
 
 if TYPE_CHECKING:
     from lyftlearn_image.workload import Workload
@@ -30,7 +30,7 @@ LAUNCHES = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(ANY_WORKLOAD, LAUNCHES)
 def test_every_member_of_a_request_is_one_that_the_api_takes(workload: Workload, launch: Launch) -> None:
     """Names, types, lengths, patterns and counts, by the service's own model."""
@@ -38,17 +38,17 @@ def test_every_member_of_a_request_is_one_that_the_api_takes(workload: Workload,
         assert api_model.find_breaches(action, request) == []
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(ANY_WORKLOAD, LAUNCHES)
 def test_every_field_of_a_manifest_is_one_that_kubernetes_has(workload: Workload, launch: Launch) -> None:
     """By Kubernetes' own models; what it does not know it would drop."""
     for document in compile_for("kubernetes", workload, launch).documents:
-        model = getattr(importlib.import_module(f"lightkube.models.{MODELS[document['kind']]}"), document["kind"])
+        model = model_of(document["kind"])
         msgspec.convert(document, model)
         assert list(unknown_fields(document, model, document["kind"])) == []
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(ANY_WORKLOAD, st.sampled_from([None, "demo-0f3a"]))
 def test_what_was_compiled_can_be_read_back(workload: Workload, job_name: str | None) -> None:
     """Importing the manifests of a workload gives the workload, and tells nothing to be lost."""
@@ -66,7 +66,14 @@ def without_what_has_no_effect(workload: Workload) -> Workload:
     options = workload.kubernetes.model_dump()
     if workload.kind in {"serving", "notebook"}:
         del options["retries"], options["ttl_s"]
+    else:
+        del options["ingress"], options["http_route"]
+    if workload.kind != "serving":
+        del options["disruption_budget"], options["autoscaling"]
+    if workload.kind != "transform":
+        del options["deadline_s"]
     if options["grace_s"] == (120 if workload.kind in {"training", "tuning"} else 30):
         del options["grace_s"]
     no_disk = {"storage_class": None} if isinstance(workload, Notebook) and not workload.storage_gb else {}
-    return workload.with_(kubernetes=options, **no_disk)
+    counted = {"replicas": 1} if workload.kind == "serving" and workload.kubernetes.autoscaling else {}
+    return workload.with_(kubernetes=options, **no_disk, **counted)

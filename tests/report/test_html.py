@@ -8,13 +8,14 @@ import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.report import html
 from lyftlearn_image.report.report_data import collect_report_data
 from lyftlearn_image.sanitize import make_visible
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -178,7 +179,7 @@ def test_hundreds_of_cases_stay_below_a_megabyte(
     assert {each[1:] for each in page.attributes("href") if each.startswith("#")} <= ids
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(text=st.text(st.characters(codec=None)) | st.text("<>&\"'/={}% \nasx", max_size=40))
 @example(HOSTILE)
 @example("x" * 100_000)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.report import html, junit, markdown
-from lyftlearn_image.report.report_data import collect_report_data
+from lyftlearn_image.report.html_view import case_views
+from lyftlearn_image.report.report_data import ReportData, collect_report_data
 from lyftlearn_image.report.size_budget import LADDER, Part, fit_parts, truncate_reason
 from lyftlearn_image.report.summary import list_differing_subjects, pick_differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
     from lyftlearn_image.report.size_budget import SizeBudget
@@ -66,6 +67,32 @@ def test_what_a_small_case_does_not_need_goes_to_a_large_one(small: list[int], r
     texts = fit_parts(room, parts)
     for text, size in zip(texts[1:], small, strict=True):
         assert size > room // len(parts) or len(text or "") == size
+
+
+TEXTS = st.none() | st.text("a é<&\t\x00\u202e😀", max_size=150)
+DETAILS = TEXTS.map(lambda text: text or "")
+ROWS = st.lists(st.builds(Difference, st.sampled_from(["", "a", "v/a", "v/b"]), TEXTS, TEXTS, DETAILS))
+
+
+@given(rows=ROWS, step=st.sampled_from(LADDER), subject=st.sampled_from(["stdout", "environment"]))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_case_of_the_page_is_smaller_than_it_is_said_to_be_at_least(
+    rows: list[Difference], step: SizeBudget, subject: str, make_case: MakeCase, make_suite: MakeSuite
+) -> None:
+    """What is given up for its size before it is made would not have fitted."""
+    suite = make_suite([make_case("case", [Comparison(subject, "text", tuple(rows))])])
+    (view,) = case_views(suite)
+    made = html._part(view, ReportData(suite, Path(), {}, {}))
+    assert made.least_bytes(step) <= len("".join(made.render(step)).encode())
+
+
+def test_a_part_that_is_larger_than_the_room_is_not_made() -> None:
+    """Making it would only show that."""
+
+    def refuse(_: SizeBudget) -> Iterator[str]:
+        raise AssertionError
+
+    assert fit_parts(1000, [Part(is_failing=True, weight=1, render=refuse, least_bytes=lambda _: 1001)]) == [None]
 
 
 @pytest.mark.parametrize("number_failing", [1, 5])

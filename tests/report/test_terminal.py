@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.report import terminal
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +89,7 @@ def test_more_than_fits_is_counted(
     assert "line 3" not in shown
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(text=st.text(st.characters(codec=None), max_size=200))
 def test_hostile_text_does_nothing_to_the_terminal(
     make_case: Callable[..., CaseResult], make_suite: Callable[[Sequence[CaseResult]], SuiteResult], text: str

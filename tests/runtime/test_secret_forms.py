@@ -15,7 +15,7 @@ from xml.sax import saxutils
 
 import markupsafe
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image import clear_secrets
 from lyftlearn_image.build.secrets import BuildSecrets
@@ -39,6 +39,7 @@ from lyftlearn_runtime.secret_forms import (
     sounds_secret,
     values_within,
 )
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,7 +200,7 @@ def masked(request: pytest.FixtureRequest, by_file: Callable[[str, str], str]) -
 def test_every_form_is_masked_as_a_whole(form: str, masked: Callable[[str, str], str]) -> None:
     """Whoever masks, whatever the secret: nothing of the form is left, and all of what stands around it."""
 
-    @settings(max_examples=15, deadline=None)
+    @examples(15)
     @given(SECRETS)
     def check(secret: str) -> None:
         assert masked(f"{BEFORE}{FORMS[form](secret)}{AFTER}", secret) == f"{BEFORE}{MASK}{AFTER}"
@@ -212,7 +213,7 @@ def test_every_encoding_of_bytes_with_a_secret_is_masked(encoding: str, masked: 
     """Wherever the secret begins, every character that it alone decides is masked; the others may stay."""
     places, encode = ENCODINGS[encoding]
 
-    @settings(max_examples=15, deadline=None)
+    @examples(15)
     @given(SECRETS, st.integers(0, places - 1), st.binary(max_size=9))
     def check(secret: str, offset: int, after: bytes) -> None:
         raw = secret.encode()

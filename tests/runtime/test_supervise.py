@@ -31,7 +31,8 @@ import os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from lyftlearn_runtime import supervise
 heard = bytearray()
-code = supervise.start(supervise.Command(sys.argv[2:], os.environ, None), float(sys.argv[1])).watch(heard.extend)
+script = supervise.start(supervise.Command(sys.argv[2:], os.environ, None), float(sys.argv[1]))
+code = script.watch(lambda _, data: heard.extend(data))
 if os.environ.get("HEARD"):
     open(os.environ["HEARD"], "wb").write(heard)
 os._exit(code)

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.errors import InvalidInputError
@@ -19,6 +19,7 @@ from lyftlearn_runtime.aws import s3 as s3_of_the_shim
 from lyftlearn_runtime.aws.s3 import S3, ByteRange, split_uri
 from lyftlearn_runtime.bundle import Transfer
 from lyftlearn_runtime.errors import ShimError
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def content(directory: Path) -> dict[str, bytes]:
     return {path.relative_to(directory).as_posix(): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(
     st.dictionaries(
         st.lists(
@@ -92,7 +93,7 @@ def test_a_single_object_is_a_channel_too(
 KEYS = st.from_regex(r"[ab.]{1,3}(/[ab.]{0,2}){0,2}", fullmatch=True)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sets(KEYS, min_size=1, max_size=6), KEYS | st.just(""))
 @example({"one.csv", "one.csv.bak"}, "one.csv")
 @example({"train/a.csv", "train.csv", "train-old/b.csv", "trainer/c.csv"}, "train")

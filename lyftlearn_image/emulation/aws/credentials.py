@@ -8,28 +8,31 @@ GetCallerIdentity says the role of the job. How packets come here: `link_local`.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import threading
 import uuid
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from lyftlearn_image.emulation.aws.connections import Limits
 from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION
 from lyftlearn_image.emulation.aws.peers import Peers
+from lyftlearn_image.emulation.aws.wsgi_server import HEADERS, WsgiServer, open_listener
 from lyftlearn_image.emulation.docker.link_local import redirect_agents
-from lyftlearn_image.emulation.told_errors import ToldErrors
+from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.network import Network
 
 # Those of an ECS task (ECS developer guide, task-iam-roles); neither SageMaker nor Pod Identity documents its own.
-SESSION_DURATION_S = 6 * 3600
+LIFETIME_S = 6 * 3600
 POD_AGENT = "169.254.170.23"
 POD_PATH = "/v1/credentials"
 _JOB_PATH = "/v2/credentials/"
@@ -39,11 +42,19 @@ _JOB_SESSION_NAME = "SageMaker"
 _CLUSTER = "lyftlearn"
 # Of a session: eks-<cluster>-<pod>-<UUID> (EKS Auth API reference, AssumedRoleUser), within the 64 characters that it has.
 _POD_CHARACTERS = 13
-_POLL_S = 0.05
+# It is in the process of the harness: a container cannot take that one's threads and descriptors.
+_LIMITS = Limits(connections=256, connections_per_peer=32, idle_s=20, body_s=20, send_s=20)
 
 
 class TokenError(Exception):
     """A service account's token that is none, or no good. Its text is the agent's answer."""
+
+
+class _Job(NamedTuple):
+    """Whose keys a job's path gives, and for how long."""
+
+    role_arn: str
+    lifetime_s: int
 
 
 class Response(NamedTuple):
@@ -63,12 +74,25 @@ class ContainerCredentials:
 
     region = REGION
 
-    def __init__(self, endpoint: AwsEndpoint, session_duration_s: int) -> None:
+    def __init__(self, endpoint: AwsEndpoint, lifetime_s: int) -> None:
         self.unavailable_reason = ""
         self._endpoint = endpoint
-        self._session_duration_s = session_duration_s
-        self._jobs: dict[str, str] = {}
+        self._lifetime_s = lifetime_s
+        self._jobs: dict[str, _Job] = {}
+        self._pod_lifetimes_s: dict[str, int] = {}
         self._review: Callable[[str], str] | None = None
+
+    def with_lifetime(self, lifetime_s: int) -> ContainerCredentials:
+        """The same, but that the keys of jobs and pods which it is asked for live so long: a rehearsal of their end.
+
+        An SDK renews keys 15 minutes before their end (botocore, RefreshableCredentials), so that with less it asks at each
+        request; what keeps keys longer is refused by the endpoint. UnsupportedError where nobody renews keys.
+        """
+        if self.unavailable_reason:
+            raise UnsupportedError("credentials_lifetime_s: keys are not renewed here", where=self.unavailable_reason)
+        changed = copy.copy(self)
+        changed._lifetime_s = lifetime_s  # noqa: SLF001 - one of this class
+        return changed
 
     def environment(self) -> dict[str, str]:
         """Variables of every container: where no agent stands for instance metadata, the one that turns its use off."""
@@ -79,13 +103,14 @@ class ContainerCredentials:
         if self.unavailable_reason:
             return self._static_environment(role_arn, _JOB_SESSION_NAME)
         path = f"{_JOB_PATH}{uuid.uuid4()}"
-        self._jobs[path] = role_arn
+        self._jobs[path] = _Job(role_arn, self._lifetime_s)
         return {_RELATIVE_URI: path}
 
     def pod_environment(self, name: str, token_path: str) -> dict[str, str]:
         """The variables of a pod whose ServiceAccount has an association (EKS Pod Identity): here every one has it."""
         if self.unavailable_reason:
             return self._static_environment(DEFAULT_ROLE, _pod_session_name(name))
+        self._pod_lifetimes_s[name] = self._lifetime_s
         return {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{POD_AGENT}{POD_PATH}",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": token_path,
@@ -102,7 +127,7 @@ class ContainerCredentials:
     def warm_up(self) -> None:
         """Makes the first answer as quick as the others."""
         with contextlib.suppress(Exception):  # the first container that asks gets the error
-            self._keys(DEFAULT_ROLE, _JOB_SESSION_NAME)
+            self._keys(DEFAULT_ROLE, _JOB_SESSION_NAME, self._lifetime_s)
 
     def respond(self, host: str, path: str, token: str) -> Response:
         """The agents' response to a GET with this Host and Authorization header."""
@@ -114,12 +139,13 @@ class ContainerCredentials:
 
     def _respond_to_job(self, path: str) -> Response:
         """As the ECS agent does (aws/amazon-ecs-agent, handlers/v1/credentials_handler.go)."""
-        role_arn = self._jobs.get(path)
-        if role_arn is None:
+        job = self._jobs.get(path)
+        if job is None:
             message = "CredentialsV2Request: Credentials not found"
             document = {"code": "InvalidIdInRequest", "message": message, "HTTPErrorCode": int(HTTPStatus.BAD_REQUEST)}
             return Response(HTTPStatus.BAD_REQUEST, json.dumps(document))
-        return Response(HTTPStatus.OK, json.dumps({"RoleArn": role_arn, **self._keys(role_arn, _JOB_SESSION_NAME)}))
+        keys = self._keys(job.role_arn, _JOB_SESSION_NAME, job.lifetime_s)
+        return Response(HTTPStatus.OK, json.dumps({"RoleArn": job.role_arn, **keys}))
 
     def _respond_to_pod(self, host: str, token: str) -> Response:
         """As the agent of Pod Identity does (aws/eks-pod-identity-agent, internal/validation/request.go, pkg/errors)."""
@@ -133,12 +159,12 @@ class ContainerCredentials:
             pod = self._review(token)
         except TokenError as error:
             return _refusal(HTTPStatus.BAD_REQUEST, str(error))
-        keys = self._keys(DEFAULT_ROLE, _pod_session_name(pod))
+        keys = self._keys(DEFAULT_ROLE, _pod_session_name(pod), self._pod_lifetimes_s.get(pod, self._lifetime_s))
         return Response(HTTPStatus.OK, json.dumps({**keys, "AccountId": ACCOUNT}))
 
-    def _keys(self, role_arn: str, session_name: str) -> dict[str, str]:
+    def _keys(self, role_arn: str, session_name: str, lifetime_s: int) -> dict[str, str]:
         """New keys at each request."""
-        keys = self._endpoint.assume_role(role_arn, session_name, self._session_duration_s)
+        keys = self._endpoint.assume_role(role_arn, session_name, lifetime_s)
         return {
             "AccessKeyId": keys["AccessKeyId"],
             "SecretAccessKey": keys["SecretAccessKey"],
@@ -147,7 +173,7 @@ class ContainerCredentials:
         }
 
     def _static_environment(self, role_arn: str, session_name: str) -> dict[str, str]:
-        keys = self._keys(role_arn, session_name)
+        keys = self._keys(role_arn, session_name, self._lifetime_s)
         return {
             "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
@@ -157,79 +183,60 @@ class ContainerCredentials:
 
 @contextlib.contextmanager
 def container_credentials(
-    containers: Containers, network: Network, endpoint: AwsEndpoint, *, session_duration_s: int = SESSION_DURATION_S
+    containers: Containers, network: Network, endpoint: AwsEndpoint, *, credentials_lifetime_s: int = LIFETIME_S
 ) -> Iterator[ContainerCredentials]:
     """The server, and the way to it; both gone at the end."""
-    credentials = ContainerCredentials(endpoint, session_duration_s)
-    with _Server((network.gateway, 0), credentials, Peers(containers.client, network)) as server:
-        thread = threading.Thread(target=server.serve, name="container-credentials", daemon=True)
-        thread.start()
+    credentials = ContainerCredentials(endpoint, credentials_lifetime_s)
+    agents = _Agents(credentials, Peers(containers.client, network))
+    server = WsgiServer(open_listener(network.gateway), agents, _LIMITS)
+
+    def serve() -> None:
+        # The SDK is imported first (0.3 s), so that no container waits for that.
+        credentials.warm_up()
+        server.serve_forever()
+
+    thread = threading.Thread(target=serve, name="container-credentials", daemon=True)
+    thread.start()
+    try:
+        with redirect_agents(containers.client, network, server.port) as reason:
+            credentials.unavailable_reason = reason
+            yield credentials
+    finally:
+        server.close()
+        thread.join()
+
+
+class _Agents:
+    """The agents as a WSGI application. Nothing of a request is logged: a path is a key to credentials."""
+
+    def __init__(self, credentials: ContainerCredentials, peers: Peers) -> None:
+        self._credentials = credentials
+        self._peers = peers
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Credentials for a GET. A PUT is the first step to instance metadata, which is not there."""
+        response = self._get(environ) if environ["REQUEST_METHOD"] == "GET" else Response(HTTPStatus.NOT_FOUND, "")
+        body = response.body.encode()
+        fields = [("Content-Type", response.content_type), ("Content-Length", str(len(body)))]
+        start_response(f"{response.status.value} {response.status.phrase}", fields)
+        return [body]
+
+    def _get(self, environ: WSGIEnvironment) -> Response:
+        headers, path = environ[HEADERS], environ["RAW_URI"].partition("?")[0]
         try:
-            with redirect_agents(containers.client, network, server.server_port) as reason:
-                credentials.unavailable_reason = reason
-                yield credentials
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Server(ToldErrors, ThreadingHTTPServer):
-    """Many containers may start at once."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], credentials: ContainerCredentials, peers: Peers) -> None:
-        self.credentials = credentials
-        self.peers = peers
-        super().__init__(address, _Handler)
-
-    def serve(self) -> None:
-        """Answers until it is shut down. The SDK is imported first (0.3 s), so that no container waits for that."""
-        self.credentials.warm_up()
-        self.serve_forever(poll_interval=_POLL_S)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """One request. Nothing of it is logged."""
-
-    server: _Server
-
-    def do_GET(self) -> None:
-        """Credentials."""
-        path = self.path.partition("?")[0]
-        try:
-            response = self.server.credentials.respond(
-                self.headers.get("Host", ""), path, self.headers.get("Authorization", "")
-            )
-            if response.status is HTTPStatus.OK and not self._is_owner(path):
+            response = self._credentials.respond(headers.get("host", ""), path, headers.get("authorization", ""))
+            if response.status is HTTPStatus.OK and not self._is_owner(environ["REMOTE_ADDR"], path):
                 response = _refusal(HTTPStatus.FORBIDDEN, "Access Denied. These credentials are another container's")
         except Exception as error:  # noqa: BLE001 - an endpoint that is going away; the client asks again
             response = _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, type(error).__name__)
-        self._send(response)
+        return response
 
-    def _is_owner(self, path: str) -> bool:
+    def _is_owner(self, address: str, path: str) -> bool:
         """Whether the container that asks was given this path. A pod shows a token besides, so any container may ask."""
-        environment = self.server.peers.environment(self.client_address[0])
+        environment = self._peers.environment(address)
         if environment is None:
             return False
         return path == POD_PATH or f"{_RELATIVE_URI}={path}" in environment
-
-    def do_PUT(self) -> None:
-        """The first step to instance metadata, which is not there."""
-        self._send(Response(HTTPStatus.NOT_FOUND, ""))
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server
-        """Nothing: a path is a key to credentials."""
-
-    def _send(self, response: Response) -> None:
-        body = response.body.encode()
-        self.send_response(response.status)
-        self.send_header("Content-Type", response.content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 def _refusal(status: HTTPStatus, text: str) -> Response:

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import hmac
 import json
-import os
 import secrets
 import socket
 import string
@@ -40,9 +39,6 @@ _LOOPBACK = "127.0.0.1"
 PROXY_TOKEN_HEADER = "X-Lyftlearn-Proxy-Token"  # noqa: S105 - a header's name
 _ACCESS_KEY_CHARACTERS = 16
 _SECRET_KEY_BYTES = 30
-# moto keeps each object, and each part of one, in memory up to this size, and more on the disk (moto.settings).
-_S3_BUFFER = "MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"
-_S3_BUFFER_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -202,7 +198,6 @@ def aws_endpoint(host: str, loopback: Loopback | None = None) -> Iterator[AwsEnd
             stderr=stderr,
             text=True,
             pass_fds=fds,
-            env={**os.environ, _S3_BUFFER: str(_S3_BUFFER_BYTES)},
         ) as process,
     ):
         try:

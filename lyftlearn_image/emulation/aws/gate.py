@@ -1,39 +1,61 @@
-"""What stands before moto: every request is read whole, its signature verified, its operation looked up, and only then served.
+"""What stands before moto: a request's signature is verified and its operation looked up, and only then its body is read.
 
 A container of this run holds keys of this run; nobody else does: another user of this machine, a container of another
-network or of another run is refused before moto sees a byte.
+network or of another run is refused before moto sees a byte. Of the services but S3 the signature covers the body's hash and
+no header states it: their bodies, which are small, are read when all else is known to be good.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import io
-import json
+import threading
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
+from lyftlearn_image.emulation.aws.blobs import BlobStore
+from lyftlearn_image.emulation.aws.environment import environment
 from lyftlearn_image.emulation.aws.operation_names import Operation, operation_name, operation_of
-from lyftlearn_image.emulation.aws.operations import check_served, form_parameters, unsigned_operation
+from lyftlearn_image.emulation.aws.operations import (
+    S3,
+    SAGEMAKER,
+    check_served,
+    form_parameters,
+    stores_body,
+    unsigned_operation,
+)
+from lyftlearn_image.emulation.aws.payload import MAX_OBJECT_BYTES, receive
 from lyftlearn_image.emulation.aws.presigned_v2 import is_presigned_v2, verify_v2
-from lyftlearn_image.emulation.aws.signature import HttpRequest, Key, RefusedError, verify
+from lyftlearn_image.emulation.aws.refusal import RefusedError, respond
+from lyftlearn_image.emulation.aws.signature import HttpRequest, Key, Verified, verify
+from lyftlearn_image.emulation.aws.wsgi_server import ADMIT, HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Larger bodies wait on the disk. Only an upload to S3 is larger than the second: the APIs' own limits are far below it.
-_IN_MEMORY_BYTES = 1 << 20
+    from lyftlearn_image.emulation.aws.aws_chunked import Body
+    from lyftlearn_image.emulation.aws.blobs import Blob
+
+_IN_MEMORY_BYTES = 64 << 10
+# The APIs' own limits are far below: 1 MiB of Logs, EventBridge and SQS is the largest.
 _MAX_DOCUMENT_BYTES = 8 << 20
-_CHUNK_BYTES = 1 << 16
-_MAX_OBJECT_BYTES = 5 << 30
-# By these headers moto is told another account or made to answer what no service does.
-_OF_MOTO = "HTTP_X_MOTO_"
+# More than the API takes, whose refusal then is its own.
+_MAX_INVOCATION_BYTES = 64 << 20
+_MAX_UNSIGNED_BYTES = 64 << 10
 _WEB_AUDIENCE = "sts.amazonaws.com"
-SAGEMAKER = "sagemaker"
+_READ_BYTES = 64 << 10
+# A document is in memory several times over while moto reads it.
+_LARGE_BYTES = 256 << 10
+_LARGE_DOCUMENTS = threading.BoundedSemaphore(4)
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE})
+_SIZE_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -47,51 +69,68 @@ class Gate:
     application_for: Callable[[str], WSGIApplication | None]
     find_key: Callable[[str], Key | None]
     check_web_identity: Callable[[str], None]
+    store: BlobStore = field(default_factory=BlobStore)
     on_request: Callable[[Operation, int], None] = lambda _operation, _status: None
     now: Callable[[], float] = time.time
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serves one request, or says in its service's own form why not."""
-        for name in [name for name in environ if name.startswith(_OF_MOTO)]:
-            del environ[name]
-        with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as body:
+        request, body = _read(environ), environ["wsgi.input"]
+        with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as document:
             try:
-                request = _read(environ, _copy_body(environ, body))
-                document = _document(body)
-                try:
-                    operation = self._admit(request, document)
+                with _refusals_of_errors():
+                    operation, verified = self._admit(request, body, document)
+                    environ[ADMIT]()
                     application = self._application(operation)
-                except RefusedError as error:
-                    form = document.decode("utf-8", "replace") if document and request.is_form() else ""
-                    self.on_request(operation_of(request, form), error.status)
-                    raise
+                    blob = self._receive(request, verified, operation, body) if verified.service == S3 else None
             except RefusedError as error:
-                return _refuse(environ, start_response, error)
+                self.on_request(operation_of(request, _form(request, body, document)), error.status)
+                return respond(error, request.method, request.headers, start_response)
 
             def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
                 self.on_request(operation, int(status.split(" ", 1)[0]))
                 return start_response(status, headers, exc_info)
 
-            environ["CONTENT_LENGTH"] = str(_size(body))
-            body.seek(0)
-            environ["wsgi.input"] = body
-            environ.pop("HTTP_TRANSFER_ENCODING", None)
-            return application(environ, start)
+            if blob is not None and not stores_body(operation, request):
+                _save(blob, document)
+            is_large = operation.service != SAGEMAKER and _size(document) > _LARGE_BYTES
+            called = environment(environ, request, operation, blob if stores_body(operation, request) else document)
+            with _LARGE_DOCUMENTS if is_large else nullcontext():
+                return application(called, start)
 
-    def _admit(self, request: HttpRequest, document: bytes | None) -> Operation:
-        """The operation, which is one that this client may ask for."""
-        if document is not None and (unsigned := unsigned_operation(request, document)) is not None:
-            tokens = [value for name, value in form_parameters(request, document) if name == "WebIdentityToken"]
-            self.check_web_identity(tokens[0] if len(tokens) == 1 else "")
-            return unsigned
-        verify_signature = verify_v2 if is_presigned_v2(request) else verify
-        service = verify_signature(request, self.find_key, self.now())
-        if service == SAGEMAKER:
+    def _admit(self, request: HttpRequest, body: Body, document: IO[bytes]) -> tuple[Operation, Verified]:
+        """The operation, which is one that this client may ask for. The body is copied into `document` where it is needed."""
+        if "authorization" not in request.headers and request.method == "POST" and request.is_form():
+            _copy(request, body, document, _MAX_UNSIGNED_BYTES)
+            if (unsigned := unsigned_operation(request, _content(document))) is not None:
+                tokens = [value for name, value in form_parameters(request, _content(document)) if name == "WebIdentityToken"]
+                self.check_web_identity(tokens[0] if len(tokens) == 1 else "")
+                return unsigned, Verified(unsigned.service)
+
+        def hash_body(service: str) -> str:
+            _copy(request, body, document, _MAX_INVOCATION_BYTES if service == SAGEMAKER else _MAX_DOCUMENT_BYTES)
+            return _sha256(document)
+
+        if is_presigned_v2(request):
+            verified = verify_v2(request, self.find_key, self.now())
+        else:
+            verified = verify(request, self.find_key, self.now(), hash_body)
+        if verified.service == S3:
+            return check_served(S3, request, b""), verified
+        if hash_body(verified.service) != verified.sha256:
+            raise RefusedError(
+                HTTPStatus.BAD_REQUEST,
+                "XAmzContentSHA256Mismatch",
+                "The provided x-amz-content-sha256 is not that of the body.",
+            )
+        if verified.service == SAGEMAKER:
             # Its own API refuses by name what it does not do.
-            return Operation(service, operation_name(service, request))
-        if document is None and service != "s3":
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "EntityTooLarge", "A request of this service has at most 8 MiB.")
-        return check_served(service, request, document or b"")
+            return Operation(SAGEMAKER, operation_name(SAGEMAKER, request)), verified
+        return check_served(verified.service, request, _content(document)), verified
+
+    def _receive(self, request: HttpRequest, verified: Verified, operation: Operation, body: Body) -> Blob:
+        most = MAX_OBJECT_BYTES if stores_body(operation, request) else _MAX_DOCUMENT_BYTES
+        return receive(request.headers, verified, body, self.store, most)
 
     def _application(self, operation: Operation) -> WSGIApplication:
         application = self.application_for(operation.service)
@@ -100,60 +139,81 @@ class Gate:
         return application
 
 
-def _read(environ: WSGIEnvironment, body_sha256: str) -> HttpRequest:
-    """The request as its client wrote it: werkzeug keeps the path and query undecoded in RAW_URI."""
+@contextlib.contextmanager
+def _refusals_of_errors() -> Iterator[None]:
+    """A body that comes too slowly, and one for which the disk has no room, are refused."""
+    try:
+        yield
+    except TimeoutError:
+        raise RefusedError(
+            HTTPStatus.BAD_REQUEST,
+            "RequestTimeout",
+            "Your socket connection to the server was not read from or written to within the timeout period.",
+        ) from None
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise RefusedError(
+            HTTPStatus.INSUFFICIENT_STORAGE,
+            "InsufficientStorage",
+            "The disk of the local endpoint has no room for this object.",
+        ) from None
+
+
+def _read(environ: WSGIEnvironment) -> HttpRequest:
+    """The request as its client wrote it."""
     path, _, query = str(environ["RAW_URI"]).partition("?")
-    headers = {name[5:].replace("_", "-").lower(): str(value) for name, value in environ.items() if name.startswith("HTTP_")}
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            headers[name.replace("_", "-").lower()] = str(environ[name])
-    return HttpRequest(str(environ["REQUEST_METHOD"]), path, query, headers, body_sha256)
+    return HttpRequest(str(environ["REQUEST_METHOD"]), path, query, environ[HEADERS])
 
 
-def _copy_body(environ: WSGIEnvironment, body: IO[bytes]) -> str:
-    """Copies the request's body, and gives the hex digest of its bytes. Raises RefusedError for one that is too large."""
-    length = environ.get("CONTENT_LENGTH") or ""
-    left = int(length) if length.isdecimal() else _MAX_OBJECT_BYTES if environ.get("wsgi.input_terminated") else 0
-    if left > _MAX_OBJECT_BYTES:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "EntityTooLarge", "A request has at most 5 GiB.")
+def _copy(request: HttpRequest, body: Body, document: IO[bytes], max_bytes: int) -> None:
+    """Copies what is still to be read. Raises RefusedError for more than `max_bytes`, by what is announced of them."""
+    announced = request.headers.get("content-length", "0")
+    if len(announced) > _SIZE_DIGITS or int(announced) > max_bytes:
+        raise _too_large(max_bytes)
+    size = _size(document)
+    while piece := body.read(_READ_BYTES):
+        size += len(piece)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        document.write(piece)
+
+
+def _too_large(max_bytes: int) -> RefusedError:
+    return RefusedError(
+        HTTPStatus.BAD_REQUEST, "EntityTooLarge", f"A request of this service has at most {max_bytes >> 10} KiB."
+    )
+
+
+def _save(blob: Blob, document: IO[bytes]) -> None:
+    for chunk in blob.chunks():
+        document.write(chunk)
+
+
+def _content(document: IO[bytes]) -> bytes:
+    document.seek(0)
+    return document.read()
+
+
+def _sha256(document: IO[bytes]) -> str:
+    document.seek(0)
     digest = hashlib.sha256()
-    while left and (chunk := environ["wsgi.input"].read(min(left, _CHUNK_BYTES))):
-        digest.update(chunk)
-        body.write(chunk)
-        left -= len(chunk)
+    while piece := document.read(_READ_BYTES):
+        digest.update(piece)
     return digest.hexdigest()
 
 
-def _document(body: IO[bytes]) -> bytes | None:
-    """The body where it may be a document of an API; None for what only an object or a model's input can be."""
-    if _size(body) > _MAX_DOCUMENT_BYTES:
-        return None
-    body.seek(0)
-    return body.read()
+def _form(request: HttpRequest, body: Body, document: IO[bytes]) -> str:
+    """The body of the query protocol, which names the operation: a short one is read to say what was refused."""
+    if not request.is_form():
+        return ""
+    with contextlib.suppress(RefusedError, OSError):
+        _copy(request, body, document, _MAX_UNSIGNED_BYTES)
+    return _content(document).decode("utf-8", "replace")
 
 
-def _size(body: IO[bytes]) -> int:
-    return body.seek(0, io.SEEK_END)
-
-
-def _refuse(environ: WSGIEnvironment, start_response: StartResponse, error: RefusedError) -> list[bytes]:
-    """The refusal as SDKs read it: JSON for the JSON protocols, the error document of S3 or of the query protocol else."""
-    content_type = str(environ.get("CONTENT_TYPE") or "")
-    if "json" in content_type or "HTTP_X_AMZ_TARGET" in environ:
-        kind, text = "application/x-amz-json-1.1", json.dumps({"__type": error.code, "message": error.message})
-    elif content_type.startswith("application/x-www-form-urlencoded"):
-        kind = "text/xml"
-        text = (
-            f"<ErrorResponse><Error><Type>Sender</Type><Code>{escape(error.code)}</Code>"
-            f"<Message>{escape(error.message)}</Message></Error></ErrorResponse>"
-        )
-    else:
-        kind = "application/xml"
-        text = f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message></Error>"
-    body = b"" if environ["REQUEST_METHOD"] == "HEAD" else text.encode()
-    headers = [("Content-Type", kind), ("Content-Length", str(len(body))), ("x-amzn-ErrorType", error.code)]
-    start_response(f"{error.status.value} {error.status.phrase}", headers)
-    return [body]
+def _size(document: IO[bytes]) -> int:
+    return document.seek(0, io.SEEK_END)
 
 
 def check_web_identity(token: str, signing_keys: Iterable[bytes]) -> None:

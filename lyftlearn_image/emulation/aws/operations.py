@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from lyftlearn_image.emulation.aws.operation_names import Operation, foreign_parameters, operation_name
-from lyftlearn_image.emulation.aws.signature import RefusedError
+from lyftlearn_image.emulation.aws.refusal import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lyftlearn_image.emulation.aws.signature import HttpRequest
 
+S3 = "s3"
+SAGEMAKER = "sagemaker"
 SERVED: Mapping[str, frozenset[str]] = {
-    "s3": frozenset({
+    S3: frozenset({
         "AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateBucket", "CreateMultipartUpload",
         "DeleteBucket", "DeleteObject", "DeleteObjectTagging", "DeleteObjects", "GetBucketAcl", "GetBucketLocation",
         "GetBucketTagging", "GetBucketVersioning", "GetObject", "GetObjectAcl", "GetObjectAttributes",
@@ -55,6 +57,8 @@ SERVED: Mapping[str, frozenset[str]] = {
         "FilterLogEvents", "GetLogEvents", "PutLogEvents", "PutRetentionPolicy",
     }),
 }  # fmt: skip
+# Those of S3 whose body is bytes of an object.
+_STORING = frozenset({"PutObject", "UploadPart"})
 # Of the operations above, those that need no signature: they bring a token instead (AWS STS API reference).
 UNSIGNED = frozenset({("sts", "AssumeRoleWithWebIdentity")})
 # What a rule's events may be sent to. Any other target runs something.
@@ -66,6 +70,8 @@ _TARGET_PREFIXES: Mapping[str, str] = {
     "events": "AWSEvents",
     "logs": "Logs_20140328",
 }
+# By another path moto takes the operation from there. A queue's own is the one of the query protocol.
+_PATH, _QUEUE_PATH = re.compile("/"), re.compile(r"/(?:[0-9]{12}/[A-Za-z0-9_.-]{1,80}/?)?")
 # In any request to S3, whatever its operation (signatures in the query; `x-id` is how SDKs name the operation).
 _S3_COMMON = re.compile(
     r"[Xx]-[Aa]mz-[A-Za-z0-9-]+|AWSAccessKeyId|Expires|Signature|content-(?:type|md5)|x-id|versionId|partNumber|response-[a-z-]+"
@@ -79,7 +85,7 @@ def check_served(service: str, request: HttpRequest, body: bytes) -> Operation:
     """
     if service not in SERVED:
         raise RefusedError(HTTPStatus.FORBIDDEN, "AccessDenied", f"The local endpoint does not serve {_printable(service)}.")
-    name = _s3_operation(request) if service == "s3" else _named_operation(service, request, body)
+    name = _s3_operation(request) if service == S3 else _named_operation(service, request, body)
     if name not in SERVED[service]:
         raise RefusedError(
             HTTPStatus.FORBIDDEN, "AccessDenied", f"The local endpoint does not serve {service} {_printable(name)}."
@@ -87,6 +93,11 @@ def check_served(service: str, request: HttpRequest, body: bytes) -> Operation:
     if (service, name) == ("events", "PutTargets"):
         _check_targets(body)
     return Operation(service, name)
+
+
+def stores_body(operation: Operation, request: HttpRequest) -> bool:
+    """Whether a request's body is bytes of an object: that of a copy is not."""
+    return operation.service == S3 and operation.name in _STORING and "x-amz-copy-source" not in request.headers
 
 
 def unsigned_operation(request: HttpRequest, body: bytes) -> Operation | None:
@@ -108,6 +119,8 @@ def form_parameters(request: HttpRequest, body: bytes) -> list[tuple[str, str]]:
 
 def _named_operation(service: str, request: HttpRequest, body: bytes) -> str:
     """The name in `X-Amz-Target` (JSON) or in `Action` (query), whichever stands there alone."""
+    if not (_QUEUE_PATH if service == "sqs" else _PATH).fullmatch(request.path):
+        raise RefusedError(HTTPStatus.NOT_FOUND, "UnknownOperationException", f"{service} has no such path.")
     # moto looks for it in the query, in a body of any type, and in a header of that name; it unpacks a body first.
     if "content-encoding" in request.headers or request.headers.get("content-type", "").lower().startswith("multipart/"):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "InvalidAction", "A request of this service has a plain body.")

@@ -15,7 +15,8 @@ from botocore.auth import HmacV1QueryAuth
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
-from lyftlearn_image.emulation.aws.signature import RefusedError, check_session
+from lyftlearn_image.emulation.aws.refusal import RefusedError
+from lyftlearn_image.emulation.aws.signature import Verified, check_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,14 +33,17 @@ def is_presigned_v2(request: HttpRequest) -> bool:
     return "authorization" not in request.headers and PARAMETERS[0] in dict(request.parameters())
 
 
-def verify_v2(request: HttpRequest, find_key: Callable[[str], Key | None], now: float) -> str:
-    """The service, S3, of a valid URL. Raises RefusedError for every other one."""
+def verify_v2(request: HttpRequest, find_key: Callable[[str], Key | None], now: float) -> Verified:
+    """What a valid URL says: the service is S3, and its body is not signed. Raises RefusedError for every other one."""
     pairs = request.parameters()
     parameters = dict(pairs)
     if len(parameters) != len(pairs) or not all(parameters.get(name) for name in PARAMETERS):
         raise RefusedError(
             HTTPStatus.FORBIDDEN, "AccessDenied", "Query-string authentication lacks a parameter, or has one twice."
         )
+    if any(character in text for pair in pairs for text in pair for character in "\r\n"):
+        # The string that is signed has its parts in lines.
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "InvalidArgument", "A parameter of a presigned URL has more than one line.")
     access_key_id, expires, signature = (parameters[name] for name in PARAMETERS)
     key = find_key(access_key_id)
     if key is None:
@@ -49,7 +53,7 @@ def verify_v2(request: HttpRequest, find_key: Callable[[str], Key | None], now: 
     check_session(key, parameters.get(_TOKEN, ""), now)
     if not expires.isdecimal() or now >= int(expires):
         raise RefusedError(HTTPStatus.FORBIDDEN, "AccessDenied", "Request has expired.")
-    return SERVICE
+    return Verified(SERVICE)
 
 
 class _Verifier(HmacV1QueryAuth):
@@ -61,7 +65,9 @@ class _Verifier(HmacV1QueryAuth):
 
     def sign(self, request: HttpRequest, parameters: dict[str, str]) -> str:
         """The signature that the URL has with this key."""
-        signed = {name.lower(): value for name, value in parameters.items() if name.lower().startswith("x-amz-")}
+        # A header that steers S3 is signed like a parameter: nobody makes a copy of an upload.
+        every = [*parameters.items(), *request.headers.items()]
+        signed = {name.lower(): value for name, value in every if name.lower().startswith("x-amz-")}
         signed |= {name: value for name, value in parameters.items() if name in ("content-type", "content-md5")}
         query = "&".join(
             f"{name}={quote(value)}" if value else name for name, value in parameters.items() if name not in PARAMETERS

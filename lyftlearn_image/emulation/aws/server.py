@@ -12,9 +12,9 @@ from __future__ import annotations
 import datetime as dt
 import http.client
 import json
-import logging
 import re
 import signal
+import socket
 import sys
 import threading
 from dataclasses import replace
@@ -24,13 +24,14 @@ from urllib.parse import urlsplit
 
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.sts.models import sts_backends
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER
-from lyftlearn_image.emulation.aws.gate import SAGEMAKER, Gate, check_web_identity
-from lyftlearn_image.emulation.aws.operations import SERVED
+from lyftlearn_image.emulation.aws.gate import Gate, check_web_identity
+from lyftlearn_image.emulation.aws.operations import S3, SAGEMAKER, SERVED
+from lyftlearn_image.emulation.aws.s3 import S3Application
 from lyftlearn_image.emulation.aws.signature import Key
+from lyftlearn_image.emulation.aws.wsgi_server import WsgiServer, open_listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,6 +50,7 @@ _INVOCATIONS = "/endpoints/"
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "content-length", "expect"})
 # Longer than an invocation may take (60 s).
 _UPSTREAM_TIMEOUT_S = 120.0
+_PIECE_BYTES = 64 << 10
 
 
 class SageMakerProxy:
@@ -80,15 +82,19 @@ def _forward(request: Request, url: str, token: str) -> Response:
     headers[PROXY_TOKEN_HEADER] = token
     try:
         # As it came: the path of WSGI is decoded, and a name may have any character.
-        connection.request(request.method, request.environ["RAW_URI"], request.get_data(), headers)
+        headers["Content-Length"] = str(request.content_length or 0)
+        connection.request(request.method, request.environ["RAW_URI"], request.stream, headers)
         answer = connection.getresponse()
-        passed = [(name, value) for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP]
-        return Response(answer.read(), answer.status, passed)
     except (OSError, http.client.HTTPException) as error:
+        connection.close()
         document = {"__type": "ServiceUnavailable", "message": f"SageMaker's local API does not answer: {type(error).__name__}"}
         return Response(json.dumps(document), 503, content_type="application/x-amz-json-1.1")
-    finally:
-        connection.close()
+    passed = [(name, value) for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP]
+    if answer.length is not None:
+        passed.append(("Content-Length", str(answer.length)))
+    response = Response(iter(lambda: answer.read(_PIECE_BYTES), b""), answer.status, passed)
+    response.call_on_close(connection.close)
+    return response
 
 
 class Applications:
@@ -108,7 +114,7 @@ class Applications:
             return None
         with self._lock:
             if service not in self._made:
-                made: WSGIApplication = create_backend_app(cast("Any", service))
+                made: WSGIApplication = S3Application() if service == S3 else create_backend_app(cast("Any", service))
                 # STS alone knows accounts apart: it says the role's own. All other data is in one account, so that a job
                 # finds what the run put there, whatever account its role is of.
                 self._made[service] = _in_account(made, _role_account if service == "sts" else lambda _: None, self._account)
@@ -148,7 +154,6 @@ def _find_session_key(access_key_id: str) -> Key | None:
 def main(host: str, account: str, fd: int | None) -> None:
     """Serves until standard input closes, whose first line has the run's keys: a command line can be read by everybody."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the harness ends us in its order
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     first = sys.stdin.readline()
     if not first:
         return
@@ -159,10 +164,9 @@ def main(host: str, account: str, fd: int | None) -> None:
         lambda access_key_id: key if access_key_id == key.access_key_id else _find_session_key(access_key_id),
         partial(check_web_identity, signing_keys=signing_keys),
     )
-    servers = [make_server(host, 0, gate, threaded=True)]
+    servers = [WsgiServer(open_listener(host), gate)]
     if fd is not None:
-        servers.append(make_server("127.0.0.1", 0, replace(gate, on_request=_print), threaded=True, fd=fd))
-    # moto's own ThreadedMotoServer waits for ever when the address cannot be bound.
+        servers.append(WsgiServer(socket.socket(fileno=fd), replace(gate, on_request=_print)))
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     _write(str(servers[0].port))

@@ -1,4 +1,4 @@
-"""Who signed a request: AWS Signature Version 4, verified with botocore's own signer.
+"""Who signed a request: AWS Signature Version 4, verified with botocore's own signer, before the body is read.
 
 Sources: IAM user guide, "AWS Signature Version 4 for API requests"; S3 API reference, "Authenticating Requests" (the header,
 presigned URLs, `x-amz-content-sha256`) and "Error responses".
@@ -7,7 +7,9 @@ presigned URLs, `x-amz-content-sha256`) and "Error responses".
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,9 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
+
+from lyftlearn_image.emulation.aws.aws_chunked import ChunkSigner
+from lyftlearn_image.emulation.aws.refusal import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,33 +35,26 @@ _TIME_FORMAT = "%Y%m%dT%H%M%SZ"
 _SCOPE_END = "aws4_request"
 _SIGNATURE = "X-Amz-Signature"
 # What a body's hash may say instead of a hash (S3 API reference, "Common Request Headers").
-UNSIGNED_PAYLOADS = ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
-_STREAMING = "STREAMING-"
-_HASH_CHARACTERS = 64
-
-
-class RefusedError(Exception):
-    """A request that is not served. `code` is the service's own word, `status` its HTTP status."""
-
-    def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+_UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+_SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+_SIGNED_CHUNKS_TRAILER = f"{_SIGNED_CHUNKS}-TRAILER"
+_STREAMING = (_UNSIGNED_CHUNKS, _SIGNED_CHUNKS, _SIGNED_CHUNKS_TRAILER)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# botocore reads a URL of them: what would end its host or its path early is none (RFC 3986, "host", "path").
+_HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?")
+_PATH = re.compile(r"/[^\s#?]*")
+_S3 = "s3"
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """One request as it came. `path` and `query` are as the client wrote them; `headers` has names in lower case.
-
-    `body_sha256` is the hex digest of the body's bytes.
-    """
+    """One request as it came. `path` and `query` are as the client wrote them; `headers` has names in lower case."""
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
-    body_sha256: str = ""
 
     def is_form(self) -> bool:
         """Whether the body is that of the query protocol."""
@@ -78,6 +76,21 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Verified:
+    """What a good signature says: the service of its scope, and of the body what its reader has to hold it against.
+
+    `sha256` is that of the body's bytes, None where none was signed. `is_chunked` says that the body is `aws-chunked`, and
+    `chunk_signer` is there where its chunks are signed.
+    """
+
+    service: str
+    sha256: str | None = None
+    is_chunked: bool = False
+    chunk_signer: ChunkSigner | None = None
+    has_signed_trailers: bool = False
+
+
+@dataclass(frozen=True)
 class _Claim:
     """What a request says of its own signature."""
 
@@ -93,26 +106,32 @@ class _Claim:
     expires_s: int | None
 
 
-def verify(request: HttpRequest, find_key: Callable[[str], Key | None], now: float) -> str:
-    """The service in the scope of a valid signature. Raises RefusedError for every other request.
+def verify(
+    request: HttpRequest, find_key: Callable[[str], Key | None], now: float, hash_body: Callable[[str], str]
+) -> Verified:
+    """What the valid signature of a request says. Raises RefusedError for every other request.
 
-    `find_key` gives the pair of an access key ID; `now` is in seconds since the epoch.
+    `find_key` gives the pair of an access key ID; `now` is in seconds since the epoch. `hash_body` gives the hex digest of
+    the body of a request to a service; it is asked only where the signature covers a hash that no header states, and after
+    all that needs no body.
     """
+    if not _PATH.fullmatch(request.path) or not _HOST.fullmatch(request.headers.get("host", "")):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "InvalidURI", "The request's path or host is not one.")
     claim = _claim_of(request)
     _check_time(claim, now)
     key = find_key(claim.access_key_id)
     if key is None:
         raise RefusedError(HTTPStatus.FORBIDDEN, "InvalidAccessKeyId", "The AWS access key ID is not one of this run.")
-    expected = _sign(request, claim, key)
-    if not hmac.compare_digest(expected, claim.signature):
+    _check_signed_headers(request, claim)
+    check_session(key, claim.token, now)
+    payload_hash = _payload_hash(claim) or hash_body(claim.service)
+    if not hmac.compare_digest(_sign(request, claim, key, payload_hash), claim.signature.encode()):
         raise RefusedError(
             HTTPStatus.FORBIDDEN,
             "SignatureDoesNotMatch",
             "The request signature does not match the signature that was expected.",
         )
-    check_session(key, claim.token, now)
-    _check_body(request, claim)
-    return claim.service
+    return _verified(claim, key, payload_hash)
 
 
 def _claim_of(request: HttpRequest) -> _Claim:
@@ -165,7 +184,7 @@ def _from_query(request: HttpRequest, parameters: Mapping[str, str]) -> _Claim:
         signature=parameters[_SIGNATURE],
         timestamp=parameters.get("X-Amz-Date", ""),
         token=parameters.get("X-Amz-Security-Token", ""),
-        payload_hash=request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOADS[0] if scope["service"] == "s3" else ""),
+        payload_hash=request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD if scope["service"] == _S3 else ""),
         expires_s=int(expires),
     )
 
@@ -209,15 +228,57 @@ def check_session(key: Key, token: str, now: float) -> None:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "ExpiredToken", "The security token of the request has expired.")
 
 
-def _check_body(request: HttpRequest, claim: _Claim) -> None:
-    """The hash that was signed is that of the body, where it is one. The chunks of a stream are not looked at one by one."""
-    stated = claim.payload_hash
-    if not stated or stated in UNSIGNED_PAYLOADS or stated.startswith(_STREAMING):
-        return
-    if len(stated) != _HASH_CHARACTERS or not hmac.compare_digest(stated.encode(), request.body_sha256.encode()):
+def _check_signed_headers(request: HttpRequest, claim: _Claim) -> None:
+    """Whatever steers a service is signed: nobody adds a header to the request of another one."""
+    missing = [name for name in claim.signed_headers if name not in request.headers]
+    if missing or "host" not in claim.signed_headers:
+        raise _malformed(f"the signed headers {'lack host' if not missing else 'are not all there'}")
+    if any(name.startswith("x-amz-") and name not in claim.signed_headers for name in request.headers):
         raise RefusedError(
-            HTTPStatus.BAD_REQUEST, "XAmzContentSHA256Mismatch", "The provided x-amz-content-sha256 is not that of the body."
+            HTTPStatus.FORBIDDEN, "AccessDenied", "There were headers present in the request which were not signed."
         )
+
+
+def _payload_hash(claim: _Claim) -> str:
+    """What the signature says in place of the body, "" where that is the body's own hash and no header states it."""
+    stated = claim.payload_hash
+    if claim.service != _S3:
+        if stated and not _SHA256.fullmatch(stated):
+            raise _malformed("x-amz-content-sha256 is no hash")
+        return stated
+    is_presigned = claim.expires_s is not None
+    if not (_SHA256.fullmatch(stated) or stated == UNSIGNED_PAYLOAD or (stated in _STREAMING and not is_presigned)):
+        raise RefusedError(
+            HTTPStatus.BAD_REQUEST,
+            "InvalidRequest",
+            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+        )
+    return stated
+
+
+def _verified(claim: _Claim, key: Key, payload_hash: str) -> Verified:
+    if _SHA256.fullmatch(payload_hash):
+        return Verified(claim.service, payload_hash)
+    if payload_hash == UNSIGNED_PAYLOAD:
+        return Verified(claim.service)
+    if payload_hash == _UNSIGNED_CHUNKS:
+        return Verified(claim.service, is_chunked=True)
+    signer = ChunkSigner(
+        timestamp=claim.timestamp,
+        scope=f"{claim.date}/{claim.region}/{claim.service}/{_SCOPE_END}",
+        previous=claim.signature,
+        key=_signing_key(key, claim),
+    )
+    return Verified(claim.service, None, True, signer, payload_hash == _SIGNED_CHUNKS_TRAILER)  # noqa: FBT003 - is_chunked
+
+
+def _signing_key(key: Key, claim: _Claim) -> bytes:
+    """IAM user guide, "Create a signed AWS API request", step 4; botocore has it inside of a signature alone."""
+    derived = f"AWS4{key.secret_access_key}".encode()
+    for part in (claim.date, claim.region, claim.service, _SCOPE_END):
+        derived = hmac.new(derived, part.encode(), hashlib.sha256).digest()
+    return derived
 
 
 class _Verifier(SigV4Auth):
@@ -238,11 +299,8 @@ class _S3Verifier(_Verifier, S3SigV4Auth):
     """S3 signs a path as it is (S3 API reference, "Signature Calculations": no normalisation)."""
 
 
-def _sign(request: HttpRequest, claim: _Claim, key: Key) -> str:
+def _sign(request: HttpRequest, claim: _Claim, key: Key, payload_hash: str) -> bytes:
     """The signature that this request has with this key."""
-    missing = [name for name in claim.signed_headers if name not in request.headers]
-    if missing or "host" not in claim.signed_headers:
-        raise _malformed(f"the signed headers {'lack host' if not missing else 'are not all there'}")
     pairs = [(name, value) for name, value in request.parameters() if name != _SIGNATURE]
     query = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs)
     signed = AWSRequest(
@@ -250,6 +308,6 @@ def _sign(request: HttpRequest, claim: _Claim, key: Key) -> str:
     )
     signed.headers = HTTPHeaders.from_pairs((name, request.headers[name]) for name in claim.signed_headers)
     signed.context["timestamp"] = claim.timestamp
-    verifier = (_S3Verifier if claim.service == "s3" else _Verifier)(key, claim, claim.payload_hash or request.body_sha256)
+    verifier = (_S3Verifier if claim.service == _S3 else _Verifier)(key, claim, payload_hash)
     canonical = verifier.canonical_request(signed)
-    return str(verifier.signature(verifier.string_to_sign(signed, canonical), signed))
+    return str(verifier.signature(verifier.string_to_sign(signed, canonical), signed)).encode()

@@ -48,6 +48,9 @@ class ContainerSpec:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int | None = None
     cpus: float | None = None
+    cpu_shares: int | None = None
+    oom_score_adj: int | None = None
+    cgroup_parent: str | None = None
     pids_limit: int | None = None
     shm_size_bytes: int | None = None
     tty: bool = False
@@ -86,6 +89,9 @@ def create_arguments(spec: ContainerSpec, labels: Mapping[str, str]) -> dict[str
         # Swap equal to memory means no swap: neither platform gives a container any.
         "memswap_limit": spec.memory_bytes,
         "nano_cpus": None if spec.cpus is None else int(spec.cpus * 1e9),
+        "cpu_shares": spec.cpu_shares,
+        "oom_score_adj": spec.oom_score_adj,
+        "cgroup_parent": spec.cgroup_parent,
         "pids_limit": spec.pids_limit,
         "shm_size": spec.shm_size_bytes,
         "tty": spec.tty,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.emulation.docker.cleanup import remove_orphans
@@ -19,7 +22,6 @@ from lyftlearn_image.limits import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import docker
     from docker.models.containers import Container
@@ -87,6 +89,22 @@ class Containers:
         finally:
             with contextlib.suppress(Exception):
                 volume.remove(force=True)
+
+    def volume_directory(self, name: str) -> Path | None:
+        """Where this process may write into a mounted tmpfs volume: None unless we are root where the engine is."""
+        with engine_errors("looking for a volume"):
+            path = Path(self._client.volumes.get(name).attrs["Mountpoint"])
+        return path if path.is_mount() and os.access(path, os.W_OK) else None
+
+    @functools.cached_property
+    def pods_cgroup(self) -> str | None:
+        """The parent of the cgroups of emulated pods, as `kubepods` is; None where the engine chooses no cgroup (rootless).
+
+        In it a container with few CPU shares competes with other pods alone, and not with everything on the engine.
+        """
+        with engine_errors("asking for the cgroup driver"):
+            driver = self._client.info().get("CgroupDriver")
+        return {"cgroupfs": "/lyftlearn-pods", "systemd": "lyftlearn-pods.slice"}.get(str(driver))
 
     @contextlib.contextmanager
     def start(

@@ -38,6 +38,8 @@ class Cluster:
     # First delays, doubled each time: of a container's second restart (the first is at once), and of a Job's next pod.
     restart_backoff_s: float = 10.0
     job_backoff_s: float = 10.0
+    # The time between two looks of the kubelet at its containers (kubernetes pkg/kubelet, genericPlegRelistPeriod).
+    relist_s: float = 1.0
 
     # What the cluster signs its tokens with; nobody else has it.
     signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
@@ -51,18 +53,21 @@ class Cluster:
         return str(tokens.verify_token(token, self.signing_key, audience)["kubernetes.io"]["pod"]["name"])
 
     def resolv_conf(self, namespace: str, dns_config: Mapping[str, Any], policy: str = "ClusterFirst") -> str:
-        """/etc/resolv.conf. dnsConfig is added to that of ClusterFirst; with the policy None it is all (recorded, case 14)."""
-        is_cluster_first = policy != "None"
-        searches, servers, options = [], [], {}
-        if is_cluster_first:
-            searches = [f"{namespace}.svc.{self.domain}", f"svc.{self.domain}", self.domain, *self.node.dns_search]
+        """/etc/resolv.conf. dnsConfig is added to the policy's; with the policy None it is all (recorded, cases 14 and p06)."""
+        searches, servers, options = [f"{namespace}.svc.{self.domain}", f"svc.{self.domain}", self.domain], [], {}
+        if policy == "None":
+            searches = []
+        elif policy == "Default":
+            searches, servers = [*self.node.dns_search], [*self.node.nameservers]
+        else:
+            searches += self.node.dns_search
             servers, options = [self.node.dns_ip], {"ndots": "5"}
-        searches += [search for search in dns_config.get("searches") or () if search not in searches]
+        searches += dns_config.get("searches") or ()
         servers += dns_config.get("nameservers") or ()
         for option in dns_config.get("options") or ():
             options[option["name"]] = str(option.get("value") or "")
-        lines = [f"search {' '.join(searches)}"] if searches else []
-        lines += [f"nameserver {server}" for server in servers]
+        lines = [f"search {' '.join(dict.fromkeys(searches))}"] if searches else []
+        lines += [f"nameserver {server}" for server in dict.fromkeys(servers)]
         if options:
             lines.append(" ".join(["options", *(f"{name}:{value}" if value else name for name, value in options.items())]))
         return "\n".join(lines) + "\n"

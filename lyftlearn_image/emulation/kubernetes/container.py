@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.kubernetes.environment import container_environment
 from lyftlearn_image.emulation.kubernetes.errors import ContainerConfigError
+from lyftlearn_image.emulation.kubernetes.resources import cpu_shares, oom_score_adj
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 
@@ -106,6 +107,9 @@ def container_spec(container: Mapping[str, Any], context: PodContext, containers
         security_opt=_security_options(security),
         memory_bytes=int(parse_quantity(limits["memory"])) if limits.get("memory") else None,
         cpus=float(parse_quantity(limits["cpu"])) if limits.get("cpu") else None,
+        cpu_shares=cpu_shares(container),
+        oom_score_adj=oom_score_adj(container, pod.spec, context.cluster.node),
+        cgroup_parent=containers.pods_cgroup,
         tty=bool(container.get("tty")),
         stdin_open=bool(container.get("stdin")),
         stop_signal=(container.get("lifecycle") or {}).get("stopSignal"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import shutil
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as s3_objects
@@ -89,6 +90,12 @@ class KubernetesEmulator:
                 lambda token: cluster.review_token(token, POD_IDENTITY_AUDIENCE), cluster.signing_key
             )
         self._kubelet = Kubelet(machine, cluster, ClusterDns(machine.network.gateway, cluster.domain))
+
+    def with_credentials_lifetime(self, credentials_lifetime_s: int) -> KubernetesEmulator:
+        """The same cluster, the keys of whose new pods live so long (see ContainerCredentials.with_lifetime)."""
+        changed, machine = copy.copy(self), self._machine.with_credentials_lifetime(credentials_lifetime_s)
+        changed._machine, changed._kubelet = machine, replace(self._kubelet, machine=machine)  # noqa: SLF001 - one of this class
+        return changed
 
     def run(
         self,

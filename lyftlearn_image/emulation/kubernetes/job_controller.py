@@ -26,6 +26,7 @@ from lyftlearn_image.emulation.kubernetes.job_policy import (
     evaluate_job,
     failed_indexes,
     finished_conditions,
+    is_successful,
 )
 from lyftlearn_image.emulation.kubernetes.pod_containers import PodListeners
 from lyftlearn_image.emulation.kubernetes.pod_run import PodRun
@@ -68,7 +69,7 @@ class JobStatus:
     @property
     def is_complete(self) -> bool:
         """Whether it has the condition Complete."""
-        return any(condition.type == "Complete" for condition in self.conditions)
+        return is_successful(self.conditions)
 
     @property
     def is_past_deadline(self) -> bool:
@@ -164,8 +165,9 @@ class JobRun:
         return JobStatus(
             conditions=conditions,
             succeeded=len(state.succeeded),
-            # A pod that was deleted counts as failed, however it ended (recorded in pods, case 10, deadline).
-            failed=len(state.records) - len(state.succeeded),
+            # A pod that was deleted counts as failed, however it ended (recorded in pods, case 10, deadline); but not where
+            # the Job has what it needed without it (pods-2).
+            failed=len(state.failures) if is_successful(conditions) else len(state.records) - len(state.succeeded),
             completed_indexes=tuple(sorted(i for i in state.succeeded if i is not None)) if self._is_indexed else (),
             failed_indexes=failed_indexes(self._spec, self._progress()),
             pods=tuple(state.records),
@@ -199,7 +201,8 @@ class JobRun:
                 state.succeeded.append(pod.index)
                 state.not_before.pop(key, None)
                 continue
-            state.failures.append(classify_failure(self._spec, pod.index, pod.run.pod.name, pod.status))
+            name = f"{pod.run.pod.namespace(self._kubelet.cluster)}/{pod.run.pod.name}"
+            state.failures.append(classify_failure(self._spec, pod.index, name, pod.status))
             failures = count_failures(self._progress(), key)
             delay_s = backoff_s(self._kubelet.cluster.job_backoff_s, failures, maximum_s=MAX_JOB_BACKOFF_S)
             state.not_before[key] = time.monotonic() + delay_s

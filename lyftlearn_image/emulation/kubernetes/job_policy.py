@@ -63,8 +63,16 @@ def finished_conditions(reason: str, message: str = "") -> tuple[Condition, ...]
     return tuple(Condition(type_, reason, message or _MESSAGES[reason]) for type_ in types)
 
 
+def is_successful(conditions: Iterable[Condition]) -> bool:
+    """Whether these are the conditions of a Job that is complete."""
+    return any(condition.type == "Complete" for condition in conditions)
+
+
 def classify_failure(spec: Mapping[str, Any], index: int | None, pod_name: str, status: PodStatus) -> PodFailure:
-    """A failed pod, with the action of the first matching rule of the podFailurePolicy; Count without one."""
+    """A failed pod, with the action of the first matching rule of the podFailurePolicy; Count without one.
+
+    `pod_name` is NAMESPACE/NAME.
+    """
     for position, rule in enumerate((spec.get("podFailurePolicy") or {}).get("rules") or ()):
         if match := _match(rule, pod_name, status):
             return PodFailure(index, rule["action"], f"{match} matching {rule['action']} rule at index {position}")
@@ -144,7 +152,7 @@ def _match(rule: Mapping[str, Any], pod_name: str, status: PodStatus) -> str:
     requirement = rule.get("onExitCodes")
     if not requirement:
         return ""
-    for container in (*status.init_containers, *status.containers):
+    for container in (*status.containers, *status.init_containers):
         end = container.terminated
         if end is None or end.exit_code == 0 or requirement.get("containerName") not in (None, container.name):
             continue

@@ -6,6 +6,7 @@ Sources: kubernetes.io/docs "Pod Lifecycle", "Init Containers", "Sidecar Contain
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.emulation.docker.running_container import RunningContainer
     from lyftlearn_image.emulation.kubernetes.cluster import Pod
+    from lyftlearn_image.emulation.kubernetes.container_lifecycle import ContainerLifecycle
     from lyftlearn_image.emulation.kubernetes.kubelet import Kubelet
     from lyftlearn_image.emulation.kubernetes.namespace_objects import NamespaceObjects
 
@@ -65,7 +67,7 @@ class PodRun:
         self._changed = threading.Condition()
         self._deletion: _Deletion | None = None
         deadline_s = pod.spec.get("activeDeadlineSeconds")
-        self._deadline = None if deadline_s is None else time.monotonic() + float(deadline_s)
+        self._deadline = math.inf if deadline_s is None else time.monotonic() + float(deadline_s)
 
     def run(self) -> PodStatus:
         """Runs the pod to its end. Whatever happens, nothing of it is left on the engine.
@@ -144,7 +146,9 @@ class PodRun:
             sysctls={str(sysctl["name"]): str(sysctl["value"]) for sysctl in sysctls},
             volumes=volumes,
         )
-        return stack.enter_context(run_sandbox(machine.containers, config))
+        sandbox = stack.enter_context(run_sandbox(machine.containers, config))
+        self._volumes.write_files()
+        return sandbox
 
     def _plan(self, sandbox: RunningContainer) -> PodContainers:
         machine, cluster = self._kubelet.machine, self._kubelet.cluster
@@ -159,7 +163,7 @@ class PodRun:
         for container in self._containers.init:
             container.start()
             if container.plan.is_sidecar:
-                if not self._wait(lambda one=container: one.status.started or one.ended.is_set()):  # type: ignore[misc]
+                if not self._wait_for_sidecar(container):
                     return False
             elif (
                 not self._wait(container.ended.is_set)
@@ -168,6 +172,20 @@ class PodRun:
             ):
                 return False
         return True
+
+    def _wait_for_sidecar(self, sidecar: ContainerLifecycle) -> bool:
+        """Waits until the kubelet sees that a sidecar has started. False where the pod ends before.
+
+        Its startup probe tells the kubelet at once. Without one the kubelet sees it running at its next relist, a second later
+        at most (pkg/kubelet/pleg): here always after that second, so that what comes next does not depend on luck. A sidecar
+        that needs longer to be of use has a startup probe.
+        """
+        if not self._wait(lambda: sidecar.status.started or sidecar.ended.is_set()):
+            return False
+        if "startupProbe" in sidecar.plan.container:
+            return True
+        seen_at = time.monotonic() + self._kubelet.cluster.relist_s
+        return self._wait(lambda: time.monotonic() >= seen_at, until=seen_at)
 
     def _run_main_containers(self) -> None:
         """Starts each container when the postStart hook of the one before it is done, as the kubelet does."""
@@ -181,17 +199,20 @@ class PodRun:
         grace_s = self._deletion.grace_s if self._deletion else None
         self._containers.terminate(grace_period_s(self.pod) if grace_s is None else grace_s)
 
-    def _wait(self, is_reached: Callable[[], bool]) -> bool:
-        """Waits for a condition. False where the pod is deleted, or its deadline is exceeded, before that."""
+    def _wait(self, is_reached: Callable[[], bool], until: float = math.inf) -> bool:
+        """Waits for a condition, which is asked at every change of the pod and at the monotonic time `until`.
+
+        False where the pod is deleted, or its deadline is exceeded, before that.
+        """
         with self._changed:
             while not is_reached():
                 self._containers.raise_errors()
-                left_s = None if self._deadline is None else self._deadline - time.monotonic()
-                if left_s is not None and left_s <= 0:
+                if time.monotonic() >= self._deadline:
                     self.delete("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
                 if self._deletion is not None:
                     return False
-                self._changed.wait(left_s)
+                next_s = min(self._deadline, until) - time.monotonic()
+                self._changed.wait(None if next_s == math.inf else max(next_s, 0.0))
             self._containers.raise_errors()
             return self._deletion is None
 

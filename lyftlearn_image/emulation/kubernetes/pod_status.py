@@ -5,6 +5,7 @@ Sources: kubernetes.io/docs "Pod Lifecycle" and pkg/kubelet; recorded in pods, c
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ _MESSAGE_BYTES = 4096
 _POD_MESSAGE_BYTES = 12 * 1024
 # FallbackToLogsOnError: of the last 80 lines the last 2048 bytes (kubernetes pkg/kubelet/container/runtime.go).
 _FALLBACK_LINES, _FALLBACK_BYTES = 80, 2048
+_CONTAINERD_ERROR = "failed to create containerd task: failed to create shim task: "
+_RUNC_ERROR = "OCI runtime create failed: runc create failed: unable to start container process"
+# The engine looks at a workingDir before the runtime does.
+_NO_DIRECTORY = re.compile(r"Cannot mkdir: (\S+) is not a directory")
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,9 @@ def pod_phase(init_containers: Iterable[ContainerStatus], containers: Iterable[C
 def terminated_state(container: Mapping[str, Any], ended: ContainerExit, message_file: Path, log: bytes) -> Terminated:
     """The terminated state of a container's run, with its reason and its termination message. `log` is the end of its log."""
     is_start_error = bool(ended.error) and ended.exit_code == START_ERROR
-    message = ended.error if is_start_error else _termination_message(container, ended.exit_code, message_file, log)
+    message = (
+        _start_error(ended.error) if is_start_error else _termination_message(container, ended.exit_code, message_file, log)
+    )
     if ended.oom_killed:
         reason = "OOMKilled"
     elif is_start_error:
@@ -118,6 +125,14 @@ def truncate_messages(statuses: tuple[ContainerStatus, ...], containers: int) ->
 
 def _truncate(terminated: Terminated, size: int) -> Terminated:
     return replace(terminated, message=terminated.message.encode()[:size].decode("utf-8", "ignore"))
+
+
+def _start_error(text: str) -> str:
+    """What containerd's CRI makes of the runtime's error, and of the engine's own (recorded in pods, cases 16 and p26)."""
+    if file := _NO_DIRECTORY.search(text):
+        text = f"{_RUNC_ERROR}: error during container init: mkdir {file[1]}: not a directory"
+    _, found, reason = text.partition("OCI runtime create failed: ")
+    return _CONTAINERD_ERROR + found + reason.removesuffix(": unknown") if found else text
 
 
 def _termination_message(container: Mapping[str, Any], exit_code: int, message_file: Path, log: bytes) -> str:

@@ -1,12 +1,14 @@
 """The volumes of a pod as a kubelet sets them up: directories of this machine, and tmpfs volumes of the engine.
 
-Source: kubernetes.io/docs "Volumes"; recorded in pods, cases 02, 03, 04, 06 and 18.
+Sources: kubernetes.io/docs "Volumes", kubernetes/kubernetes pkg/volume/util/subpath; recorded in pods, cases 02, 03, 04, 06,
+18, p01, p02 and p21.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +17,10 @@ from lyftlearn_image.emulation.kubernetes.cluster import TOKEN_LIFETIME_S
 from lyftlearn_image.emulation.kubernetes.environment import resource_field_value
 from lyftlearn_image.emulation.kubernetes.errors import ContainerConfigError
 from lyftlearn_image.emulation.kubernetes.projection import DEFAULT_MODE, VolumeFile, project_keys, write_atomically
+from lyftlearn_image.emulation.kubernetes.resources import memory_volume_bytes
 from lyftlearn_image.emulation.private_directories import MEMORY, private_directory
 from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.platforms.kubernetes.expansion import expand
-from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +35,11 @@ _API_ACCESS = "kube-api-access"
 
 
 class PodVolumes:
-    """The volumes of one pod: directories in `workspace`, and for secrets on a tmpfs if this machine has one."""
+    """The volumes of one pod: directories in `workspace`, and in memory what a kubelet has there.
+
+    A tmpfs volume of the engine has the size that it has in a cluster. Where this process cannot write into those, what it has
+    to write into (Secrets, tokens) is on a tmpfs of this machine, as large as that is.
+    """
 
     def __init__(self, workspace: Path, pod: Pod, cluster: Cluster, objects: NamespaceObjects) -> None:
         self._workspace = workspace
@@ -41,41 +47,60 @@ class PodVolumes:
         self._cluster = cluster
         self._objects = objects
         self._fs_group: int | None = (pod.spec.get("securityContext") or {}).get("fsGroup")
+        self._stack = contextlib.ExitStack()
+        self._containers: Containers | None = None
+        # Of every volume that this process can write into, and of those the ones that count as storage.
         self._directories: dict[str, Path] = {}
+        self._on_disk: set[str] = set()
         self._tmpfs_volumes: dict[str, str] = {}
         self._projected: dict[str, Mapping[str, Any]] = {}
 
     @contextlib.contextmanager
     def set_up(self, containers: Containers, *, with_token: bool) -> Iterator[tuple[str, ...]]:
-        """Sets every volume up until the block ends; gives the names of the tmpfs volumes.
+        """Makes every volume, which is there until the block ends; gives the names of the tmpfs volumes.
+
+        They are there when a container has mounted them: then `write_files`.
+        """
+        self._containers = containers
+        with self._stack:
+            for volume in self._pod.spec.get("volumes") or ():
+                self._make(volume, containers)
+            if with_token:
+                self._projected[_API_ACCESS] = {"name": _API_ACCESS, "serviceAccount": {}}
+                self._make_in_memory(_API_ACCESS, containers)
+            yield tuple(self._tmpfs_volumes.values())
+
+    def write_files(self) -> None:
+        """Writes the files of ConfigMaps, Secrets, tokens and the downward API.
 
         ContainerConfigError for a ConfigMap, Secret or key that does not exist, which leaves a pod in ContainerCreating.
         """
-        with contextlib.ExitStack() as stack:
-            for volume in self._pod.spec.get("volumes") or ():
-                self._set_up_volume(volume, containers, stack)
-            if with_token:
-                self._projected[_API_ACCESS] = {"name": _API_ACCESS, "serviceAccount": {}}
-                self._write(_API_ACCESS, self._tmpfs_directory(_API_ACCESS, stack))
-            yield tuple(self._tmpfs_volumes.values())
+        for name, volume in self._tmpfs_volumes.items():
+            if self._containers and (directory := self._containers.volume_directory(volume)):
+                self._directories[name] = directory
+        for name in self._projected:
+            if name not in self._directories:
+                self._directories[name] = self._memory_directory(name)
+                del self._tmpfs_volumes[name]
+            self._write(name, self._directories[name])
 
     def mount(self, volume_mount: Mapping[str, Any], environment: Mapping[str, str]) -> Mount:
         """The mount for a volumeMount of a container, whose environment is for subPathExpr."""
         name, target = volume_mount["name"], volume_mount["mountPath"]
         read_only = bool(volume_mount.get("readOnly")) or name in self._projected
         sub_path = volume_mount.get("subPath") or expand(volume_mount.get("subPathExpr") or "", environment)
-        if name in self._tmpfs_volumes:
-            if sub_path:
-                raise UnsupportedError(f"volumeMounts of {target}: the engine cannot mount a subPath of a volume in memory")
+        if name in self._tmpfs_volumes and not sub_path:
             return Mount(target, read_only=read_only, volume=self._tmpfs_volumes[name])
         if name not in self._directories:
+            if name in self._tmpfs_volumes:
+                raise UnsupportedError(f"volumeMounts of {target}: the engine cannot mount a subPath of a volume in memory")
             raise ContainerConfigError(f"volumeMounts of {target}: there is no volume {name!r}")
         directory = self._directories[name]
         return Mount(target, self._sub_path(name, directory, sub_path) if sub_path else directory, read_only)
 
     def token_mount(self, target: str) -> Mount:
         """The mount of the ServiceAccount directory."""
-        return Mount(target, self._directories[_API_ACCESS], read_only=True)
+        return self.mount({"name": _API_ACCESS, "mountPath": target}, {})
 
     def update(self, objects: NamespaceObjects) -> None:
         """Writes changed ConfigMaps and Secrets into their volumes. The mount of a subPath keeps the old content (case 18)."""
@@ -85,42 +110,33 @@ class PodVolumes:
 
     def used_bytes(self) -> dict[str, int]:
         """The bytes of every emptyDir on disk."""
-        return {name: _disk_usage(path) for name, path in self._directories.items() if name not in self._projected}
+        return {name: _disk_usage(self._directories[name]) for name in self._on_disk}
 
-    def _set_up_volume(self, volume: Mapping[str, Any], containers: Containers, stack: contextlib.ExitStack) -> None:
-        name = volume["name"]
-        if "emptyDir" in volume or not volume.keys() - {"name"}:
-            self._empty_dir(name, volume.get("emptyDir") or {}, containers, stack)
-            return
-        self._projected[name] = volume
-        if "configMap" in volume:
-            self._directories[name] = self._disk_directory(name, 0o777)
-        else:
-            self._tmpfs_directory(name, stack)
-        self._write(name, self._directories[name])
-
-    def _empty_dir(self, name: str, source: Mapping[str, Any], containers: Containers, stack: contextlib.ExitStack) -> None:
+    def _make(self, volume: Mapping[str, Any], containers: Containers) -> None:
         """An emptyDir has mode 0777, in memory 1777; an fsGroup sets its group and setgid bit (recorded in pods, case 02)."""
-        if source.get("medium") == "Memory":
-            limit = source.get("sizeLimit")
-            volume = containers.tmpfs_volume(
-                f"{containers.run_id}-{self._pod.uid[:8]}-{name}",
-                size_bytes=int(parse_quantity(limit)) if limit else self._memory_limit(),
-                mode=0o1777 if self._fs_group is None else 0o3777,
-                gid=self._fs_group,
-            )
-            self._tmpfs_volumes[name] = stack.enter_context(volume)
+        name = volume["name"]
+        is_empty_dir = "emptyDir" in volume or not volume.keys() - {"name"}
+        if not is_empty_dir:
+            self._projected[name] = volume
+        source = volume.get("emptyDir") or {}
+        if source.get("medium") == "Memory" or not (is_empty_dir or "configMap" in volume):
+            self._make_in_memory(name, containers, source.get("sizeLimit"))
             return
         path = self._directories[name] = self._disk_directory(name, 0o777)
-        if self._fs_group is not None:
-            os.chown(path, -1, self._fs_group)
-            path.chmod(0o2777)
+        if is_empty_dir:
+            self._on_disk.add(name)
+            if self._fs_group is not None:
+                os.chown(path, -1, self._fs_group)
+                path.chmod(0o2777)
 
-    def _memory_limit(self) -> int | None:
-        """The sum of the containers' memory limits, None where one has none (kubernetes.io/docs "Volumes", emptyDir)."""
-        limits = [((one.get("resources") or {}).get("limits") or {}).get("memory") for one in self._pod.spec["containers"]]
-        known = [parse_quantity(limit) for limit in limits if limit]
-        return int(sum(known)) if len(known) == len(limits) else None
+    def _make_in_memory(self, name: str, containers: Containers, size_limit: str | float | None = None) -> None:
+        volume = containers.tmpfs_volume(
+            f"{containers.run_id}-{self._pod.uid[:8]}-{name}",
+            size_bytes=memory_volume_bytes(self._pod.spec, self._cluster.node, size_limit),
+            mode=0o1777 if self._fs_group is None else 0o3777,
+            gid=self._fs_group,
+        )
+        self._tmpfs_volumes[name] = self._stack.enter_context(volume)
 
     def _write(self, name: str, top: Path) -> None:
         files = self._volume_files(name, self._projected[name])
@@ -204,7 +220,7 @@ class PodVolumes:
             os.chown(link, user or 0, -1, follow_symlinks=False)
 
     def _sub_path(self, name: str, directory: Path, sub_path: str) -> Path:
-        """The path of a subPath. One that does not exist becomes a directory with the volume's mode (recorded, case 16)."""
+        """The path of a subPath. What does not exist of it becomes directories with the volume's mode (cases 16 and p02)."""
         inside = (directory / sub_path).resolve()
         if not inside.is_relative_to(directory.resolve()):
             raise ContainerConfigError(f"subPath {sub_path!r}: must not contain '..'")
@@ -212,9 +228,12 @@ class PodVolumes:
             return inside
         if name in self._projected:
             return self._disk_directory(f"sub-{name}", 0o777)
-        inside.mkdir(parents=True)
-        inside.chmod(directory.stat().st_mode & 0o7777)
-        os.chown(inside, -1, directory.stat().st_gid)
+        status = directory.stat()
+        for path in reversed([inside, *inside.parents]):
+            if not path.exists():
+                path.mkdir()
+                os.chown(path, -1, status.st_gid)
+                path.chmod(status.st_mode & ~stat.S_ISVTX & 0o7777)
         return inside
 
     def _disk_directory(self, name: str, mode: int) -> Path:
@@ -223,18 +242,16 @@ class PodVolumes:
         path.chmod(mode)
         return path
 
-    def _tmpfs_directory(self, name: str, stack: contextlib.ExitStack) -> Path:
+    def _memory_directory(self, name: str) -> Path:
         """A directory on a tmpfs with mode 1777, as the kubelet's, in one that no other user of this machine may enter.
 
         On disk where this machine has no tmpfs.
         """
         if not os.access(MEMORY, os.W_OK):
-            path = self._disk_directory(name, 0o1777)
-        else:
-            path = stack.enter_context(private_directory(MEMORY)) / "volume"
-            path.mkdir()
-            path.chmod(0o1777)
-        self._directories[name] = path
+            return self._disk_directory(name, 0o1777)
+        path = self._stack.enter_context(private_directory(MEMORY)) / "volume"
+        path.mkdir()
+        path.chmod(0o1777)
         return path
 
 

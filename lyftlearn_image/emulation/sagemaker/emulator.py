@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import time
 from dataclasses import dataclass
@@ -63,6 +64,12 @@ class SageMakerEmulator:
 
     def __init__(self, machine: Machine) -> None:
         self.context = create_context(machine)
+
+    def with_credentials_lifetime(self, credentials_lifetime_s: int) -> SageMakerEmulator:
+        """The same service, the keys of whose new jobs live so long (see ContainerCredentials.with_lifetime)."""
+        changed = copy.copy(self)
+        changed.context = self.context.with_credentials_lifetime(credentials_lifetime_s)
+        return changed
 
     def run(
         self,

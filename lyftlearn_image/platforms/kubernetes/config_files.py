@@ -34,7 +34,10 @@ class ConfigFiles:
         """A ConfigMap for each directory."""
         return [
             config_map(
-                workload, _map_name(job_name, directory), {_name(path): str(file.content) for path, file in files.items()}
+                workload,
+                job_name,
+                _map_name(job_name, directory),
+                {_name(path): str(file.content) for path, file in files.items()},
             )
             for directory, files in sorted(self.mounted.items())
         ]

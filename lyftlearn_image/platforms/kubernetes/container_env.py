@@ -6,14 +6,19 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
+from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lyftlearn_image.workload import Workload
 
 # The scheme of what the downward API tells; on SageMaker the shim answers.
 DOWNWARD = "downward://"
+# What the shim is to do with the script, and with nothing that runs beside it.
+_FOR_THE_SCRIPT = (
+    contract.ARGUMENTS, contract.BUNDLE, contract.GRACE, contract.OBSERVE, contract.PROGRAM, contract.REFRESH, contract.STATSD,
+)  # fmt: skip
 _NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
 
@@ -38,6 +43,16 @@ def container_env(workload: Workload, shim_variables: Mapping[str, str]) -> list
     return [entries[name] for name in sorted(entries)]
 
 
+def env_beside(env: Sequence[Mapping[str, Any]], **variables: str) -> list[dict[str, Any]]:
+    """The variables of a container of ours beside the script's, whose `env` this is.
+
+    It has the workload's variables, secrets, CA, proxies and endpoints: it too speaks to S3, or to what stands in for it.
+    """
+    own = [{"name": name, "value": value} for name, value in variables.items()]
+    shared = [dict(entry) for entry in env if entry["name"] not in (*_FOR_THE_SCRIPT, *variables)]
+    return sorted([*shared, *own], key=lambda entry: str(entry["name"]))
+
+
 def escape(text: str) -> str:
     """A text of which the kubelet makes this one again.
 
@@ -50,5 +65,6 @@ def escape(text: str) -> str:
 def _downward(field: str) -> dict[str, Any]:
     """The cluster's own answer to what `downward://` asks (k8s.io/docs/concepts/workloads/pods/downward-api)."""
     if field.startswith(("limits.", "requests.")):
-        return {"resourceFieldRef": {"containerName": "main", "resource": field}}
+        # Without a name it is the container's own: the same variables are in those beside it.
+        return {"resourceFieldRef": {"resource": field}}
     return {"fieldRef": {"fieldPath": field}}

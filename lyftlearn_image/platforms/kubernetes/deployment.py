@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.platforms.kubernetes.metadata import (
-    MANAGED_BY,
+    INSTANCE_LABEL,
     NAME_LABEL,
+    main_metadata,
     metadata,
-    sagemaker_annotation,
     service_account,
+    template_metadata,
 )
+from lyftlearn_image.platforms.kubernetes.routes import routes
 from lyftlearn_image.platforms.launch import Compiled
 
 if TYPE_CHECKING:
@@ -22,33 +24,42 @@ if TYPE_CHECKING:
     from lyftlearn_image.workload import Workload
 
 
+# What a pod has before its own start counts: for a node, the image and the model (the API's default, apps/v1 DeploymentSpec).
+_BEFORE_START_S = 600
+
+
 @dataclass(frozen=True)
 class DeploymentPlan:
-    """What the Deployments of one kind have of their own. `documents` are created before the Service."""
+    """What the Deployments of one kind have of their own.
+
+    `documents` are created before the Service; `objects` are S3 objects. `startup_s` are the seconds that a container has for
+    its start. `replicas` is None where an autoscaler counts them.
+    """
 
     pod: Mapping[str, Any]
     port: int
-    replicas: int
+    replicas: int | None
+    startup_s: int
     strategy: Mapping[str, Any]
     documents: list[dict[str, Any]] = field(default_factory=list)
+    objects: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def compile_deployment(workload: Workload, launch: Launch, parts: PodParts, plan: DeploymentPlan) -> Compiled:
-    """The Deployment after the ServiceAccount, the ConfigMaps, the plan's own documents and the Service."""
+    """The Deployment after the ServiceAccount, the ConfigMaps, the plan's own documents, the Service and what leads to it."""
     name = launch.job_name
-    selector = {NAME_LABEL: workload.name, "app.kubernetes.io/instance": name}
-    inner: dict[str, Any] = {"labels": {**workload.kubernetes.labels, **selector, **MANAGED_BY}}
-    if workload.kubernetes.annotations:
-        inner["annotations"] = dict(workload.kubernetes.annotations)
+    selector = {NAME_LABEL: workload.name, INSTANCE_LABEL: name}
+    before_s = workload.kubernetes.pending_timeout_s or _BEFORE_START_S
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(workload, name, sagemaker_annotation(workload)),
+        "metadata": main_metadata(workload, name),
         "spec": {
-            "replicas": plan.replicas,
+            **({} if plan.replicas is None else {"replicas": plan.replicas}),
             "strategy": plan.strategy,
+            "progressDeadlineSeconds": before_s + plan.startup_s,
             "selector": {"matchLabels": selector},
-            "template": {"metadata": inner, "spec": plan.pod},
+            "template": {"metadata": template_metadata(workload, name), "spec": plan.pod},
         },
     }
     port = {"name": "http", "port": plan.port, "targetPort": "http", "protocol": "TCP"}
@@ -58,8 +69,15 @@ def compile_deployment(workload: Workload, launch: Launch, parts: PodParts, plan
         "metadata": metadata(workload, name),
         "spec": {"selector": selector, "ports": [port]},
     }
-    documents = (*service_account(workload), *parts.config_maps, *plan.documents, service, deployment)
-    return Compiled("kubernetes", "Deployment", documents, parts.objects)
+    documents = (
+        *service_account(workload, name),
+        *parts.config_maps,
+        *plan.documents,
+        service,
+        *routes(workload, name, plan.port),
+        deployment,
+    )
+    return Compiled("kubernetes", "Deployment", documents, {**parts.objects, **plan.objects})
 
 
 def http_port(port: int) -> dict[str, Any]:

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.platforms.kubernetes.metadata import (
-    metadata,
-    sagemaker_annotation,
-    service_account,
-    template_metadata,
-)
+from lyftlearn_image.platforms.kubernetes.metadata import main_metadata, metadata, service_account, template_metadata
 from lyftlearn_image.platforms.kubernetes.pod_template import Transfers, pod_parts, pod_spec
 from lyftlearn_image.platforms.launch import Compiled
 
@@ -21,8 +16,10 @@ if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import Job, Workload
 
-# A pod that is lost with its node is made again, and is no failure (kubernetes.io/docs "Pod failure policy").
-SURVIVES_DISRUPTION = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}
+# The condition of a pod that a drain, its node or a pod of higher priority ends (kubernetes.io/docs "Disruptions").
+DISRUPTION = "DisruptionTarget"
+# Such a pod is made again, and is no failure (kubernetes.io/docs "Pod failure policy").
+SURVIVES_DISRUPTION = {"rules": [{"action": "Ignore", "onPodConditions": [{"type": DISRUPTION}]}]}
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def compile_job(workload: Job, launch: Launch, plan: JobPlan) -> Compiled:
     )
     parts = pod_parts(workload, launch, plan.pod, transfers)
     pod = {"restartPolicy": "Never", **pod_spec(workload, parts, plan.arguments)}
-    documents = [*service_account(workload), *parts.config_maps]
+    documents = [*service_account(workload, launch.job_name), *parts.config_maps]
     if workload.nodes > 1:
         pod["subdomain"] = launch.job_name
         documents.append(_headless_service(workload, launch.job_name))
@@ -73,8 +70,8 @@ def job_manifest(workload: Workload, launch: Launch, spec: Mapping[str, Any], po
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(workload, launch.job_name, sagemaker_annotation(workload)),
-        "spec": {**spec, "template": {**template_metadata(workload), "spec": pod}},
+        "metadata": main_metadata(workload, launch.job_name),
+        "spec": {**spec, "template": {"metadata": template_metadata(workload, launch.job_name), "spec": pod}},
     }
 
 

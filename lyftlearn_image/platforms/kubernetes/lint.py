@@ -10,7 +10,7 @@ from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.findings import FieldPath, Finding
 from lyftlearn_image.platforms.kubernetes.all_kinds import workload_kind
 from lyftlearn_image.platforms.kubernetes.expansion import expand
-from lyftlearn_image.platforms.kubernetes.object_limits import check_size
+from lyftlearn_image.platforms.kubernetes.object_limits import ANNOTATIONS_BYTES, check_size
 from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import Job
 
@@ -25,8 +25,6 @@ _LABEL_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _KEY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-# TotalAnnotationSizeLimitB (kubernetes/apimachinery, api/validation/objectmeta.go).
-_ANNOTATIONS_BYTES = 256 << 10
 # A UID is an int32 to the API's validation (kubernetes/apimachinery, util/validation, IsValidUserID).
 _LARGEST_UID = (1 << 31) - 1
 # A quarter of the usual stack limit of 8 MiB holds all arguments and variables (execve(2)).
@@ -41,6 +39,14 @@ _IGNORED: Mapping[str, str] = {
     "metrics": "nobody reads metrics from a pod's log; StatsD on localhost:8125 works on both",
     "data_capture": "nobody keeps requests and answers",
 }
+# Options of Kubernetes' own that some kinds have no use for: option → those that have, and what serves the others.
+_OPTIONS_OF_KINDS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "disruption_budget": (("serving",), "a drain of a job is told, and `do_not_disrupt` keeps autoscalers from one"),
+    "autoscaling": (("serving",), "nothing else has replicas"),
+    "ingress": (("serving", "notebook"), "nothing listens"),
+    "http_route": (("serving", "notebook"), "nothing listens"),
+    "deadline_s": (("transform",), "`max_runtime_s` is the deadline of a job, and a server has none"),
+}
 
 
 def lint_manifests(workload: Workload, compiled: Compiled) -> Iterator[Finding]:
@@ -50,9 +56,10 @@ def lint_manifests(workload: Workload, compiled: Compiled) -> Iterator[Finding]:
         yield Finding(("name",), f"{name!r:.80} is no name of a Job with hosts, nor of a Service", _hint(63))
     yield from _lint_names(workload)
     yield from _lint_labels(workload)
+    yield from _lint_mounts(compiled)
     annotations = compiled.documents[-1]["metadata"].get("annotations", {})
-    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > _ANNOTATIONS_BYTES:
-        yield Finding(("kubernetes", "annotations"), f"more than {_ANNOTATIONS_BYTES} bytes, with the options for SageMaker")
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_BYTES:
+        yield Finding(("kubernetes", "annotations"), f"more than {ANNOTATIONS_BYTES} bytes, with the options for SageMaker")
     yield from _lint_strings(workload, compiled)
     for document in compiled.documents:
         try:
@@ -77,6 +84,37 @@ def _lint_names(workload: Workload) -> Iterator[Finding]:
     for index, name in enumerate(options.image_pull_secrets):
         if not _SUBDOMAIN.fullmatch(name):
             yield Finding(("kubernetes", "image_pull_secrets", index), "is no name of a Secret", _hint(253))
+    for field, other in (("queue", options.queue), ("priority_class", options.priority_class)):
+        if other is not None and not _SUBDOMAIN.fullmatch(other):
+            yield Finding(("kubernetes", field), f"{other!r:.80} is no name of an object", _hint(253))
+    for path, claim in options.volumes.items():
+        if not _SUBDOMAIN.fullmatch(claim.claim):
+            yield Finding(("kubernetes", "volumes", path, "claim"), f"{claim.claim!r:.80} is no name of a claim", _hint(253))
+    yield from _lint_hosts(workload)
+
+
+def _lint_hosts(workload: Workload) -> Iterator[Finding]:
+    ingress, route = workload.kubernetes.ingress, workload.kubernetes.http_route
+    named: list[tuple[FieldPath, str]] = []
+    if ingress and ingress.host:
+        named.append((("kubernetes", "ingress", "host"), ingress.host))
+    if route:
+        named += [(("kubernetes", "http_route", "hostnames", index), host) for index, host in enumerate(route.hostnames)]
+    for path, host in named:
+        if not _SUBDOMAIN.fullmatch(host.removeprefix("*.")):
+            yield Finding(path, f"{host!r:.80} is no name of a host", _hint(253))
+    if ingress and ingress.certificate and not _SUBDOMAIN.fullmatch(ingress.certificate):
+        yield Finding(("kubernetes", "ingress", "certificate"), "is no name of a Secret", _hint(253))
+
+
+def _lint_mounts(compiled: Compiled) -> Iterator[Finding]:
+    """Two volumes at one path, which the API refuses."""
+    pod = compiled.documents[-1]["spec"]["template"]["spec"]
+    paths = [mount["mountPath"].rstrip("/") for mount in pod["containers"][0]["volumeMounts"]]
+    for path in sorted({path for path in paths if paths.count(path) > 1}):
+        yield Finding(
+            ("kubernetes", "volumes", path), f"something else is mounted at {path}", "Mount the claim at another directory."
+        )
 
 
 def _lint_labels(workload: Workload) -> Iterator[Finding]:
@@ -122,6 +160,9 @@ def _lint_ignored(workload: Workload) -> Iterator[Finding]:
     for name, instead in _IGNORED.items():
         if name in fields and name not in used:
             yield Finding((name,), f"has no effect on Kubernetes: {instead}", level="note")
+    for option, (kinds, instead) in _OPTIONS_OF_KINDS.items():
+        if option in fields.get("kubernetes", {}) and workload.kind not in kinds:
+            yield Finding(("kubernetes", option), f"has no effect on a {workload.kind} workload: {instead}", level="note")
     if isinstance(workload, Job) and workload.nodes > 1 and workload.kubernetes.retries:
         yield Finding(
             ("kubernetes", "retries"), "a host that is started again joins a job that has begun without it", level="note"

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from lyftlearn_image.workload import Workload
 
 SAGEMAKER_ANNOTATION = "lyftlearn/sagemaker"
+# How many seconds a pod may wait, for whoever watches the Job or Deployment: the workload's file may be elsewhere then.
+PENDING_TIMEOUT_ANNOTATION = "lyftlearn.dev/pending-timeout-s"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "lyftlearn"}
 NAME_LABEL = "app.kubernetes.io/name"
+# The run that an object was made for (k8s.io/docs/concepts/overview/working-with-objects/common-labels).
+INSTANCE_LABEL = "app.kubernetes.io/instance"
+# kueue.sigs.k8s.io/docs/tasks/run/jobs: Kueue's webhook suspends a Job with this label, and starts it when there is quota.
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+# karpenter.sh/docs/concepts/disruption, "Pod-Level Controls"; kubernetes/autoscaler, cluster-autoscaler/FAQ.md.
+DO_NOT_DISRUPT = {"karpenter.sh/do-not-disrupt": "true", "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 # What a workload says to SageMaker alone; `checkpoints` is here because its prefix is more than an upload there.
 _ONLY_SAGEMAKER = (
@@ -26,33 +34,45 @@ _ONLY_SAGEMAKER = (
 )  # fmt: skip
 
 
-def metadata(workload: Workload, name: str, annotations: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Name, namespace, labels and annotations of an object of this workload, with these besides the workload's own."""
+def run_labels(workload: Workload, run: str) -> dict[str, str]:
+    """The labels by which everything that was made for a run, its pods too, is found."""
+    return {**workload.kubernetes.labels, NAME_LABEL: workload.name, INSTANCE_LABEL: run, **MANAGED_BY}
+
+
+def metadata(workload: Workload, run: str, name: str = "", annotations: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Name (else the run's), namespace, labels and annotations of an object, with these besides the workload's own."""
     options = workload.kubernetes
-    labels = {**options.labels, NAME_LABEL: workload.name, **MANAGED_BY}
     namespace = {"namespace": options.namespace} if options.namespace else {}
     every = {**options.annotations, **(annotations or {})}
-    return {"name": name, "labels": labels, **namespace, **({"annotations": every} if every else {})}
+    named = {"name": name or run, "labels": run_labels(workload, run), **namespace}
+    return {**named, **({"annotations": every} if every else {})}
 
 
-def template_metadata(workload: Workload) -> dict[str, Any]:
-    """The `metadata` of a template: the labels and annotations that a workload says; nothing where it says none."""
+def main_metadata(workload: Workload, run: str) -> dict[str, Any]:
+    """The metadata of the Job or Deployment: its queue, SageMaker's options, and how long pods may wait, besides."""
+    timeout_s, queue = workload.kubernetes.pending_timeout_s, workload.kubernetes.queue
+    pending = {PENDING_TIMEOUT_ANNOTATION: str(timeout_s)} if timeout_s else {}
+    named = metadata(workload, run, annotations={**_sagemaker_annotation(workload), **pending})
+    return {**named, "labels": {**named["labels"], **({QUEUE_LABEL: queue} if queue else {})}}
+
+
+def template_metadata(workload: Workload, run: str) -> dict[str, Any]:
+    """The metadata of the pods."""
     options = workload.kubernetes
-    fields = {"labels": dict(options.labels), "annotations": dict(options.annotations)}
-    named = {name: value for name, value in fields.items() if value}
-    return {"metadata": named} if named else {}
+    annotations = {**options.annotations, **(DO_NOT_DISRUPT if options.do_not_disrupt else {})}
+    return {"labels": run_labels(workload, run), **({"annotations": annotations} if annotations else {})}
 
 
-def service_account(workload: Workload) -> list[dict[str, Any]]:
+def service_account(workload: Workload, run: str) -> list[dict[str, Any]]:
     """The ServiceAccount with its role (EKS user guide, iam-roles-for-service-accounts); none where no role is named."""
     options = workload.kubernetes
     if not (options.service_account and options.role_arn):
         return []
-    named = metadata(workload, options.service_account, {ROLE_ANNOTATION: options.role_arn})
+    named = metadata(workload, run, options.service_account, {ROLE_ANNOTATION: options.role_arn})
     return [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": named, "automountServiceAccountToken": False}]
 
 
-def sagemaker_annotation(workload: Workload) -> dict[str, str]:
+def _sagemaker_annotation(workload: Workload) -> dict[str, str]:
     """What Kubernetes has no word for, as JSON; nothing where the workload says nothing of it."""
     fields = workload.model_dump(mode="json", exclude_defaults=True)
     if isinstance(workload, Job):
@@ -66,8 +86,6 @@ def sagemaker_annotation(workload: Workload) -> dict[str, str]:
     return {SAGEMAKER_ANNOTATION: json.dumps(only, sort_keys=True, separators=(",", ":"))} if only else {}
 
 
-def config_map(workload: Workload, name: str, data: Mapping[str, str]) -> dict[str, Any]:
-    """A ConfigMap in the workload's namespace."""
-    namespace = workload.kubernetes.namespace
-    named = {"name": name, "namespace": namespace} if namespace else {"name": name}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": named, "data": dict(data)}
+def config_map(workload: Workload, run: str, name: str, data: Mapping[str, str]) -> dict[str, Any]:
+    """A ConfigMap of this run."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(workload, run, name), "data": dict(data)}

@@ -96,7 +96,7 @@ def prefixes(uris: Iterable[str]) -> list[str]:
 
 def bundles(account: Account, workload: Workload, prefix: str, objects: Iterable[str]) -> list[str]:
     """The ARNs of the launch bundles of every run; none where no run has one. A run's name begins with the workload's."""
-    return [account.s3(prefix, f"/{workload.name}*/bundle.json")] if list(objects) else []
+    return [account.s3(prefix, f"/{workload.name}*/{name}") for name in sorted({uri.rpartition("/")[2] for uri in objects})]
 
 
 def send_bundle(account: Account, workload: Workload, prefix: str, objects: Iterable[str]) -> list[Statement]:

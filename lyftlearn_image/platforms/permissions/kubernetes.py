@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 _RESOURCES: Mapping[str, tuple[str, str]] = {
     "ConfigMap": ("", "configmaps"), "Service": ("", "services"), "ServiceAccount": ("", "serviceaccounts"),
     "PersistentVolumeClaim": ("", "persistentvolumeclaims"), "Job": ("batch", "jobs"), "Deployment": ("apps", "deployments"),
+    "PodDisruptionBudget": ("policy", "poddisruptionbudgets"), "Ingress": ("networking.k8s.io", "ingresses"),
+    "HorizontalPodAutoscaler": ("autoscaling", "horizontalpodautoscalers"),
+    "HTTPRoute": ("gateway.networking.k8s.io", "httproutes"),
+}  # fmt: skip
+# What is done with a resource besides creating, patching and deleting. A ServiceAccount is looked at before it is owned.
+_MORE_VERBS: Mapping[str, tuple[str, ...]] = {
+    "jobs": ("get", "list", "watch"), "deployments": ("get",), "serviceaccounts": ("get",),
 }  # fmt: skip
 
 
@@ -74,17 +81,23 @@ def _role(workload: Workload) -> dict[str, Any]:
     names, others = _names(workload, workload.name), _names(workload, f"{workload.name}-other")
     rules: list[dict[str, Any]] = []
     for (group, resource), objects in sorted(names.items()):
-        verbs = ["get", "patch", "delete"] + (["list", "watch"] if resource in ("jobs", "deployments") else [])
+        # What is refused is taken back, and what is made gets its owner.
+        verbs = ["delete", "patch", *_MORE_VERBS.get(resource, ())]
         if objects != others[group, resource]:
             rules.append({"apiGroups": [group], "resources": [resource], "verbs": ["create", *verbs]})
             continue
         rules.append({"apiGroups": [group], "resources": [resource], "verbs": ["create"]})
         rules.append({"apiGroups": [group], "resources": [resource], "resourceNames": sorted(objects), "verbs": verbs})
-    rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]})
+    rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]})
     rules.append({"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]})
+    rules.append({"apiGroups": [""], "resources": ["events"], "verbs": ["list"]})
+    if workload_kind(workload.kind).is_job:
+        # `stop` sends SIGTERM in the container; without this the pod is deleted, and its log with it. The API asks for
+        # `create` since Kubernetes 1.35, and for `get` before (AuthorizePodWebsocketUpgradeCreatePermission).
+        rules.append({"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create", "get"]})
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
-        "metadata": metadata(workload, f"{workload.name}-submitter"),
+        "metadata": metadata(workload, workload.name, f"{workload.name}-submitter"),
         "rules": rules,
     }

@@ -12,117 +12,177 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 import msgspec
+from httpx2.websockets import HTTPXWSException, WebSocketUpgradeError
 from lightkube import codecs
-from lightkube.core.exceptions import ApiError
+from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.models import meta_v1
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.batch_v1 import Job
-from lightkube.resources.core_v1 import ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount
-from lightkube.types import PatchType
+from lightkube.resources.core_v1 import ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount
+from lightkube.types import CascadeType, PatchType
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.retry import Backoff, retry
-from lyftlearn_image.services.kubernetes.api_errors import api_error, is_busy, translate_errors, unavailable_error
+from lyftlearn_image.services.kubernetes.api_errors import api_error, is_transient, translate_errors, unavailable_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from lightkube import Client
 
     from lyftlearn_image.retry import Clock
 
 _T = TypeVar("_T")
-_NOT_FOUND, _CONFLICT, _GONE = 404, 409, 410
-_BUSY_SERVER = Backoff(first_s=0.5, longest_s=8.0, max_retries=5)
+_UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _GONE = 401, 404, 409, 410
+_BUSY_SERVER = Backoff(first_s=0.5, longest_s=8.0, max_retries=6)
 # The server closes a watch after so long, and it is opened again from where it was.
 _WATCH_S = 300
+# A command that only sends a signal.
+_EXEC_S = 30.0
+
+
+def resource_kind(document: Mapping[str, Any]) -> type[Any]:
+    """The client's class for objects of a document's kind."""
+    return type(codecs.from_dict(dict(document)))
 
 
 class ClusterApi:
-    """One namespace of a cluster."""
+    """One namespace of a cluster; the client's own where none is named."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
+    def __init__(self, client: Client, clock: Clock, namespace: str | None = None) -> None:
         _load_models()
         self._client = client
         self._clock = clock
+        self.namespace: str = namespace or client.namespace
+
+    def at(self, namespace: str | None) -> ClusterApi:
+        """The same cluster's other namespace."""
+        return ClusterApi(self._client, self._clock, namespace)
 
     def create(self, document: Mapping[str, Any]) -> bool:
         """Creates an object; False where it was there already."""
         with translate_errors(f"creating {document['kind']} {document['metadata']['name']}"):
             try:
-                self._retry(lambda: self._client.create(codecs.from_dict(dict(document))))
+                made: Any = codecs.from_dict(dict(document))
+                self._retry(lambda: self._client.create(made, namespace=self.namespace))
             except ApiError as error:
                 if error.status.code != _CONFLICT:
                     raise
                 return False
         return True
 
-    def delete(self, document: Mapping[str, Any]) -> None:
+    def discard(self, document: Mapping[str, Any]) -> None:
         """Deletes an object if it can, and raises nothing: for clearing up after an error, which is the one to show."""
         with contextlib.suppress(Exception):
-            self._client.delete(type(codecs.from_dict(dict(document))), document["metadata"]["name"])
+            kind = resource_kind(document)
+            # A Job's pods would stay otherwise (kubernetes/kubernetes pkg/registry/batch/job, DefaultGarbageCollectionPolicy).
+            self._client.delete(kind, document["metadata"]["name"], namespace=self.namespace, cascade=CascadeType.BACKGROUND)
 
-    def find_job(self, name: str) -> Any:
-        """A Job, None where there is none."""
+    def find(self, kind: type[Any], name: str) -> Any:
+        """An object, None where there is none."""
         with translate_errors(f"asking for {name}"):
             try:
-                return self._retry(lambda: self._client.get(Job, name))
+                return self._retry(lambda: self._client.get(kind, name, namespace=self.namespace))
             except ApiError as error:
                 if error.status.code != _NOT_FOUND:
                     raise
                 return None
 
+    def get(self, kind: type[Any], name: str) -> Any:
+        """An object. Raises InvalidInputError where there is none."""
+        found = self.find(kind, name)
+        if found is None:
+            hint = "Check its name, its namespace and the context; a Job with a TTL is removed after its end."
+            raise InvalidInputError(f"there is no {kind.__name__} {name} in the namespace {self.namespace}", hint=hint)
+        return found
+
     def get_job(self, name: str) -> Any:
         """A Job. Raises InvalidInputError where there is none."""
-        job = self.find_job(name)
-        if job is None:
-            hint = "Check its name, the context and its namespace; a Job with a TTL is removed after its end."
-            raise InvalidInputError(f"there is no Job {name}", hint=hint)
-        return job
+        return self.get(Job, name)
 
-    def get_deployment(self, name: str) -> Any:
-        """A Deployment."""
-        with translate_errors(f"asking for {name}"):
-            return self._retry(lambda: self._client.get(Deployment, name))
+    def delete(self, kind: type[Any], name: str) -> None:
+        """Deletes an object, which goes when all that it owns is gone; one that is not there is left at that."""
+        with translate_errors(f"deleting {kind.__name__} {name}"):
+            try:
+                self._retry(lambda: self._client.delete(kind, name, namespace=self.namespace, cascade=CascadeType.FOREGROUND))
+            except ApiError as error:
+                if error.status.code != _NOT_FOUND:
+                    raise
 
     def list_pods(self, job_name: str) -> list[Any]:
         """The pods of a Job; lightkube walks the pages."""
-        with translate_errors(f"asking for the pods of {job_name}"):
-            return self._retry(lambda: list(self._client.list(Pod, labels={"job-name": job_name})))
+        return self.select_pods({"job-name": job_name})
 
-    def suspend_job(self, name: str) -> None:
-        """Suspends a Job, whose pods get SIGTERM and their grace."""
-        with translate_errors(f"stopping job/{name}"):
-            self._patch(Job, name, {"spec": {"suspend": True}})
+    def select_pods(self, labels: Mapping[str, str]) -> list[Any]:
+        """The pods with these labels."""
+        shown = ",".join(f"{name}={value}" for name, value in labels.items())
+        with translate_errors(f"asking for the pods with {shown}"):
+            return self._retry(lambda: list(self._client.list(Pod, namespace=self.namespace, labels=dict(labels))))
 
-    def scale_to_zero(self, name: str) -> None:
-        """Takes every replica of a Deployment."""
-        with translate_errors(f"stopping deployment/{name}"):
-            self._patch(Deployment, name, {"spec": {"replicas": 0}})
+    def list_events(self, kind: str, name: str) -> list[Any]:
+        """What the cluster's parts have told of an object, in the last hour as a rule (--event-ttl of kube-apiserver)."""
+        fields: dict[str, Any] = {"involvedObject.kind": kind, "involvedObject.name": name}
+        with translate_errors(f"asking for the events of {name}"):
+            return self._retry(lambda: list(self._client.list(Event, namespace=self.namespace, fields=fields)))
 
-    def set_owner(self, config_map: str, job: Any) -> None:
-        """Makes a Job the owner of a ConfigMap, which goes when the Job goes."""
-        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job.metadata.name, "uid": job.metadata.uid}
-        with translate_errors(f"owning ConfigMap {config_map}"):
-            self._patch(ConfigMap, config_map, {"metadata": {"ownerReferences": [owner]}})
+    def patch(self, kind: type[Any], name: str, patch: Mapping[str, Any], doing: str) -> None:
+        """Changes some fields of an object (RFC 7386). `doing` is for error messages."""
+        with translate_errors(doing):
+            self._patch(kind, name, patch, PatchType.MERGE)
 
-    def log(self, pod: str, *, follow: bool) -> Iterator[str]:
-        """The lines of a pod's log, from the first one on."""
-        with translate_errors(f"reading the log of {pod}"):
-            yield from self._client.log(pod, follow=follow, newlines=False)
+    def add_owner(self, document: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
+        """Gives an object one more owner: it goes when all of them are gone. False where there is no such object."""
+        kind, name = resource_kind(document), document["metadata"]["name"]
+        with translate_errors(f"owning {document['kind']} {name}"):
+            try:
+                # Strategic: owners are merged by their uid.
+                self._patch(kind, name, {"metadata": {"ownerReferences": [dict(owner)]}}, PatchType.STRATEGIC)
+            except ApiError as error:
+                if error.status.code != _NOT_FOUND:
+                    raise
+                return False
+        return True
+
+    def execute(self, pod: str, container: str, command: Sequence[str]) -> bool:
+        """Whether a command was heard in a container; False where that is not allowed, or it cannot be executed there.
+
+        A connection that breaks off while the command runs leaves it open: it was heard, then.
+        """
+
+        def execute_once() -> bool:
+            try:
+                done = self._client.exec(
+                    pod, namespace=self.namespace, container=container, command=command, stderr=True, timeout=_EXEC_S
+                )
+            except WebSocketUpgradeError as error:
+                raise ApiError(status=meta_v1.Status(code=error.response.status_code)) from None
+            except ApiError:  # of the command, not of the request
+                return False
+            except (HTTPXWSException, httpx2.ReadTimeout):
+                return True
+            return bool(done.exit_code == 0)
+
+        try:
+            return self._retry(execute_once)
+        except (ApiError, ConfigError, httpx2.HTTPError):
+            return False
 
     def job_version(self, name: str) -> str:
         """The resourceVersion from which a watch of a Job is to begin."""
         with translate_errors(f"asking for {name}"):
-            jobs = self._client.list(Job, fields={"metadata.name": name})
+            jobs = self._client.list(Job, namespace=self.namespace, fields={"metadata.name": name})
             list(jobs)
             return str(jobs.resourceVersion)
 
-    def job_events(self, name: str, version: str) -> Iterator[Any]:
+    def job_events(self, name: str, version: str) -> Generator[Any, None, None]:
         """Changes of a Job; they end where the server closes the watch, or has forgotten the version: list anew then."""
         try:
             yield from self._client.watch(
-                Job, fields={"metadata.name": name}, resource_version=version, server_timeout=_WATCH_S
+                Job,
+                namespace=self.namespace,
+                fields={"metadata.name": name},
+                resource_version=version,
+                server_timeout=_WATCH_S,
             )
         except ApiError as error:
             if error.status.code != _GONE:
@@ -134,11 +194,20 @@ class ClusterApi:
         """Closes the connections."""
         self._client.close()
 
-    def _patch(self, kind: type[Any], name: str, patch: Mapping[str, Any]) -> None:
-        self._retry(lambda: self._client.patch(kind, name, dict(patch), patch_type=PatchType.MERGE))
+    def _patch(self, kind: type[Any], name: str, patch: Mapping[str, Any], how: PatchType) -> None:
+        self._retry(lambda: self._client.patch(kind, name, dict(patch), namespace=self.namespace, patch_type=how))
 
     def _retry(self, call: Callable[[], _T]) -> _T:
-        return retry(call, is_busy, _BUSY_SERVER, self._clock)
+        # A plugin is asked for a token once, and again when the server has refused the one that it gave (lightkube's ExecAuth).
+        tokens = [_UNAUTHORIZED]
+
+        def is_worth_repeating(error: Exception) -> bool:
+            if isinstance(error, ApiError) and error.status.code in tokens:
+                tokens.clear()
+                return True
+            return is_transient(error)
+
+        return retry(call, is_worth_repeating, _BUSY_SERVER, self._clock)
 
 
 @functools.cache
@@ -148,7 +217,7 @@ def _load_models() -> None:
     msgspec, on which lightkube's models stand, learns a type at its first use, and two threads that do so at once end the
     interpreter (seen with msgspec 0.22).
     """
-    kinds = (Deployment, Job, ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount, meta_v1.Status)
+    kinds = (Deployment, Job, Event, ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount, meta_v1.Status)
     for kind in kinds:
         # What is missing in the object is found out after the type was learnt.
         with contextlib.suppress(msgspec.ValidationError):

@@ -14,11 +14,15 @@ from lyftlearn_image.errors import InvalidInputError, LyftlearnError, Unavailabl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# As the API server words it: User "x" cannot create resource "jobs" in API group "batch" in the namespace "y".
-_FORBIDDEN = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
+# As the API server words it: User "x" cannot create resource "jobs" in API group "batch" in the namespace "y". A 403 without
+# these words comes from admission: a quota, a limit range, a policy, a webhook, a namespace that is being deleted.
+_FORBIDDEN = re.compile(
+    r'(?:\S+(?: "[^"]*")? is )?forbidden: User "[^"]*" cannot (?P<verb>\w+) (?:resource|path) "(?P<resource>[^"]+)"'
+)
 _SHOWN_CHARACTERS = 500
 # Too Many Requests is API Priority and Fairness; the others come from balancers before a server (kubernetes.io/docs).
-_BUSY = (429, 502, 503, 504)
+# 500 is what it says when etcd has lost its leader.
+_BUSY = (429, 500, 502, 503, 504)
 
 
 @contextlib.contextmanager
@@ -34,9 +38,13 @@ def translate_errors(doing: str) -> Iterator[None]:
         raise unavailable_error(error, doing) from None
 
 
-def is_busy(error: Exception) -> bool:
-    """Whether the server will take the same request a little later."""
-    return isinstance(error, ApiError) and error.status.code in _BUSY
+def is_transient(error: Exception) -> bool:
+    """Whether the server will take the same request a little later: it is busy, restarting, or behind a balancer that is."""
+    if isinstance(error, ApiError):
+        return error.status.code in _BUSY
+    if isinstance(error, httpx2.HTTPStatusError):  # of a balancer, in plain text
+        return error.response.status_code in _BUSY
+    return isinstance(error, httpx2.TransportError)
 
 
 def unavailable_error(error: Exception, doing: str) -> UnavailableError:
@@ -51,10 +59,14 @@ def api_error(error: ApiError, doing: str) -> LyftlearnError:
     if code == 401:  # noqa: PLR2004 - HTTP's own number, as those below
         return InvalidInputError(f"{doing}: the API does not know who asks", where=message, hint="Log in to the cluster again.")
     if code == 403:  # noqa: PLR2004
-        forbidden = _FORBIDDEN.search(message)
-        needs = f": it needs {forbidden['verb']} on {forbidden['resource']}" if forbidden else ""
+        forbidden = _FORBIDDEN.match(message)
+        if forbidden is None:
+            return InvalidInputError(
+                f"{doing}: the cluster refuses it: {message or code}",
+                hint="It is no matter of permissions: ask who has set the quota or the policy that it names.",
+            )
         return InvalidInputError(
-            f"{doing}: access denied{needs}",
+            f"{doing}: access denied: it needs {forbidden['verb']} on {forbidden['resource']}",
             where=message,
             hint="Give the identity this permission; `lyftlearn-image permissions WORKLOAD` prints the Role.",
         )

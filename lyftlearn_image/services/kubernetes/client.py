@@ -1,27 +1,38 @@
 """Kubernetes itself, through lightkube: any cluster that a kubeconfig names (EKS, kind, k3d, …).
 
-A Job is the only record of a run: where its outputs go stands in an annotation, so that any client can collect them.
+A Job or Deployment is the only record of a run: where its outputs go stands in an annotation, so that any client can collect
+them, stop it, and delete it with all that belongs to it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.batch_v1 import Job
+
 from lyftlearn_image.aws import s3 as objects
-from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
-from lyftlearn_image.retry import Backoff, Clock, Waits
-from lyftlearn_image.run import Status
+from lyftlearn_image.retry import Clock
 from lyftlearn_image.services.collect import EndedJob, collect_run
 from lyftlearn_image.services.kubernetes.api import ClusterApi
-from lyftlearn_image.services.kubernetes.job_state import deciding_pods, deployment_state, job_state, job_times
+from lyftlearn_image.services.kubernetes.ended_log import EndedLog
+from lyftlearn_image.services.kubernetes.job_id import DEPLOYMENT, JobId, parse_job_id
+from lyftlearn_image.services.kubernetes.job_logs import JobLogs
+from lyftlearn_image.services.kubernetes.job_state import job_state, job_times
+from lyftlearn_image.services.kubernetes.log_source import LogSource
+from lyftlearn_image.services.kubernetes.lookout import Lookout, read_state
+from lyftlearn_image.services.kubernetes.reaching import service_address
+from lyftlearn_image.services.kubernetes.replica_logs import ReplicaLogs
+from lyftlearn_image.services.kubernetes.run_record import read_records
+from lyftlearn_image.services.kubernetes.stopping import stop_job
+from lyftlearn_image.services.kubernetes.submission import OBJECTS, OUTPUTS, submit_objects, wait_until_gone
 from lyftlearn_image.services.kubernetes.watch import watch_until_ended
 from lyftlearn_image.services.service import poll_until_ended, run_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lightkube import Client
@@ -29,94 +40,132 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.platforms.launch import Compiled, TargetName
     from lyftlearn_image.run import Run, State, StopRequest
-
-OUTPUTS = "lyftlearn.dev/outputs"
-_JOB, _DEPLOYMENT = "job", "deployment"
-_LOG_POLLS = Backoff(first_s=1.0, longest_s=1.0)
+    from lyftlearn_image.services.service import Address
 
 
 class KubernetesService:
-    """The `kubernetes` target where it is a real cluster."""
+    """The `kubernetes` target where it is a real cluster. `context` is the kubeconfig's, where one was named."""
 
     name: TargetName = "kubernetes"
 
-    def __init__(self, client: Client, s3: S3Client, clock: Clock | None = None) -> None:
+    def __init__(self, client: Client, s3: S3Client, clock: Clock | None = None, context: str | None = None) -> None:
         self._clock = clock or Clock()
         self._api = ClusterApi(client, self._clock)
+        self._context = context
+        self._source = LogSource(client)
+        # Of jobs that were followed to be collected.
+        self._kept: dict[str, JobLogs] = {}
         self.s3 = s3
 
     def submit(self, compiled: Compiled) -> str:
-        """Creates what is not there yet: the same manifests again give the same Job.
-
-        Of one that is refused, nothing is left.
-        """
-        *others, main = compiled.documents
-        annotated = copy.deepcopy(dict(main))
-        annotated["metadata"].setdefault("annotations", {})[OUTPUTS] = json.dumps(dict(compiled.outputs), sort_keys=True)
-        kind, name = main["kind"].lower(), main["metadata"]["name"]
-        if kind == _JOB and self._api.find_job(name) is not None:
-            self._adopt(others, name)
-            return f"{kind}/{name}"
-        with contextlib.ExitStack() as undo:
-            undo.callback(objects.delete_objects, self.s3, compiled.objects)
-            objects.put_objects(self.s3, compiled.objects)
-            for document in (*others, annotated):
-                if self._api.create(document):
-                    undo.callback(self._api.delete, document)
-            undo.pop_all()
-        if kind == _JOB:
-            self._adopt(others, name)
-        return f"{kind}/{name}"
+        """Creates what is not there yet, in the namespace that the manifests name, else in the context's."""
+        api = self._api.at(compiled.documents[-1]["metadata"].get("namespace"))
+        return str(submit_objects(api, self.s3, compiled, self._clock))
 
     def state(self, job: str) -> State:
-        """What the Job and its pods say."""
-        if name := _deployment_name(job):
-            return deployment_state(self._api.get_deployment(name))
-        name = _job_name(job)
-        return job_state(self._api.get_job(name), self._api.list_pods(name))
+        """What the Job or Deployment, its pods and their events say."""
+        return read_state(*self._find(job))[2]
 
     def wait(self, job: str, on_state: Callable[[State], None]) -> State:
-        """Watches until the end; a server that goes away is waited for."""
-        if _deployment_name(job):
-            return poll_until_ended(lambda: self.state(job), on_state, self._clock)
-        return watch_until_ended(self._api, _job_name(job), lambda: self.state(job), on_state, self._clock)
+        """Watches until the end; a server that goes away is waited for. A Deployment's end is that it serves, or cannot."""
+        api, found = self._find(job)
+        lookout = Lookout(api, found, self._clock)
+        if found.kind == DEPLOYMENT:
+            return poll_until_ended(lookout.look, on_state, self._clock)
+        return watch_until_ended(api, found, lookout.look, on_state, self._clock)
 
-    def logs(self, job: str, *, follow: bool) -> Iterator[str]:
-        """The lines of the Job's pods, one pod after the other; a stream that breaks off goes on where it did."""
-        name, read = _job_name(job), dict[str, int]()
-        waits = Waits(_LOG_POLLS, self._clock)
-        while True:
-            is_over = self.state(job).status is not None
-            for pod in sorted(pod.metadata.name for pod in self._api.list_pods(name)):
-                yield from self._new_lines(pod, read, follow=follow)
-            if is_over or not follow:
-                return
-            waits.sleep()
+    def logs(
+        self,
+        job: str,
+        *,
+        follow: bool,
+        on_state: Callable[[State], None] | None = None,
+        on_cut: Callable[[str], None] | None = None,
+        keep: bool = False,
+    ) -> Iterator[str]:
+        """The lines of the Job's pods, one pod after the other, each line once; with `follow` until the Job's end.
+
+        Of a Deployment those of all replicas, each with its pod; followed until it is stopped or deleted.
+        """
+        api, found = self._find(job)
+        if found.kind == DEPLOYMENT:
+            yield from ReplicaLogs(api, self._source, self._clock, found.name).lines(follow=follow)
+            return
+        lookout = Lookout(api, found, self._clock)
+
+        def look() -> tuple[State, list[Any]]:
+            state, pods = lookout.look_at_pods()
+            if on_state:
+                on_state(state)
+            return state, pods
+
+        logs = JobLogs(self._source, self._clock, keep=keep)
+        if keep:
+            self._forget(str(found))
+            self._kept[str(found)] = logs
+        yield from logs.lines(look, follow=follow)
+        cut = [f"log of pod {log.name}: {log.cut}" for log in logs.all() if log.cut]
+        if not logs.all():
+            document, _, state = read_state(api, found)
+            ended = EndedLog(logs, read_records(self.s3, document) if state.status is not None else {})
+            yield from ended.lines(document, state, [])
+            cut += ended.cut
+        if on_cut:
+            for text in cut:
+                on_cut(text)
 
     def stop(self, job: str) -> None:
-        """Suspends the Job; it stays to be asked. A Deployment is scaled to 0."""
-        if name := _deployment_name(job):
-            self._api.scale_to_zero(name)
-        elif self.state(job).status is None:
-            self._api.suspend_job(_job_name(job))
+        """Ends the Job as its deadline would, and leaves what it has done to be read. A Deployment is scaled to 0."""
+        api, found = self._find(job)
+        if found.kind == DEPLOYMENT:
+            api.patch(Deployment, found.name, {"spec": {"replicas": 0}}, f"stopping Deployment {found.name}")
+        else:
+            stop_job(api, found.name, self._clock)
+
+    def delete(self, job: str) -> None:
+        """Deletes the Job or Deployment and waits until it is gone, with its pods and all that was made for it."""
+        api, found = self._find(job)
+        kind: type[Any] = Deployment if found.kind == DEPLOYMENT else Job
+        document = api.get(kind, found.name)
+        api.delete(kind, found.name)
+        objects.delete_objects(self.s3, json.loads((document.metadata.annotations or {}).get(OBJECTS, "[]")))
+        wait_until_gone(api, kind, found.name, self._clock)
+
+    def address(self, job: str) -> Address | None:
+        """Where a Deployment is reached; None for a Job."""
+        api, found = self._find(job)
+        if found.kind != DEPLOYMENT:
+            return None
+        return service_address(found, api.get(Deployment, found.name), self._context)
 
     def collect(self, job: str, workspace: Path) -> Run:
         """Artifacts from S3 and the log, in which a container's two streams are one."""
-        name = _job_name(job)
-        document = self._api.get_job(name)
+        api, found = self._find(job)
+        if found.kind == DEPLOYMENT:
+            return self._collect_server(api, found, workspace)
+        document = api.get_job(found.name)
         created, started, ended = job_times(document)
-        pods = self._api.list_pods(name)
+        pods = api.list_pods(found.name)
         state = job_state(document, pods)
+        logs = self._kept.get(str(found)) or JobLogs(self._source, self._clock, keep=True)
+        log = EndedLog(logs, read_records(self.s3, document) if state.status is not None else {})
+        if state.status is not None and state.exit_code is None:
+            state = dataclasses.replace(state, exit_code=log.exit_code())
         ended_job = EndedJob(
-            job=job,
+            job=str(found),
             state=state,
-            log=self._failed_log(document, pods) if state.status is Status.FAILED else self.logs(job, follow=False),
+            log=log.lines(document, state, pods),
             outputs=json.loads((document.metadata.annotations or {}).get(OUTPUTS, "{}")),
             created=created,
             started=started,
             ended=ended,
+            cut=log.cut,
         )
-        return collect_run(self, ended_job, workspace)
+        try:
+            return collect_run(self, ended_job, workspace)
+        finally:
+            logs.close()
+            self._kept.pop(str(found), None)
 
     def run(
         self,
@@ -130,44 +179,24 @@ class KubernetesService:
         return run_to_end(self, compiled, workspace, stop, on_line)
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections, and forgets the logs that were kept."""
+        for job in list(self._kept):
+            self._forget(job)
+        self._source.close()
         self._api.close()
 
-    def _adopt(self, documents: Sequence[Mapping[str, Any]], name: str) -> None:
-        """Makes the Job the owner of the ConfigMaps that were made for it."""
-        job = self._api.get_job(name)
-        for document in documents:
-            if document["kind"] == "ConfigMap":
-                self._api.set_owner(document["metadata"]["name"], job)
+    def _find(self, job: str) -> tuple[ClusterApi, JobId]:
+        """The parts of an id, and the API of its namespace."""
+        found = parse_job_id(job, self._api.namespace)
+        return self._api.at(found.namespace), found
 
-    def _failed_log(self, document: Any, pods: Sequence[Any]) -> Iterator[str]:
-        """The lines of the pod that decided a Job; of one whose pods are gone there are none."""
-        for pod in deciding_pods(document, pods):
-            yield from self._new_lines(pod.metadata.name, {}, follow=False)
+    def _collect_server(self, api: ClusterApi, found: JobId, workspace: Path) -> Run:
+        """The logs of the replicas that there are; a server has no artifacts."""
+        document, _, state = read_state(api, found)
+        lines = ReplicaLogs(api, self._source, self._clock, found.name).lines(follow=False)
+        created = document.metadata.creationTimestamp
+        return collect_run(self, EndedJob(str(found), state, lines, {}, created, created, created), workspace)
 
-    def _new_lines(self, pod: str, read: dict[str, int], *, follow: bool) -> Iterator[str]:
-        """The lines of a pod beyond those that were read; `read` counts on. A pod that has not started has none."""
-        seen = read.get(pod, 0)
-        try:
-            for number, line in enumerate(self._api.log(pod, follow=follow)):
-                if number >= seen:
-                    read[pod] = number + 1
-                    yield line
-        except UnavailableError:
-            return  # the caller comes again, as long as the job runs
-        except LyftlearnError as error:
-            if "waiting to start" not in error.what and "not found" not in error.what:
-                raise
-
-
-def _deployment_name(job: str) -> str:
-    """The name in a Deployment's id; empty in any other."""
-    kind, _, name = job.partition("/")
-    return name if kind == _DEPLOYMENT else ""
-
-
-def _job_name(job: str) -> str:
-    kind, slash, name = job.partition("/")
-    if kind != _JOB or not slash or not name:
-        raise InvalidInputError(f"{job!r} is no job", hint=f"Expected {_JOB}/<name>, or {_DEPLOYMENT}/<name> where it serves.")
-    return name
+    def _forget(self, job: str) -> None:
+        if job in self._kept:
+            self._kept.pop(job).close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.aws.errors import translate_errors
-from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.platforms.sagemaker import job_kinds
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
 from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
@@ -78,7 +78,15 @@ class SageMakerService:
         """Asks until the end; for many jobs at once, see `events`."""
         return poll_until_ended(lambda: self.state(job), on_state, self._clock)
 
-    def logs(self, job: str, *, follow: bool) -> Iterator[str]:
+    def logs(
+        self,
+        job: str,
+        *,
+        follow: bool,
+        keep: bool = False,  # noqa: ARG002 - CloudWatch keeps it
+        on_state: Callable[[State], None] | None = None,
+        on_cut: Callable[[str], None] | None = None,  # noqa: ARG002 - see above
+    ) -> Iterator[str]:
         """The lines of all hosts' streams. A job that has written nothing has no stream.
 
         A tuning job's log is that of its best trial so far, once it has ended.
@@ -88,7 +96,10 @@ class SageMakerService:
         ended_at: float | None = None
         while True:
             description = self._describe(kind, name)
-            if ended_at is None and job_kinds.state_of(kind, description).status is not None:
+            state = job_kinds.state_of(kind, description)
+            if on_state:
+                on_state(state)
+            if ended_at is None and state.status is not None:
                 ended_at = self._clock.now()
             prefix = _stream_prefix(kind, description, name, is_over=ended_at is not None)
             if prefix is not None:
@@ -106,6 +117,20 @@ class SageMakerService:
         elif self.state(job).status is None:
             with translate_errors(f"stopping {job}", f"sagemaker:Stop{kind.stem}"):
                 self._call(f"Stop{kind.stem}", {kind.name_field: name})
+
+    def delete(self, job: str) -> None:
+        """An endpoint with its configuration and its model; of a job the service keeps the record."""
+        kind, name = job_kinds.parse_job_id(job)
+        if kind is not job_kinds.ENDPOINT:
+            raise UnsupportedError(
+                f"{job} cannot be deleted: SageMaker keeps the record of a job",
+                hint="`lyftlearn-image stop` ends it; what it left in S3 is yours.",
+            )
+        for stem in (kind.stem, "EndpointConfig", "Model"):
+            self._delete(stem, name)
+
+    def address(self, job: str) -> None:
+        """Nowhere: an endpoint is called through the API (InvokeEndpoint)."""
 
     def collect(self, job: str, workspace: Path) -> Run:
         """Artifacts from S3, and the log."""
@@ -202,6 +227,17 @@ class SageMakerService:
             except ClientError as error:
                 answer = error.response.get("Error", {})
                 if answer.get("Code") != "ResourceInUse" and _EXISTS not in str(answer.get("Message", "")):
+                    raise
+
+    def _delete(self, stem: str, name: str) -> None:
+        """Deletes what is there; `stop` may have deleted the endpoint before."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - see __init__
+
+        with translate_errors(f"deleting {stem} {name}", f"sagemaker:Delete{stem}"):
+            try:
+                self._call(f"Delete{stem}", {f"{stem}Name": name})
+            except ClientError as error:
+                if not _is_missing(str(error.response.get("Error", {}).get("Message", ""))):
                     raise
 
     def _call(self, action: str, request: Mapping[str, Any]) -> Any:

@@ -323,7 +323,7 @@ def test_credentials_are_renewed_before_they_expire(
     """A script that runs longer than its keys live goes on with new ones, by the SDK's own refresh."""
     with (
         aws_endpoint(network.gateway) as endpoint,
-        container_credentials(containers, network, endpoint, session_duration_s=2) as served,
+        container_credentials(containers, network, endpoint, credentials_lifetime_s=2) as served,
     ):
         s3 = endpoint.s3()
         s3.create_bucket(Bucket="bucket")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from boto3.s3.transfer import TransferConfig
 
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.services.staging import Stager
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 def test_the_endpoint_keeps_objects_and_secrets_and_goes_away(tmp_path: Path) -> None:
@@ -60,3 +64,51 @@ def test_the_endpoint_dies_with_its_parent() -> None:
         assert server.stdout.readline().strip().isdigit()
         server.stdin.close()
         assert server.wait(timeout=120) == 0
+
+
+OBJECT_MIB = 64
+# Of the process, at its largest: a client with ten connections has a few buffers, and no object.
+GROWTH_MIB = 32
+
+
+def peak_mib() -> int:
+    """The most memory that the endpoint's process, a child of this one, has had."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            text, command = status.read_text(), (status.parent / "cmdline").read_text()
+        except OSError:  # it has ended
+            continue
+        if f"PPid:\t{os.getpid()}\n" in text and "emulation.aws.server" in command:
+            return int(re.findall(r"VmHWM:\s+(\d+) kB", text)[0]) >> 10
+    raise AssertionError("there is no endpoint")
+
+
+@pytest.fixture
+def large_file(tmp_path: Path) -> Iterator[Path]:
+    """Of which no byte is on the disk."""
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(OBJECT_MIB << 20)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process as Linux tells it")
+def test_an_object_s_size_is_none_of_the_endpoint_s_memory(large_file: Path) -> None:
+    """Put whole and in parts, got whole and in ranges, copied whole and in parts: it is more than the process grows by."""
+    config = TransferConfig(multipart_threshold=8 << 20, multipart_chunksize=16 << 20)
+    with aws_endpoint("127.0.0.1") as endpoint:
+        s3: Any = endpoint.s3()
+        s3.create_bucket(Bucket="bucket")
+        before = peak_mib()
+        s3.upload_file(str(large_file), "bucket", "parts", Config=config)
+        with large_file.open("rb") as file:
+            s3.put_object(Bucket="bucket", Key="whole", Body=file)
+        s3.copy_object(Bucket="bucket", Key="copy", CopySource="bucket/parts")
+        s3.copy({"Bucket": "bucket", "Key": "whole"}, "bucket", "copied parts", Config=config)
+        for key in ("parts", "whole", "copy", "copied parts"):
+            got = s3.get_object(Bucket="bucket", Key=key)["Body"]
+            assert sum(map(len, got.iter_chunks(1 << 20))) == OBJECT_MIB << 20
+        s3.download_file("bucket", "parts", str(large_file), Config=config)
+        assert peak_mib() - before < GROWTH_MIB
+        s3.close()

@@ -25,7 +25,9 @@ from moto import backends
 
 from lyftlearn_image.emulation.aws.endpoint import REGION, aws_endpoint
 from lyftlearn_image.emulation.aws.operations import SERVED, check_served
-from lyftlearn_image.emulation.aws.signature import HttpRequest, Key, RefusedError, verify
+from lyftlearn_image.emulation.aws.presigned_v2 import verify_v2
+from lyftlearn_image.emulation.aws.refusal import RefusedError
+from lyftlearn_image.emulation.aws.signature import HttpRequest, Key, Verified, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 ROLE = "arn:aws:iam::111122223333:role/churn"
 KEY = Key("AKIALYFTLEARNTEST000", "a-secret-key")
 NOW = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
-EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 # Whose operations can start a container on the engine, or code on this machine.
 RUNS_THINGS = (
     "batch",
@@ -61,6 +62,13 @@ def endpoint() -> Iterator[AwsEndpoint]:
         client.put_object(Bucket="bucket", Key="a", Body=b"of this run")
         client.close()
         yield started
+
+
+@pytest.fixture(scope="module")
+def key_of_another_run() -> Key:
+    """What another endpoint takes."""
+    with aws_endpoint("127.0.0.1") as other:
+        return other.key
 
 
 def send(endpoint: AwsEndpoint, request: AWSRequest) -> tuple[int, bytes]:
@@ -165,12 +173,11 @@ def test_a_role_of_the_run_is_served_and_named(endpoint: AwsEndpoint) -> None:
 
 
 @pytest.mark.parametrize("service", ["s3", "secretsmanager", "ssm", "sts", "sqs", "events", "logs"])
-def test_nobody_without_keys_of_the_run_is_served(endpoint: AwsEndpoint, service: str) -> None:
+def test_nobody_without_keys_of_the_run_is_served(endpoint: AwsEndpoint, key_of_another_run: Key, service: str) -> None:
     """Not unsigned, not with keys of another run, not with a key ID that was seen and a secret that was not."""
     plain = AWSRequest(method="GET", url=f"{endpoint.url}/bucket/a", headers={})
     assert send(endpoint, plain)[0] == 403
-    with aws_endpoint("127.0.0.1") as other:
-        status, body = send(endpoint, signed(endpoint, service, key=other.key))
+    status, body = send(endpoint, signed(endpoint, service, key=key_of_another_run))
     assert (status, b"not one of this run" in body) == (403, True)
     guessed = Key(endpoint.key.access_key_id, "guessed")
     status, body = send(endpoint, signed(endpoint, service, key=guessed))
@@ -307,6 +314,110 @@ def test_a_changed_body_is_refused(endpoint: AwsEndpoint) -> None:
     assert b"SignatureDoesNotMatch" in send(endpoint, request)[1]
 
 
+@pytest.mark.parametrize("service", ["s3", "secretsmanager"])
+@given(
+    header=st.sampled_from(
+        [
+            "x-amz-copy-source",
+            "x-amz-target",
+            "x-amz-acl",
+            "x-amz-security-token",
+            "x-amz-content-sha256",
+            "x-amz-decoded-content-length",
+        ]
+    ),
+    value=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=10),
+)
+def test_nobody_adds_a_header_to_the_request_of_another_one(service: str, header: str, value: str) -> None:
+    """Neither to a signed one nor to a presigned URL: an upload would become a copy of whatever is there."""
+    good = sign(service, "PUT", "/bucket/a", b"", {})
+    assert believe(good).service == service
+    if good.headers.get(header) != value:
+        with pytest.raises(RefusedError):
+            believe(replace(good, headers={**good.headers, header: value}))
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_a_presigned_upload_is_no_copy(endpoint: AwsEndpoint, version: str) -> None:
+    """Whoever was given the URL of one object gets at no other one."""
+    client = endpoint.session().client(
+        "s3", endpoint_url=endpoint.url, config=Config(signature_version=version, s3={"addressing_style": "path"})
+    )
+    url = client.generate_presigned_url("put_object", Params={"Bucket": "bucket", "Key": "put"})
+    client.close()
+    request = AWSRequest(method="PUT", url=url, headers={"x-amz-copy-source": "bucket/a"})
+    status, body = send(endpoint, request)
+    assert (status, b"of this run" in body) == (403, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [("/bucket/a#b", None), ("/bucket/a b", None), ("bucket/a", None), ("", None), ("/bucket/a", "h/bucket/a?x=#")],
+)
+def test_a_path_ends_where_the_signer_thinks(path: str, host: str | None) -> None:
+    """What botocore would cut off of a URL is in no path and no host: it would not be signed."""
+    good = sign("s3", "GET", "/bucket/a", b"", {})
+    with pytest.raises(RefusedError):
+        believe(replace(good, path=path, headers={**good.headers, **({"host": host} if host else {})}))
+
+
+@pytest.mark.parametrize(
+    "stated", ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x"]
+)
+def test_the_body_of_a_command_is_signed(stated: str) -> None:
+    """S3 alone has bodies that are not, or chunk by chunk: a command could be replaced on its way."""
+
+    class Signer(SigV4Auth):
+        """Of a body that it does not look at."""
+
+        def payload(self, request: Any) -> str:  # noqa: ARG002 - botocore's signature
+            return stated
+
+    request = AWSRequest(method="POST", url="http://h/", headers={"x-amz-content-sha256": stated})
+    request.context["timestamp"] = NOW.strftime("%Y%m%dT%H%M%SZ")
+    signer = Signer(Credentials(KEY.access_key_id, KEY.secret_access_key), "secretsmanager", REGION)
+    signer._modify_request_before_signing(request)
+    signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    signer._inject_signature_to_request(request, signature)
+    with pytest.raises(RefusedError, match="x-amz-content-sha256 is no hash"):
+        believe(request_of("POST", request.url, dict(request.headers.items())))
+
+
+@pytest.mark.parametrize("path", ["/service/x/operation/DeleteSecret", "/x", "//", "/123456789012/queue"])
+@pytest.mark.parametrize("service", ["secretsmanager", "ssm", "logs", "events", "sts"])
+def test_an_operation_is_in_no_path(endpoint: AwsEndpoint, service: str, path: str) -> None:
+    """Moto knows operations by their paths, too."""
+    status, body = send(endpoint, signed(endpoint, service, path=path, body=b"{}"))
+    assert (status, b"no such path" in body or path == "//") in {(404, True), (403, True)}, body
+
+
+@pytest.mark.parametrize("name", ["Action", "versionId", "uploadId", "x_amz_target", "X_Moto_Account_Id", "User-Agent"])
+def test_a_header_is_no_parameter(endpoint: AwsEndpoint, name: str) -> None:
+    """Moto takes a header for a parameter where there is none, and a region out of the user agent."""
+    value = "aws/cn-north-1 region/cn-north-1 uploads"
+    request = signed(endpoint, "s3", "GET", "/bucket/a")
+    request.headers[name] = value
+    assert send(endpoint, request) == (200, b"of this run")
+
+
+@pytest.mark.parametrize(
+    "host", ["bucket.s3.amazonaws.com", "x.s3-accesspoint.us-east-1.amazonaws.com", "s3.cn-north-1.amazonaws.com"]
+)
+def test_a_host_name_is_no_bucket(endpoint: AwsEndpoint, host: str) -> None:
+    """The path alone says of what a request is: the gate and moto see the same operation."""
+    request = signed(endpoint, "s3", "GET", "/bucket/a", Host=host)
+    assert send(endpoint, request) == (200, b"of this run")
+
+
+@given(name=st.sampled_from(["x-amz-meta-a", "response-content-type", "response-expires", "versionId"]), at=st.integers(0, 9))
+def test_a_parameter_of_a_presigned_url_has_one_line(name: str, at: int) -> None:
+    """The string of Signature Version 2 has its parts in lines."""
+    value = "123456789"[:at] + "\n/bucket/secret"
+    query = f"AWSAccessKeyId={KEY.access_key_id}&Expires=9999999999&Signature=x&{name}={quote(value, safe='')}"
+    with pytest.raises(RefusedError, match="more than one line"):
+        verify_v2(HttpRequest("GET", "/bucket/a", query, {"host": "h"}), lambda _: KEY, NOW.timestamp())
+
+
 def test_a_web_identity_is_believed_of_a_trusted_cluster_alone(endpoint: AwsEndpoint) -> None:
     """AssumeRoleWithWebIdentity needs no signature, and so a token that a cluster of this run has signed for STS."""
     key = b"0" * 32
@@ -336,11 +447,16 @@ def test_a_web_identity_is_believed_of_a_trusted_cluster_alone(endpoint: AwsEndp
     anybody.close()
 
 
-def request_of(method: str, url: str, body: bytes, headers: dict[str, str]) -> HttpRequest:
+def request_of(method: str, url: str, headers: dict[str, str]) -> HttpRequest:
     """As the gate reads it."""
     parts = urlsplit(url)
     named = {name.lower(): value for name, value in headers.items()} | {"host": parts.netloc}
-    return HttpRequest(method, parts.path, parts.query, named, hashlib.sha256(body).hexdigest())
+    return HttpRequest(method, parts.path, parts.query, named)
+
+
+def believe(request: HttpRequest, key: Key = KEY, now: float = NOW.timestamp(), body: bytes = b"") -> Verified:
+    """What is believed of a request with this body, at this time. Raises RefusedError."""
+    return verify(request, lambda _: key, now, lambda _: hashlib.sha256(body).hexdigest())
 
 
 def sign(service: str, method: str, path: str, body: bytes, headers: dict[str, str]) -> HttpRequest:
@@ -354,7 +470,7 @@ def sign(service: str, method: str, path: str, body: bytes, headers: dict[str, s
     signer._inject_signature_to_request(
         request, signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
     )
-    return request_of(method, request.url, body, dict(request.headers.items()))
+    return request_of(method, request.url, dict(request.headers.items()))
 
 
 NAMES = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
@@ -378,21 +494,25 @@ def test_what_botocore_signs_is_believed_and_any_change_is_not(  # noqa: PLR0913
     """Of every request: signed as it is, its service is given back; with one part changed, it is refused."""
     target = path + (f"?{query}" if query else "")
     good = sign(service, method, target, body, {"x-amz-meta-a": meta})
-    now = NOW.timestamp()
-    assert verify(good, lambda _: KEY, now) == service
+    verified = believe(good, body=body)
+    assert (verified.service, verified.sha256) == (service, hashlib.sha256(body).hexdigest())
     changed = {
         "method": replace(good, method="PATCH"),
         "path": replace(good, path=good.path + "x"),
         "query": replace(good, query=good.query + "&more=1"),
         "header": replace(good, headers={**good.headers, "x-amz-meta-a": meta + "x"}),
         "host": replace(good, headers={**good.headers, "host": "other"}),
-        "body": replace(good, body_sha256=EMPTY_SHA256[::-1]),
+        "a header more": replace(good, headers={**good.headers, "x-amz-copy-source": "bucket/secret"}),
     }
     believed = []
     for what, request in changed.items():
         with contextlib.suppress(RefusedError):
-            verify(request, lambda _: KEY, now)
+            believe(request, body=body)
             believed.append(what)
+    with contextlib.suppress(RefusedError):
+        other = body + b"x"
+        if believe(good, body=other).sha256 == hashlib.sha256(other).hexdigest():
+            believed.append("body")
     assert not believed
 
 
@@ -403,10 +523,10 @@ def test_a_clock_may_be_off_by_a_quarter_of_an_hour(seconds: int, code: str | No
     """S3's own bound; what was signed once cannot be sent again for ever."""
     request = sign("s3", "GET", "/bucket/a", b"", {})
     if code is None:
-        assert verify(request, lambda _: KEY, NOW.timestamp() + seconds) == "s3"
+        assert believe(request, now=NOW.timestamp() + seconds).service == "s3"
         return
     with pytest.raises(RefusedError) as refused:
-        verify(request, lambda _: KEY, NOW.timestamp() + seconds)
+        believe(request, now=NOW.timestamp() + seconds)
     assert refused.value.code == code
 
 
@@ -415,22 +535,22 @@ def test_a_presigned_url_has_a_bounded_life(expires: str) -> None:
     """Seven days at most, and one that is over is refused."""
     request = AWSRequest(method="GET", url="http://127.0.0.1:4566/bucket/a")
     SigV4QueryAuth(Credentials(KEY.access_key_id, KEY.secret_access_key), "sts", REGION, expires=60).add_auth(request)
-    good = request_of("GET", request.url, b"", {})
-    assert verify(good, lambda _: KEY, time.time()) == "sts"
+    good = request_of("GET", request.url, {})
+    assert believe(good, now=time.time()).service == "sts"
     with pytest.raises(RefusedError, match="expired"):
-        verify(good, lambda _: KEY, time.time() + 70)
+        believe(good, now=time.time() + 70)
     changed = replace(good, query=good.query.replace("Expires=60", f"Expires={expires}"))
     with pytest.raises(RefusedError):
-        verify(changed, lambda _: KEY, time.time())
+        believe(changed, now=time.time())
 
 
 def test_a_session_ends() -> None:
     """Keys of a role are good until their expiration."""
     key = Key(KEY.access_key_id, KEY.secret_access_key, None, NOW.timestamp() + 10)
     request = sign("s3", "GET", "/bucket/a", b"", {})
-    assert verify(request, lambda _: key, NOW.timestamp() + 9) == "s3"
+    assert believe(request, key, NOW.timestamp() + 9).service == "s3"
     with pytest.raises(RefusedError) as refused:
-        verify(request, lambda _: key, NOW.timestamp() + 10)
+        believe(request, key, NOW.timestamp() + 10)
     assert refused.value.code == "ExpiredToken"
 
 
@@ -442,14 +562,14 @@ def test_no_authorization_header_is_a_crash(header: str, query: str) -> None:
         f"AWS4-HMAC-SHA256 {header}",
         f"AWS4-HMAC-SHA256 Credential={header}, SignedHeaders=host, Signature=0",
     ):
-        request = HttpRequest("GET", "/", query, {"host": "h", "authorization": text, "x-amz-date": header}, EMPTY_SHA256)
+        request = HttpRequest("GET", "/", query, {"host": "h", "authorization": text, "x-amz-date": header})
         with pytest.raises(RefusedError):
-            verify(request, lambda _: KEY, NOW.timestamp())
+            believe(request)
 
 
 @given(method=st.sampled_from(["GET", "PUT", "POST", "DELETE", "HEAD", "PATCH", "OPTIONS"]), path=PATHS, query=QUERIES)
 def test_every_request_to_s3_is_a_served_operation_or_refused(method: str, path: str, query: str) -> None:
     """No third way, and never an exception of another kind."""
-    request = HttpRequest(method, path, query, {}, EMPTY_SHA256)
+    request = HttpRequest(method, path, query, {})
     with contextlib.suppress(RefusedError):
         assert check_served("s3", request, b"").name in SERVED["s3"]

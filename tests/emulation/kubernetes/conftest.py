@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def emulator(containers: Containers, network: Network) -> KubernetesEmulator:
-    """An emulator whose restarts do not wait long."""
-    cluster = Cluster(restart_backoff_s=0.1, job_backoff_s=0.1)
+    """An emulator whose restarts do not wait long, and whose kubelet looks often."""
+    cluster = Cluster(restart_backoff_s=0.1, job_backoff_s=0.1, relist_s=0.1)
     return KubernetesEmulator(Machine(containers, network, None, {}), cluster)  # type: ignore[arg-type] - nothing is collected
 
 

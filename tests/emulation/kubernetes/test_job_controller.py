@@ -207,3 +207,29 @@ def test_a_name_appears_when_its_pod_is_ready(
     status = emulator.create_job([service, other], job, tmp_path).run()
     assert status.is_complete
     assert [(pod.workspace / "stdout").read_text() for pod in status.pods] == ["None 10.96.0.77 2\n"] * 2
+
+
+def test_a_pod_that_a_successful_job_ends_has_not_failed(
+    emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
+) -> None:
+    """The first index is enough, and the other pod is deleted: `status.failed` says nothing of it (pods-2)."""
+    program = INDEX + "import time; time.sleep(300 * index)"
+    policy = {"rules": [{"succeededIndexes": "0"}]}
+    job = job_of(container_of(program), completionMode="Indexed", completions=2, parallelism=2, successPolicy=policy)
+    status = emulator.create_job([], job, tmp_path).run()
+    assert reasons(status) == [("SuccessCriteriaMet", "SuccessPolicy"), ("Complete", "SuccessPolicy")]
+    assert (status.succeeded, status.failed) == (1, 0)
+
+
+def test_a_policy_names_the_pod_with_its_namespace(
+    emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
+) -> None:
+    """As `kubectl describe` shows it (pods-2)."""
+    rules = [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [9]}}]
+    job = job_of(container_of("raise SystemExit(9)"), podFailurePolicy={"rules": rules})
+    job["metadata"]["namespace"] = "teams"
+    status = emulator.create_job([], job, tmp_path).run()
+    assert re.fullmatch(
+        r"Container main for pod teams/demo-\w{5} failed with exit code 9 matching FailJob rule at index 0",
+        status.conditions[0].message,
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.emulation.docker.containers import Containers
 from lyftlearn_image.errors import InvalidInputError, RunError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -210,23 +212,36 @@ def test_a_hook_that_fails_after_the_start_ends_the_container(
 def test_containers_of_a_pod_share_its_network_hostname_and_volumes(
     emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path
 ) -> None:
-    """One reaches the other on localhost; a volume in memory is one for both."""
-    mount = [{"name": "both", "mountPath": "/both"}]
+    """One reaches the other on localhost; a volume in memory is one for both, also where one mounts a directory of it."""
+    part = "new/deep/" if os.geteuid() == 0 else ""  # else the engine's volumes are out of reach
     main = container_of(
         "import socket, time\nwhile 1:\n try: s = socket.create_connection(('localhost', 8080)); break\n"
-        " except OSError: time.sleep(.05)\nprint(s.recv(99).decode(), open('/both/file').read())",
-        volumeMounts=mount,
+        f" except OSError: time.sleep(.05)\nprint(s.recv(99).decode(), open('/both/{part}file').read())",
+        volumeMounts=[{"name": "both", "mountPath": "/both"}],
     )
     other = container_of(
         "import socket; open('/both/file', 'w').write('shared'); s = socket.create_server(('', 8080)); c, _ = s.accept()\n"
         "c.send(socket.gethostname().encode()); c.close()",
         "other",
-        volumeMounts=mount,
+        volumeMounts=[{"name": "both", "mountPath": "/both", "subPath": part}],
     )
     pod = pod_of(main, other, volumes=[{"name": "both", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}])
     end = emulator.run_pod([], pod, tmp_path)
     assert end.status.phase == "Succeeded"
     assert stdout_lines(tmp_path) == ["demo shared"]
+
+
+def test_a_secret_reaches_a_pod_where_the_engines_volumes_are_out_of_reach(
+    emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an engine that other users share: it is on a tmpfs of this machine, and one key can be mounted alone."""
+    monkeypatch.setattr(Containers, "volume_directory", lambda *_: None)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"a": "A", "b": "B"}}
+    mounts = [{"name": "keys", "mountPath": "/keys"}, {"name": "keys", "mountPath": "/one", "subPath": "a"}]
+    main = container_of("print(open('/keys/b').read(), open('/one').read())", volumeMounts=mounts)
+    pod = pod_of(main, volumes=[{"name": "keys", "secret": {"secretName": "keys"}}])
+    assert emulator.run_pod([secret], pod, tmp_path).status.phase == "Succeeded"
+    assert stdout_lines(tmp_path) == ["B A"]
 
 
 def test_a_pod_over_its_deadline_fails(emulator: KubernetesEmulator, until_stopped: Make, pod_of: Make, tmp_path: Path) -> None:
@@ -314,8 +329,10 @@ def test_nothing_is_left_of_a_pod_that_cannot_start(  # noqa: PLR0913, PLR0917 -
     tmp_path: Path,
     broken: dict[str, Any],
     error: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever is wrong with the second container: sandbox, volumes and the first one go too."""
+    monkeypatch.setattr(Containers, "volume_directory", lambda *_: None)
     second = {**container_of("print(1)", "second"), **broken}
     pod = pod_of(container_of(SLEEP), second, volumes=[{"name": "memory", "emptyDir": {"medium": "Memory"}}])
     with pytest.raises(error):
@@ -333,6 +350,6 @@ def test_an_error_of_the_caller_ends_the_pod(
         run.run()
 
 
-def interrupt(_: object) -> bool:
+def interrupt(*_: object) -> bool:
     """What the user's Ctrl-C does to the thread that waits."""
     raise KeyboardInterrupt

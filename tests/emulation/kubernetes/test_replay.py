@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -50,6 +51,12 @@ DERIVED = {
 # it meets the probe at work.
 FOUR_SECONDS = ("time.sleep(4)", "while len(glob.glob('/scratch/*[!p]')) < 2: time.sleep(.05)")
 ALL_FILES = ("glob.glob('/scratch/*'))", "glob.glob('/scratch/*[!p]'))")
+# In case 11 an init container looks for the file of the sidecar before it: the second that the kubelet takes to see the sidecar
+# was enough for it there, as it is not on a loaded machine.
+AFTER_SIDECAR = (
+    "import os;print('second'",
+    "import os,time\nwhile not os.path.exists('/shared/sidecar-up'): time.sleep(.05)\nprint('second'",
+)
 # Strings that no two pods share.
 UNIQUE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[0-9:.]+Z")
 # Pods that were deleted while they ran, at this line; and those with a test of their own below.
@@ -83,6 +90,8 @@ UNLIKE_LOGS = {
 BOTH_STREAMS = {"fallback-exit3"}
 KNOWN: dict[str, tuple[str, ...]] = {}
 HOOK_EVENTS = {"FailedPreStopHook", "FailedPostStartHook"}
+# They are read whenever tests are collected; the C library is five times as quick.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What the runtime hides of the kernel: containerd's list of it and the engine's differ.
 MASKED = ("/proc", "/sys")
 COMPARED = (
@@ -97,7 +106,7 @@ STATUS = ("CapPrm", "CapEff", "CapBnd", "NoNewPrivs", "Seccomp")
 def recorded() -> Iterator[Any]:
     """Every recorded pod as a test case: its case's folder and its name."""
     for case in sorted(path.parent for path in PODS.glob("*/manifest.yaml")):
-        for one in yaml.safe_load_all((case / "manifest.yaml").read_text()):
+        for one in yaml.load_all((case / "manifest.yaml").read_text(), _Loader):
             if one and one["kind"] == "Pod" and one["metadata"]["name"] not in APART:
                 yield pytest.param(case, one, id=f"{case.name}/{one['metadata']['name']}"[:80])
 
@@ -149,6 +158,18 @@ def test_a_recorded_pod_is_seen_again(  # noqa: PLR0913, PLR0917 - fixtures
     if name in expected:
         check_special(expected[name], newest_log(tmp_path, "main"))
     check_end(case, name, end.status)
+    check_relist(pod, end.status)
+
+
+def check_relist(pod: dict[str, Any], status: PodStatus) -> None:
+    """What comes after a sidecar begins when the kubelet has had the time to see the sidecar."""
+    containers = [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]
+    for sidecar, following in itertools.pairwise(containers):
+        if sidecar.get("restartPolicy") == "Always":
+            first, second = (status.container(one["name"]).terminated for one in (sidecar, following))
+            assert first
+            assert second
+            assert second.started_at - first.started_at >= Cluster().relist_s
 
 
 def newest_log(workspace: Path, container: str) -> Path:
@@ -218,8 +239,15 @@ def localized(manifest: dict[str, Any], images: dict[str, str]) -> dict[str, Any
     for container in (*spec["containers"], *spec.get("initContainers", ())):
         container["image"] = images.get(container["image"], container["image"])
         if "command" in container:
-            container["command"] = [text.replace(*FOUR_SECONDS).replace(*ALL_FILES) for text in container["command"]]
+            container["command"] = [localized_program(text) for text in container["command"]]
     return manifest
+
+
+def localized_program(text: str) -> str:
+    """A program whose waits for a time are waits for a condition."""
+    for there, here in (FOUR_SECONDS, ALL_FILES, AFTER_SIDECAR):
+        text = text.replace(there, here)
+    return text
 
 
 def stdout_of(workspace: Path, pod: dict[str, Any], container: str) -> Path:
@@ -239,7 +267,7 @@ def differences(original: dict[str, Any], stdout: Path, name: str) -> list[str]:
 
 def all_of(case: Path) -> list[Any]:
     """The manifests of a case."""
-    return [one for one in yaml.safe_load_all((case / "manifest.yaml").read_text()) if one]
+    return [one for one in yaml.load_all((case / "manifest.yaml").read_text(), _Loader) if one]
 
 
 def restored(value: Any) -> Any:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.parity.compare.archive_members import MAX_MEMBERS
 from lyftlearn_image.parity.compare.artifacts import compare_artifacts, compare_files
 from lyftlearn_image.parity.compare.comparator import ComparatorContext
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.compare.tolerance import MAX_DIFFERENCES
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ def compare(name: str, left: bytes, right: bytes, rule: dict[str, Any] | None = 
 
 
 @pytest.mark.parametrize("form", PACKERS)
-@settings(max_examples=15)
+@examples(15)
 @given(files=FILES)
 def test_another_time_is_the_same(form: str, files: Files) -> None:
     """And another user, order and compression, at every depth."""
@@ -103,7 +104,7 @@ def test_another_time_is_the_same(form: str, files: Files) -> None:
 
 
 @pytest.mark.parametrize("form", PACKERS)
-@settings(max_examples=25)
+@examples(25)
 @given(files=FILES, data=st.data())
 def test_any_other_content_is_told(form: str, files: Files, data: st.DataObject) -> None:
     """A byte more, less or other in any member, another name, a member more or less: by the member's name."""
@@ -127,7 +128,7 @@ def test_any_other_content_is_told(form: str, files: Files, data: st.DataObject)
 
 
 @pytest.mark.parametrize("form", PACKERS)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(data=st.data())
 def test_what_is_cut_or_broken_is_never_the_same(form: str, data: st.DataObject) -> None:
     """As soon as one side is no whole archive, there is a difference, and no exception."""

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pyarrow import parquet
 
 from lyftlearn_image.parity.compare.artifacts import compare_files
 from lyftlearn_image.parity.compare.registry import COMPARATORS
 from lyftlearn_image.parity.compare.rule import Rule
+from tests.examples import examples
 from tests.parity.compare.hostile_files import RULES, SUFFIXES, hostile_pair, mutate
 from tests.parity.compare.large_files import large_pairs
 
@@ -53,7 +54,7 @@ def test_every_comparator_is_tried(comparator: str) -> None:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=PAIRS)
+@examples(PAIRS)
 def test_a_broken_file_ends_no_comparison(seed: int) -> None:
     """Bits, bytes and pieces of well-formed files are changed; no exception comes, and the same bytes are the same."""
     comparator, suffix, rule, left, right = hostile_pair(seed)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 
 from lyftlearn_image.parity.compare.line_shapes import LineShapes
 from lyftlearn_image.parity.compare.normalisers import NORMALISERS, Replacement, normalise
+from tests.examples import examples
 
 PARTS = (
     "2026-11-28 23:12:18,123",
@@ -32,7 +33,7 @@ def is_surely_same(shapes: LineShapes, left: str, right: str) -> bool:
     return not shapes.find_unsure([left.encode()], [right.encode()])
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(RULES, LINES, st.text("0123456789", min_size=1, max_size=9), st.text("0123456789", min_size=1, max_size=9), LINES)
 @example(["addresses"], "1x7f12ab", "0", "1", "")
 @example(["durations"], "took 5 ms", "5", "6", "took 5 ms, 7")

@@ -12,7 +12,9 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from lyftlearn_image.errors import RunError
+from lyftlearn_image.parity.compare import models
 from lyftlearn_image.parity.compare.comparator import ComparatorContext
+from lyftlearn_image.parity.compare.model_files.process import compare_here
 from lyftlearn_image.parity.compare.model_reader import Rows
 from lyftlearn_image.parity.compare.model_reply import Reply
 from lyftlearn_image.parity.compare.options import Options
@@ -78,8 +80,10 @@ class Case:
 
 
 @pytest.fixture
-def case(tmp_path: Path) -> Case:
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
     """Two files of one model, and rows in a channel."""
+    # A process of its own finds the same (test_process.py), and takes a moment to start.
+    monkeypatch.setattr(models, "compare_models", compare_here)
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "X.npy").touch()
     return Case(tmp_path, channels=(tmp_path / "train",)).write({"a": 1.0}, {"a": 1.0})

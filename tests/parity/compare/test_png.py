@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.parity.compare import png as image
+from tests.examples import examples
 from tests.parity.compare.pairs import compare_written
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_another_pixel_is_told(pixels: bytes, data: st.DataObject) -> None:
     assert [each.place for each in compare(png(pixels), more)] == ["chunks"]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(PIXELS, st.data())
 def test_a_broken_image_is_never_the_same(pixels: bytes, data: st.DataObject) -> None:
     """Cut on one side or on both, with a bit turned over, with more behind its end, or none at all."""

@@ -6,7 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import joblib
 import lightgbm
@@ -24,8 +24,10 @@ from sklearn.svm import SVC
 
 from lyftlearn_image.parity.compare import predict_model
 from lyftlearn_image.parity.compare.model_reply import read_reply
+from tests.parity.compare.warm_interpreter import WarmInterpreter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3))
@@ -33,11 +35,31 @@ LABELS = (ROWS[:, 0] > 0).astype(int)
 TABLE = pd.DataFrame(ROWS, columns=["a", "b", "c"])
 
 
-def run(model: Path, rows: list[Path], *, given: bool = True) -> Any:
-    """What the program writes, in a process of its own as in the image."""
-    command = [sys.executable, "-I", predict_model.__file__, str(model), json.dumps({"given": given}), *map(str, rows)]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=120)
-    return json.loads(done.stdout)
+class Run(Protocol):
+    """Runs the program."""
+
+    def __call__(self, model: Path, rows: list[Path], *, given: bool = True) -> Any:
+        """What it writes."""
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> Iterator[WarmInterpreter]:
+    """As in the image, with its libraries."""
+    with WarmInterpreter("joblib", "pandas", "pyarrow.parquet", "sklearn.linear_model") as interpreter:
+        yield interpreter
+
+
+@pytest.fixture
+def run(interpreter: WarmInterpreter, tmp_path: Path) -> Run:
+    """Runs the program in a process of its own."""
+
+    def run(model: Path, rows: list[Path], *, given: bool = True) -> Any:
+        output = tmp_path / "reply.json"
+        code = interpreter.run(predict_model.__file__, [str(model), json.dumps({"given": given}), *map(str, rows)], output)
+        assert code == 0
+        return json.loads(output.read_bytes())
+
+    return run
 
 
 def written(directory: Path, name: str, value: Any) -> Path:
@@ -66,7 +88,7 @@ def written(directory: Path, name: str, value: Any) -> Path:
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, set) else "",
 )
-def test_every_method_that_predicts_is_called(model: Any, methods: set[str], tmp_path: Path) -> None:
+def test_every_method_that_predicts_is_called(model: Any, methods: set[str], run: Run, tmp_path: Path) -> None:
     """And what it gives is what the model gives here."""
     reply = run(written(tmp_path, "model.joblib", model), [written(tmp_path, "X.npy", ROWS)])
     (found,) = reply["models"]
@@ -77,14 +99,14 @@ def test_every_method_that_predicts_is_called(model: Any, methods: set[str], tmp
     assert read_reply(json.dumps(reply).encode())
 
 
-def test_models_of_a_bundle_are_found(tmp_path: Path) -> None:
+def test_models_of_a_bundle_are_found(run: Run, tmp_path: Path) -> None:
     """In dictionaries, lists and objects, each with its place."""
     bundle = {"models": [Ridge().fit(ROWS, LABELS)], "best": {"of all": PCA().fit(ROWS)}, "columns": ["a"]}
     reply = run(written(tmp_path, "model.joblib", bundle), [written(tmp_path, "X.npy", ROWS)])
     assert [each["model"] for each in reply["models"]] == ["/models/0", "/best/of all"]
 
 
-def test_words_are_predicted_and_transformed(tmp_path: Path) -> None:
+def test_words_are_predicted_and_transformed(run: Run, tmp_path: Path) -> None:
     """From rows of words, into a sparse matrix."""
     model = TfidfVectorizer().fit(["red green", "green blue"])
     for rows in (np.array(["red", "blue blue"]), pd.DataFrame({"n": [1, 2], "text": ["red", "blue blue"]})):
@@ -94,7 +116,7 @@ def test_words_are_predicted_and_transformed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["X.csv", "X.parquet"])
-def test_rows_that_nobody_chose_are_made_to_fit(name: str, tmp_path: Path) -> None:
+def test_rows_that_nobody_chose_are_made_to_fit(name: str, run: Run, tmp_path: Path) -> None:
     """By the names of the columns, else by as many columns of numbers as the model takes; of 1,000 rows at most."""
     table = pd.DataFrame({"id": ["x"] * 1500, "c": 1.0, "b": 2.0, "a": 3.0, "label": 1})
     path = written(tmp_path, name, table)
@@ -107,7 +129,7 @@ def test_rows_that_nobody_chose_are_made_to_fit(name: str, tmp_path: Path) -> No
     assert counted["values"]["predict"] == predict_model.to_data(model.predict(np.full((1000, 3), [1.0, 2.0, 3.0])))
 
 
-def test_the_first_rows_that_a_model_takes_are_used(tmp_path: Path) -> None:
+def test_the_first_rows_that_a_model_takes_are_used(run: Run, tmp_path: Path) -> None:
     """Files that are no rows, or rows of another form, are passed over."""
     model = written(tmp_path, "m.joblib", Ridge().fit(ROWS, LABELS))
     broken = tmp_path / "broken.csv"
@@ -118,14 +140,14 @@ def test_the_first_rows_that_a_model_takes_are_used(tmp_path: Path) -> None:
     assert run(model, rows[:2], given=False)["error"]
 
 
-def test_rows_that_somebody_chose_are_used_whole(tmp_path: Path) -> None:
+def test_rows_that_somebody_chose_are_used_whole(run: Run, tmp_path: Path) -> None:
     """However many they are."""
     rows = np.tile(ROWS, (50, 1))
     reply = run(written(tmp_path, "m.joblib", Ridge().fit(ROWS, LABELS)), [written(tmp_path, "X.npy", rows)])
     assert reply["models"][0]["values"]["predict"]["shape"] == [2000]
 
 
-def test_models_that_are_no_pickles(tmp_path: Path) -> None:
+def test_models_that_are_no_pickles(run: Run, tmp_path: Path) -> None:
     """LightGBM's text, XGBoost's files, skops' archives."""
     rows = written(tmp_path, "X.npy", ROWS)
     lightgbm.LGBMRegressor(n_estimators=2, verbose=-1).fit(ROWS, LABELS).booster_.save_model(tmp_path / "m.txt")
@@ -151,15 +173,16 @@ class Loud:
         raise ValueError(f"not {len(rows)} rows")
 
 
-def test_what_a_model_prints_is_no_answer_and_what_fails_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_a_model_prints_is_no_answer_and_what_fails_is_told(tmp_path: Path) -> None:
     """A method that fails does not hide the others."""
     done, failed = predict_model.predict(Loud(), ROWS)
     assert set(done) == {"predict"}
     assert failed == {"transform": "ValueError: not 40 rows"}
-    joblib.dump(Ridge().fit(ROWS, LABELS), tmp_path / "m")
     printing = f"import os\nprint('forged')\nos.system('echo forged')\nexec({(tmp_path / 'x').name!r} and 'pass')"
     (tmp_path / "evil").write_bytes(b"cbuiltins\nexec\n(V" + printing.encode().replace(b"\n", b"\\u000a") + b"\ntR.")
-    assert set(run(tmp_path / "evil", [written(tmp_path, "X.npy", ROWS)])) == {"error"}
+    rows = written(tmp_path, "X.npy", ROWS)
+    command = [sys.executable, "-I", predict_model.__file__, str(tmp_path / "evil"), '{"given": true}', str(rows)]
+    assert set(json.loads(subprocess.run(command, capture_output=True, check=True).stdout)) == {"error"}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +190,7 @@ def test_what_a_model_prints_is_no_answer_and_what_fails_is_told(tmp_path: Path,
     [b"no pickle", b"cbuiltins\nexit\n(tR.", b"cbuiltins\nquit\n(I3\ntR.", b"cos\nnowhere\n(tR."],
     ids=["no pickle", "exit", "quit", "no such name"],
 )
-def test_a_model_that_cannot_be_opened_is_told(content: bytes, tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_opened_is_told(content: bytes, run: Run, tmp_path: Path) -> None:
     """With the kind of error and its words; one that exits does not exit silently."""
     (tmp_path / "m").write_bytes(content)
     reply = run(tmp_path / "m", [])
@@ -175,6 +198,6 @@ def test_a_model_that_cannot_be_opened_is_told(content: bytes, tmp_path: Path) -
     assert ": " in reply["error"]
 
 
-def test_what_does_not_predict_is_told(tmp_path: Path) -> None:
+def test_what_does_not_predict_is_told(run: Run, tmp_path: Path) -> None:
     """A dictionary of numbers."""
     assert run(written(tmp_path, "m.joblib", {"a": 1}), [])["error"] == "it has no method that predicts"

@@ -7,8 +7,9 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
+from tests.examples import examples
 from tests.parity.compare.pairs import compare_written
 
 if TYPE_CHECKING:
@@ -48,14 +49,14 @@ def compare(left: Any, right: Any, **options: Any) -> tuple[Difference, ...]:
     return compare_written("a.db", write, (left, right), {"compare": "sqlite", **options})
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(ROWS)
 def test_the_same_rows_are_the_same(rows: list[tuple[Any, Any]]) -> None:
     """However often the file was written before."""
     assert compare(fill(rows), fill(rows, detours=2)) == ()
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(ROWS, st.data())
 def test_another_value_is_told_with_its_row_and_column(rows: list[tuple[Any, Any]], data: st.DataObject) -> None:
     """And a row more; a column may be left out by rule."""
@@ -87,7 +88,7 @@ def test_numbers_have_their_tolerance() -> None:
     assert compare(fill([(1.0, 2)]), fill([(1.01, 2)]), rtol=1e-3)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(data=st.data())
 def test_a_broken_database_is_told_and_ends(data: st.DataObject) -> None:
     """Cut, with other bytes in it, or none at all: never an exception."""

@@ -10,11 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, given, strategies as st
 from pyarrow import csv, parquet
 
 from lyftlearn_image.parity.compare.tolerance import is_same
 from lyftlearn_image.parity.differences import Difference
+from tests.examples import examples
 from tests.parity.compare.pairs import EXACT, compare_written
 
 WORDS = st.text("abcxyz", min_size=1, max_size=5)
@@ -108,7 +109,7 @@ def test_a_csv_is_the_same_as_itself(table: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(TYPES, key=str), ids=str)
-@settings(max_examples=30)  # of each type
+@examples(30)  # of each type
 @given(st.data())
 def test_a_changed_value_is_told_with_its_column_and_row(kind: Any, data: st.DataObject) -> None:
     """For every type of column, and no other place is told."""
@@ -135,7 +136,7 @@ def test_a_changed_cell_of_a_csv_is_told(left: Any, data: st.DataObject) -> None
 
 
 @pytest.mark.parametrize("compare", [compare_parquet, compare_csv])
-@settings(max_examples=15)  # of ten comparisons each
+@examples(15)  # of ten comparisons each
 @given(csv_tables(), st.data())
 def test_another_form_is_told(compare: Any, left: Any, data: st.DataObject) -> None:
     """A column more, less, of another name, in another place, of another type; a row more or less."""

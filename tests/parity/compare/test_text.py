@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.parity.compare import alignment
 from lyftlearn_image.parity.compare.alignment import MAX_EDITS
@@ -15,6 +15,7 @@ from lyftlearn_image.parity.compare.lines import MAX_LINE_BYTES
 from lyftlearn_image.parity.compare.text import MAX_ALIGNED_LINES, MAX_WHOLE_BYTES
 from lyftlearn_image.parity.compare.tolerance import MAX_DIFFERENCES
 from lyftlearn_image.parity.differences import Difference, format_value
+from tests.examples import examples
 from tests.parity.compare.pairs import EXACT, compare_texts, compare_written
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def test_a_stretch_of_another_length_is_told_line_by_line() -> None:
     ]
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(st.integers(0, MAX_ALIGNED_LINES), st.sampled_from([0, 1, -1]))
 def test_a_change_in_a_long_text_is_told_with_its_line(number: int, more: int) -> None:
     """Too long to be aligned, it is compared line by line; and so is the number of lines."""
@@ -201,7 +202,7 @@ def test_a_bar_of_any_length_is_one_line() -> None:
     assert [each.place for each in compare_bytes(*(b"%s\rloss=%d\n" % (bar, len(bar)) for bar in bars), rule)] == ["line 1"]
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.sampled_from([b"a", b"b"]), max_size=60), st.lists(st.sampled_from([b"a", b"b"]), max_size=60))
 def test_aligned_lines_leave_nothing_out(left: list[bytes], right: list[bytes]) -> None:
     """Between the stretches that differ everything is the same; so it is where there are too many edits to align."""

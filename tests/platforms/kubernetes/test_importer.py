@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import assume, example, given, settings, strategies as st
+from hypothesis import assume, example, given, strategies as st
 
 from lyftlearn_image import clear_secrets, yamlfile
 from lyftlearn_image.cli.main import main
@@ -18,6 +18,7 @@ from lyftlearn_image.platforms import serialize
 from lyftlearn_image.platforms.compile import compile_for, launch_for
 from lyftlearn_image.platforms.kubernetes.importer import workload_file
 from lyftlearn_image.workload import Workload
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,7 @@ def test_the_downward_api_comes_back() -> None:
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]) | st.sampled_from("$\n()"), max_size=60)
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(
     st.dictionaries(
         st.from_regex(r"V[A-Z_.-]{0,6}", fullmatch=True) | st.text("äX 1-", min_size=1, max_size=4), TEXTS, max_size=4
@@ -240,7 +241,7 @@ def test_what_is_no_manifest_is_refused(text: str, told: str) -> None:
         workload_file.read(text, "m.yaml")
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.data())
 def test_no_manifest_makes_the_reader_fail(data: st.DataObject) -> None:
     """Whatever stands at any place of a Job: it is read, or refused by an error of ours."""

@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.sagemaker import api_model
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,7 +135,7 @@ def test_every_pattern_of_the_model_can_be_read(pattern: str) -> None:
     api_model._translate(pattern)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.sampled_from([one for one in PATTERNS if r"\p" not in one and r"\uD800" not in one]), st.data())
 def test_a_pattern_means_the_same_when_it_is_translated(pattern: str, data: st.DataObject) -> None:
     """For text of one line in ASCII, the model's patterns are Python's, matching and not."""
@@ -148,7 +149,7 @@ def one_line(text: str) -> bool:
     return text.isascii() and "\n" not in text and "\r" not in text
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(
     st.sampled_from(["HyperParameters", "Environment"]),
     st.dictionaries(st.text(max_size=8) | st.just("x" * 600), st.text(max_size=8) | st.just("y" * 3000), max_size=4),

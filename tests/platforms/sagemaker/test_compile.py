@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from lyftlearn_image.emulation.sagemaker import fields
@@ -16,6 +16,7 @@ from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.platforms.sagemaker.compile import compile_requests
 from lyftlearn_image.workload import Processing, Training, Workload
 from lyftlearn_runtime import contract
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ VARIABLES = st.dictionaries(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     VARIABLES,
     VARIABLES,

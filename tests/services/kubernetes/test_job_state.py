@@ -16,15 +16,19 @@ from lyftlearn_image.services.kubernetes.job_state import deployment_state, job_
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def a_job(condition: str = "", *, suspend: bool = False, parallelism: int = 1, **status: Any) -> Any:
-    """A Job, with one condition."""
+def a_job(
+    condition: str = "", *, suspend: bool = False, parallelism: int = 1, stop: str = "", queue: str = "", **status: Any
+) -> Any:
+    """A Job, with one condition; and with what `stop` writes on it, or in a queue."""
     template = {"spec": {"containers": []}}
     if condition:
         changed = (BEGAN + timedelta(seconds=9)).isoformat()
         one = {"type": condition, "status": "True", "reason": "BackoffLimitExceeded", "message": "its own words",
                "lastTransitionTime": changed}  # fmt: skip
         status = {"conditions": [one], **status}
-    created = {"name": "j", "creationTimestamp": BEGAN.isoformat()}
+    created: dict[str, Any] = {"name": "j", "creationTimestamp": BEGAN.isoformat()}
+    created |= {"annotations": {"lyftlearn.dev/stop": stop}} if stop else {}
+    created |= {"labels": {"kueue.x-k8s.io/queue-name": queue}} if queue else {}
     return Job.from_dict(
         {"metadata": created, "spec": {"template": template, "suspend": suspend, "parallelism": parallelism}, "status": status}
     )
@@ -55,9 +59,18 @@ def deleted(at: int, grace: int = 30) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("job", "pods", "state"),
     [
-        (a_job(), [], State(None, "Pending")),
+        (a_job(), [], State(None, "Pending", is_waiting=True)),
         (a_job(), [a_pod("Running", running={})], State(None, "Running")),
-        (a_job(), [a_pod("Pending", waiting={"reason": "ImagePullBackOff"})], State(None, "ImagePullBackOff")),
+        (
+            a_job(),
+            [a_pod("Pending", waiting={"reason": "ImagePullBackOff", "message": "no such image"})],
+            State(None, "ImagePullBackOff", "pod p: container main: no such image", is_waiting=True),
+        ),
+        (
+            a_job(parallelism=2),
+            [a_pod("Running", running={}), a_pod("Pending", waiting={"reason": "ErrImagePull", "message": "m"})],
+            State(None, "ErrImagePull", "pod p: container main: m"),
+        ),
         (a_job("Complete"), [ended(0)], State(Status.COMPLETED, "Complete", exit_code=0)),
         (a_job("Complete"), [], State(Status.COMPLETED, "Complete", exit_code=0)),
         (a_job("Failed"), [ended(3, "no data")], State(Status.FAILED, "BackoffLimitExceeded", "no data", 3)),
@@ -88,23 +101,49 @@ def deleted(at: int, grace: int = 30) -> dict[str, Any]:
             [ended(3, index=0), ended(0, at=2, index=0)],
             State(Status.COMPLETED, "Complete", exit_code=0),
         ),
-        (a_job(suspend=True), [ended(143)], State(Status.STOPPED, "Suspended", exit_code=143)),
+        (a_job(suspend=True), [], State(None, "Suspended", "it goes on when its `suspend` is taken away", is_waiting=True)),
+        (a_job(suspend=True, queue="q"), [], State(None, "Suspended", "it waits in the queue q", is_waiting=True)),
         (a_job(suspend=True), [a_pod("Running", running={})], State(None, "Running")),
+        (a_job("Failed", stop="Stopped"), [ended(143)], State(Status.STOPPED, "Stopped", exit_code=143)),
+        (a_job("Complete", stop="Stopped"), [ended(0)], State(Status.STOPPED, "Stopped", exit_code=0)),
+        (a_job("Failed", stop="Stopped"), [], State(Status.STOPPED, "Stopped")),
+        # Servers before 1.31 tell the end before the pods have come to it.
+        (a_job("Failed", stop="Stopped"), [a_pod("Running", running={})], State(None, "Stopping")),
+        (a_job(stop="Stopped"), [a_pod("Running", running={})], State(None, "Stopping")),
+        (a_job(stop="Stopped", suspend=True, queue="q"), [], State(Status.STOPPED, "Stopped")),
+        (
+            a_job("Failed", stop="PendingTimeout: it has waited for 60 s: ImagePullBackOff: m"),
+            [],
+            State(Status.FAILED, "PendingTimeout", "it has waited for 60 s: ImagePullBackOff: m"),
+        ),
         (a_job("Complete", suspend=True), [ended(0)], State(Status.COMPLETED, "Complete", exit_code=0)),
     ],
 )
 def test_a_jobs_state(job: Any, pods: list[Any], state: State) -> None:
-    """The conditions decide. The host that failed first has the code and the message, in its last attempt."""
+    """The conditions decide. The host that failed first has the code and the message, in its last attempt.
+
+    A Job is stopped where we stopped it; one that is suspended by others waits.
+    """
     assert job_state(job, pods) == state
+
+
+def test_a_failed_init_container_has_the_code_and_the_reason() -> None:
+    """Of a pod whose own container never began."""
+    end = {"exitCode": 4, "reason": "Error", "message": "no such model", "finishedAt": BEGAN.isoformat()}
+    model = {"name": "model", "image": "x", "imageID": "", "ready": False, "restartCount": 0, "state": {"terminated": end}}
+    pod = a_pod("Failed", waiting={"reason": "PodInitializing"}).to_dict()
+    pod["status"]["initContainerStatuses"] = [model]
+    told = "init container model ended with exit code 4 (Error: no such model)"
+    assert job_state(a_job("Failed"), [Pod.from_dict(pod)]) == State(Status.FAILED, "BackoffLimitExceeded", told, 4)
 
 
 @pytest.mark.parametrize(
     ("status", "replicas", "state"),
     [
-        ({}, 2, State(None, "0 of 2 ready")),
+        ({}, 2, State(None, "0 of 2 ready", is_waiting=True)),
         ({"readyReplicas": 1}, 2, State(None, "1 of 2 ready")),
         (
-            {"readyReplicas": 2, "conditions": [{"type": "Available", "status": "True"}]},
+            {"readyReplicas": 2, "updatedReplicas": 2, "conditions": [{"type": "Available", "status": "True"}]},
             2,
             State(Status.COMPLETED, "Available"),
         ),
@@ -121,6 +160,40 @@ def test_a_deployments_state(status: dict[str, Any], replicas: int, state: State
     """It has come to its end when it serves, when it cannot, or when nobody wants it to."""
     spec = {"selector": {}, "template": {}, "replicas": replicas}
     assert deployment_state(Deployment.from_dict({"metadata": {"name": "d"}, "spec": spec, "status": status})) == state
+
+
+def test_a_deployment_is_told_by_what_its_controller_has_seen() -> None:
+    """Started again after a stop, it is not judged by what it was before; and of old replicas none counts."""
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    up = {"type": "Available", "status": "True"}
+    for generation, status, state in (
+        (3, {"observedGeneration": 2, "conditions": [late]}, State(None, "Progressing", is_waiting=True)),
+        (3, {"observedGeneration": 3, "readyReplicas": 2, "updatedReplicas": 1, "conditions": [up]},
+         State(None, "2 of 2 ready")),
+    ):  # fmt: skip
+        spec = {"selector": {}, "template": {}, "replicas": 2}
+        document = {"metadata": {"name": "d", "generation": generation}, "spec": spec, "status": status}
+        assert deployment_state(Deployment.from_dict(document)) == state
+
+
+@pytest.mark.parametrize("code", [None, "ProgressDeadlineExceeded"])
+def test_a_deployment_that_does_not_come_up_says_what_its_pods_wait_for(code: str | None) -> None:
+    """While it is waited for, and at its deadline; quota keeps it from having pods at all."""
+    late = [{"type": "Progressing", "status": "False", "reason": code, "message": "m"}] if code else []
+    crashed = {"exitCode": 1, "reason": "Error"}
+    crashing = a_pod("Running", waiting={"reason": "CrashLoopBackOff", "message": "back-off 10s"}).to_dict()
+    crashing["status"]["containerStatuses"][0] |= {"lastState": {"terminated": crashed}, "restartCount": 3}
+    spec = {"selector": {}, "template": {}, "replicas": 1}
+    state = deployment_state(
+        Deployment.from_dict({"metadata": {"name": "d"}, "spec": spec, "status": {"conditions": late}}),
+        [Pod.from_dict(crashing)],
+    )
+    why = "CrashLoopBackOff: pod p: container main: back-off 10s; it ended with exit code 1 (Error)"
+    assert state.reason == (f"m; {why}" if code else why)
+    assert state.status == (Status.FAILED if code else None)
+    quota = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: q"}
+    refused = {"metadata": {"name": "d"}, "spec": spec, "status": {"conditions": [*late, quota]}}
+    assert "FailedCreate: exceeded quota: q" in deployment_state(Deployment.from_dict(refused)).reason
 
 
 def test_the_times_are_the_clusters() -> None:

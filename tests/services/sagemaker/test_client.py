@@ -8,13 +8,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
 from lyftlearn_image.emulation.sagemaker.local_api.errors import ServiceError
+from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Publisher
-from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError, UnsupportedError
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.retry import Clock
@@ -243,3 +245,35 @@ def test_what_is_not_served_is_refused_by_name(session: boto3.Session) -> None:
     """The control plane never pretends."""
     with pytest.raises(Exception, match="CreateModel is not in this local control plane"):
         session.client("sagemaker").create_model(ModelName="m", ExecutionRoleArn="arn:aws:iam::000000000000:role/x-y-z")
+
+
+@pytest.fixture
+def hosting_session(
+    session: boto3.Session, emulator: SageMakerEmulator, endpoint: AwsEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[boto3.Session]:
+    """A session whose SageMaker has models and endpoints, and no jobs."""
+    hosting = Hosting(emulator.context, endpoint, tmp_path / "endpoints")
+    jobs = EmulatedJobs(emulator, endpoint, tmp_path / "jobs")
+    with serve(ControlPlane(jobs, Account("us-east-1"), hosting=hosting)) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
+        yield session
+
+
+def test_an_endpoint_is_deleted_with_its_configuration_and_model(hosting_session: boto3.Session, s3: S3Client) -> None:
+    """Also where `stop` has taken the endpoint before. Of a job the service keeps the record."""
+    s3.put_object(Bucket="bucket", Key="model.tar.gz", Body=b"x")
+    service, client = SageMakerService(hosting_session), hosting_session.client("sagemaker")
+    container = {"Image": "team:1", "ModelDataUrl": "s3://bucket/model.tar.gz"}
+    role = "arn:aws:iam::000000000000:role/x"
+    variant = {"VariantName": "all", "ModelName": "iris-1", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    client.create_model(ModelName="iris-1", PrimaryContainer=container, ExecutionRoleArn=role)
+    client.create_endpoint_config(EndpointConfigName="iris-1", ProductionVariants=[variant])
+    service.delete("endpoint/iris-1")
+    for describe in (
+        lambda: client.describe_model(ModelName="iris-1"),
+        lambda: client.describe_endpoint_config(EndpointConfigName="iris-1"),
+    ):
+        with pytest.raises(ClientError):
+            describe()
+    with pytest.raises(UnsupportedError, match="SageMaker keeps the record of a job"):
+        service.delete("training/iris-1")

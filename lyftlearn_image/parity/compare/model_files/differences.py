@@ -22,6 +22,10 @@ _ABSENT = object()
 _SHOWN_BYTES = 16
 _CHUNK_BYTES = 1 << 20
 _LONG = 10**100
+# Of two equal ones of one type nothing is below and nothing else is to be known; most nodes of a model are such.
+_PLAIN = frozenset({bool, bytes, float, int, str, type(None)})
+# A pointer as it is followed: the one above and a step. Written out at every node, those of a deep graph would be all there is.
+_Place = str | tuple["_Place", str]
 
 
 def compare_graphs(left: Any, right: Any, options: Options, place: str = "") -> Iterator[Difference]:
@@ -30,33 +34,42 @@ def compare_graphs(left: Any, right: Any, options: Options, place: str = "") -> 
     Two nodes are the same when all that can be reached from them by the same steps is the same; whether two steps lead to
     one node or to two equal ones is no difference.
     """
-    pending: list[tuple[Any, Any, str]] = [(left, right, place)]
+    pending: list[tuple[Any, Any, _Place]] = [(left, right, place)]
     # The nodes are kept with their identities, which would otherwise be given to others.
     compared: dict[tuple[int, int], tuple[Any, Any]] = {}
     while pending:
-        left, right, place = pending.pop()
+        left, right, here = pending.pop()
         pair = id(left), id(right)
-        if pair in compared or any(fnmatchcase(place, pattern) for pattern in options.ignore):
+        if pair in compared or (type(left) is type(right) and type(left) in _PLAIN and left == right):
+            continue
+        if options.ignore and any(fnmatchcase(_pointer(here), pattern) for pattern in options.ignore):
             continue
         if left is _ABSENT or right is _ABSENT:
-            yield Difference(place, _text(left), _text(right))
+            yield Difference(_pointer(here), _text(left), _text(right))
             continue
         shapes = shape_of(left), shape_of(right)
         if shapes[0].is_leaf or shapes[1].is_leaf:
-            yield from _compare_leaves(*shapes, options, place)
+            yield from _compare_leaves(*shapes, options, _pointer(here))
             continue
         compared[pair] = (left, right)
         if shapes[0].kind != shapes[1].kind:
-            yield Difference(f"{place}/class", shapes[0].kind, shapes[1].kind)
+            yield Difference(f"{_pointer(here)}/class", shapes[0].kind, shapes[1].kind)
             continue
-        pending.extend(reversed(list(_pairs_below(*shapes, place))))
+        pending.extend(reversed(list(_pairs_below(*shapes, here))))
 
 
-def _pairs_below(left: Shape, right: Shape, place: str) -> Iterator[tuple[Any, Any, str]]:
+def _pairs_below(left: Shape, right: Shape, place: _Place) -> Iterator[tuple[Any, Any, _Place]]:
     for step in {**left.parts, **right.parts}:
         text = step if isinstance(step, str) else step.text
-        below = f"{place}/{text.replace('~', '~0').replace('/', '~1')}"
-        yield left.parts.get(step, _ABSENT), right.parts.get(step, _ABSENT), below
+        yield left.parts.get(step, _ABSENT), right.parts.get(step, _ABSENT), (place, text)
+
+
+def _pointer(place: _Place) -> str:
+    steps = []
+    while isinstance(place, tuple):
+        place, step = place
+        steps.append(step.replace("~", "~0").replace("/", "~1"))
+    return "/".join([place, *reversed(steps)])
 
 
 def _compare_leaves(left: Shape, right: Shape, options: Options, place: str) -> Iterator[Difference]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.platforms.kubernetes.kinds.transform import OPTIONS
 from lyftlearn_image.platforms.kubernetes.metadata import SAGEMAKER_ANNOTATION
-from lyftlearn_image.platforms.kubernetes.model import MODEL_KEY
+from lyftlearn_image.platforms.kubernetes.pod_template import BUNDLE_KEY
 from lyftlearn_image.platforms.processing_paths import input_paths
 from lyftlearn_image.workload import Transform
 from lyftlearn_runtime import contract
@@ -64,7 +64,9 @@ def fields_of_bundle(bundle: Mapping[str, Any], job_name: str) -> dict[str, Any]
 def fields_of_model(documents: Documents, name: str) -> dict[str, Any]:
     """The model that an init container unpacks; empty where there is none."""
     config_map = documents.get("ConfigMap", f"{name}-model")
-    return fields_of_bundle(_object((config_map or {}).get("data", {}).get(MODEL_KEY, "{}")), name)
+    fields = fields_of_bundle(_object((config_map or {}).get("data", {}).get(BUNDLE_KEY, "{}")), name)
+    # The rest is in the script's own bundle, too.
+    return {"model": fields["model"]} if "model" in fields else {}
 
 
 def fields_of_transform(documents: Documents, name: str, client: Mapping[str, Any]) -> dict[str, Any]:

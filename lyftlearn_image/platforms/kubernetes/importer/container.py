@@ -27,12 +27,14 @@ def read_container(draft: Draft, pod: Fields, container: Fields) -> None:
     container.take_if("terminationMessagePath", "/dev/termination-log")
     container.take_if("terminationMessagePolicy", "File")
     env = variables.read(container, draft.documents, draft.fields.get("secrets", {}))
-    claims: dict[str, str] = {}
-    mounted = files.read(pod, container, draft.documents, claims, skip_own=draft.is_ours)
+    disks = files.Disks()
+    mounted = files.read(pod, container, draft.documents, disks, skip_own=draft.is_ours)
     security = container.inside("securityContext")
-    draft.set_option("read_only_root", security.take("readOnlyRootFilesystem"), default=False)
+    draft.set_option("read_only_root", bool(security.take("readOnlyRootFilesystem")), default=True)
     draft.fields |= bounds.container_security(security)
-    draft.fields |= bounds.resources(container.inside("resources"))
+    amounts, requests = bounds.resources(container.inside("resources"))
+    draft.fields |= amounts
+    draft.set_option("requests", requests, {})
     command = [env.expand(str(word), container, "command") for word in container.take("command", [])]
     arguments = [env.expand(str(word), container, "args") for word in container.take("args", [])]
     _environment(draft, env, mounted)
@@ -43,7 +45,7 @@ def read_container(draft: Draft, pod: Fields, container: Fields) -> None:
         _program(draft, container, command, arguments)
     else:
         _service(draft, container, command, arguments)
-    _storage(draft, claims, container)
+    _storage(draft, disks, container)
     container.finish()
 
 
@@ -111,14 +113,23 @@ def _service(draft: Draft, container: Fields, command: list[str], arguments: lis
         draft.leave(container, "image", why, "Build the image FROM a LyftLearn image.")
 
 
-def _storage(draft: Draft, claims: dict[str, str], container: Fields) -> None:
-    for path, name in claims.items():
+def _storage(draft: Draft, disks: files.Disks, container: Fields) -> None:
+    volumes = {}
+    for path, mounted in disks.claims.items():
+        name = mounted["claim"]
         claim = draft.documents.get("PersistentVolumeClaim", name)
-        if draft.fields["kind"] == "notebook" and claim:
-            spec = claim.get("spec") or {}
+        spec = (claim or {}).get("spec") or {}
+        if draft.fields["kind"] == "notebook" and claim and path == contract.HOME:
             size = parse_quantity(((spec.get("resources") or {}).get("requests") or {}).get("storage", "1Gi"))
             draft.fields["storage_gb"] = math.ceil(size / (1 << 30))
             draft.fields["storage_class"] = spec.get("storageClassName")
-        else:
-            why = f"SageMaker cannot mount the claim {name} at {path}"
-            draft.leave(container, "volumeMounts", why, "Put the data into S3, and its prefix under `channels`.")
+            continue
+        volumes[path] = mounted
+        if not draft.is_ours:
+            why = f"the claim {name} is mounted at {path} on Kubernetes alone, and has to be there already"
+            draft.leave(container, "volumeMounts", why, "For SageMaker, put the data into S3, and its prefix under `channels`.")
+    draft.set_option("volumes", volumes, {})
+    if disks.shm_size is not None:
+        # A directory in memory without a bound has that of the pod.
+        limit = disks.shm_size or f"{draft.fields.get('memory_mib', 0)}Mi"
+        draft.set_option("shm_size_mib", math.ceil(parse_quantity(limit) / (1 << 20)), 0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image import yaml_loader
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.platforms.kubernetes.importer.live import is_made_by_the_cluster, without_server_fields
 from lyftlearn_image.platforms.kubernetes.importer.plain_scalars import keep_as_written
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.platforms.kubernetes.importer.fields import Left
 
-RUNNING = ("Job", "CronJob", "Deployment")
+RUNNING = ("Job", "CronJob", "Deployment", "Pod")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Documents:
     others: tuple[Mapping[str, Any], ...]
     unquoted: tuple[Left, ...] = ()
     used: set[tuple[str, str]] = field(default_factory=set)
+
+    def all_of(self, kind: str) -> Iterator[Mapping[str, Any]]:
+        """Every other document of a kind; none counts as used by that."""
+        return (document for document in self.others if document.get("kind") == kind)
 
     def get(self, kind: str, name: str) -> Mapping[str, Any] | None:
         """The document of a kind and a name, which counts as used then."""
@@ -49,6 +54,7 @@ def read(text: str, name: str, main_name: str | None) -> Documents:
     unquoted: list[Left] = []
     loaded = yaml_loader.load_manifests(text, name, lambda node: unquoted.extend(keep_as_written(node)))
     documents = [one for document in loaded if document is not None for one in _members(document, name)]
+    documents = [one for one in documents if not is_made_by_the_cluster(one)]
     running = [document for document in documents if document["kind"] in RUNNING and main_name in (None, name_of(document))]
     if len(running) != 1:
         names = ", ".join(f"{document['kind']} {name_of(document)}" for document in running)
@@ -56,8 +62,8 @@ def read(text: str, name: str, main_name: str | None) -> Documents:
             f"{name} has {names}" if running else f"{name} has no {' or '.join(RUNNING)}{f' {main_name}' if main_name else ''}"
         )
         raise InvalidInputError(what, where=name, hint="Say which one with --name." if running else "")
-    others = tuple(document for document in documents if document is not running[0])
-    return Documents(running[0], others, tuple(unquoted))
+    others = tuple(without_server_fields(document) for document in documents if document is not running[0])
+    return Documents(without_server_fields(running[0]), others, tuple(unquoted))
 
 
 def _members(document: Any, name: str) -> Iterator[Mapping[str, Any]]:

@@ -11,9 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CLUSTER = ("the cluster writes it itself", "Nothing to do.")
-_PLACE = ("only `kubernetes.node_selector` and `tolerations` say where a pod runs", "Use those, or a node pool of its own.")
+_PLACE = (
+    "only `kubernetes.node_selector`, `tolerations`, `affinity` and `topology_spread` say where a pod runs",
+    "Use those, or a node pool of its own.",
+)
 _BOUNDARY = ("a compiled pod keeps to Pod Security Standard `restricted`", "Do without it; SageMaker has no equal either.")
-_STORAGE = ("SageMaker mounts no such volume", "Put the data into S3, and its prefix under `channels`.")
+_STORAGE = (
+    "neither SageMaker nor a `restricted` pod mounts such a volume",
+    "Put the data into S3, and its prefix under `channels`; or have it as a PersistentVolumeClaim (EBS, EFS, FSx).",
+)
 _SCHEDULE = ("it belongs to the schedule", "Keep it with the schedule.")
 _PROBES = ("a compiled server has probes of its own on /ping", "Answer GET /ping on 8080; set `startup_s`.")
 _NO_DOWNWARD = (
@@ -27,11 +33,11 @@ _REASONS: Mapping[str, tuple[str, str]] = {
     for names, reason in (
         ("uid resourceVersion creationTimestamp generation managedFields selfLink status", _CLUSTER),
         ("ownerReferences finalizers", _CLUSTER),
-        ("affinity topologySpreadConstraints nodeName schedulerName priorityClassName runtimeClassName priority", _PLACE),
+        ("nodeName schedulerName runtimeClassName priority", _PLACE),
         ("preemptionPolicy overhead resourceClaims", _PLACE),
         ("hostNetwork hostPID hostIPC hostUsers shareProcessNamespace privileged add procMount sysctls", _BOUNDARY),
         ("seLinuxOptions supplementalGroups fsGroup runAsGroup capabilities", _BOUNDARY),
-        ("persistentVolumeClaim hostPath nfs csi ephemeral iscsi image", _STORAGE),
+        ("hostPath nfs csi ephemeral iscsi image", _STORAGE),
         ("timeZone concurrencyPolicy startingDeadlineSeconds successfulJobsHistoryLimit failedJobsHistoryLimit", _SCHEDULE),
         ("livenessProbe readinessProbe startupProbe", _PROBES),
         ("downwardAPI divisor", _NO_DOWNWARD),
@@ -52,6 +58,8 @@ _REASONS: Mapping[str, tuple[str, str]] = {
         ("projected", ("only plain ConfigMaps and Secrets become files", "Name each file under `files`.")),
         ("automountServiceAccountToken", ("a compiled pod has no token of the API", "Give the role what it needs by IAM.")),
         ("strategy", ("a compiled Deployment has a strategy of its own", "Nothing to do.")),
+        ("progressDeadlineSeconds", ("a compiled Deployment has the time that its start has", "Set `startup_s`.")),
+        ("unhealthyPodEvictionPolicy behavior", ("the cluster's own default applies", "Set it on the compiled object.")),
     )
     for name in names.split()
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.platforms.kubernetes.disks import SHM_DIR
 from lyftlearn_image.platforms.kubernetes.importer.documents import keys_of, texts_of
 from lyftlearn_image.platforms.kubernetes.importer.fields import Left
+from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,15 +22,23 @@ _MODE = 0o644
 # Volumes of compiled containers beside the script's: an init container that unpacks, the client of batch transform.
 _OWN = re.compile(r"model|client(-.*)?")
 # Writable on both platforms, by the contract.
-_WRITABLE = ("/tmp", "/opt/ml", "/home/lyftlearn", "/dev/shm", "/var/run/lyftlearn")  # noqa: S108 - of the container
+_WRITABLE = ("/tmp", "/var/tmp", "/opt/ml", contract.HOME, "/dev/shm", "/var/run/lyftlearn", contract.WORK_DIR)  # noqa: S108 - of the container
+
+
+@dataclass
+class Disks:
+    """Volumes that are no files: claims by the paths where they are mounted, and the size of /dev/shm, "" where it has none."""
+
+    claims: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shm_size: str | None = None
 
 
 def read(
-    pod: Fields, container: Fields, documents: Documents, claims: dict[str, str], *, skip_own: bool = False
+    pod: Fields, container: Fields, documents: Documents, disks: Disks, *, skip_own: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """The files of a workload by path. `claims` gets the claims by the paths where they are mounted.
+    """The files of a workload by path. `disks` gets what else is mounted.
 
-    `skip_own` leaves out those of the containers that a compiler of ours adds.
+    `skip_own` leaves out the volumes of the containers that a compiler of ours adds.
     """
     volumes = {str(one.take("name", "")): one for one in pod.items("volumes")}
     volumes = {name: one for name, one in volumes.items() if not (skip_own and _OWN.fullmatch(name))}
@@ -35,22 +46,44 @@ def read(
     mounted: set[str] = set()
     for mount in container.items("volumeMounts"):
         name, path = str(mount.take("name", "")), str(mount.take("mountPath", "")).rstrip("/")
-        mount.take("readOnly")
+        is_read_only = bool(mount.take("readOnly"))
         sub_path = str(mount.take("subPath", ""))
         mount.finish()
         if name not in volumes:
             mount.leave("name", f"there is no volume {name}", "Check the manifest.")
+        elif claim := volumes[name].take("persistentVolumeClaim"):
+            disks.claims[path] = _read_claim(volumes[name].below(claim, "persistentVolumeClaim"), sub_path, is_read_only)
+        elif path == SHM_DIR and (memory := _memory(volumes[name])) is not None:
+            disks.shm_size = str(memory.take("sizeLimit", ""))
         elif name not in mounted or sub_path:
-            files.update(_read_volume(volumes[name], path, sub_path, documents, claims))
+            files.update(_read_volume(volumes[name], path, sub_path, documents))
         mounted.add(name)
     for volume in volumes.values():
         volume.finish()
     return files
 
 
-def _read_volume(
-    volume: Fields, path: str, sub_path: str, documents: Documents, claims: dict[str, str]
-) -> dict[str, dict[str, Any]]:
+def _read_claim(source: Fields, sub_path: str, is_read_only: bool) -> dict[str, Any]:  # noqa: FBT001 - as the mount says it
+    claim: dict[str, Any] = {"claim": str(source.take("claimName", ""))}
+    if sub_path:
+        claim["sub_path"] = sub_path
+    if source.take("readOnly") or is_read_only:
+        claim["read_only"] = True
+    source.finish()
+    return claim
+
+
+def _memory(volume: Fields) -> Fields | None:
+    """An emptyDir in memory; None for any other volume."""
+    empty = volume.peek("emptyDir")
+    if not isinstance(empty, dict) or empty.get("medium") != "Memory":
+        return None
+    fields = volume.inside("emptyDir")
+    fields.take("medium")
+    return fields
+
+
+def _read_volume(volume: Fields, path: str, sub_path: str, documents: Documents) -> dict[str, dict[str, Any]]:
     files: dict[str, dict[str, Any]] = {}
     if config_map := volume.take("configMap"):
         source = volume.below(config_map, "configMap")
@@ -69,8 +102,6 @@ def _read_volume(
         if isinstance(empty, dict) and empty.get("sizeLimit"):
             size = f"{volume.place}.emptyDir.sizeLimit"
             volume.left.append(Left(size, "scratch has no limit of its own", "Set `volume_gb` for SageMaker's disk."))
-    elif claim := volume.take("persistentVolumeClaim"):
-        claims[path] = str(claim.get("claimName", ""))
     return files
 
 

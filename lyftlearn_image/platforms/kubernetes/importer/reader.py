@@ -11,9 +11,21 @@ from lyftlearn_image.platforms.kubernetes.importer import bounds, compiled, docu
 from lyftlearn_image.platforms.kubernetes.importer.container import read_container
 from lyftlearn_image.platforms.kubernetes.importer.draft import Draft
 from lyftlearn_image.platforms.kubernetes.importer.fields import Fields, Left
+from lyftlearn_image.platforms.kubernetes.importer.server_objects import read_server_objects
 from lyftlearn_image.platforms.kubernetes.job import SURVIVES_DISRUPTION
 from lyftlearn_image.platforms.kubernetes.kinds.serving import FORGET_S
-from lyftlearn_image.platforms.kubernetes.metadata import MANAGED_BY, NAME_LABEL, ROLE_ANNOTATION, SAGEMAKER_ANNOTATION
+from lyftlearn_image.platforms.kubernetes.kinds.transform import DEADLINE_S
+from lyftlearn_image.platforms.kubernetes.metadata import (
+    DO_NOT_DISRUPT,
+    INSTANCE_LABEL,
+    MANAGED_BY,
+    NAME_LABEL,
+    PENDING_TIMEOUT_ANNOTATION,
+    QUEUE_LABEL,
+    ROLE_ANNOTATION,
+    SAGEMAKER_ANNOTATION,
+)
+from lyftlearn_image.platforms.kubernetes.pod_template import DEFAULT_GRACE_S
 
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.kubernetes.importer.documents import Documents
@@ -46,7 +58,22 @@ class Reader:
             template.finish()
             spec.finish()
             spec = template_spec
+        pod = spec if main["kind"] == "Pod" else self._template(spec, kind)
+        if main["kind"] == "Pod":
+            self._draft.fields["kind"] = kind
+            self._limit(spec)
+        fields.finish()
+        self._pod(pod)
         if main["kind"] == "Deployment":
+            read_server_objects(self._draft)
+        self._adjust()
+        if self._draft.options:
+            self._draft.fields["kubernetes"] = self._draft.options
+        return {key: value for key, value in self._draft.fields.items() if value not in ({}, [], None)}
+
+    def _template(self, spec: Fields, kind: str) -> Fields:
+        """The spec of the pods, after that of what makes them."""
+        if self._draft.documents.main["kind"] == "Deployment":
             template = self._deployment(spec)
         else:
             self._draft.fields["kind"] = kind
@@ -55,12 +82,7 @@ class Reader:
         self._template_metadata(template.inside("metadata"))
         template.finish()
         spec.finish()
-        fields.finish()
-        self._pod(pod)
-        self._adjust()
-        if self._draft.options:
-            self._draft.fields["kubernetes"] = self._draft.options
-        return {key: value for key, value in self._draft.fields.items() if value not in ({}, [], None)}
+        return pod
 
     def _metadata(self, fields: Fields) -> None:
         fields.take("name")
@@ -70,45 +92,47 @@ class Reader:
         self._draft.is_ours = all(labels.get(key) == value for key, value in MANAGED_BY.items())
         name = self._draft.name
         if self._draft.is_ours:
-            name = labels.pop(NAME_LABEL, name)
-            labels = {key: value for key, value in labels.items() if key not in MANAGED_BY}
+            name = labels.get(NAME_LABEL, name)
             self._draft.fields |= compiled.sagemaker_fields(annotations)
             annotations.pop(SAGEMAKER_ANNOTATION, None)
+            if timeout_s := annotations.pop(PENDING_TIMEOUT_ANNOTATION, None):
+                self._draft.options["pending_timeout_s"] = int(timeout_s)
         fitting = re.sub(r"-+", "-", re.sub(r"[^a-z0-9]", "-", name.lower()))[:_LONGEST_NAME].strip("-") or "imported"
         if fitting != name:
             why = f"a workload's name has at most {_LONGEST_NAME} of a-z 0-9 -; it is {fitting} now"
             fields.left.append(Left(f"{fields.place}.name", why, "Choose another one, if it is to be told apart."))
         self._draft.fields["name"] = fitting
-        annotations.pop("kubectl.kubernetes.io/last-applied-configuration", None)
-        self._draft.options |= {key: value for key, value in (("labels", labels), ("annotations", annotations)) if value}
+        self._draft.set_option("queue", labels.pop(QUEUE_LABEL, None), None)
+        self._set_metadata(labels, annotations)
         if namespace := fields.take("namespace"):
             self._draft.options["namespace"] = str(namespace)
         fields.finish()
 
     def _template_metadata(self, fields: Fields) -> None:
         """Labels and annotations of a template: a workload has one set of each, which its pods get too."""
-        for name in ("labels", "annotations"):
-            values = {str(key): str(value) for key, value in fields.take(name, {}).items()}
-            if self._draft.is_ours:
-                # A compiled Deployment's selector needs labels of its own.
-                values = {key: value for key, value in values.items() if not key.startswith("app.kubernetes.io/")}
+        labels = {str(key): str(value) for key, value in fields.take("labels", {}).items()}
+        annotations = {str(key): str(value) for key, value in fields.take("annotations", {}).items()}
+        self._set_metadata(labels, annotations)
+        for name in ("name", "generateName"):
+            fields.take(name)
+        fields.finish()
+
+    def _set_metadata(self, labels: dict[str, str], annotations: dict[str, str]) -> None:
+        """Adds to the workload's labels and annotations, in which a compiled manifest's own have no place."""
+        if any(annotations.get(name) == value for name, value in DO_NOT_DISRUPT.items()):
+            self._draft.options["do_not_disrupt"] = True
+            annotations = {name: value for name, value in annotations.items() if name not in DO_NOT_DISRUPT}
+        labels = {name: value for name, value in labels.items() if name not in (NAME_LABEL, INSTANCE_LABEL, *MANAGED_BY)}
+        for name, values in (("labels", labels), ("annotations", annotations)):
             if values:
                 self._draft.options[name] = {**values, **self._draft.options.get(name, {})}
-        fields.take("name")
-        fields.finish()
 
     def _job(self, spec: Fields) -> Fields:
         self._draft.set_option("retries", int(spec.take("backoffLimit", _BACKOFF)), 0)
         if self._draft.is_ours:
             # It comes from `spot`, which stands in the annotation.
             spec.take_if("podFailurePolicy", SURVIVES_DISRUPTION)
-        limit = spec.take("activeDeadlineSeconds")
-        if limit is None and not self._draft.is_ours:
-            self._draft.leave(
-                spec, "activeDeadlineSeconds", "the Job has no limit, and SageMaker's default is a day", "Set `max_runtime_s`."
-            )
-        if limit is not None or not self._draft.is_ours:
-            self._draft.fields["max_runtime_s"] = int(limit or _DAY_S)
+        self._limit(spec)
         if (ttl := spec.take("ttlSecondsAfterFinished")) is not None:
             self._draft.set_option("ttl_s", int(ttl), None)
         else:
@@ -128,11 +152,20 @@ class Reader:
         spec.take_flag("suspend", value=False)
         return spec.inside("template")
 
+    def _limit(self, spec: Fields) -> None:
+        limit = spec.take("activeDeadlineSeconds")
+        if limit is None and not self._draft.is_ours:
+            why = f"the {self._draft.documents.main['kind']} has no limit, and SageMaker's default is a day"
+            self._draft.leave(spec, "activeDeadlineSeconds", why, "Set `max_runtime_s`.")
+        if limit is not None or not self._draft.is_ours:
+            self._draft.fields["max_runtime_s"] = int(limit or _DAY_S)
+
     def _deployment(self, spec: Fields) -> Fields:
         self._draft.fields["replicas"] = int(spec.take("replicas", 1))
         spec.take("selector")
         if self._draft.is_ours:
             spec.take("strategy")
+            spec.take("progressDeadlineSeconds")
         return spec.inside("template")
 
     def _pod(self, pod: Fields) -> None:
@@ -145,11 +178,12 @@ class Reader:
             pod.take_flag(key, value=False)
         pod.take_if("dnsPolicy", "ClusterFirst")
         pod.take_if("schedulerName", "default-scheduler")
-        self._draft.set_option("grace_s", pod.take("terminationGracePeriodSeconds"), None)
+        # The usual grace is not the platform's word for this pod alone; a compiled manifest always says one.
+        usual_s = None if self._draft.is_ours else DEFAULT_GRACE_S
+        self._draft.set_option("grace_s", pod.take("terminationGracePeriodSeconds"), usual_s)
         self._service_account(pod)
-        self._draft.set_option("node_selector", pod.take("nodeSelector"), {})
+        self._draft.options |= bounds.placement(pod)
         self._draft.set_option("image_pull_secrets", [one["name"] for one in pod.take("imagePullSecrets", [])], [])
-        self._draft.set_option("tolerations", bounds.tolerations(pod), [])
         self._draft.fields |= bounds.security(pod.inside("securityContext"))
         containers = pod.items("containers")
         if not containers:
@@ -170,8 +204,11 @@ class Reader:
         """The server beside a batch transform's client, after its options were read; any other Job has one container."""
         values = compiled.fields_of_transform(self._draft.documents, self._draft.name, {"env": client.peek("env")})
         if not values:
+            pod.take("initContainers")
             return client
         self._draft.fields |= values
+        deadline_s = self._draft.fields.pop("max_runtime_s", None)
+        self._draft.set_option("deadline_s", deadline_s, DEADLINE_S)
         (server,) = (one for one in pod.items("initContainers") if one.take("name") == "server")
         for key in ("ports", "startupProbe", "restartPolicy"):
             server.take(key)

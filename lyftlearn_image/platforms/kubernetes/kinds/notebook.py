@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.platforms.kubernetes.deployment import DeploymentPlan, compile_deployment, http_port
+from lyftlearn_image.platforms.kubernetes.disks import FOR_THE_GROUP
 from lyftlearn_image.platforms.kubernetes.kind import WorkloadKind
 from lyftlearn_image.platforms.kubernetes.metadata import metadata
-from lyftlearn_image.platforms.kubernetes.pod_template import PodDefaults, Transfers, pod_parts, pod_spec, scratch_name
+from lyftlearn_image.platforms.kubernetes.pod_template import PodDefaults, Transfers, pod_parts, pod_spec
 from lyftlearn_image.platforms.kubernetes.probes import TIMEOUT_S
+from lyftlearn_image.platforms.kubernetes.writable_directories import scratch_name
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -18,8 +20,12 @@ if TYPE_CHECKING:
 NOTEBOOK_PORT = 8888
 _POD = PodDefaults()
 # JupyterLab answers /api to everybody (jupyter_server, APIVersionHandler).
-_ALIVE = {"httpGet": {"path": "/api", "port": "http"}, "periodSeconds": 10, "timeoutSeconds": TIMEOUT_S}
-_PROBES = {"startupProbe": {**_ALIVE, "failureThreshold": 30}, "readinessProbe": {**_ALIVE, "failureThreshold": 3}}
+_PERIOD_S, _STARTUP_S = 10, 300
+_ALIVE = {"httpGet": {"path": "/api", "port": "http"}, "periodSeconds": _PERIOD_S, "timeoutSeconds": TIMEOUT_S}
+_PROBES = {
+    "startupProbe": {**_ALIVE, "failureThreshold": _STARTUP_S // _PERIOD_S},
+    "readinessProbe": {**_ALIVE, "failureThreshold": 3},
+}
 
 
 def compile_notebook(workload: Notebook, launch: Launch) -> Compiled:
@@ -32,10 +38,9 @@ def compile_notebook(workload: Notebook, launch: Launch) -> Compiled:
         home = scratch_name(contract.HOME)
         claim = {"name": home, "persistentVolumeClaim": {"claimName": launch.job_name}}
         pod["volumes"] = [claim if volume["name"] == home else volume for volume in pod["volumes"]]
-        # The disk is root's otherwise; with it, it is the pod's group's.
-        pod["securityContext"] |= {"fsGroup": 0, "fsGroupChangePolicy": "OnRootMismatch"}
+        pod["securityContext"] |= FOR_THE_GROUP
     # Two notebooks cannot have one disk.
-    plan = DeploymentPlan(pod, NOTEBOOK_PORT, replicas=1, strategy={"type": "Recreate"}, documents=documents)
+    plan = DeploymentPlan(pod, NOTEBOOK_PORT, 1, _STARTUP_S, strategy={"type": "Recreate"}, documents=documents)
     return compile_deployment(workload, launch, parts, plan)
 
 

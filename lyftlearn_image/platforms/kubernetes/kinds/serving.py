@@ -9,6 +9,7 @@ from lyftlearn_image.platforms.kubernetes.kind import WorkloadKind
 from lyftlearn_image.platforms.kubernetes.model import MODEL_DIR, model_transfers, unpack_model
 from lyftlearn_image.platforms.kubernetes.pod_template import PodDefaults, pod_parts, pod_spec
 from lyftlearn_image.platforms.kubernetes.probes import ping
+from lyftlearn_image.platforms.kubernetes.replicas import replica_policies
 
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Compiled, Launch
@@ -24,12 +25,20 @@ _ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "max
 
 
 def compile_serving(workload: Serving, launch: Launch) -> Compiled:
-    """The Deployment after the ConfigMaps and the Service that it needs."""
+    """The Deployment after the ConfigMaps, the Service and the policies that it needs."""
     parts = pod_parts(workload, launch, POD, model_transfers(workload))
     pod = pod_spec(workload, parts, ("serve",), **http_port(SERVING_PORT), **_probes(workload))
-    model = unpack_model(workload, launch, pod)
+    model, objects = unpack_model(workload, launch, parts, pod)
     pod["terminationGracePeriodSeconds"] += FORGET_S
-    plan = DeploymentPlan(pod, SERVING_PORT, workload.replicas, _ROLLING, documents=model)
+    plan = DeploymentPlan(
+        pod=pod,
+        port=SERVING_PORT,
+        replicas=None if workload.kubernetes.autoscaling else workload.replicas,
+        startup_s=workload.startup_s,
+        strategy=_ROLLING,
+        documents=[*model, *replica_policies(workload, launch.job_name)],
+        objects=objects,
+    )
     return compile_deployment(workload, launch, parts, plan)
 
 

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.platforms import bundle
+from lyftlearn_image.platforms.kubernetes.container_env import env_beside
 from lyftlearn_image.platforms.kubernetes.deployment import http_port
 from lyftlearn_image.platforms.kubernetes.job import indexed, job_manifest
 from lyftlearn_image.platforms.kubernetes.kind import WorkloadKind
 from lyftlearn_image.platforms.kubernetes.kinds.serving import POD, SERVING_PORT
 from lyftlearn_image.platforms.kubernetes.metadata import config_map, service_account
-from lyftlearn_image.platforms.kubernetes.model import model_transfers, unpack_model
-from lyftlearn_image.platforms.kubernetes.pod_template import pod_parts, pod_spec
+from lyftlearn_image.platforms.kubernetes.model import model_transfers, mounts_beside, unpack_model
+from lyftlearn_image.platforms.kubernetes.pod_template import BUNDLE_KEY, place_bundle, pod_parts, pod_spec
 from lyftlearn_image.platforms.kubernetes.probes import ping
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from lyftlearn_image.platforms.kubernetes.pod_template import PodParts
     from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.workload import Transform
 
@@ -39,6 +39,8 @@ _WRITABLE = ("/tmp", contract.HOME, "/opt/ml/config", "/opt/ml/processing", "/op
 # The client holds one object and its answers at a time.
 _CLIENT_LIMITS = {"cpu": "500m", "memory": "2048Mi"}
 _STARTUP_S = 600
+# Nothing limits a transform job of SageMaker's but its hosts; this is what a training or processing job has at most there.
+DEADLINE_S = 5 * 24 * 3600
 
 
 def compile_transform(workload: Transform, launch: Launch) -> Compiled:
@@ -54,51 +56,58 @@ def compile_transform(workload: Transform, launch: Launch) -> Compiled:
     pod = pod_spec(workload, parts, ("serve",), **server_fields)
     server = pod["containers"][0] | {"name": "server"}
     server["env"] = sorted([*server["env"], *_batch_variables(workload)], key=lambda variable: str(variable["name"]))
-    model = unpack_model(workload, launch, pod)
+    model, model_objects = unpack_model(workload, launch, parts, pod)
     output = f"{launch.s3_prefix}/{launch.job_name}/output/"
-    client, client_map = _client(workload, launch, server, output)
-    pod["volumes"] += [{"name": f"client{_name(path)}", "emptyDir": {}} for path in _WRITABLE]
-    pod["volumes"].append({"name": "client", "configMap": {"name": client_map["metadata"]["name"]}})
+    client, client_map, client_objects = _client(workload, launch, parts, output)
+    client["securityContext"] = server["securityContext"]
+    pod["volumes"] = [
+        *pod["volumes"],
+        *({"name": f"client{_name(path)}", "emptyDir": {}} for path in _WRITABLE),
+        {"name": "client", "configMap": {"name": client_map["metadata"]["name"]}},
+    ]
     pod = {"restartPolicy": "Never", **pod, "initContainers": [*pod.get("initContainers", []), server], "containers": [client]}
     spec = {
         "backoffLimit": workload.kubernetes.retries,
+        "activeDeadlineSeconds": workload.kubernetes.deadline_s or DEADLINE_S,
         "ttlSecondsAfterFinished": workload.kubernetes.ttl_s,
         **indexed(workload.nodes),
     }
     job = job_manifest(workload, launch, spec, pod)
-    documents = (*service_account(workload), *parts.config_maps, *model, client_map, job)
-    return Compiled("kubernetes", "Job", documents, parts.objects, {"output": output})
+    documents = (*service_account(workload, launch.job_name), *parts.config_maps, *model, client_map, job)
+    objects = {**parts.objects, **model_objects, **client_objects}
+    return Compiled("kubernetes", "Job", documents, objects, {"output": output})
 
 
 def _client(
-    workload: Transform, launch: Launch, server: Mapping[str, Any], output: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The container that sends, and the ConfigMap with its program and its bundle."""
-    name = f"{launch.job_name}-client"
+    workload: Transform, launch: Launch, parts: PodParts, output: str
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, bytes]]:
+    """The container that sends; the ConfigMap with its program and bundle; the bundle as an object, where it is too large."""
     transfers = bundle.Bundle(
         job_name=launch.job_name,
         kind="processing",
         instance_type=workload.instance_type,
         downloads=((INPUT_DIR, workload.input),),
         uploads=((_OUTPUT_DIR, output),),
+        **parts.bundle_fields,
     )
     data = bundle.to_bytes(transfers)
     program = Path(__file__).parent.with_name("transform_client.py").read_text(encoding="utf-8")
+    location, objects = place_bundle(launch, data, beside=program, s3_name="client-bundle.json")
     options = {key: value for key, value in workload.model_dump(mode="json").items() if key in FIELDS and value is not None}
+    own = {contract.BUNDLE: bundle.reference(location, data), OPTIONS: json.dumps(options, sort_keys=True)}
+    # Scratch of its own at the server's places; what the workload mounts elsewhere (its CA, say) it has too.
+    shared = [mount for mount in mounts_beside(parts) if mount["mountPath"] not in (*_WRITABLE, *POD.writable)]
     mounts = [{"name": f"client{_name(path)}", "mountPath": path} for path in _WRITABLE]
     container = {
         "name": "main",
         "image": workload.image,
         "args": ["python", f"{contract.BUNDLE_MOUNT}/client.py", INPUT_DIR, _OUTPUT_DIR],
-        "env": [
-            {"name": contract.BUNDLE, "value": bundle.reference(f"{contract.BUNDLE_MOUNT}/bundle.json", data)},
-            {"name": OPTIONS, "value": json.dumps(options, sort_keys=True)},
-        ],
+        "env": env_beside(parts.env, **own),
         "resources": {"limits": dict(_CLIENT_LIMITS), "requests": dict(_CLIENT_LIMITS)},
-        "securityContext": server["securityContext"],
-        "volumeMounts": [*mounts, {"name": "client", "mountPath": contract.BUNDLE_MOUNT, "readOnly": True}],
+        "volumeMounts": [*mounts, *shared, {"name": "client", "mountPath": contract.BUNDLE_MOUNT, "readOnly": True}],
     }
-    return container, config_map(workload, name, {"bundle.json": data.decode(), "client.py": program})
+    contents = {"client.py": program} if objects else {BUNDLE_KEY: data.decode(), "client.py": program}
+    return container, config_map(workload, launch.job_name, f"{launch.job_name}-client", contents), objects
 
 
 def _batch_variables(workload: Transform) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.platforms.kubernetes.kinds import training
-from lyftlearn_image.platforms.kubernetes.metadata import metadata
+from lyftlearn_image.platforms.kubernetes.metadata import config_map
 from lyftlearn_image.platforms.trials import first_trial, search_space
 
 if TYPE_CHECKING:
@@ -18,12 +18,8 @@ if TYPE_CHECKING:
 def compile_tuning(workload: Tuning, launch: Launch) -> Compiled:
     """The Job of the first trial, which is the template of all, and the search space as a ConfigMap."""
     trial = training.compile_training(first_trial(workload), launch)
-    space = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata(workload, f"{launch.job_name}-search-space"),
-        "data": {"search-space.json": json.dumps(search_space(workload), indent=2, sort_keys=True)},
-    }
+    data = {"search-space.json": json.dumps(search_space(workload), indent=2, sort_keys=True)}
+    space = config_map(workload, launch.job_name, f"{launch.job_name}-search-space", data)
     return replace(trial, documents=(space, *trial.documents))
 
 

@@ -24,13 +24,17 @@ def pickler(protocol: int) -> Callable[[Any, Path], object]:
     return lambda value, path: path.write_bytes(pickle.dumps(value, protocol))
 
 
-WRITERS: dict[str, Callable[[Any, Path], object]] = {
+# Every form that a value may have in a file.
+PLAIN_WRITERS: dict[str, Callable[[Any, Path], object]] = {
     **{f"pickle, protocol {protocol}": pickler(protocol) for protocol in range(6)},
     "joblib": joblib.dump,
-    **{f"joblib, {kind}": (lambda value, path, kind=kind: joblib.dump(value, path, compress=(kind, 3)))
-       for kind in ("zlib", "gzip", "bz2", "lzma", "xz")},
     "cloudpickle": lambda value, path: path.write_bytes(cloudpickle.dumps(value)),
-}  # fmt: skip
+}
+# And what packs such a file: slower, and without knowing what is in it.
+WRITERS = PLAIN_WRITERS | {
+    f"joblib, {kind}": (lambda value, path, kind=kind: joblib.dump(value, path, compress=(kind, 3)))
+    for kind in ("zlib", "gzip", "bz2", "lzma", "xz")
+}
 
 
 def differences(
