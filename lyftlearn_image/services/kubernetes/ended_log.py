@@ -78,12 +78,13 @@ class EndedLog:
             if log.cut or not log.count:
                 self.cut.append(f"log of pod {log.name}: {log.cut or _EMPTY}")
             yield from log.kept()
-        elif log.count >= record.lines:
+        elif not log.cut and log.count >= record.lines:
             yield from log.kept()
-        elif len(record.log) > log.count:
+        elif record.log and len(record.log) >= min(log.count, record.lines):
             yield from self._of_record(record)
         else:
-            self.cut.append(f"log of pod {log.name}: {record.lines - log.count} of its {record.lines} lines are missing")
+            missing = f"{record.lines - log.count} of its {record.lines} lines are missing"
+            self.cut.append(f"log of pod {log.name}: {log.cut or missing}")
             yield from log.kept()
 
     def _of_record(self, record: RunRecord) -> Iterator[str]:

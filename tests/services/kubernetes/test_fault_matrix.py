@@ -1,7 +1,7 @@
 """Every fault at every request and at every tick of a run: what comes of it is what comes of it without.
 
 A run submits a workload, follows its log, waits for its end and collects. The world is deterministic up to the threads of its
-server; delays of a pod's states are drawn by a seed. `make faults` tries all of them, other tests a sample.
+server; delays of a pod's states are drawn by a seed. A sample is tried; `make faults` tries all, which takes an hour.
 """
 
 from __future__ import annotations
@@ -211,13 +211,14 @@ def cases(name: str, rehearsal: Rehearsal) -> Iterator[tuple[str, str, int]]:
 def survives(scenario: Scenario, outcome: Outcome, *, has_rotated: bool) -> bool:
     """Whether a run ended as it does without a fault.
 
-    Of a log that was rotated away before it was read, what is followed may miss lines; what is collected has them.
+    Of a log that was rotated away before it was read, what is followed may miss lines, or the beginning of one; what is
+    collected has them.
     """
     whole = Outcome(scenario.status, scenario.code, outcome.followed, scenario.lines, ())
     rest = iter(scenario.lines)
     # Of several pods the lines are collected one after the other, and followed as the streams come and go.
     is_part = sorted(outcome.followed) == sorted(scenario.lines) or (
-        has_rotated and all(line in rest for line in outcome.followed)
+        has_rotated and all(any(one.endswith(line) for one in rest) for line in outcome.followed)
     )
     return outcome == whole and is_part
 
@@ -226,12 +227,13 @@ def survives(scenario: Scenario, outcome: Outcome, *, has_rotated: bool) -> bool
 def test_every_fault_at_every_request_is_come_through(
     name: str, s3: S3Client, compiled: Callable[..., Compiled], tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """No line is lost or doubled, and status and exit code are the same: a sample, or all with LYFTLEARN_FAULTS=all."""
+    """No line is lost or doubled, and status and exit code are the same. LYFTLEARN_FAULTS is how many are tried, or `all`."""
     seed = int(os.environ.get("LYFTLEARN_SEED", "1"))
     rehearsal = Rehearsal(SCENARIOS[name], s3, compiled, tmp_path)
     chosen = list(cases(name, rehearsal))
-    if os.environ.get("LYFTLEARN_FAULTS") != "all":
-        chosen = random.Random(seed).sample(chosen, min(SAMPLE, len(chosen)))  # noqa: S311 - which are tried
+    wanted = os.environ.get("LYFTLEARN_FAULTS", str(SAMPLE))
+    if wanted != "all":
+        chosen = random.Random(seed).sample(chosen, min(int(wanted), len(chosen)))  # noqa: S311 - which are tried
     tried, failed = Counter[str](), list[str]()
     for fault, kind, number in chosen:
 
