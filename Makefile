@@ -6,7 +6,7 @@ SUITE := parity_tests/suite.yaml
 VERMIN := $(BIN)/vermin -q -t=3.8- --no-tips --violations --exclude-regex '/serving/' lyftlearn_runtime entrypoints
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine image demo peers test test-fast faults mutants lint format dist bench clean
+.PHONY: help env engine image demo peers test test-fast faults mutants fuzz lint format dist bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -39,6 +39,9 @@ faults: env ## every fault at every request of a job on a simulated cluster: an 
 
 mutants: env ## how many changes of the pure modules the fast tests miss: a sample, at most 20 minutes
 	@$(BIN)/python .ci/mutants.py
+
+fuzz: env ## all comparators under a coverage-guided fuzzer, for five minutes
+	@$(BIN)/python -m tests.parity.compare.fuzz -max_total_time=300 -timeout=60 -rss_limit_mb=1024 -artifact_prefix=.cache/
 
 lint: env ## ruff, mypy strict, the floors of the architecture, Python 3.8 for the shim
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(VERMIN)

@@ -12,6 +12,7 @@ MODULES = (
     "writing_reports",
     "suite_memory",
     "hostile_memory",
+    "endpoint",
     "text",
     "comparators",
     "events",

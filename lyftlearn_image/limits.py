@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Limits:
 
 # For what is somebody's own, such as the model of a job on a service.
 UNLIMITED = Limits(log_bytes=sys.maxsize, artifact_bytes=sys.maxsize, artifact_files=sys.maxsize)
+# For a job of one's own on this machine: a script that prints in a loop does not fill its disk.
+HERE = replace(UNLIMITED, log_bytes=1 << 30)
 
 
 def format_bytes(size: int) -> str:

@@ -21,6 +21,7 @@ from lyftlearn_image.emulation.sagemaker import studio_app
 from lyftlearn_image.emulation.sagemaker.local_api.runtime import serve_endpoint
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
+from lyftlearn_image.limits import HERE
 from lyftlearn_image.parity.secrets import redact_file, secret_values
 from lyftlearn_image.platforms.compile import compile_for_submission
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE, Launch
@@ -104,7 +105,7 @@ def run_here(here: HereRun, make_directory: Callable[[str], Path]) -> tuple[str,
         role_arn=here.role_arn or here.workload.role_arn or DEFAULT_ROLE,
     )
     with _interruptible(), private_directory() as workspace:
-        with embedded(f"run-{run_id}") as session:
+        with embedded(f"run-{run_id}", limits=HERE) as session:
             workload = _stage(here, session, launch)
             compiled = compile_for_submission(here.target, workload, launch)
             objects.put_objects(session.s3, compiled.objects)
@@ -114,7 +115,8 @@ def run_here(here: HereRun, make_directory: Callable[[str], Path]) -> tuple[str,
             directory = make_directory(launch.job_name)
             session.containers.output.mask_below(workspace, secrets)
             run = _run_job(session, workload, launch, compiled, workspace)
-            for note in run.notes:
+            cut = (f"the log is cut: {what}" for what in session.containers.output.cut_below(workspace))
+            for note in (*run.notes, *cut):
                 show(f"note: {note}", err=True)
         return _job_id(here, launch), _keep(run, directory, secrets), directory
 

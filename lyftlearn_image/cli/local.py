@@ -52,13 +52,14 @@ def local(form: str, port: int) -> None:
     from lyftlearn_image.emulation.private_directories import private_directory  # noqa: PLC0415
     from lyftlearn_image.emulation.sagemaker.local_api.service import serve_sagemaker  # noqa: PLC0415
     from lyftlearn_image.emulation.session import embedded  # noqa: PLC0415
+    from lyftlearn_image.limits import HERE  # noqa: PLC0415
 
     with (
         contextlib.suppress(Signalled),
         raise_on_signals(),
         listen_on_loopback(port, _Requests()) as loopback,
         private_directory() as workspace,
-        embedded(f"local-{uuid.uuid4().hex[:8]}", loopback) as session,
+        embedded(f"local-{uuid.uuid4().hex[:8]}", loopback, HERE) as session,
         serve_sagemaker(session.sagemaker, session.endpoint, workspace),
     ):
         if reason := session.credentials.unavailable_reason:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lyftlearn_image.build.connection import connect
 from lyftlearn_image.emulation.aws.credentials import ContainerCredentials, container_credentials
@@ -12,6 +12,7 @@ from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, Loopback, aws_en
 from lyftlearn_image.emulation.docker.containers import Containers
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.machine import Machine
+from lyftlearn_image.emulation.place import DEFAULT_PLACE
 from lyftlearn_image.emulation.private_directories import remove_leftovers
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.limits import UNLIMITED
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.literals import BucketLocationConstraintType
 
     from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.emulation.place import Place
     from lyftlearn_image.limits import Limits
     from lyftlearn_image.runs.target import Target
 
 BUCKET = "lyftlearn-local"
+_FIRST_REGION = "us-east-1"
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,10 @@ class Embedded:
 
 
 @contextlib.contextmanager
-def embedded(run_id: str, loopback: Loopback | None = None, limits: Limits = UNLIMITED) -> Iterator[Embedded]:
-    """Both emulators, ready to run, and the AWS endpoint also at `loopback`; nothing of them is left at the end.
+def embedded(
+    run_id: str, loopback: Loopback | None = None, limits: Limits = UNLIMITED, place: Place = DEFAULT_PLACE
+) -> Iterator[Embedded]:
+    """Both emulators in `place`, ready to run, and the AWS endpoint also at `loopback`; nothing of them is left at the end.
 
     What runs that were killed have left on this machine and its engine is removed first.
     """
@@ -66,11 +72,11 @@ def embedded(run_id: str, loopback: Loopback | None = None, limits: Limits = UNL
     containers = Containers(connect(), run_id, limits)
     with (
         containers.network() as network,
-        aws_endpoint(network.gateway, loopback) as endpoint,
+        aws_endpoint(network.gateway, loopback, place) as endpoint,
         container_credentials(containers, network, endpoint) as credentials,
     ):
         s3 = endpoint.s3()
-        s3.create_bucket(Bucket=BUCKET)
+        _create_bucket(s3, place.region)
         # In a pod the webhook adds the region.
         everywhere = {"AWS_ENDPOINT_URL": endpoint.url, **credentials.environment()}
         yield Embedded(
@@ -84,3 +90,12 @@ def embedded(run_id: str, loopback: Loopback | None = None, limits: Limits = UNL
             ),
             kubernetes=KubernetesEmulator(Machine(containers, network, s3, everywhere, credentials)),
         )
+
+
+def _create_bucket(s3: S3Client, region: str) -> None:
+    """Everywhere but in the first region S3 wants to be told which one it is (S3 API reference, CreateBucket)."""
+    if region == _FIRST_REGION:
+        s3.create_bucket(Bucket=BUCKET)
+    else:
+        constraint = cast("BucketLocationConstraintType", region)
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": constraint})

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws.session import open_session
+from lyftlearn_image.emulation.place import DEFAULT_PLACE, Place
 from lyftlearn_image.emulation.session import BUCKET
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE, TARGETS, TargetName
 from lyftlearn_image.retry import Clock
-from lyftlearn_image.services.connect import connect_service
+from lyftlearn_image.services.connect import cluster_of_context, connect_service
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping, Sequence
 
+    import boto3
     from mypy_boto3_s3 import S3Client
 
     from lyftlearn_image.emulation.session import Embedded
@@ -28,6 +32,10 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 SERVICE = "service"
 _CONTEXT = "context:"
+# As `aws eks update-kubeconfig` names clusters and contexts.
+_EKS_CLUSTER = re.compile(r"arn:[^:]+:eks:(?P<region>[^:]+):(?P<account>\d{12}):cluster/(?P<name>.+)")
+# SageMaker itself says what is wrong with any other.
+_ROLE = re.compile(r"arn:[^:]+:iam::\d{12}:role/.+")
 _IDENTITY_LINE = AWS_IDENTITY_LINE.encode()
 _EXPECTED = "Expected sagemaker=embedded, sagemaker=service, kubernetes=embedded or kubernetes=context:NAME."
 
@@ -94,6 +102,36 @@ def parse_targets(
     return selection
 
 
+def embedded_place(selection: BackendSelection) -> Place:
+    """Where the embedded side is: where the real one is, so that names and ARNs are no difference.
+
+    That is the region of whoever runs the toolkit, or of an EKS cluster as `aws eks update-kubeconfig` names it; the role
+    that the jobs are given, else one of the cluster's account or of their own.
+    """
+    if not selection.has_services:
+        return DEFAULT_PLACE
+    session = open_session()
+    kind = selection.kinds["kubernetes"]
+    cluster = cluster_of_context(kind.removeprefix(_CONTEXT)) if kind != EMBEDDED else None
+    found = _EKS_CLUSTER.fullmatch(cluster or "")
+    region = (found and found["region"]) or session.region_name or DEFAULT_PLACE.region
+    name = (found and found["name"]) or cluster or DEFAULT_PLACE.cluster
+    if selection.role_arn and _ROLE.fullmatch(selection.role_arn):
+        return Place(region, selection.role_arn, name)
+    account = found["account"] if found else _own_account(session)
+    return Place(region, DEFAULT_ROLE.replace(DEFAULT_PLACE.account, account), name)
+
+
+def _own_account(session: boto3.Session) -> str:
+    """The account of whoever runs the toolkit; the embedded one where STS does not say."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see open_session()
+
+    try:
+        return str(session.client("sts").get_caller_identity()["Account"])
+    except (BotoCoreError, ClientError):
+        return DEFAULT_PLACE.account
+
+
 def connect_backends(selection: BackendSelection, session: Embedded, interrupted: threading.Event) -> dict[TargetName, Backend]:
     """The targets, connected. A service's waits end with RunError when `interrupted` is set; its job goes on."""
 
@@ -107,7 +145,7 @@ def connect_backends(selection: BackendSelection, session: Embedded, interrupted
 
 def _connect_backend(target: TargetName, kind: str, selection: BackendSelection, session: Embedded, clock: Clock) -> Backend:
     if kind == EMBEDDED:
-        return Backend(session.targets[target], session.s3, BUCKET, "", DEFAULT_ROLE)
+        return Backend(session.targets[target], session.s3, BUCKET, "", session.endpoint.place.role_arn)
     bucket, prefix = objects.split_uri(str(selection.s3_prefix))
     service = connect_service(target, context=kind.removeprefix(_CONTEXT) if target == "kubernetes" else None, clock=clock)
     return Backend(

@@ -14,6 +14,7 @@ from lyftlearn_image.emulation.private_directories import claimed_directory
 from lyftlearn_image.emulation.session import embedded
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import Limits
+from lyftlearn_image.parity.backends import embedded_place
 from lyftlearn_image.parity.case_error import ERRORS
 from lyftlearn_image.parity.case_runner import CaseRunner
 from lyftlearn_image.parity.compare.model_reader import ModelReader
@@ -90,7 +91,8 @@ class SuiteRun(RunPlan):
     def _play(self, run_id: str, played: _Played) -> None:
         """Runs the cases; what came of them is in `played` also when something fails after them."""
         runs_directory = self.directory / "runs"
-        with embedded(run_id, limits=Limits(**self.suite.limits.model_dump())) as session:
+        limits = Limits(**self.suite.limits.model_dump())
+        with embedded(run_id, limits=limits, place=embedded_place(self.backends)) as session:
             # Another run may give the name to an image of its own while this one goes on.
             played.image_id = image_id = session.containers.pin_image(self.suite.image, self.built_image)
             if why := session.credentials.unavailable_reason:

@@ -35,6 +35,13 @@ def connect_service(target: TargetName, *, context: str | None = None, clock: Cl
     return KubernetesService(client, s3, clock, context)
 
 
+def cluster_of_context(context: str) -> str | None:
+    """The kubeconfig's name of a context's cluster. Raises InvalidInputError where there is no such context."""
+    from lyftlearn_image.services.kubernetes.kubeconfig import open_client  # noqa: PLC0415 - as above
+
+    return open_client(context).config.context.cluster
+
+
 def platform_of_job(job: str) -> TargetName:
     """Where a job is, by the first part of its id, its kind."""
     return "kubernetes" if job.partition("/")[0] in job_id.KINDS else "sagemaker"

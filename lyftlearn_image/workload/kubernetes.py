@@ -153,7 +153,8 @@ class Kubernetes(Model):
     read_only_root: bool = Field(
         default=True,
         description="A script may write beside itself and where it begins: an init container copies the image's own"
-        " /opt/ml/code, home and working directory first. Without a read-only root nothing is copied.",
+        " /opt/ml/code and home first, and any other working directory to its path below /mnt/lyftlearn/work, where the"
+        " script then begins. Without a read-only root nothing is copied.",
     )
 
     @model_validator(mode="after")

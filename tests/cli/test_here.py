@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.cli import here
 from lyftlearn_image.cli.main import main
+from lyftlearn_image.limits import HERE
 from tests.emulation.sagemaker.conftest import archive
 
 if TYPE_CHECKING:
@@ -82,6 +85,18 @@ def test_a_workload_runs_with_what_stands_beside_it(
     assert "to stderr" in (tmp_path / "out" / "stderr").read_text()
     assert (Path(document["artifacts"]["model"]) / "m").read_text() == "1,2\n3,4\n"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"stdout", "stderr", "artifacts"}
+
+
+def test_a_log_without_an_end_is_cut_and_told(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is this machine's: what is kept has an end, and says where."""
+    monkeypatch.setattr(here, "HERE", replace(HERE, log_bytes=1000))
+    path = write(command=["python", "-c", "print('x' * 5000)"])
+    code, document, shown = run(path, "sagemaker", capsys=capsys)
+    assert (code, document["status"]) == (0, "Completed")
+    assert Path(document["log"]).read_text() == "x" * 1000 + "\n[cut here, after 1000 B]\n"
+    assert "note: the log is cut: " in shown
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
+from lyftlearn_image.emulation.place import DEFAULT_PLACE, Place
 from lyftlearn_image.emulation.session import BUCKET
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.parity.backends import (
@@ -19,6 +20,7 @@ from lyftlearn_image.parity.backends import (
     Backend,
     BackendSelection,
     connect_backends,
+    embedded_place,
     merge_streams,
     parse_targets,
 )
@@ -28,6 +30,7 @@ from lyftlearn_image.services.kubernetes.client import KubernetesService
 from lyftlearn_image.services.sagemaker.client import SageMakerService
 
 SERVICE: dict[str, Any] = {"s3_prefix": "s3://b/p", "image": "r/i@d", "role_arn": "arn"}
+ROLE_ARN = "arn:aws:iam::111122223333:role/ml"
 EXPECTED = "Expected sagemaker=embedded, sagemaker=service, kubernetes=embedded or kubernetes=context:NAME."
 
 
@@ -125,7 +128,11 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-SESSION: Any = SimpleNamespace(targets={"sagemaker": "sagemaker here", "kubernetes": "kubernetes here"}, s3="s3 here")
+SESSION: Any = SimpleNamespace(
+    targets={"sagemaker": "sagemaker here", "kubernetes": "kubernetes here"},
+    s3="s3 here",
+    endpoint=SimpleNamespace(place=DEFAULT_PLACE),
+)
 
 
 def test_embedded_backends_are_those_of_the_session() -> None:
@@ -177,3 +184,42 @@ def test_objects_of_an_embedded_target_are_put(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("lyftlearn_image.aws.s3.put_objects", lambda *arguments: put.append(arguments))
     Backend(None, "s3 here", BUCKET, "", "arn").put_objects(SimpleNamespace(objects={"a": b"1"}))  # type: ignore[arg-type]
     assert put == [("s3 here", {"a": b"1"})]
+
+
+EKS = "arn:aws:eks:ap-southeast-2:333344445555:cluster/ml-blue"
+
+
+@pytest.mark.parametrize(
+    ("option", "cluster", "role_arn", "expected"),
+    [
+        ("sagemaker=service", "c", ROLE_ARN, Place("eu-west-1", ROLE_ARN)),
+        ("kubernetes=context:blue", EKS, ROLE_ARN, Place("ap-southeast-2", ROLE_ARN, "ml-blue")),
+        (
+            "kubernetes=context:blue", EKS, None,
+            Place("ap-southeast-2", "arn:aws:iam::333344445555:role/lyftlearn", "ml-blue"),
+        ),
+        ("kubernetes=context:blue", "kind-a", ROLE_ARN, Place("eu-west-1", ROLE_ARN, "kind-a")),
+        ("kubernetes=embedded", "c", None, DEFAULT_PLACE),
+    ],
+)  # fmt: skip
+def test_the_embedded_side_is_where_the_real_one_is(  # noqa: PLR0913, PLR0917 - a row of a table
+    user: None, tmp_path: Path, option: str, cluster: str, role_arn: str | None, expected: Place
+) -> None:
+    """Region, account, role and cluster: so they are no difference between the two sides."""
+    config = (tmp_path / "config").read_text()
+    for field in ("cluster", "name"):
+        config = config.replace(f"{field}: c\n", f"{field}: {cluster}\n")
+    (tmp_path / "config").write_text(config)
+    kinds = {**EMBEDDED_BACKENDS.kinds, **dict([option.split("=", 1)])}
+    selection = BackendSelection(kinds, "s3://b/p", role_arn, "i")  # type: ignore[arg-type]
+    assert embedded_place(selection) == expected
+
+
+def test_the_account_is_that_of_whoever_runs_the_toolkit(user: None, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither a role nor the cluster's name says one; and the embedded one where nobody can be asked."""
+    selection = parse_targets(("kubernetes=context:blue",), s3_prefix="s3://b/p", image="r/i@d")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
+    assert embedded_place(selection).account == "123456789012"
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert embedded_place(selection).account == DEFAULT_PLACE.account

@@ -14,6 +14,7 @@ from lyftlearn_image.report.html_view import case_views
 from lyftlearn_image.report.report_data import ReportData, collect_report_data
 from lyftlearn_image.report.size_budget import LADDER, Part, fit_parts, truncate_reason
 from lyftlearn_image.report.summary import list_differing_subjects, pick_differences
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +76,7 @@ ROWS = st.lists(st.builds(Difference, st.sampled_from(["", "a", "v/a", "v/b"]), 
 
 
 @given(rows=ROWS, step=st.sampled_from(LADDER), subject=st.sampled_from(["stdout", "environment"]))
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_case_of_the_page_is_smaller_than_it_is_said_to_be_at_least(
     rows: list[Difference], step: SizeBudget, subject: str, make_case: MakeCase, make_suite: MakeSuite
 ) -> None:

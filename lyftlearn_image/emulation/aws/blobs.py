@@ -6,6 +6,7 @@ Small ones share files: a process has few file descriptors, and S3 many small ob
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -21,15 +22,21 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 128 << 10
 _SMALL_BYTES = 1 << 20
 _SHARED_FILE_BYTES = 64 << 20
+# What is left of the disk for the rest of the machine.
+_SPARED_BYTES = 1 << 30
 
 
 class _File:
     """A file without a name, closed with the last extent that lies in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        """Raises OSError where the disk has no room for so many bytes."""
         file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as said above
         self.fd = file.fileno()
         weakref.finalize(self, file.close)
+        disk = os.fstatvfs(self.fd)
+        if disk.f_bavail * disk.f_frsize < size + _SPARED_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.end = 0
 
 
@@ -140,10 +147,10 @@ class BlobStore:
     def _place(self, size: int) -> tuple[_File, int]:
         """A file, and where in it there is room."""
         if size > _SMALL_BYTES:
-            return _File(), 0
+            return _File(size), 0
         with self._lock:
             if self._shared is None or self._shared.end + size > _SHARED_FILE_BYTES:
-                self._shared = _File()
+                self._shared = _File(size)
             start = self._shared.end
             self._shared.end += size
             return self._shared, start

@@ -21,7 +21,7 @@ class Limits:
     connections: int = 512
     connections_per_peer: int = 192
     # Between two requests, of one request's head, and of a piece of its body.
-    idle_s: float = 75.0
+    idle_s: float = 300.0
     header_s: float = 20.0
     body_s: float = 60.0
     # On the whole, after the first `body_s`.

@@ -16,12 +16,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from lyftlearn_image.emulation.aws.connections import Limits
-from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION
 from lyftlearn_image.emulation.aws.peers import Peers
 from lyftlearn_image.emulation.aws.wsgi_server import HEADERS, WsgiServer, open_listener
 from lyftlearn_image.emulation.docker.link_local import redirect_agents
 from lyftlearn_image.errors import UnsupportedError
-from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.emulation.place import Place
 
 # Those of an ECS task (ECS developer guide, task-iam-roles); neither SageMaker nor Pod Identity documents its own.
 LIFETIME_S = 6 * 3600
@@ -39,9 +38,8 @@ _JOB_PATH = "/v2/credentials/"
 _RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 # What `aws sts get-caller-identity` says in every SageMaker job: assumed-role/<role>/SageMaker.
 _JOB_SESSION_NAME = "SageMaker"
-_CLUSTER = "lyftlearn"
 # Of a session: eks-<cluster>-<pod>-<UUID> (EKS Auth API reference, AssumedRoleUser), within the 64 characters that it has.
-_POD_CHARACTERS = 13
+_CLUSTER_CHARACTERS, _POD_CHARACTERS, _SESSION_CHARACTERS = 9, 13, 64
 # It is in the process of the harness: a container cannot take that one's threads and descriptors.
 _LIMITS = Limits(connections=256, connections_per_peer=32, idle_s=20, body_s=20, send_s=20)
 
@@ -72,8 +70,6 @@ class ContainerCredentials:
     short-lived keys as variables, which nobody renews.
     """
 
-    region = REGION
-
     def __init__(self, endpoint: AwsEndpoint, lifetime_s: int) -> None:
         self.unavailable_reason = ""
         self._endpoint = endpoint
@@ -81,6 +77,11 @@ class ContainerCredentials:
         self._jobs: dict[str, _Job] = {}
         self._pod_lifetimes_s: dict[str, int] = {}
         self._review: Callable[[str], str] | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where the containers seem to be."""
+        return self._endpoint.place
 
     def with_lifetime(self, lifetime_s: int) -> ContainerCredentials:
         """The same, but that the keys of jobs and pods which it is asked for live so long: a rehearsal of their end.
@@ -109,7 +110,7 @@ class ContainerCredentials:
     def pod_environment(self, name: str, token_path: str) -> dict[str, str]:
         """The variables of a pod whose ServiceAccount has an association (EKS Pod Identity): here every one has it."""
         if self.unavailable_reason:
-            return self._static_environment(DEFAULT_ROLE, _pod_session_name(name))
+            return self._static_environment(self.place.role_arn, self._pod_session_name(name))
         self._pod_lifetimes_s[name] = self._lifetime_s
         return {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{POD_AGENT}{POD_PATH}",
@@ -127,7 +128,7 @@ class ContainerCredentials:
     def warm_up(self) -> None:
         """Makes the first answer as quick as the others."""
         with contextlib.suppress(Exception):  # the first container that asks gets the error
-            self._keys(DEFAULT_ROLE, _JOB_SESSION_NAME, self._lifetime_s)
+            self._keys(self.place.role_arn, _JOB_SESSION_NAME, self._lifetime_s)
 
     def respond(self, host: str, path: str, token: str) -> Response:
         """The agents' response to a GET with this Host and Authorization header."""
@@ -159,8 +160,13 @@ class ContainerCredentials:
             pod = self._review(token)
         except TokenError as error:
             return _refusal(HTTPStatus.BAD_REQUEST, str(error))
-        keys = self._keys(DEFAULT_ROLE, _pod_session_name(pod), self._pod_lifetimes_s.get(pod, self._lifetime_s))
-        return Response(HTTPStatus.OK, json.dumps({**keys, "AccountId": ACCOUNT}))
+        lifetime_s = self._pod_lifetimes_s.get(pod, self._lifetime_s)
+        keys = self._keys(self.place.role_arn, self._pod_session_name(pod), lifetime_s)
+        return Response(HTTPStatus.OK, json.dumps({**keys, "AccountId": self.place.account}))
+
+    def _pod_session_name(self, pod: str) -> str:
+        cluster = self.place.cluster[:_CLUSTER_CHARACTERS]
+        return f"eks-{cluster}-{pod[:_POD_CHARACTERS]}-{uuid.uuid4()}"[:_SESSION_CHARACTERS]
 
     def _keys(self, role_arn: str, session_name: str, lifetime_s: int) -> dict[str, str]:
         """New keys at each request."""
@@ -241,7 +247,3 @@ class _Agents:
 
 def _refusal(status: HTTPStatus, text: str) -> Response:
     return Response(status, f"{text}\n", "text/plain; charset=utf-8")
-
-
-def _pod_session_name(pod: str) -> str:
-    return f"eks-{_CLUSTER}-{pod[:_POD_CHARACTERS]}-{uuid.uuid4()}"

@@ -22,8 +22,8 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from lyftlearn_image.emulation.aws.signature import Key
+from lyftlearn_image.emulation.place import DEFAULT_PLACE, Place
 from lyftlearn_image.errors import InvalidInputError, RunError
-from lyftlearn_image.platforms.launch import DEFAULT_ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_s3 import S3Client
 
-REGION = "us-east-1"
-# The account of all data and of who has no role: that of the roles which jobs have by default, and of their ARNs.
-ACCOUNT = DEFAULT_ROLE.split(":")[4]
+REGION = DEFAULT_PLACE.region
+ACCOUNT = DEFAULT_PLACE.account
 _SERVER = "lyftlearn_image.emulation.aws.server"
 _LOOPBACK = "127.0.0.1"
 PROXY_TOKEN_HEADER = "X-Lyftlearn-Proxy-Token"  # noqa: S105 - a header's name
@@ -89,6 +88,7 @@ class AwsEndpoint:
     url: str
     key: Key
     process_input: IO[str] | None = None
+    place: Place = DEFAULT_PLACE
 
     def connect_sagemaker(self, *, api_url: str, runtime_url: str, token: str) -> None:
         """From now on SageMaker's requests go there, with a token that tells them from others'; else they are refused."""
@@ -105,12 +105,13 @@ class AwsEndpoint:
 
     def region_environment(self) -> dict[str, str]:
         """The region, in the one variable that SageMaker has for it, and this endpoint."""
-        return {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.url}
+        return {"AWS_REGION": self.place.region, "AWS_ENDPOINT_URL": self.url}
 
     def environment(self) -> dict[str, str]:
         """The same with long-lived keys, for a process that no platform gives an identity to."""
         keys = {"AWS_ACCESS_KEY_ID": self.key.access_key_id, "AWS_SECRET_ACCESS_KEY": self.key.secret_access_key}
-        return {**keys, **self.region_environment(), "AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true"}
+        region = {**self.region_environment(), "AWS_DEFAULT_REGION": self.place.region}
+        return {**keys, **region, "AWS_EC2_METADATA_DISABLED": "true"}
 
     def assume_role(self, role_arn: str, session_name: str, lifetime_s: int) -> Mapping[str, Any]:
         """Keys of a role, which need not exist: AccessKeyId, SecretAccessKey, SessionToken and Expiration (a datetime)."""
@@ -129,7 +130,7 @@ class AwsEndpoint:
         """A session with the run's own keys; give its clients `endpoint_url=url`, or set AWS_ENDPOINT_URL."""
         import boto3  # noqa: PLC0415 - takes 300 ms
 
-        return boto3.Session(self.key.access_key_id, self.key.secret_access_key, region_name=REGION)
+        return boto3.Session(self.key.access_key_id, self.key.secret_access_key, region_name=self.place.region)
 
     def client(self, service: str) -> Any:
         """boto3's client of one of this endpoint's services, such as `logs`."""
@@ -179,13 +180,13 @@ def _write_line(pipe: IO[str], message: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def aws_endpoint(host: str, loopback: Loopback | None = None) -> Iterator[AwsEndpoint]:
-    """An endpoint on a free port of `host` (the gateway of the run's network), and at `loopback`; stopped at the end.
+def aws_endpoint(host: str, loopback: Loopback | None = None, place: Place = DEFAULT_PLACE) -> Iterator[AwsEndpoint]:
+    """An endpoint of `place` on a free port of `host` (the run's gateway), and at `loopback`; stopped at the end.
 
     Raises RunError with the last line of the server's stderr when it does not start.
     """
     fds = () if loopback is None else (loopback.listener.fileno(),)
-    settings = {"host": host, "account": ACCOUNT, "fd": next(iter(fds), None)}
+    settings = {"host": host, "account": place.account, "fd": next(iter(fds), None)}
     command = [sys.executable, "-m", _SERVER, json.dumps(settings)]
     key = _new_key()
     # A file: nobody reads along, and a pipe that is full would stop the server.
@@ -213,7 +214,7 @@ def aws_endpoint(host: str, loopback: Loopback | None = None) -> Iterator[AwsEnd
                 raise RunError("the local AWS endpoint did not start", where=lines[-1] if lines else f"on {host}")
             if loopback is not None:
                 threading.Thread(target=_read_requests, args=(process.stdout, loopback.on_request), daemon=True).start()
-            yield AwsEndpoint(f"http://{host}:{port}", key, process.stdin)
+            yield AwsEndpoint(f"http://{host}:{port}", key, process.stdin, place)
         finally:
             # It ends by itself when its standard input closes; so it cannot outlive the harness either.
             process.kill()

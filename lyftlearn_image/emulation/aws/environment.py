@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Where the blob is of a request whose body is an object's: the body itself is empty.
 BLOB = "lyftlearn.blob"
+# Not the host: in a name moto would look for a bucket.
 _OF_S3 = re.compile(
     r"x-amz-(?!content-sha256$|decoded-content-length$|trailer$)[a-z0-9._-]+|if-[a-z-]+|content-(?!length$)[a-z0-9-]+|range|"
     r"cache-control|expires|authorization"
@@ -31,8 +32,6 @@ _OF_OTHERS = re.compile(r"x-amzn?-[a-z0-9-]+|content-type|accept|authorization|h
 _OF_SAGEMAKER = re.compile(r"(?!x-moto-|transfer-encoding$|content-length$)[a-z0-9-]+")
 _METADATA = "x-amz-meta-"
 _AWS_CHUNKED = "aws-chunked"
-# An address: with a name moto would look for a bucket in it.
-_HOST = "127.0.0.1"
 
 
 def environment(
@@ -50,8 +49,6 @@ def environment(
     called["CONTENT_LENGTH"] = str(stream.seek(0, io.SEEK_END))
     stream.seek(0)
     called["wsgi.input"] = stream
-    if operation.service == S3:
-        called["HTTP_HOST"] = _HOST
     return called
 
 

@@ -13,7 +13,7 @@ import hashlib
 import io
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
@@ -51,9 +51,10 @@ _MAX_INVOCATION_BYTES = 64 << 20
 _MAX_UNSIGNED_BYTES = 64 << 10
 _WEB_AUDIENCE = "sts.amazonaws.com"
 _READ_BYTES = 64 << 10
-# A document is in memory several times over while moto reads it.
+# Of 10,000 parts, or 1,000 names of objects: what S3 takes at once.
+_MAX_XML_BYTES = 3 << 20
 _LARGE_BYTES = 256 << 10
-_LARGE_DOCUMENTS = threading.BoundedSemaphore(4)
+_LARGE_DOCUMENTS = threading.Lock()
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE})
 _SIZE_DIGITS = 18
 
@@ -76,10 +77,10 @@ class Gate:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serves one request, or says in its service's own form why not."""
         request, body = _read(environ), environ["wsgi.input"]
-        with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as document:
+        with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as document, ExitStack() as turn:
             try:
                 with _refusals_of_errors():
-                    operation, verified = self._admit(request, body, document)
+                    operation, verified = self._admit(request, body, document, turn)
                     environ[ADMIT]()
                     application = self._application(operation)
                     blob = self._receive(request, verified, operation, body) if verified.service == S3 else None
@@ -93,12 +94,11 @@ class Gate:
 
             if blob is not None and not stores_body(operation, request):
                 _save(blob, document)
-            is_large = operation.service != SAGEMAKER and _size(document) > _LARGE_BYTES
+                _wait_for_turn(document, turn)
             called = environment(environ, request, operation, blob if stores_body(operation, request) else document)
-            with _LARGE_DOCUMENTS if is_large else nullcontext():
-                return application(called, start)
+            return application(called, start)
 
-    def _admit(self, request: HttpRequest, body: Body, document: IO[bytes]) -> tuple[Operation, Verified]:
+    def _admit(self, request: HttpRequest, body: Body, document: IO[bytes], turn: ExitStack) -> tuple[Operation, Verified]:
         """The operation, which is one that this client may ask for. The body is copied into `document` where it is needed."""
         if "authorization" not in request.headers and request.method == "POST" and request.is_form():
             _copy(request, body, document, _MAX_UNSIGNED_BYTES)
@@ -126,10 +126,11 @@ class Gate:
         if verified.service == SAGEMAKER:
             # Its own API refuses by name what it does not do.
             return Operation(SAGEMAKER, operation_name(SAGEMAKER, request)), verified
+        _wait_for_turn(document, turn)
         return check_served(verified.service, request, _content(document)), verified
 
     def _receive(self, request: HttpRequest, verified: Verified, operation: Operation, body: Body) -> Blob:
-        most = MAX_OBJECT_BYTES if stores_body(operation, request) else _MAX_DOCUMENT_BYTES
+        most = MAX_OBJECT_BYTES if stores_body(operation, request) else _MAX_XML_BYTES
         return receive(request.headers, verified, body, self.store, most)
 
     def _application(self, operation: Operation) -> WSGIApplication:
@@ -158,6 +159,12 @@ def _refusals_of_errors() -> Iterator[None]:
             "InsufficientStorage",
             "The disk of the local endpoint has no room for this object.",
         ) from None
+
+
+def _wait_for_turn(document: IO[bytes], turn: ExitStack) -> None:
+    """A large document is read alone, until the turn ends: each is in memory many times over."""
+    if _size(document) > _LARGE_BYTES:
+        turn.enter_context(_LARGE_DOCUMENTS)
 
 
 def _read(environ: WSGIEnvironment) -> HttpRequest:
@@ -209,7 +216,7 @@ def _form(request: HttpRequest, body: Body, document: IO[bytes]) -> str:
         return ""
     with contextlib.suppress(RefusedError, OSError):
         _copy(request, body, document, _MAX_UNSIGNED_BYTES)
-    return _content(document).decode("utf-8", "replace")
+    return _content(document).decode("utf-8", "replace") if _size(document) <= _MAX_UNSIGNED_BYTES else ""
 
 
 def _size(document: IO[bytes]) -> int:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.aws.signature import HttpRequest
 
 # Of a signature, in a header or in the query of a presigned URL: Credential=<key>/<date>/<region>/<service>/aws4_request.
-_CREDENTIAL_SCOPE = re.compile(r"(?:Credential=|^)[^/,\s]+/\d{8}/[^/]+/(?P<service>[\w-]+)/aws4_request")
+# No part has no bound: who has no keys could keep the search busy.
+_CREDENTIAL_SCOPE = re.compile(r"(?:Credential=|^)[^/,\s]{1,128}/\d{8}/[^/]{1,64}/(?P<service>[\w-]{1,64})/aws4_request")
 # The path of the protocol rpc-v2-cbor (smithy.io, "Smithy RPC v2 CBOR protocol").
 _RPC_V2 = re.compile(r"/service/[^/]+/operation/(?P<operation>\w+)")
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)

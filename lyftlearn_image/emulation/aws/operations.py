@@ -70,6 +70,8 @@ _TARGET_PREFIXES: Mapping[str, str] = {
     "events": "AWSEvents",
     "logs": "Logs_20140328",
 }
+# As many as a megabyte of a log of URLs may have.
+_MAX_FIELDS = 50_000
 # By another path moto takes the operation from there. A queue's own is the one of the query protocol.
 _PATH, _QUEUE_PATH = re.compile("/"), re.compile(r"/(?:[0-9]{12}/[A-Za-z0-9_.-]{1,80}/?)?")
 # In any request to S3, whatever its operation (signatures in the query; `x-id` is how SDKs name the operation).
@@ -124,6 +126,8 @@ def _named_operation(service: str, request: HttpRequest, body: bytes) -> str:
     # moto looks for it in the query, in a body of any type, and in a header of that name; it unpacks a body first.
     if "content-encoding" in request.headers or request.headers.get("content-type", "").lower().startswith("multipart/"):
         raise RefusedError(HTTPStatus.BAD_REQUEST, "InvalidAction", "A request of this service has a plain body.")
+    if body.count(b"&") > _MAX_FIELDS:  # moto, too, makes an object of each
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "InvalidAction", "A request of this service has fewer fields.")
     pairs = [
         *request.parameters(),
         *parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True),

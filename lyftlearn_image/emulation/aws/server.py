@@ -9,10 +9,12 @@ cluster whose web identities are believed. It ends with its standard input.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import http.client
 import json
 import re
+import resource
 import signal
 import socket
 import sys
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 # The header of moto for the account of a request (docs.getmoto.org, "Multi-Account support").
 _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 # In an Authorization header of Signature Version 4.
-_ACCESS_KEY = re.compile(r"Credential=(?P<id>[^/,\s]+)/")
+_ACCESS_KEY = re.compile(r"Credential=(?P<id>[^/,\s]{1,128})/")
 _INVOCATIONS = "/endpoints/"
 # Of one connection (RFC 9110, 7.6.1), or made anew for the next one.
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "content-length", "expect"})
@@ -154,6 +156,7 @@ def _find_session_key(access_key_id: str) -> Key | None:
 def main(host: str, account: str, fd: int | None) -> None:
     """Serves until standard input closes, whose first line has the run's keys: a command line can be read by everybody."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the harness ends us in its order
+    _raise_descriptor_limit()
     first = sys.stdin.readline()
     if not first:
         return
@@ -176,6 +179,13 @@ def main(host: str, account: str, fd: int | None) -> None:
             signing_keys.append(bytes.fromhex(message["signing_key"]))
         else:
             proxy.connect(message["urls"], message["token"])
+
+
+def _raise_descriptor_limit() -> None:
+    """To what the system allows: a large object takes a descriptor, as a connection does."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 _WRITING = threading.Lock()

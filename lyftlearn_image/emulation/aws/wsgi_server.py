@@ -218,8 +218,6 @@ class _Connection:
 
     def _discard_rest(self) -> bool:
         """Whether the rest of the body was there already; nothing is waited for."""
-        if self._http.they_are_waiting_for_100_continue:
-            return False
         with contextlib.suppress(h11.RemoteProtocolError):
             while isinstance(self._http.next_event(), h11.Data):
                 pass

@@ -74,7 +74,9 @@ def admit(pod: Pod, service_accounts: Mapping[str, Mapping[str, Any]], credentia
     for kind in ("initContainers", "containers"):
         if spec.get(kind):
             spec[kind] = [
-                container if container["name"] in skipped else _add_credentials(container, variables, credentials.region, token)
+                container
+                if container["name"] in skipped
+                else _add_credentials(container, variables, credentials.place.region, token)
                 for container in spec[kind]
             ]
     volumes = [*(spec.get("volumes") or ())]

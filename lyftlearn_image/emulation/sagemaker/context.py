@@ -47,8 +47,9 @@ class Context(Machine):
 def create_context(machine: Machine) -> Context:
     """The context of this machine, whose size its engine says."""
     info = machine.containers.client.info()
+    number = {"number": machine.credentials.place.account} if machine.credentials else {}
     return Context(
         **{field.name: getattr(machine, field.name) for field in fields(Machine)},
-        account=Account(region=machine.platform_environment.get("AWS_REGION", DEFAULT_REGION)),
+        account=Account(machine.platform_environment.get("AWS_REGION", DEFAULT_REGION), **number),
         info=info,
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.parity.compare.cells import CellDifference, cell_comparison, is_number_text
 from lyftlearn_image.parity.compare.csv_reader import CsvRows, RowPair, decode_cell, read_pairs
+from lyftlearn_image.parity.compare.sorted_texts import SortedTexts
 from lyftlearn_image.parity.compare.table_tally import TableTally, compare_names, describe_unsortable, label, numbered
 from lyftlearn_image.parity.compare.unreadable import UnreadableError
 from lyftlearn_image.parity.differences import Difference
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
     CellPair = tuple[str | None, str | None]
 
-# A table is held whole to be sorted: its bytes, and what each row takes beside them.
-_MAX_SORTED_BYTES = 100 << 20
-_ROW_BYTES = 60
 # Between the cells of a row that is sorted, and in place of one that is not there.
 _CELL_END, _ABSENT_CELL = "\0", "\1"
 _NO_CELL = "(no cell)"
@@ -158,45 +157,37 @@ def _sorted_pairs(
     """The rows of both sides by the columns of the rule, and then by all others; in any order, those of both are left out."""
     names = [name for name, _ in columns.keys]
     sort_by = [names.index(name) for name in options.sort_by]
-    sides = [
-        _sorted_rows(itertools.chain([] if columns.has_header else [begin], rows.rest()), columns, side, sort_by)
-        for side, (begin, rows) in enumerate(((first.left, left), (first.right, right)))
-    ]
-    if not sort_by:
-        sides = _without_shared(*sides)
-    for number, rows in enumerate(zip(*sides, strict=False), start=int(columns.has_header)):
-        cells = ([None if cell == _ABSENT_CELL else cell for cell in row.split(_CELL_END)[len(sort_by) :]] for row in rows)
-        yield number, zip(*cells, strict=True)
+    first_rows = ([], []) if columns.has_header else ([first.left], [first.right])
+    with ExitStack() as closing:
+        sides = [
+            closing.enter_context(SortedTexts(_row_texts(itertools.chain(begin, rows.rest()), columns, side, sort_by)))
+            for side, (begin, rows) in enumerate(((first_rows[0], left), (first_rows[1], right)))
+        ]
+        different = sides if sort_by else [_only_left(*sides), _only_left(*sides[::-1])]
+        for number, rows in enumerate(zip(*different, strict=False), start=int(columns.has_header)):
+            cells = ([None if cell == _ABSENT_CELL else cell for cell in row.split(_CELL_END)[len(sort_by) :]] for row in rows)
+            yield number, zip(*cells, strict=True)
 
 
-def _without_shared(left: list[str], right: list[str]) -> list[list[str]]:
-    """What each of two sorted lists has that the other has not."""
-    only: list[list[str]] = [[], []]
-    place = other = 0
-    while place < len(left) and other < len(right):
-        if left[place] == right[other]:
-            place, other = place + 1, other + 1
-        elif left[place] < right[other]:
-            only[0].append(left[place])
-            place += 1
+def _only_left(left: Iterable[str], right: Iterable[str]) -> Iterator[str]:
+    """What the first of two sorted sides has and the other has not, or more often."""
+    others = iter(right)
+    other = next(others, None)
+    for text in left:
+        while other is not None and other < text:
+            other = next(others, None)
+        if text == other:
+            other = next(others, None)
         else:
-            only[1].append(right[other])
-            other += 1
-    return [only[0] + left[place:], only[1] + right[other:]]
+            yield text
 
 
-def _sorted_rows(rows: Iterable[list[str]], columns: _Columns, side: int, sort_by: list[int]) -> list[str]:
+def _row_texts(rows: Iterable[list[str]], columns: _Columns, side: int, sort_by: list[int]) -> Iterator[str]:
     """Each row as one text, which begins with the cells to sort by."""
-    found: list[str] = []
-    size = 0
     names = (columns.left_names, columns.right_names)[side]
     for row in rows:
         cells = [*(row[pair[side]] if pair[side] < len(row) else None for pair in columns.pairs), _beyond(row, names)]
         text = _CELL_END.join(_ABSENT_CELL if cell is None else cell for cell in [*(cells[at] for at in sort_by), *cells])
         if text.count(_CELL_END) != len(cells) + len(sort_by) - 1:
             raise UnreadableError("a cell has a NUL, and cannot be sorted")
-        size += len(text) + _ROW_BYTES
-        if size > _MAX_SORTED_BYTES:
-            raise UnreadableError("it is too large to be sorted")
-        found.append(text)
-    return sorted(found)
+        yield text

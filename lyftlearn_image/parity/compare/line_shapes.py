@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.parity.compare.normalisers import NORMALISERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lyftlearn_image.parity.compare.normalisers import Replacement
 
@@ -27,10 +27,34 @@ _LINES_A_SHAPE = 10
 
 @dataclass(frozen=True)
 class _Form:
-    """What is left of a line: `keep` takes out of it what stays; in `literals` each None stands for a stretch of that."""
+    """What is left of a line: `keep` takes out of it what stays; in `literals` each None stands for a stretch of that.
+
+    `slices` are those stretches; there are none where nothing is known of them.
+    """
 
     keep: Callable[[bytes], Any]
     literals: tuple[str | None, ...]
+    slices: tuple[slice, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Lines of one shape, with the line feed behind each."""
+
+    form: _Form
+    text: bytes
+    width: int
+
+    @property
+    def kept(self) -> list[int]:
+        """How long the stretches are that stay."""
+        return [each.stop - each.start for each in self.form.slices]
+
+    def columns(self) -> Iterator[bytes]:
+        """The characters of all lines that stand at one place which stays, place after place."""
+        for each in self.form.slices:
+            for place in range(each.start, each.stop):
+                yield self.text[place :: self.width]
 
 
 # Of a line of which nothing is known all stays.
@@ -53,6 +77,9 @@ class LineShapes:
         pairs = enumerate(zip(left, right, strict=True))
         if not self._is_useful:
             return [place for place, (one, other) in pairs if one != other]
+        self._lines += len(left)
+        if self._is_same_block(left, right):
+            return []
         unsure = []
         # A million lines go through here: nothing is called for a pair of known shapes but what is written in C.
         find_form = self._forms.get
@@ -64,10 +91,27 @@ class LineShapes:
                 left_form, right_form = self._learn(one), self._learn(other)
             if left_form.literals != right_form.literals or left_form.keep(one) != right_form.keep(other):
                 unsure.append(place)
-        self._lines += len(left)
         if len(self._forms) > _TRIED_SHAPES and self._lines < _LINES_A_SHAPE * len(self._forms):
             self._is_useful = False
         return unsure
+
+    def _is_same_block(self, left: Sequence[bytes], right: Sequence[bytes]) -> bool:
+        """Whether one statement printed all lines of each side, and what stays of them is surely the same."""
+        one, other = self._block(left), self._block(right)
+        if one is None or other is None or one.form.literals != other.form.literals:
+            return False
+        columns = zip(one.columns(), other.columns(), strict=False)
+        return one.kept == other.kept and all(stretch == another for stretch, another in columns)
+
+    def _block(self, lines: Sequence[bytes]) -> _Block | None:
+        """The lines as a block; None where they are of several shapes, or of an unknown one."""
+        form = self._forms.get(lines[0].translate(_SAME_DIGIT))
+        if form is None or not form.slices:
+            return None
+        text = b"\n".join([*lines, b""])
+        width = len(lines[0]) + 1
+        shapes = text.translate(_SAME_DIGIT)
+        return _Block(form, text, width) if shapes == shapes[:width] * len(lines) else None
 
     def _learn(self, line: bytes) -> _Form:
         shape = line.translate(_SAME_DIGIT)
@@ -118,4 +162,4 @@ def _divide(text: str, origins: list[int | None]) -> _Form:
             slices.append(slice(origin, origin + 1))
             literals.append(None)
     # One that keeps nothing still gives something to compare.
-    return _Form(operator.itemgetter(*(slices or [slice(0, 0)])), tuple(literals))
+    return _Form(operator.itemgetter(*(slices or [slice(0, 0)])), tuple(literals), tuple(slices))

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 18
 # So much is compared or split into lines at once: around a line that differs no more than this is looked at line by line.
 _STEP_BYTES = 1 << 13
+# Where line after line differs, more and more of them are given out at once, up to so many bytes.
+_MAX_STEP_BYTES = 1 << 16
 # A longer line is read in pieces, each of which counts as a line.
 MAX_LINE_BYTES = 1 << 20
 
@@ -32,6 +34,7 @@ class LineReader:
         self._at = 0
         self._is_within_line = False
         self._is_at_end = False
+        self._step_bytes = _STEP_BYTES
         # What the lines that were given out end with: nothing, a line feed, or another byte.
         self.end = b""
 
@@ -42,6 +45,7 @@ class LineReader:
             skipped += self._buffer.count(b"\n", self._at, self._at + length)
             self._at, other._at = self._at + length, other._at + length
             self.end = other.end = b"\n"
+            self._step_bytes = other._step_bytes = _STEP_BYTES
         return skipped
 
     def _count_same(self, other: LineReader) -> int:
@@ -60,7 +64,8 @@ class LineReader:
         """The next lines; none at the end of the file."""
         if not self._fill():
             return []
-        end = self._buffer.rfind(b"\n", self._at, self._at + _STEP_BYTES)
+        end = self._buffer.rfind(b"\n", self._at, self._at + self._step_bytes)
+        self._step_bytes = min(self._step_bytes * 2, _MAX_STEP_BYTES)
         if end < 0:
             end = self._buffer.find(b"\n", self._at)
         # What has no line feed is the last line, or a piece of a long one.

@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.parity.compare.options import Options
 
-_BATCH_BYTES = 1 << 23
+_BATCH_BYTES = 1 << 22
 _MAX_BATCH_ROWS = 1 << 16
 # What the texts of a column take in one batch, if each is the longest one.
 _MAX_TEXTS_BYTES = 1 << 24
 # A table is held whole to be sorted.
 _MAX_SORTED_BYTES = 100 << 20
+# A row is held whole, with the text of a nested value several times.
+_MAX_ROW_BYTES = 1 << 23
+_VALUE_BYTES = 8
+# A report shows the beginning of a long list.
+_SHOWN_ITEMS = 500
 # What a file is read in, so that no column of a row group is in memory as a whole.
 _BUFFER_BYTES = 1 << 20
 
@@ -72,8 +77,14 @@ class _ParquetPair:
             else:
                 yield Difference(label(key), str(kinds[0]), str(kinds[1]), "type")
         if columns:
+            self._check_rows()
             self._add_rows(columns, rows[0])
         yield from self._tally.differences([label(key) for key, _, _ in columns], rows[0])
+
+    def _check_rows(self) -> None:
+        with reading():
+            if any(_largest_mean_row(file.metadata) > _MAX_ROW_BYTES for file in self._files):
+                raise UnreadableError(f"its rows have more than {_MAX_ROW_BYTES} bytes each")
 
     def _add_rows(self, columns: list[tuple[tuple[str, int], int, int]], rows: int) -> None:
         start = 0
@@ -82,6 +93,8 @@ class _ParquetPair:
                 for number, (key, place, other) in enumerate(columns):
                     self._add_column(number, start, key[0], left.column(place), right.column(other))
             start += len(left)
+            # Arrow's allocator keeps what it gets back.
+            pa.default_memory_pool().release_unused()
 
     def _add_column(self, column: int, start: int, name: str, left: Any, right: Any) -> None:
         if name in self._options.types:
@@ -124,6 +137,16 @@ class _ParquetPair:
             yield pending[0].slice(0, count), pending[1].slice(0, count)
             pending = [batch.slice(count) for batch in pending]
             rows -= count
+
+
+def _largest_mean_row(metadata: Any) -> int:
+    """The bytes of a row in the row group of the largest ones, with a value that is stored once wherever it is meant."""
+    largest = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        values = max((group.column(column).num_values for column in range(group.num_columns)), default=0)
+        largest = max(largest, max(group.total_byte_size, values * _VALUE_BYTES) // max(1, group.num_rows))
+    return largest
 
 
 def _rows_of_a_batch(file: Any, path: Path) -> int:
@@ -228,6 +251,8 @@ def _same_as_text(left: Any, right: Any, options: Options, name: str) -> Any:
 
 def _show(value: Any) -> str:
     """A value as text, also one for which Python has none: a year beyond 9999, a zone that there is not."""
+    if isinstance(value, pa.ListScalar | pa.LargeListScalar) and value.is_valid and len(value.values) > _SHOWN_ITEMS:
+        return f"{len(value.values)} items: {_show(pa.scalar(value.values.slice(0, _SHOWN_ITEMS), value.type))}"
     try:
         return format_value(value.as_py())
     except Exception:  # noqa: BLE001 - pyarrow raises what zoneinfo, datetime and its own types raise

@@ -7,6 +7,7 @@ import zlib
 from typing import IO, TYPE_CHECKING
 
 from lyftlearn_image.parity.compare import binary
+from lyftlearn_image.parity.compare.picture_dates import MAX_METADATA_BYTES, without_exif_dates, without_xmp_dates
 from lyftlearn_image.parity.compare.tolerance import limit_differences
 from lyftlearn_image.parity.compare.unreadable import UnreadableError, describe_unreadable, reading
 from lyftlearn_image.parity.differences import Difference, format_value
@@ -26,6 +27,8 @@ _PIECE_BYTES = 1 << 16
 _MAX_CHUNKS = 1 << 16
 _MAX_PIXEL_BYTES = 1 << 29
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
+# What counts of a chunk that may have dates within it.
+_METADATA = {b"iTXt": without_xmp_dates, b"eXIf": without_exif_dates}
 # Keywords of texts that tell a time: PNG's own and those of ImageMagick.
 _TIME_KEYWORDS = {b"creation time", b"create-date", b"date:create", b"date:modify", b"date:timestamp"}
 
@@ -33,7 +36,8 @@ _TIME_KEYWORDS = {b"creation time", b"create-date", b"date:create", b"date:modif
 def compare(left: Path, right: Path, options: Options, context: ComparatorContext) -> tuple[Difference, ...]:
     """Differences of two PNG files: of the image data, which may be compressed otherwise, and of every other chunk.
 
-    The time of the last change (`tIME`) and texts that tell a time do not count (PNG specification, third edition, 11.3).
+    The time of the last change (`tIME`), texts that tell a time, and the dates within XMP and EXIF metadata do not count (PNG
+    specification, third edition, 11.3).
     """
     with left.open("rb") as left_file, right.open("rb") as right_file:
         if not all(file.read(len(_SIGNATURE)) == _SIGNATURE for file in (left_file, right_file)):
@@ -65,10 +69,8 @@ def _read(file: IO[bytes], size_bytes: int) -> list[tuple[str, str]]:
         if file.tell() + length > size_bytes or len(chunks) > _MAX_CHUNKS:
             raise UnreadableError("it is cut, or has too many chunks")
         checksum = zlib.crc32(kind)
-        digest = hashlib.sha256()
-        beginning = b""
+        content = _Content(kind, length)
         for piece in _pieces(file, length):
-            beginning = beginning or piece
             checksum = zlib.crc32(piece, checksum)
             if kind == b"IDAT":
                 if image is None:
@@ -76,14 +78,42 @@ def _read(file: IO[bytes], size_bytes: int) -> list[tuple[str, str]]:
                     chunks.append(("IDAT", ""))
                 image.add(piece)
             else:
-                digest.update(piece)
+                content.add(piece)
         if int.from_bytes(_exactly(file, 4), "big") != checksum:
             raise UnreadableError(f"the checksum of a chunk {kind!r} is wrong")
-        if kind != b"IDAT" and not _tells_time(kind, beginning):
-            chunks.append((kind.decode("latin-1"), _show(beginning, length, digest.hexdigest())))
+        if kind != b"IDAT" and not _tells_time(kind, content.beginning):
+            chunks.append((kind.decode("latin-1"), content.finish()))
     if file.read(1):
         raise UnreadableError("it goes on behind its end")
     return [(kind, image.finish() if kind == "IDAT" and image else shown) for kind, shown in chunks]
+
+
+class _Content:
+    """What counts of a chunk that is no image data: a digest of it, and its beginning to be shown."""
+
+    def __init__(self, kind: bytes, length: int) -> None:
+        self.beginning = b""
+        self._length = length
+        self._digest = hashlib.sha256()
+        # What may have dates within it is held, and without them in the end.
+        self._without_dates = _METADATA.get(kind) if length <= MAX_METADATA_BYTES else None
+        self._held = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """Takes more of it."""
+        self.beginning = self.beginning or piece
+        if self._without_dates:
+            self._held += piece
+        else:
+            self._digest.update(piece)
+
+    def finish(self) -> str:
+        """What shows the whole of it."""
+        if self._without_dates:
+            self.beginning = self._without_dates(bytes(self._held))
+            self._length = len(self.beginning)
+            self._digest.update(self.beginning)
+        return _show(self.beginning, self._length, self._digest.hexdigest())
 
 
 class _ImageData:

@@ -20,10 +20,14 @@ _KEY = re.compile(r"(?!\.\.)[-._a-zA-Z0-9]{1,253}")
 
 @dataclass(frozen=True)
 class ConfigFiles:
-    """A workload's files: those that are mounted, by directory, and those that the shim writes, by path."""
+    """A workload's files: those that are mounted, by directory, and those that the shim writes, by path.
+
+    `writable` are the directories that are writable in the pod anyhow.
+    """
 
     mounted: Mapping[str, Mapping[str, ConfigFile]]
     by_shim: Mapping[str, ConfigFile]
+    writable: frozenset[str] = frozenset()
 
     @property
     def mounted_paths(self) -> tuple[str, ...]:
@@ -50,24 +54,26 @@ class ConfigFiles:
             items = [{"key": _name(path), "path": _name(path), "mode": int(file.mode, 8)} for path, file in files.items()]
             volume = {"name": name, "configMap": {"name": _map_name(job_name, directory), "items": items}}
             pairs.append((volume, {"name": name, "mountPath": directory, "readOnly": True}))
-        for directory in sorted({_directory(path) for path in self.by_shim} - set(self.mounted)):
+        for directory in sorted({_directory(path) for path in self.by_shim} - self.mounted.keys() - self.writable):
             name = f"files-{_digest(directory)}"
             pairs.append(({"name": name, "emptyDir": {"medium": "Memory"}}, {"name": name, "mountPath": directory}))
         return pairs
 
 
-def config_files(workload: Workload) -> ConfigFiles:
-    """The workload's files, divided.
+def config_files(workload: Workload, writable: frozenset[str] = frozenset()) -> ConfigFiles:
+    """The workload's files, divided. `writable` are directories that have a volume already, or that no volume may hide.
 
     A directory with a secret, an owner or a name in it that is no key of a ConfigMap, or with more than a ConfigMap holds, is
-    written by the shim as a whole: a mounted ConfigMap is read-only and root's.
+    written by the shim as a whole: a mounted ConfigMap is read-only and root's. So is one that is `writable`.
     """
     directories: dict[str, dict[str, ConfigFile]] = {}
     for path, file in sorted(workload.files.items()):
         directories.setdefault(_directory(path), {})[path] = file
-    mounted = {directory: files for directory, files in directories.items() if _is_mountable(files)}
+    mounted = {
+        directory: files for directory, files in directories.items() if _is_mountable(files) and directory not in writable
+    }
     by_shim = {path: file for path, file in workload.files.items() if _directory(path) not in mounted}
-    return ConfigFiles(mounted, by_shim)
+    return ConfigFiles(mounted, by_shim, writable)
 
 
 def _is_mountable(files: Mapping[str, ConfigFile]) -> bool:

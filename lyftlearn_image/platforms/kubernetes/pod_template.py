@@ -75,9 +75,10 @@ class PodParts:
 
 def pod_parts(workload: Workload, launch: Launch, defaults: PodDefaults, transfers: Transfers) -> PodParts:
     """The pod's parts; the launch bundle is in S3 where no ConfigMap can hold it."""
-    files = config_files(workload)
+    scratch_paths = (*SCRATCH, *defaults.writable)
+    files = config_files(workload, frozenset({contract.CODE_DIR, *scratch_paths}))
     config_maps = files.config_maps(workload, launch.job_name)
-    volumes = [scratch(path) for path in (*SCRATCH, *defaults.writable)]
+    volumes = [scratch(path) for path in scratch_paths]
     if workload.kubernetes.read_only_root:
         volumes += copies()
     variables = {**workload.environment, **workload.secrets}

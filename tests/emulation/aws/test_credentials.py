@@ -35,12 +35,14 @@ from lyftlearn_image.emulation.docker.link_local import redirect_agents, remove_
 from lyftlearn_image.emulation.kubernetes.cluster import Cluster, Pod
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.machine import Machine
+from lyftlearn_image.emulation.place import Place
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
+from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.session import embedded
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Compiled, Launch
 from lyftlearn_image.workload import Training
-from lyftlearn_image.workload.parts import Kubernetes
+from lyftlearn_image.workload.kubernetes import Kubernetes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -230,9 +232,14 @@ def test_a_role_of_any_account_finds_what_the_run_planted(
 def test_two_runs_at_once_have_each_its_own(session: Embedded, sdk_image: str, workspace: Callable[[], Path]) -> None:
     """The same addresses lead each run's containers to their own server; a path of the other run is unknown there.
 
-    In its own run it is another container's: who knows a path has nothing by that.
+    In its own run it is another container's: who knows a path has nothing by that. One of the two is beside a real service, and
+    is where that one is.
     """
-    with embedded(f"two-{uuid.uuid4().hex[:8]}") as other:
+    with embedded(f"two-{uuid.uuid4().hex[:8]}", place=Place("eu-west-1", WEB_ROLE, "ml-blue")) as other:
+        said = as_pod(other, workspace(), pod(sdk_image, "/program.py"))
+        assert (said["region"], said["account"]) == ("eu-west-1", "444455556666")
+        assert said["arn"].startswith("arn:aws:sts::444455556666:assumed-role/etl/eks-ml-blue-demo-")
+        assert other.sagemaker.context.account == Account("eu-west-1", "444455556666")
         foreign = other.credentials.job_environment("arn:aws:iam::777788889999:role/other")[
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
         ]

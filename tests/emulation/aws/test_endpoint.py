@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from boto3.s3.transfer import TransferConfig
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
-from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
+from lyftlearn_image.emulation.aws.endpoint import REGION, aws_endpoint
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.services.staging import Stager
 
@@ -71,6 +77,15 @@ OBJECT_MIB = 64
 GROWTH_MIB = 32
 
 
+PEAK_MIB = 300
+BOMBS = {
+    "logs": (b"[" + b"[]," * (2 << 20) + b"[]]", "/", {"X-Amz-Target": "Logs_20140328.DescribeLogGroups"}),
+    "events": (b"&a" * (3 << 20), "/", {"X-Amz-Target": "AWSEvents.ListRules"}),
+    "sts": (b"Action=GetCallerIdentity" + b"&a" * (3 << 20), "/", {"Content-Type": "application/x-www-form-urlencoded"}),
+    "s3": (b"<Delete>" + b"<a/>" * (700 << 10) + b"</Delete>", "/bucket?delete", {}),
+}
+
+
 def peak_mib() -> int:
     """The most memory that the endpoint's process, a child of this one, has had."""
     for status in Path("/proc").glob("[0-9]*/status"):
@@ -93,6 +108,7 @@ def large_file(tmp_path: Path) -> Iterator[Path]:
     path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process as Linux tells it")
 def test_an_object_s_size_is_none_of_the_endpoint_s_memory(large_file: Path) -> None:
     """Put whole and in parts, got whole and in ranges, copied whole and in parts: it is more than the process grows by."""
@@ -112,3 +128,29 @@ def test_an_object_s_size_is_none_of_the_endpoint_s_memory(large_file: Path) -> 
         s3.download_file("bucket", "parts", str(large_file), Config=config)
         assert peak_mib() - before < GROWTH_MIB
         s3.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process as Linux tells it")
+def test_a_document_that_swells_is_none_of_the_endpoint_s_memory_either() -> None:
+    """Whoever has keys may send lists of nothing, several at a time."""
+    with aws_endpoint("127.0.0.1") as endpoint:
+        s3 = endpoint.s3()
+        s3.create_bucket(Bucket="bucket")
+        s3.close()
+
+        def send(service: str) -> int:
+            body, path, headers = BOMBS[service]
+            request = AWSRequest(method="POST", url=f"{endpoint.url}{path}", data=body, headers=headers)
+            credentials = Credentials(endpoint.key.access_key_id, endpoint.key.secret_access_key)
+            (S3SigV4Auth if service == "s3" else SigV4Auth)(credentials, service, REGION).add_auth(request)
+            with closing(http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=300)) as connection:
+                connection.request("POST", path, body, dict(request.headers.items()))
+                answer = connection.getresponse()
+                answer.read()
+                return answer.status
+
+        with ThreadPoolExecutor(6) as pool:
+            statuses = list(pool.map(send, [*BOMBS, "logs", "s3"]))
+        assert set(statuses) == {200, 400}
+        assert peak_mib() < PEAK_MIB

@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from lyftlearn_image.emulation.aws import blobs
 from lyftlearn_image.emulation.aws.checksums import composite, encode, full_object
 from tests.emulation.aws.conftest import BUCKET
 
@@ -68,7 +69,7 @@ def upload(s3: S3Client, key: str, parts: list[bytes], algorithm: str = "CRC32",
     return s3.complete_multipart_upload(**place, MultipartUpload={"Parts": named_parts})
 
 
-FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FEW
@@ -190,6 +191,18 @@ def test_a_checksum_is_kept_and_given_back(s3: S3Client, algorithm: str) -> None
     assert put[f"Checksum{algorithm}"] == got[f"Checksum{algorithm}"] != ""
     part: Any = s3.get_object(Bucket=BUCKET, Key=key, ChecksumMode="ENABLED", Range="bytes=0-1")
     assert f"Checksum{algorithm}" not in part
+
+
+@pytest.mark.parametrize("size", [10, 2 << 20])
+def test_an_object_for_which_the_disk_has_no_room_is_refused(front: Front, s3: S3Client, size: int) -> None:
+    """Not tried again, and the machine keeps what it needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blobs, "_SPARED_BYTES", 1 << 60)
+        patch.setattr(front.gate.store, "_shared", None)
+        with pytest.raises(ClientError, match="InsufficientStorage") as refused:
+            s3.put_object(Bucket=BUCKET, Key="large", Body=b"x" * size)
+    assert refused.value.response["ResponseMetadata"]["RetryAttempts"] == 0
+    s3.put_object(Bucket=BUCKET, Key="large", Body=b"x" * size)
 
 
 def test_what_an_object_is_kept_with_comes_back(s3: S3Client) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -20,6 +20,9 @@ from docker.errors import NotFound
 from lyftlearn_image.emulation.docker.cleanup import remove_orphans
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers
 from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WITHIN_S = 120.0
 HOLD = """
@@ -142,18 +145,61 @@ def test_a_signal_leaves_nothing(
     if after == "a case has run":
         outcomes = {case["name"]: case["outcome"] for case in json.loads((report / "report.json").read_text())["cases"]}
         assert outcomes == {"first": "parity", "second": "error"}
-    owner = re.compile(rf"/{process.pid}/")
-    # As the engine lists them: to look at each would ask for other runs' containers, which may be gone or in its hands.
-    listed = [*containers.client.api.containers(all=True), *containers.client.api.networks(), *_volumes(containers)]
-    assert not [one for one in listed if owner.search((one["Labels"] or {}).get(OWNER_LABEL, ""))]
+    assert not _left_by(containers, process)
+
+
+def test_a_suite_comes_through_while_others_of_its_name_end_and_begin(
+    containers: Containers, lyftlearn_image_tag: str, tmp_path: Path
+) -> None:
+    """One is killed and another removes what it left: neither takes anything of the one that runs."""
+
+    @contextlib.contextmanager
+    def begin(name: str, script: str) -> Iterator[subprocess.Popen[str]]:
+        (tmp_path / name).mkdir()
+        case = {"name": "one", "workload": {"command": ["sh", "-c", script]}}
+        suite = {"name": "same", "image": lyftlearn_image_tag, "cases": [case]}
+        (tmp_path / name / "suite.yaml").write_text(yaml.safe_dump(suite))
+        command = [sys.executable, "-m", "lyftlearn_image", "parity", "run", "suite.yaml", "--quiet"]
+        with subprocess.Popen(
+            command, cwd=tmp_path / name, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    with begin("killed", "echo begun; sleep 600") as killed, begin("living", "echo begun; sleep 10; echo whole") as living:
+        deadline = time.monotonic() + WITHIN_S
+        for name in ("killed", "living"):
+            for target in ("sagemaker", "kubernetes"):
+                while not _has(tmp_path / name / "parity-report" / "runs" / "one" / target / "stdout", "begun"):
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+        killed.kill()
+        killed.wait()
+        with begin("next", "echo begun") as following:
+            said, _ = following.communicate(timeout=WITHIN_S)
+        assert following.returncode == 0, said
+        said, _ = living.communicate(timeout=WITHIN_S)
+    assert living.returncode == 0, said
+    report = json.loads((tmp_path / "living" / "parity-report" / "report.json").read_text())
+    assert [case["outcome"] for case in report["cases"]] == ["parity"]
+    assert not _left_by(containers, killed, living, following)
+
+
+def _left_by(containers: Containers, *processes: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    """What the engine has of these processes.
+
+    As the engine lists it: to look at each would ask for other runs' containers, which may be gone or in its hands.
+    """
+    owner = re.compile(rf"/(?:{'|'.join(str(process.pid) for process in processes)})/")
+    api = containers.client.api
+    listed = [*api.containers(all=True), *api.networks(), *(api.volumes()["Volumes"] or [])]
+    return [one for one in listed if owner.search((one["Labels"] or {}).get(OWNER_LABEL, ""))]
 
 
 def _has(path: Path, text: str) -> bool:
     return path.exists() and text in path.read_text(errors="replace")
-
-
-def _volumes(containers: Containers) -> list[dict[str, Any]]:
-    return list(containers.client.api.volumes()["Volumes"] or [])
 
 
 def _talks(pid: int) -> bool:

@@ -149,8 +149,11 @@ def test_of_several_containers_the_first_that_failed_decides(
     emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
 ) -> None:
     """Not the first of the manifest."""
-    slow = container_of("import time; time.sleep(2); raise SystemExit(4)")
-    job = job_of(slow, {"containers": [slow, container_of("raise SystemExit(3)", "second")]}, backoffLimit=0)
+    slow = container_of(
+        "import os, time\nwhile not os.path.exists('/dev/shm/ends'): time.sleep(.05)\ntime.sleep(2); raise SystemExit(4)"
+    )
+    second = container_of("open('/dev/shm/ends', 'w'); raise SystemExit(3)", "second")
+    job = job_of(slow, {"containers": [slow, second]}, backoffLimit=0)
     run = emulator.run(Compiled("kubernetes", "Job", (job,)), workspace=tmp_path)
     assert run.exit_code == 3
 

@@ -163,9 +163,10 @@ def test_liveness_waits_for_the_startup_probe(
     emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path
 ) -> None:
     """What starts slowly is not killed for it."""
-    probe = {"exec": {"command": ["test", "-e", "/dev/shm/up"]}, "periodSeconds": 1}
+    third_time = "printf x >> /dev/shm/tries; test $(wc -c < /dev/shm/tries) -ge 3"
+    probe = {"exec": {"command": ["sh", "-c", third_time]}, "periodSeconds": 1, "timeoutSeconds": 60}
     main = container_of(
-        "import time; time.sleep(2); open('/dev/shm/up', 'w'); time.sleep(2)",
+        "import os, time\nwhile not os.path.exists('/dev/shm/tries') or os.path.getsize('/dev/shm/tries') < 5: time.sleep(.05)",
         startupProbe={**probe, "failureThreshold": 60},
         livenessProbe={**probe, "failureThreshold": 1},
     )

@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 THREE = {"InstanceType": "ml.m5.large", "InstanceCount": 3, "VolumeSizeInGB": 1}
 WHO = "import json; me = json.load(open('/opt/ml/input/config/resourceconfig.json')); host = me['current_host']\n"
 
+# `ready()` on the others: their handlers stand. `all_ready(...)` on the host that ends them waits for it.
+MEETING = """
+import signal, socket, sys, time
+def ready():
+    globals()['door'] = socket.create_server(('', 5000))
+def all_ready(*others):
+    for other in others:
+        while True:
+            try:
+                socket.create_connection((other, 5000)).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+"""
+
 
 def sharded(name: str, uri: str) -> dict[str, Any]:
     """A channel of which every host gets its share."""
@@ -112,14 +127,15 @@ def test_a_host_that_fails_ends_the_others_and_the_job(train: RunRequest) -> Non
     """The first failure is the job's, with its host's reason and output; the others would take an hour, and may save."""
     program = (
         WHO
+        + MEETING
         + """
-import signal, sys, time
 def save(*_):
     open('/opt/ml/model/' + host, 'w').write('saved')
     sys.exit(9)
 signal.signal(signal.SIGTERM, save)
+ready()
 if host == 'algo-2':
-    time.sleep(1)
+    all_ready('algo-1', 'algo-3')
     print('going down')
     open('/opt/ml/output/failure', 'w').write('the disk of ' + host)
     sys.exit(3)
@@ -137,10 +153,13 @@ def test_a_stop_and_the_end_of_the_time_reach_every_host(train: RunRequest, tmp_
     """Whichever host says the word; all have the window to save."""
     program = (
         WHO
+        + MEETING
         + """
-import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (open('/opt/ml/model/' + host, 'w').write('saved'), sys.exit(0)))
-if host == 'algo-3': print('ready', flush=True)
+ready()
+if host == 'algo-3':
+    all_ready('algo-1', 'algo-2')
+    print('ready', flush=True)
 time.sleep(60)
 """
     )
@@ -149,7 +168,7 @@ time.sleep(60)
     assert {path.name for path in run.artifacts["model"].iterdir()} == set(host_names(3))
     late = tmp_path / "late"
     late.mkdir()
-    run = train(program, ResourceConfig=THREE, workspace=late, StoppingCondition={"MaxRuntimeInSeconds": 3})
+    run = train(program, ResourceConfig=THREE, workspace=late, StoppingCondition={"MaxRuntimeInSeconds": 8})
     assert run.status is Status.STOPPED
     assert run.reason.startswith("MaxRuntimeExceeded")
     assert {path.name for path in run.artifacts["model"].iterdir()} == set(host_names(3))

@@ -77,3 +77,24 @@ def test_a_pair_is_found_among_others() -> None:
     left = [b"a", b"took 5 ms", b"loss 0.5", b"b", b"took 7 ms"]
     right = [b"a", b"took 6 ms", b"loss 0.6", b"c", b"took 8 ms"]
     assert LineShapes(["durations"]).find_unsure(left, right) == [2, 3]
+
+
+DIGITS = st.text("0123456789", min_size=1, max_size=9)
+
+
+@given(RULES, LINES, LINES, st.lists(st.tuples(DIGITS, DIGITS), min_size=1, max_size=8), st.booleans())
+@example(["durations"], "loss 0.5 took 5 ms", "", [("1", "1"), ("12", "13")], False)  # noqa: FBT003 - as drawn
+def test_many_pairs_at_once_are_what_each_is(
+    rules: list[str],
+    line: str,
+    another: str,
+    digits: list[tuple[str, str]],
+    is_of_two: bool,  # noqa: FBT001 - as drawn
+) -> None:
+    """Where one statement printed all lines of each side, and where another one stands among them."""
+    left = [other_digits(line, one).encode() for one, _ in digits]
+    right = [other_digits(another if is_of_two else line, other).encode() for _, other in digits]
+    shapes = LineShapes(rules)
+    alone = [place for place, pair in enumerate(zip(left, right, strict=True)) if shapes.find_unsure([pair[0]], [pair[1]])]
+    assert shapes.find_unsure(left, right) == alone
+    assert LineShapes(rules).find_unsure([*left, b"x"], [*right, b"x"]) == alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from lyftlearn_image.parity.compare import png as image
+from lyftlearn_image.parity.compare.picture_dates import without_exif_dates
 from tests.examples import examples
 from tests.parity.compare.pairs import compare_written
 
@@ -82,3 +84,69 @@ def test_an_image_that_expands_without_end_is_told() -> None:
         patch.setattr(image, "_MAX_PIXEL_BYTES", 1 << 19)
         (found,) = compare(*bombs)
     assert "expands to more than" in found.detail
+
+
+def with_chunk(kind: bytes, content: bytes) -> bytes:
+    """An image with one more chunk."""
+    plain = png(b"pixels")
+    end = plain.index(b"\x00\x00\x00\x00IEND")
+    return plain[:end] + chunk(kind, content) + plain[end:]
+
+
+def xmp(date: str, title: str = "loss", *, is_compressed: bool = False) -> bytes:
+    """An iTXt chunk's content with an XMP packet."""
+    packet = f"<xmp:CreateDate>{date}</xmp:CreateDate><rdf:Description xmp:ModifyDate='{date}'/><dc:title>{title}</dc:title>"
+    data = zlib.compress(packet.encode()) if is_compressed else packet.encode()
+    return b"XML:com.adobe.xmp\0" + bytes([is_compressed, 0]) + b"en\0keyword\0" + data
+
+
+def exif(date: bytes, original: bytes, author: bytes = b"me\0", order: str = "<") -> bytes:
+    """An EXIF block with DateTime and Artist, and with DateTimeOriginal in its own directory."""
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8)
+    # Behind the head three entries, then one, then the values.
+    second, values = 8 + 2 + 36 + 4, 8 + 2 + 36 + 4 + 2 + 12 + 4
+    entry = struct.Struct(f"{order}HHII")
+    first = struct.pack(f"{order}H", 3) + entry.pack(0x0132, 2, len(date), values)
+    first += struct.pack(f"{order}HHI4s", 0x013B, 2, len(author), author) + entry.pack(0x8769, 4, 1, second) + b"\0" * 4
+    inner = struct.pack(f"{order}H", 1) + entry.pack(0x9003, 2, len(original), values + len(date)) + b"\0" * 4
+    return head + first + inner + date + original
+
+
+DATES = b"2026:01:02 03:04:05\0", b"2027:11:12 13:14:15\0"
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_dates_in_xmp_do_not_count(*, is_compressed: bool) -> None:
+    """As elements and attributes; every other word of it does."""
+    left = with_chunk(b"iTXt", xmp("2026-01-02T03:04:05Z", is_compressed=is_compressed))
+    assert compare(left, with_chunk(b"iTXt", xmp("2027-11-12T13:14:15+01:00", is_compressed=is_compressed))) == ()
+    assert compare(left, with_chunk(b"iTXt", xmp("2026-01-02T03:04:05Z", "gain", is_compressed=is_compressed)))
+    assert compare(left, with_chunk(b"iTXt", xmp("no date", is_compressed=is_compressed)))
+
+
+def test_dates_in_a_text_of_another_keyword_count() -> None:
+    """What stands there is said in the picture's own words."""
+    sides = (xmp(f"{year}-01-02T03:04:05Z").replace(b"XML:com.adobe.xmp", b"Comment") for year in (2026, 2027))
+    assert compare(*(with_chunk(b"iTXt", side) for side in sides))
+
+
+def test_metadata_that_expands_without_end_is_compared_as_it_is() -> None:
+    """A packet of kilobytes that would be a gigabyte."""
+    left, right = (b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(50 << 20) + end) for end in (b"x", b"y"))
+    assert compare(with_chunk(b"iTXt", left), with_chunk(b"iTXt", right))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_dates_in_exif_do_not_count(order: str) -> None:
+    """In both of its directories; every other field does, and so does what is no date."""
+    left = with_chunk(b"eXIf", exif(DATES[0], DATES[0], order=order))
+    assert compare(left, with_chunk(b"eXIf", exif(DATES[1], DATES[1], order=order))) == ()
+    assert compare(left, with_chunk(b"eXIf", exif(DATES[0], DATES[0], b"you\0", order)))
+    assert compare(left, with_chunk(b"eXIf", exif(b"something as long..\0", DATES[0], order=order)))
+
+
+@given(st.binary(max_size=200))
+def test_any_exif_is_read(content: bytes) -> None:
+    """Without an exception, and as long as it was."""
+    for order in (b"II*\0", b"MM\0*"):
+        assert len(without_exif_dates(order + content)) == len(content) + 4

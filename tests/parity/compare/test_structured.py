@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 from lyftlearn_image.parity.compare.options import Options
 from lyftlearn_image.parity.compare.structured import compare_values
 from lyftlearn_image.parity.differences import Difference
+from tests.examples import examples
 from tests.parity.compare.pairs import EXACT, SCALARS, VALUES, changed_values, compare_written, pointer
 
 
@@ -194,3 +195,85 @@ def test_large_json_lines_are_compared_line_by_line(monkeypatch: pytest.MonkeyPa
     assert "in line 1; the whole file has more than 40 bytes, too many for one document" in difference.detail
     (difference,) = compare_written("a.jsonl", _write, (left, f"{left}\n{'7' * 41}"), {"compare": "json"})
     assert "line 101 has more than 40 bytes" in difference.detail
+
+
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every document and line is a large one, of blocks of a few bytes and fields of a few keys."""
+    for name in ("file_blocks.BLOCK_BYTES", "json_structure.BLOCK_BYTES", "json_parts.BLOCK_BYTES", "json_parts._FIELDS_BYTES"):
+        monkeypatch.setattr(f"lyftlearn_image.parity.compare.{name}", 13)
+    monkeypatch.setattr("lyftlearn_image.parity.compare.structured.WHOLE_BYTES", 0)
+
+
+def compare_both_ways(
+    texts: tuple[str, str], suffix: str, rule: dict[str, Any], encoding: str = "utf-8"
+) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
+    """What is found in two files that are read whole, and what where they stay in their files."""
+    rule = {"compare": "json", **rule}
+
+    def write(path: Path, text: str) -> None:
+        path.write_bytes(text.encode(encoding, "surrogatepass"))
+
+    whole = compare_written(suffix, write, texts, rule)
+    with pytest.MonkeyPatch.context() as patch:
+        small_blocks(patch)
+        return whole, compare_written(suffix, write, texts, rule)
+
+
+RICH = st.recursive(
+    SCALARS | st.text('\\\\"[]{},:é😀', max_size=9),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text('a"\\\\,]}é', max_size=4), inner, max_size=5),
+    max_leaves=15,
+)
+STRICT_AND_LAX: list[dict[str, Any]] = [{}, {"equal_nan": False}, {"rtol": 0.5}, {"ignore": ["/a*", "*/1"]}]
+FORMATS = st.sampled_from([{}, {"indent": 1}, {"separators": (",", ":")}, {"ensure_ascii": False}])
+
+
+@given(changed_values(RICH), FORMATS, st.sampled_from(STRICT_AND_LAX), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+@examples(40)
+def test_a_large_document_is_compared_as_a_small_one(
+    change: tuple[Any, Any, tuple[str | int, ...]], form: dict[str, Any], rule: dict[str, Any], encoding: str
+) -> None:
+    """With the same differences, although nothing of it is held: fields of large objects may come in another order."""
+    left, right, _ = change
+    texts = json.dumps([left], **form), f" {json.dumps([right], indent=2)}\n"
+    whole, in_parts = compare_both_ways(texts, ".json", rule, encoding)
+    assert {each.place for each in whole} == {each.place for each in in_parts}
+
+
+@given(st.lists(RICH, max_size=3), st.lists(RICH, max_size=3))
+@examples(20)
+def test_large_lines_are_compared_as_small_ones(left: list[Any], right: list[Any]) -> None:
+    """Also where one side has more of them."""
+    texts = tuple("".join(f"{json.dumps([each])}\n" for each in side) for side in (left, right))
+    whole, in_parts = compare_both_ways((texts[0], texts[1]), ".jsonl", {})
+    assert {each.place for each in whole} == {each.place for each in in_parts}
+
+
+@given(RICH, st.data())
+@examples(40)
+def test_a_broken_large_document_is_never_the_same(value: Any, data: st.DataObject) -> None:
+    """With a character less, more or another one anywhere."""
+    text = json.dumps([value, {"k": value}, value])
+    at = data.draw(st.integers(0, len(text)))
+    broken = text[:at] + data.draw(st.sampled_from(["", *'[]{},:"x1 \\\\'])) + text[at + data.draw(st.integers(0, 1)) :]
+    whole, in_parts = compare_both_ways((broken, text), ".json", {"ignore": ["/2"]})
+    assert bool(whole) == bool(in_parts)
+
+
+def test_a_key_again_and_again_in_a_large_object() -> None:
+    """Its values are compared in their order, wherever they stand."""
+    left, right = ('{"a": 1, "b": [1, 2], "a": {"c": 2}, "a": 3%s}' % more for more in ("", ', "b": 4, "a": 5'))  # noqa: UP031
+    whole, in_parts = compare_both_ways((left, right), ".json", {})
+    assert set(whole) == set(in_parts)
+    assert len(whole) == 2
+
+
+def test_a_long_text_is_compared_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And that is told."""
+    monkeypatch.setattr("lyftlearn_image.parity.compare.json_parts.MAX_SCALAR_BYTES", 50)
+    for form in ('["%s", 1]', '{"a": 1, "k": "%s"}', '"%s"', "[[1], %s2, 3]"):  # the last is no text, but a number
+        texts = form % ("1" * 200), form % ("1" * 199 + "2")
+        _, same = compare_both_ways((texts[0], texts[0] + " "), ".json", {})
+        _, found = compare_both_ways(texts, ".json", {})
+        assert same == ()
+        assert [each.detail for each in found] == ["compared as it is written, for its length"]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, strategies as st
 from pyarrow import csv, parquet
 
+from lyftlearn_image.parity.compare import sorted_texts
 from lyftlearn_image.parity.compare.tolerance import is_same
 from lyftlearn_image.parity.differences import Difference
 from tests.examples import examples
@@ -364,3 +365,24 @@ def test_what_a_writer_says_of_itself_does_not_count() -> None:
 
     sides = ({"created": "2000"}, "snappy", 3), ({"created": "2026"}, "gzip", 1)
     assert compare_written("a.parquet", write, sides, {"compare": "table"}) == ()
+
+
+@given(st.lists(st.text("a\n\x02nm\x01\xff\0", max_size=6)))
+def test_texts_are_sorted_also_where_few_of_them_are_in_memory(texts: list[str]) -> None:
+    """With line breaks and whatever else a cell may have; and again when they are gone through again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sorted_texts, "_RUN_BYTES", 300)
+        with sorted_texts.SortedTexts(texts) as found:
+            assert list(found) == sorted(texts)
+            assert list(found) == sorted(texts)
+
+
+def test_of_a_long_list_the_beginning_is_shown() -> None:
+    """And how long it is."""
+    left, right = (pa.array([[float(last)] * 2000]) for last in "12")
+
+    def write(path: Path, column: Any) -> None:
+        parquet.write_table(pa.table({"c": column}), path)
+
+    (found,) = compare_written("a.parquet", write, (left, right), {"compare": "table"})
+    assert (found.left or "").startswith("2000 items: [1.0, 1.0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 from lyftlearn_image.platforms.kubernetes.compile import compile_manifests
@@ -54,3 +55,20 @@ def test_a_dollar_of_the_workload_is_not_expanded() -> None:
     job = compile_manifests(Workload.model_validate(WORKLOAD), LAUNCH).documents[-1]
     variables = {one["name"]: one["value"] for one in job["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert expand(variables["PRICE"], {"COST": "no"}) == "$(COST) $$ 5"
+
+
+@pytest.mark.parametrize("directory", ["/opt/ml/code", "/home/lyftlearn", "/tmp", "/opt/ml/model", "/etc/app"])
+@pytest.mark.parametrize("content", [{"content": "x"}, {"secret": "aws-sm://a"}], ids=["plain", "secret"])
+@pytest.mark.parametrize("is_read_only", [True, False])
+def test_no_directory_is_mounted_twice(directory: str, content: dict[str, str], *, is_read_only: bool) -> None:
+    """The API refuses a path that two volumes want; and a file beside the code does not hide the code."""
+    fields = {"files": {f"{directory}/settings": content}, "kubernetes": {"read_only_root": is_read_only}}
+    pod = compile_manifests(Workload.model_validate({**WORKLOAD, **fields}), LAUNCH).documents[-1]["spec"]["template"]["spec"]
+    for container in (*pod.get("initContainers", ()), *pod["containers"]):
+        paths = [mount["mountPath"] for mount in container["volumeMounts"]]
+        assert len(paths) == len(set(paths))
+    names = [volume["name"] for volume in pod["volumes"]]
+    assert len(names) == len(set(names))
+    by_path = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    if directory == "/opt/ml/code":
+        assert by_path.get(directory) == ("opt-ml-code" if is_read_only else None)

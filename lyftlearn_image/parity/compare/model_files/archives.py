@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import itertools
 import json
 import struct
 import zipfile
@@ -25,7 +27,13 @@ _MAX_MEMBERS = 100_000
 _LOCAL_HEADER = struct.Struct("<26xHH")
 # What says when or by whom a file was written, and nothing of the model.
 _TORCH_NOTES = {".data/serialization_id", ".format_version", ".storage_alignment"}
+# The inputs that a model was traced with: their shapes, and no values.
+_TRACED_INPUTS = "traced_inputs"
 _KERAS_TIME = "date_saved"
+# A memory address (keras/src/saving/serialization_lib.py).
+_KERAS_SHARED = "shared_object_id"
+# TorchScript writes the constants of a module in the order of a hash table, which changes from process to process.
+_CONSTANT = " : Final["
 
 
 class Archive:
@@ -121,20 +129,39 @@ def _array(data: BYTES) -> Any:
 
 def _read_torch(archive: Archive, top: str) -> Any:
     """The objects of `torch.save` or `torch.jit.save`, with the bytes of their storages."""
-    resolve = storages(lambda key: archive.read(f"{top}data/{key}"))
+    pickled = [name.removesuffix(".pkl") for name in archive.members if name.endswith(".pkl")]
     pairs = []
     for name in sorted(archive.members):
         below = name.removeprefix(top)
-        if below in _TORCH_NOTES or below.startswith("data/"):
+        # The storages of `<name>.pkl` are in `<name>/`.
+        if below in _TORCH_NOTES or below.startswith(_TRACED_INPUTS) or any(name.startswith(f"{each}/") for each in pickled):
             continue
         data = archive.read(name)
-        pairs.append((below, read_pickles(Reader(memoryview(data)), resolve) if below.endswith(".pkl") else data))
+        if below.endswith(".pkl"):
+            resolve = storages(functools.partial(_read_storage, archive, name.removesuffix(".pkl")))
+            pairs.append((below, read_pickles(Reader(memoryview(data)), resolve)))
+        else:
+            pairs.append((below, _sorted_constants(data) if below.startswith("code/") and below.endswith(".py") else data))
     objects = dict(pairs)
     # The usual case is told without the name of the only file that anybody knows of.
     only_notes = {"data.pkl", "version", "byteorder", ".data/version"}
     if objects.keys() <= only_notes:
         return Mapping([("", objects.pop("data.pkl")), *objects.items()])
     return Mapping(pairs)
+
+
+def _read_storage(archive: Archive, directory: str, key: str) -> BYTES:
+    return archive.read(f"{directory}/{key}")
+
+
+def _sorted_constants(data: BYTES) -> list[str]:
+    """The lines of a program of TorchScript, in which the constants of each module are in the order of their names."""
+    lines = bytes(data).decode("utf-8", "surrogateescape").splitlines()
+    ordered: list[str] = []
+    for is_constant, run in itertools.groupby(lines, lambda line: _CONSTANT in line):
+        together = list(run)
+        ordered += sorted(together) if is_constant else together
+    return ordered
 
 
 def _read_skops(archive: Archive) -> Any:
@@ -170,6 +197,22 @@ def _read_keras(archive: Archive) -> Any:
         if name == "metadata.json":
             about: AnyMapping[str, Any] = json.loads(bytes(data))
             pairs.append((name, from_json({key: value for key, value in about.items() if key != _KERAS_TIME})))
+        elif name == "config.json":
+            pairs.append((name, from_json(_numbered(json.loads(bytes(data)), {}))))
         else:
             pairs.append((name, read_hdf5(io.BytesIO(bytes(data))) if name.endswith(".h5") else _content(archive, name)))
     return Mapping(pairs)
+
+
+def _numbered(value: Any, numbers: dict[Any, int]) -> Any:
+    """A configuration of Keras in which shared objects have numbers, in the order in which they come."""
+    if isinstance(value, list):
+        return [_numbered(item, numbers) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: numbers.setdefault(item, len(numbers))
+        if key == _KERAS_SHARED and isinstance(item, int)
+        else _numbered(item, numbers)
+        for key, item in value.items()
+    }

@@ -1,4 +1,4 @@
-"""Boosters as they write themselves: LightGBM's text, XGBoost's UBJSON (https://ubjson.org/type-reference/)."""
+"""Boosters as they write themselves: LightGBM's text, XGBoost's UBJSON (https://ubjson.org/type-reference/), CatBoost's own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lyftlearn_image.parity.compare.model_files.catboost import CBM, read_cbm, without_volatile
 from lyftlearn_image.parity.compare.model_files.graph import Mapping, UnreadableModelError, from_json
 from lyftlearn_image.parity.compare.model_files.source import Reader
 
@@ -26,6 +27,8 @@ def expand(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(_LIGHTGBM):
         return read_lightgbm(value)
     if isinstance(value, str | bytes | memoryview) and len(value) > 1:
+        if not isinstance(value, str) and bytes(value[: len(CBM)]) == CBM:
+            return read_cbm(bytes(value))
         start = value[:1] if isinstance(value, str) else bytes(value[:1]).decode("latin-1")
         try:
             if start in "{[":
@@ -37,7 +40,7 @@ def expand(value: Any) -> Any:
 
 def _read_json_or_ubjson(value: str | bytes | memoryview) -> Any:
     try:
-        return from_json(json.loads(value if isinstance(value, str) else bytes(value)))
+        return from_json(without_volatile(json.loads(value if isinstance(value, str) else bytes(value))))
     except ValueError:
         if isinstance(value, str):
             raise

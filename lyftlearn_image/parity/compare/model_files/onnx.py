@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lyftlearn_image.parity.compare.model_files.catboost import VOLATILE
 from lyftlearn_image.parity.compare.model_files.graph import Mapping, UnreadableModelError
 from lyftlearn_image.parity.compare.model_files.source import Reader
 
@@ -34,6 +35,7 @@ _MESSAGES: AnyMapping[str, AnyMapping[int, tuple[str, str]]] = {
     "Entry": {},
 }  # fmt: skip
 _TENSOR_TYPE, _RAW_DATA = 2, 9
+_METADATA = 14
 _RAW_TYPES = {
     1: "<f4", 2: "|u1", 3: "|i1", 4: "<u2", 5: "<i2", 6: "<i4", 7: "<i8", 9: "|b1", 10: "<f2", 11: "<f8", 12: "<u4", 13: "<u8",
     14: "<c8", 15: "<c16",
@@ -61,9 +63,16 @@ def _message(data: memoryview, kind: str, depth: int) -> Mapping:
         fields.setdefault(number, []).extend(_values(reader, wire, below, depth))
     if kind == "Tensor":
         _decode_raw(fields)
+    if kind == "Model" and _METADATA in fields:
+        fields[_METADATA] = [each for each in fields[_METADATA] if not _is_volatile(each)]
     return Mapping(
         [(_MESSAGES[kind].get(number, (f"field {number}", ""))[0], values) for number, values in sorted(fields.items())]
     )
+
+
+def _is_volatile(entry: Mapping) -> bool:
+    """Whether an entry of the metadata says which training it was, as CatBoost has it."""
+    return any(name == "field 1" and value in [[each] for each in VOLATILE] for name, value in entry.pairs)
 
 
 def _values(reader: Reader, wire: int, below: str, depth: int) -> list[Any]:

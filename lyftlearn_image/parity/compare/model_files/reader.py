@@ -10,6 +10,7 @@ import numpy as np
 
 from lyftlearn_image.parity.compare.model_files.archives import read_archive
 from lyftlearn_image.parity.compare.model_files.boosters import expand
+from lyftlearn_image.parity.compare.model_files.catboost import CBM, read_cbm
 from lyftlearn_image.parity.compare.model_files.graph import Mapping, UnreadableModelError, from_json
 from lyftlearn_image.parity.compare.model_files.hdf5 import read_hdf5
 from lyftlearn_image.parity.compare.model_files.onnx import read_onnx
@@ -54,6 +55,7 @@ _FORMATS: tuple[tuple[Callable[[bytes, Path], bool], Callable[[memoryview, Path]
     (lambda start, _: start.startswith(_ZIP), lambda data, _: read_archive(data)),
     (lambda start, _: start.startswith(_HDF5), lambda _, path: read_hdf5(path)),
     (lambda start, _: is_legacy_torch(start), lambda data, _: read_legacy_torch(Reader(data))),
+    (lambda start, _: start.startswith(CBM), lambda data, _: read_cbm(bytes(data))),
     (lambda _, path: path.suffix == ".onnx", lambda data, _: read_onnx(data)),
 )
 

@@ -47,7 +47,7 @@ def _model(path: Path, depth: int) -> dict[str, Any]:
     about = _about(path)
     if about is None or depth > _MAX_DEPTH:
         raise UnreadableModelError(f"{path.name} is not a directory that Spark ML wrote")
-    content: dict[str, Any] = {"metadata": {key: value for key, value in about.items() if key not in _VOLATILE}}
+    content: dict[str, Any] = {"metadata": _lasting(about)}
     _refuse_others(path / "metadata", "part-*")
     for directory in _directories(path):
         if directory.name == "metadata":
@@ -57,8 +57,32 @@ def _model(path: Path, depth: int) -> dict[str, Any]:
         elif any(is_spark_ml(below) for below in directory.iterdir()):
             content[directory.name] = [_model(stage, depth + 1) for stage in sorted(_directories(directory), key=_stage_number)]
         else:
-            content[directory.name] = _rows(directory)
+            content[directory.name] = [_with_metadata(row) for row in _rows(directory)]
     return content
+
+
+def _with_metadata(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `treesMetadata` with what stands in it as JSON, the metadata of a tree."""
+    text = row.get("metadata")
+    try:
+        about = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return row
+    if not isinstance(about, dict) or not {"class", "uid"} <= about.keys():
+        return row
+    return {**row, "metadata": _lasting(about)}
+
+
+def _lasting(about: dict[str, Any]) -> dict[str, Any]:
+    """The metadata less when it was written, and less defaults in whose place something is set.
+
+    The default of a seed is the hash of a name, which changes from process to process (pyspark/ml/param/shared.py, HasSeed).
+    """
+    defaults, chosen = about.get("defaultParamMap"), about.get("paramMap")
+    lasting = {key: value for key, value in about.items() if key not in _VOLATILE}
+    if isinstance(defaults, dict) and isinstance(chosen, dict):
+        lasting["defaultParamMap"] = {key: value for key, value in defaults.items() if key not in chosen}
+    return lasting
 
 
 def _directories(path: Path) -> list[Path]:
@@ -82,7 +106,7 @@ def _stage_number(path: Path) -> tuple[int, str]:
     return (int(number), "") if number.isdecimal() else (1 << 31, path.name)
 
 
-def _rows(directory: Path) -> Any:
+def _rows(directory: Path) -> list[dict[str, Any]]:
     """The rows of all its Parquet files, in the order of their part numbers; the rest of their names is random."""
     import pyarrow as pa  # noqa: PLC0415 - 200 ms, for suites with such models
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
