@@ -69,13 +69,20 @@ def compiled(lyftlearn_image_tag: str, service: KubernetesService) -> Callable[.
 def test_a_job_goes_through_the_api(
     service: KubernetesService, cluster: Cluster, compiled: Callable[..., Compiled], tmp_path: Path
 ) -> None:
-    """Created with its ConfigMaps, followed, watched and collected; the Job owns what was made for it."""
+    """Created with its ConfigMaps, followed, watched and collected, also by another client when the pod is gone."""
     lines: list[str] = []
     program = "open('/opt/ml/output/data/m','w').write('x'); print(open('/etc/team/c').read(), flush=True)"
     files = {"/etc/team/c": {"content": "from-a-map"}}
     run = service.run(compiled(program, files=files), workspace=tmp_path, on_line=lines.append)
     assert (run.status, run.exit_code, lines) == (Status.COMPLETED, 0, ["from-a-map"])
     assert run.stdout.read_text() == "from-a-map\n"
+    for pod in cluster.pods():
+        pod.delete()
+    (tmp_path / "again").mkdir()
+    other = KubernetesService(lightkube.Client(config=cluster.kubeconfig()), service.s3, cluster.clock())
+    again = other.collect(f"job/{run.job_name}", tmp_path / "again")
+    other.close()
+    assert (again.stdout.read_text(), again.exit_code, again.cut) == ("from-a-map\n", 0, ())
     owners = [
         one["metadata"]["ownerReferences"][0]["name"]
         for (kind, _, _), one in cluster.objects.by_key.items()
