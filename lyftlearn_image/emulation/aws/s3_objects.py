@@ -34,6 +34,7 @@ class StoredKey(FakeKey):
             if value:
                 raise TypeError("an object's bytes are a blob")
             value = Blob()  # moto's word for a body of no bytes
+        self._value_buffer.close()  # moto's own place for the bytes
         self._blob = value
         self.contentsize = len(value)
 

@@ -39,6 +39,8 @@ _DISCARD_S = 5.0
 _METHOD = re.compile(rb"[A-Z]{3,10}")
 _TARGET = re.compile(rb"/[\x21\x22\x24-\x7e]*")  # with no fragment; neither a URL nor `*`
 _VERSIONS = (b"1.0", b"1.1")
+# Of a client whose request was read to its end, also where it was told that no other follows.
+_AFTER_BODY = (h11.DONE, h11.MUST_CLOSE)
 # Given once. Of others a list is joined, as of metadata (S3 user guide, "Working with object metadata").
 _SINGLE = re.compile(r"(?:host|authorization|range|expect|content-.*|transfer-encoding|x-amz-(?!meta-).*)")
 
@@ -197,7 +199,7 @@ class _Connection:
         return environ
 
     def _send(self, request: h11.Request, status: str, fields: list[tuple[str, str]], response: Iterable[bytes]) -> None:
-        is_read = self._http.their_state is h11.DONE or self._discard_rest()
+        is_read = self._http.their_state in _AFTER_BODY or self._discard_rest()
         every = [*fields, ("Date", formatdate(usegmt=True)), *([] if is_read else [("Connection", "close")])]
         code, _, reason = status.partition(" ")
         try:
@@ -221,7 +223,7 @@ class _Connection:
         with contextlib.suppress(h11.RemoteProtocolError):
             while isinstance(self._http.next_event(), h11.Data):
                 pass
-        return self._http.their_state is h11.DONE
+        return self._http.their_state in _AFTER_BODY
 
     def _refuse(self, refusal: _RefusedError) -> None:
         if self._http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
@@ -274,7 +276,7 @@ class _Body:
         if self._http.they_are_waiting_for_100_continue:
             self._client.settimeout(self._limits.body_s)
             self._client.sendall(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-        while self._http.their_state is not h11.DONE:
+        while self._http.their_state not in _AFTER_BODY:
             event = self._http.next_event()
             if isinstance(event, h11.Data) and event.data:
                 return bytes(event.data)

@@ -119,6 +119,9 @@ def plan_containers(
             events,
         )
 
+    # A pod whose first container never starts has empty ones.
+    for stream in ("stdout", "stderr"):
+        (context.workspace / stream).touch()
     init = tuple(plan(container, _init_restart_policy(container, spec)) for container in spec.get("initContainers") or ())
     policy = str(spec.get("restartPolicy") or "Always")
     main = tuple(plan(container, policy, is_first=position == 0) for position, container in enumerate(spec["containers"]))

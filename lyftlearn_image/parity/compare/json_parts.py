@@ -88,6 +88,16 @@ class Part:
             else:
                 yield b"", (_large_value(self.document, self.containers, piece.start, piece.end),)
 
+    def check(self) -> None:
+        """Raises UnreadableError where it is not JSON: what nobody compares is read only by this."""
+        parts = [self]
+        while parts:
+            part = parts.pop()
+            if part.is_list:
+                parts += (each for _, items in part.items() for each in items if isinstance(each, Part))
+            elif part.is_object:
+                parts += (each for _, each in part.every_field() if isinstance(each, Part))
+
     def count_items(self) -> int:
         """How many items a list has."""
         return sum(piece.items or 1 for piece in self._pieces())
@@ -100,7 +110,7 @@ class Part:
         """One of so many shares of an object's fields; all that have one key are in the same."""
         found: dict[str, Any] = {}
         repeated: dict[str, list[Any]] = {}
-        for key, value in self._all_fields():
+        for key, value in self.every_field():
             if share_of(key, shares) != share:
                 continue
             if key not in found and not isinstance(value, RepeatedKey):
@@ -114,7 +124,8 @@ class Part:
         found.update((key, RepeatedKey(values)) for key, values in repeated.items())
         return found
 
-    def _all_fields(self) -> Iterator[tuple[str, Any]]:
+    def every_field(self) -> Iterator[tuple[str, Any]]:
+        """The fields of an object in their order; a key may come again, where many others are between."""
         for piece in self._pieces():
             if piece.items:
                 yield from self._parse(b"{", self.document.read(piece.start, piece.end), b"}").items()

@@ -104,7 +104,8 @@ def compare_values(left: Any, right: Any, options: Options, pointer: str = "") -
             open_parts.pop()
             continue
         place = above + step
-        if options.ignore and any(fnmatchcase(place, pattern) for pattern in options.ignore):
+        if any(fnmatchcase(place, pattern) for pattern in options.ignore):
+            _check(one, other)
             continue
         if not (isinstance(one, _CONTAINERS) or isinstance(other, _CONTAINERS)):
             if not is_same(one, other, options):
@@ -120,6 +121,13 @@ def compare_values(left: Any, right: Any, options: Options, pointer: str = "") -
         elif not _is_same_scalar(one, other):
             detail = "compared as it is written, for its length" if _is_long_scalar(one) or _is_long_scalar(other) else ""
             yield Difference(place, _format(one), _format(other), detail)
+
+
+def _check(*ignored: Any) -> None:
+    """What is not compared must be JSON all the same."""
+    for each in ignored:
+        if isinstance(each, Part):
+            each.check()
 
 
 def _is_container(value: Any) -> bool:

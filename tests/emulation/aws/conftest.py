@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.config import Config
+from moto.s3 import models, responses
 
 from lyftlearn_image.emulation.aws import s3_objects
 from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION
@@ -71,8 +72,17 @@ def new_gate() -> Gate:
     return Gate(Applications(ACCOUNT, SageMakerProxy()), lambda name: KEY if name == KEY.access_key_id else None, refuse)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def moto_of_others() -> Iterator[None]:
+    """The endpoint changes moto, in a process of its own. In this one other tests use it as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((models, "FakeKey"), (models, "FakeMultipart"), (responses, "compute_checksum")):
+            patch.setattr(module, name, getattr(module, name))
+        yield
+
+
 @pytest.fixture(scope="module")
-def front() -> Iterator[Front]:
+def front(moto_of_others: None) -> Iterator[Front]:
     """The front with a bucket, whose uploads may have parts of every size."""
     with pytest.MonkeyPatch.context() as patch, front_of(new_gate()) as served:
         patch.setattr(s3_objects, "S3_UPLOAD_PART_MIN_SIZE", 0)

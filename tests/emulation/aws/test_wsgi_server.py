@@ -318,3 +318,16 @@ def test_a_body_in_chunks_is_the_object_without_them(front: Front, kind: str) ->
         client.sendall(head(front, "GET", f"/{BUCKET}/{key}"))
         _, headers, body = answer(client)
         assert (body, "content-encoding" in headers) == (b"data", False)
+
+
+@pytest.mark.parametrize("last", [(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nConnection: close\r\n"), (b"HTTP/1.1", b"HTTP/1.0")])
+@pytest.mark.parametrize("body", [b"", b"x", b"x" * 300_000])
+def test_a_client_s_last_request_is_answered_and_its_connection_closed(
+    front: Front, last: tuple[bytes, bytes], body: bytes
+) -> None:
+    """Whatever it sends, a client that says so waits for the answer: urllib does, and what is older than HTTP/1.1."""
+    for secret, status in ((KEY.secret_access_key, 200), ("another", 403)):
+        with connected(front) as client:
+            client.sendall(head(front, "PUT", f"/{BUCKET}/last", secret=secret, size=len(body)).replace(*last, 1) + body)
+            assert answer(client)[0] == status
+            assert is_closed(client)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from lyftlearn_image.emulation.aws.credentials import ContainerCredentials
 from lyftlearn_image.emulation.kubernetes.admission import admit
 from lyftlearn_image.emulation.kubernetes.cluster import Pod
+from lyftlearn_image.emulation.place import Place
 
 ROLE = "arn:aws:iam::111122223333:role/etl"
 POD_TOKEN = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token"
@@ -35,7 +37,9 @@ def after(
     metadata: dict[str, Any] = {"name": "demo", "annotations": annotations or {}}
     given = Pod(metadata, {"serviceAccountName": "etl", "containers": mains, **spec}, "10.0.0.1")
     before = repr(given)
-    found = dict(admit(given, accounts, ContainerCredentials(None, 60)).spec)  # type: ignore[arg-type] - asks no endpoint
+    # It asks no endpoint, only where that is.
+    credentials = ContainerCredentials(SimpleNamespace(place=Place()), 60)  # type: ignore[arg-type]
+    found = dict(admit(given, accounts, credentials).spec)
     assert repr(given) == before, "what was given is left as it was"
     return found
 

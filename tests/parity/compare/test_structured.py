@@ -250,7 +250,7 @@ def test_large_lines_are_compared_as_small_ones(left: list[Any], right: list[Any
 
 
 @given(RICH, st.data())
-@examples(40)
+@examples(200)
 def test_a_broken_large_document_is_never_the_same(value: Any, data: st.DataObject) -> None:
     """With a character less, more or another one anywhere."""
     text = json.dumps([value, {"k": value}, value])
