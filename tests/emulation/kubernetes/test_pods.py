@@ -310,7 +310,7 @@ def test_pods_are_stopped_while_they_initialize(  # noqa: PLR0913, PLR0917 - fix
         until(lambda: run.status().init_containers and run.status().init_containers[0].is_running)
         run.delete()
     assert ended[0].containers[0].waiting == "PodInitializing"
-    assert not (tmp_path / "stdout").exists()
+    assert (tmp_path / "stdout").read_bytes() == b""
 
 
 @pytest.mark.parametrize(
