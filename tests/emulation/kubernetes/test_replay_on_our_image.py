@@ -42,7 +42,7 @@ KILLED = "p16-hugelimits"
 DEADLINE_S = (4, 20)
 # What the engine was started with ignored of the signals that no program can set (glibc keeps them to itself).
 OF_THE_C_LIBRARY = 1 << 31 | 1 << 32
-POD_IP = re.compile(r"^(10\.244|172)\.[\d.]+", re.MULTILINE)
+POD_IP = re.compile(r"^(?!127\.)\d{1,3}(?:\.\d{1,3}){3}(?=\t)", re.MULTILINE)  # whichever pool the engine takes it from
 # The engine's resolver, or the emulator's on the network's own address.
 EMULATED_DNS = re.compile(rf"{re.escape(ENGINE_DNS_IP)}|172\.[\d.]+")
 
