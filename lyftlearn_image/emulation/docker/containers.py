@@ -176,14 +176,23 @@ class Containers:
         return self._pinned.get(image, image)
 
     def remove_all(self) -> None:
-        """Removes every container of this run, running or not. Where the engine does not answer, the next run removes them."""
+        """Removes every container of this run, running or not, and its volumes, which a container may have held until now.
+
+        Where the engine does not answer, the next run removes them.
+        """
+        label = f"{RUN_LABEL}={self.run_id}"
         containers: list[Container] = []
         with contextlib.suppress(Exception):
-            label = f"{RUN_LABEL}={self.run_id}"
             containers = self._client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
         for container in containers:
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
+        volumes: list[Any] = []
+        with contextlib.suppress(Exception):
+            volumes = self._client.volumes.list(filters={"label": label})
+        for volume in volumes:
+            with contextlib.suppress(Exception):
+                volume.remove(force=True)
 
 
 def _attach(container: Container, *, demux: bool) -> Any:
