@@ -45,6 +45,8 @@ _NO_PING = (
     "Please ensure /ping endpoint is implemented and responds with an HTTP 200 status code"
 )
 _TICK_S = 0.05
+# A container's connections break before the engine tells of its end; a busy engine takes seconds.
+_END_TOLD_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -159,11 +161,12 @@ class _TransformRun:
         spec = self._container_spec(index)
         stdout, stderr = directory / "stdout", directory / "stderr"
         over = threading.Event()
+        server = ModelServer(str(spec.ip))
         with self._context.containers.start(spec, stdout=stdout, stderr=stderr, on_line=self._watch.on_line) as running:
             with concurrent.futures.ThreadPoolExecutor(1) as thread:
-                work = thread.submit(self._transform_share, ModelServer(str(spec.ip)), running, files, over)
+                work = thread.submit(self._transform_share, server, running, files, over)
                 try:
-                    ended = self._wait(running, work)
+                    ended = self._wait(running, work, server)
                     is_cut = not work.done()
                 finally:
                     over.set()
@@ -176,12 +179,14 @@ class _TransformRun:
         # A container that ends before its work has failed, whatever it did before.
         return _InstanceExit(reason or (ALGORITHM_ERROR if ended else ""), last, ended is not None, ended_at)
 
-    def _wait(self, running: RunningContainer, work: concurrent.futures.Future[str]) -> ContainerExit | None:
+    def _wait(
+        self, running: RunningContainer, work: concurrent.futures.Future[str], server: ModelServer
+    ) -> ContainerExit | None:
         """Until the work is done, somebody asks for a stop, or the container ends: then how it did."""
         while not (work.done() or self._abandoned.is_set() or self._watch.wait_for_stop(_TICK_S)):
             if ended := running.wait(0):
                 return ended
-        return None
+        return running.wait(_END_TOLD_S) if _has_failed(work) and not server.accepts() else None
 
     def _transform_share(
         self, server: ModelServer, running: RunningContainer, files: Sequence[tuple[str, Path]], over: threading.Event
@@ -204,6 +209,10 @@ class _TransformRun:
         }
         instance_type = self._request["TransformResources"]["InstanceType"]
         return models.container_spec(self._model, self._context, instance_type, name=f"{name}-{index}", environment=environment)
+
+
+def _has_failed(work: concurrent.futures.Future[str]) -> bool:
+    return work.done() and not work.exception() and bool(work.result())
 
 
 def _batch_variables(request: Mapping[str, Any]) -> dict[str, str]:

@@ -6,8 +6,10 @@ Source: SageMaker developer guide, your-algorithms-inference-code and your-algor
 
 from __future__ import annotations
 
+import contextlib
 import http
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.emulation.sagemaker.serving.http_client import (
@@ -36,6 +38,12 @@ class ModelServer:
 
     def __init__(self, host: str) -> None:
         self._address = (host, PORT)
+
+    def accepts(self) -> bool:
+        """Whether somebody listens, busy or not: nobody does any more where its process has ended."""
+        with contextlib.suppress(OSError), socket.create_connection(self._address, ACCEPT_TIMEOUT_S):
+            return True
+        return False
 
     def ping(self) -> bool:
         """Whether it is healthy: 200 within 2 seconds."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.emulation.docker.running_container import ContainerExit, RunningContainer
 from lyftlearn_image.emulation.sagemaker.batch import client, transform as batch_transform
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.platforms.launch import Compiled
@@ -235,6 +236,20 @@ def test_an_answer_that_is_late_fails_the_job(transform: Transform, body: bytes)
 def test_a_container_that_dies_fails_the_job(transform: Transform) -> None:
     """With its own exit code."""
     run = transform({"a": b"die", "b": b"b"})
+    assert (run.status, run.exit_code) == (Status.FAILED, 9)
+
+
+def test_an_engine_that_tells_of_a_container_s_end_late_changes_nothing(
+    transform: Transform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connections are seen to break before."""
+    wait = RunningContainer.wait
+
+    def wait_late(running: RunningContainer, timeout_s: float | None = None) -> ContainerExit | None:
+        return None if timeout_s == 0 else wait(running, timeout_s)
+
+    monkeypatch.setattr(RunningContainer, "wait", wait_late)
+    run = transform({"a": b"die", "b": b"b"}, ModelClientConfig={"InvocationsMaxRetries": 0})
     assert (run.status, run.exit_code) == (Status.FAILED, 9)
 
 
