@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.run import State, Status
 from lyftlearn_image.runs.first_failure import Attempt, first_failure
+from lyftlearn_image.services.kubernetes.disruption import describe_loss, disruption
 from lyftlearn_image.services.kubernetes.main_container import containers_beside, main_end
 from lyftlearn_image.services.kubernetes.sidecars import HELD_UP, describe_held, held_end, written_end
 from lyftlearn_image.services.kubernetes.waiting import (
@@ -56,8 +57,10 @@ def job_state(job: Any, pods: Sequence[Any]) -> State:
     if "Failed" in conditions:
         failed = conditions["Failed"]
         message = _message(deciding[-1], ended) if ended else ""
+        loss = describe_loss(str(failed.reason), pods, deciding[-1] if deciding else None)
         # The reason of a Job that ran out of time or of retries is its own, where its container says nothing.
-        return State(Status.FAILED, str(failed.reason or "Failed"), message or str(failed.message or ""), code)
+        told = "; ".join(part for part in (message or str(failed.message or ""), loss) if part)
+        return State(Status.FAILED, str(failed.reason or "Failed"), told, code)
     return _open_state(job, pods)
 
 
@@ -147,7 +150,7 @@ def deciding_pods(job: Any, pods: Sequence[Any]) -> list[Any]:
     is_single = job.spec.parallelism == 1
     ended = [pod for pod in pods if _decisive_end(pod)]
     attempts = {number: _attempt(pod, 0 if is_single else number) for number, pod in enumerate(ended)}
-    lost = [number for number in attempts if _is_disrupted(ended[number])]
+    lost = [number for number in attempts if disruption(ended[number])]
     if len(lost) == len(ended):
         lost = []
     left = [number for number in attempts if number not in lost]
@@ -190,9 +193,3 @@ def _decisive_end(pod: Any) -> Any:
     if end is None and (init := failed_init_container(pod)):
         return init[1]
     return end
-
-
-def _is_disrupted(pod: Any) -> bool:
-    """Whether it lost its node (Kubernetes, "Disruptions")."""
-    conditions = (pod.status.conditions if pod.status else None) or []
-    return any(item.type == "DisruptionTarget" and item.status == _TRUE for item in conditions)

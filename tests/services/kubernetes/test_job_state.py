@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from lightkube.models.core_v1 import PodCondition
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.batch_v1 import Job
 from lightkube.resources.core_v1 import Pod
@@ -16,15 +17,26 @@ from lyftlearn_image.services.kubernetes.job_state import deployment_state, job_
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+ADVICE = "`kubernetes.do_not_disrupt` asks that a job's node be left alone, and with `spot` it goes on from its checkpoints"
+TAKEN_AWAY = f"pod p was taken away (EvictionByEvictionAPI: Eviction API: evicting): {ADVICE}"
+
+
 def a_job(
-    condition: str = "", *, suspend: bool = False, parallelism: int = 1, stop: str = "", queue: str = "", **status: Any
+    condition: str = "",
+    *,
+    suspend: bool = False,
+    parallelism: int = 1,
+    stop: str = "",
+    queue: str = "",
+    **status: Any,
 ) -> Any:
-    """A Job, with one condition; and with what `stop` writes on it, or in a queue."""
+    """A Job, with one condition, `type` or `type: reason`; and with what `stop` writes on it, or in a queue."""
     template = {"spec": {"containers": []}}
     if condition:
         changed = (BEGAN + timedelta(seconds=9)).isoformat()
-        one = {"type": condition, "status": "True", "reason": "BackoffLimitExceeded", "message": "its own words",
-               "lastTransitionTime": changed}  # fmt: skip
+        kind, _, reason = condition.partition(": ")
+        reason = reason or "BackoffLimitExceeded"
+        one = {"type": kind, "status": "True", "reason": reason, "message": "its own words", "lastTransitionTime": changed}
         status = {"conditions": [one], **status}
     created: dict[str, Any] = {"name": "j", "creationTimestamp": BEGAN.isoformat()}
     created |= {"annotations": {"lyftlearn.dev/stop": stop}} if stop else {}
@@ -48,6 +60,13 @@ def ended(code: int, message: str = "", at: int = 1, index: int | None = None, *
     if index is not None:
         metadata |= {"annotations": {"batch.kubernetes.io/job-completion-index": str(index)}}
     return a_pod("Failed", metadata, terminated={"exitCode": code, "message": message, "finishedAt": finished})
+
+
+def evicted(pod: Any) -> Any:
+    """The pod, on a node that is drained."""
+    why = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}
+    pod.status.conditions = [PodCondition.from_dict(why)]
+    return pod
 
 
 def deleted(at: int, grace: int = 30) -> dict[str, Any]:
@@ -75,7 +94,31 @@ def deleted(at: int, grace: int = 30) -> dict[str, Any]:
         (a_job("Complete"), [], State(Status.COMPLETED, "Complete", exit_code=0)),
         (a_job("Failed"), [ended(3, "no data")], State(Status.FAILED, "BackoffLimitExceeded", "no data", 3)),
         (a_job("Failed"), [ended(3)], State(Status.FAILED, "BackoffLimitExceeded", "its own words", 3)),
-        (a_job("Failed"), [], State(Status.FAILED, "BackoffLimitExceeded", "its own words", None)),
+        (
+            a_job("Failed"),
+            [],
+            State(
+                Status.FAILED,
+                "BackoffLimitExceeded",
+                f"its own words; its pods are gone, as they are where a node is drained: {ADVICE}",
+            ),
+        ),
+        (a_job("Failed: DeadlineExceeded"), [], State(Status.FAILED, "DeadlineExceeded", "its own words")),
+        (
+            a_job("Failed"),
+            [evicted(ended(143, "told to end"))],
+            State(Status.FAILED, "BackoffLimitExceeded", f"told to end; {TAKEN_AWAY}", 143),
+        ),
+        (
+            a_job("Failed"),
+            [evicted(a_pod("Running", running={}))],
+            State(Status.FAILED, "BackoffLimitExceeded", f"its own words; {TAKEN_AWAY}"),
+        ),
+        (  # drained before; what decides is the attempt after that
+            a_job("Failed"),
+            [evicted(ended(143, at=1)), ended(7, "no data", at=2)],
+            State(Status.FAILED, "BackoffLimitExceeded", "no data", 7),
+        ),
         (
             a_job("Failed"),
             [ended(1, "the last", at=2), ended(2, "the first", at=1)],

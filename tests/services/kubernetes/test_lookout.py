@@ -8,7 +8,7 @@ import pytest
 
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.run import State, Status
-from tests.services.kubernetes.simulator import admission
+from tests.services.kubernetes.simulator import admission, faults
 from tests.services.kubernetes.simulator.lives import begins, runs
 
 if TYPE_CHECKING:
@@ -221,3 +221,14 @@ def test_no_more_is_asked_than_is_needed(service: KubernetesService, cluster: Cl
     assert len(cluster.requests) - before < 2 * 300 / 5 + 50
     assert cluster.count("GET", "events") < 10
     cluster.life = runs()
+
+
+def test_a_plain_job_whose_node_is_drained_says_so(service: KubernetesService, cluster: Cluster) -> None:
+    """Its pod is deleted, and the cluster's own words are those of any failure; the advice says what would have helped."""
+    cluster.life = runs(*("x" for _ in range(30)))
+    job = service.submit(a_job())
+    cluster.sleep(4)
+    faults.drain(cluster)
+    state = service.wait(job, lambda _: None)
+    assert (state.status, state.phase) == (Status.FAILED, "BackoffLimitExceeded")
+    assert "a node is drained: `kubernetes.do_not_disrupt`" in state.reason
