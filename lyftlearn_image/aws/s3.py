@@ -121,11 +121,14 @@ def upload_files(s3: S3Client, directory: Path, uri: str, names: Sequence[str]) 
     _for_each(lambda name: upload_file(s3, directory / name, uri + name), names)
 
 
-def read_object(s3: S3Client, uri: str) -> bytes:
-    """The bytes of an object that is known to be small."""
+def read_object(s3: S3Client, uri: str, max_bytes: int) -> bytes:
+    """The first bytes of an object: all of one that is as small as it should be."""
     bucket, key = split_uri(uri)
-    with translate_errors(f"reading {uri}", "s3:GetObject"):
-        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    with (
+        translate_errors(f"reading {uri}", "s3:GetObject"),
+        contextlib.closing(s3.get_object(Bucket=bucket, Key=key)["Body"]) as body,
+    ):
+        return body.read(max_bytes)
 
 
 def download_file(s3: S3Client, uri: str, path: Path) -> None:

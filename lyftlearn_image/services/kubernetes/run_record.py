@@ -18,15 +18,17 @@ from lyftlearn_runtime import contract
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_INDEX = re.compile(r"(\d+)\.json")
+_INDEX = re.compile(r"([0-9]{1,9})\.json")
+# The shim keeps 1 MiB of a log, of which JSON may write each byte as six.
+_MAX_BYTES = 8 << 20
 # The clocks of one node, of which the API has whole seconds; after its script the shim still uploads.
 _SLACK_S = 5.0
 
 
 class _Document(pydantic.BaseModel):
-    exit_code: int
-    ended_at: float
-    lines: int
+    exit_code: int = pydantic.Field(ge=0, le=255)
+    ended_at: pydantic.FiniteFloat
+    lines: int = pydantic.Field(ge=0)
     log: str
 
 
@@ -54,16 +56,16 @@ def read_records(s3: S3Client, job: Any) -> dict[int, RunRecord]:
     if not uri:
         return {}
     found = {}
+    bucket, _ = objects.split_uri(uri)
+    hosts = job.spec.completions or 1
     for key in objects.list_keys(s3, uri):
         named = _INDEX.fullmatch(key.rpartition("/")[2])
-        if named is None:
+        if named is None or (host := int(named[1])) >= hosts:
             continue
-        bucket, _ = objects.split_uri(uri)
         try:
-            document = _Document.model_validate_json(objects.read_object(s3, f"s3://{bucket}/{key}"))
+            document = _Document.model_validate_json(objects.read_object(s3, f"s3://{bucket}/{key}", _MAX_BYTES))
         except pydantic.ValidationError:
-            continue  # the job itself may write there
-        host = int(named[1])
+            continue  # the job itself may write there, and as much as it likes
         lines = tuple(document.log.removesuffix("\n").split("\n")) if document.log else ()
         found[host] = RunRecord(host, document.exit_code, document.ended_at, document.lines, lines)
     return found

@@ -86,18 +86,36 @@ def test_of_several_hosts_that_are_gone_the_one_that_failed_first_tells(
     assert told(service.collect(job, tmp_path / "second")) == (Status.COMPLETED, 0, "zero\none\n", ())
 
 
-@pytest.mark.parametrize("garbage", ["{}", "[]", '{"exit_code": "x"}', "\x00", "x" * 99])
-def test_a_record_that_is_none_is_passed_over(
-    service: KubernetesService, cluster: Cluster, compiled: Callable[..., Compiled], leave: Callable[..., None], garbage: str
+GARBAGE = {
+    "empty": "{}", "a list": "[]", "no code": '{"exit_code": "x"}', "no JSON": "\x00", "no JSON either": "x" * 99,
+    "an odd code": json.dumps({"exit_code": 10**9, "ended_at": 0, "lines": 0, "log": ""}),
+    "a negative count": json.dumps({"exit_code": 0, "ended_at": 0, "lines": -5, "log": ""}),
+    "no time": '{"exit_code": 0, "ended_at": NaN, "lines": 0, "log": ""}',
+    "too large": json.dumps({"exit_code": 0, "ended_at": 0, "lines": 1, "log": "x" * (8 << 20)}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("host", [0, pytest.param(7, id="no host of it")])
+@pytest.mark.parametrize("garbage", [*GARBAGE.values(), None], ids=[*GARBAGE, "a good one"])
+def test_a_record_that_is_none_is_passed_over(  # noqa: PLR0913, PLR0917 - fixtures
+    service: KubernetesService,
+    cluster: Cluster,
+    compiled: Callable[..., Compiled],
+    leave: Callable[..., None],
+    garbage: str | None,
+    host: int,
 ) -> None:
     """The job itself may write there. Without pods and records it is told that the log is gone."""
     job = ended(service, compiled())
-    leave(job, raw=garbage)
+    leave(job, host, raw=garbage or "", log="a line\n")
     faults.delete_pods(cluster)
     cluster.sleep(1)
     cut: list[str] = []
-    assert not list(service.logs(job, follow=False, on_cut=cut.append))
-    assert cut == ["the job's pods are gone, and their log with them"]
+    lines = list(service.logs(job, follow=False, on_cut=cut.append))
+    if garbage is None and host == 0:
+        assert (lines, cut) == (["a line"], [])
+    else:
+        assert (lines, cut) == ([], ["the job's pods are gone, and their log with them"])
 
 
 def test_a_log_that_was_rotated_away_is_never_empty_and_completed(
