@@ -109,7 +109,6 @@ def large_file(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process as Linux tells it")
 def test_an_object_s_size_is_none_of_the_endpoint_s_memory(large_file: Path) -> None:
     """Put whole and in parts, got whole and in ranges, copied whole and in parts: it is more than the process grows by."""
     config = TransferConfig(multipart_threshold=8 << 20, multipart_chunksize=16 << 20)
@@ -131,7 +130,6 @@ def test_an_object_s_size_is_none_of_the_endpoint_s_memory(large_file: Path) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process as Linux tells it")
 def test_a_document_that_swells_is_none_of_the_endpoint_s_memory_either() -> None:
     """Whoever has keys may send lists of nothing, several at a time."""
     with aws_endpoint("127.0.0.1") as endpoint:
