@@ -15,10 +15,14 @@ import msgspec
 from httpx2.websockets import HTTPXWSException, WebSocketUpgradeError
 from lightkube import codecs
 from lightkube.core.exceptions import ApiError, ConfigError
+from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
 from lightkube.models import meta_v1
 from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
 from lightkube.resources.batch_v1 import Job
 from lightkube.resources.core_v1 import ConfigMap, Event, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount
+from lightkube.resources.networking_v1 import Ingress
+from lightkube.resources.policy_v1 import PodDisruptionBudget
 from lightkube.types import CascadeType, PatchType
 
 from lyftlearn_image.errors import InvalidInputError
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.retry import Clock
 
 _T = TypeVar("_T")
+# Of the Gateway API, which clusters have as custom resources; the others are the client's own.
+create_namespaced_resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
 _UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _GONE = 401, 404, 409, 410
 _BUSY_SERVER = Backoff(first_s=0.5, longest_s=8.0, max_retries=6)
 # The server closes a watch after so long, and it is opened again from where it was.
@@ -135,8 +141,9 @@ class ClusterApi:
         kind, name = resource_kind(document), document["metadata"]["name"]
         with translate_errors(f"owning {document['kind']} {name}"):
             try:
-                # Strategic: owners are merged by their uid.
-                self._patch(kind, name, {"metadata": {"ownerReferences": [dict(owner)]}}, PatchType.STRATEGIC)
+                # Strategic: owners are merged by their uid. Of a custom resource the server knows no strategy, and one owner.
+                how = PatchType.MERGE if issubclass(kind, GenericNamespacedResource) else PatchType.STRATEGIC
+                self._patch(kind, name, {"metadata": {"ownerReferences": [dict(owner)]}}, how)
             except ApiError as error:
                 if error.status.code != _NOT_FOUND:
                     raise
@@ -217,7 +224,10 @@ def _load_models() -> None:
     msgspec, on which lightkube's models stand, learns a type at its first use, and two threads that do so at once end the
     interpreter (seen with msgspec 0.22).
     """
-    kinds = (Deployment, Job, Event, ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount, meta_v1.Status)
+    kinds = (
+        Deployment, Job, Event, ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount, PodDisruptionBudget,
+        HorizontalPodAutoscaler, Ingress, meta_v1.Status,
+    )  # fmt: skip
     for kind in kinds:
         # What is missing in the object is found out after the type was learnt.
         with contextlib.suppress(msgspec.ValidationError):

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import httpx2
+import msgspec
 from lightkube.core.exceptions import ApiError, ConfigError
 
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError
@@ -36,6 +37,11 @@ def translate_errors(doing: str) -> Iterator[None]:
         raise InvalidInputError(f"{doing}: {error}", hint="Check KUBECONFIG and the context's name.") from None
     except httpx2.HTTPError as error:
         raise unavailable_error(error, doing) from None
+    except msgspec.DecodeError as error:
+        raise UnavailableError(
+            f"{doing}: the Kubernetes API gives an answer that is not understood", where=str(error)[:_SHOWN_CHARACTERS],
+            hint="Something between may answer in its place; `kubectl get -o yaml` shows it.",
+        ) from None  # fmt: skip
 
 
 def is_transient(error: Exception) -> bool:

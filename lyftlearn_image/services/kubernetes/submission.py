@@ -53,8 +53,10 @@ def submit_objects(api: ClusterApi, s3: S3Client, compiled: Compiled, clock: Clo
     owner = {"apiVersion": main["apiVersion"], "kind": main["kind"], "name": name, "uid": found.metadata.uid}
     for document in others:
         _own(api, document, owner, is_new=_key(document) in made)
-    if kind is Deployment and found.spec.replicas == 0 and main["spec"]["replicas"]:
-        api.patch(kind, name, {"spec": {"replicas": main["spec"]["replicas"]}}, f"starting Deployment {name} again")
+    # Where an autoscaler counts them, it goes on from one.
+    replicas = main["spec"].get("replicas", 1)
+    if kind is Deployment and found.spec.replicas == 0 and replicas:
+        api.patch(kind, name, {"spec": {"replicas": replicas}}, f"starting Deployment {name} again")
     return JobId(main["kind"].lower(), api.namespace, name)
 
 

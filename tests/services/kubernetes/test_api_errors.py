@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from lightkube.core.exceptions import ApiError
+from lightkube.models.batch_v1 import Job
 from lightkube.models.meta_v1 import Status
 
-from lyftlearn_image.services.kubernetes.api_errors import api_error
+from lyftlearn_image.errors import UnavailableError
+from lyftlearn_image.services.kubernetes.api_errors import api_error, translate_errors
 
 IN_ML = 'in API group "batch" in the namespace "ml"'
 
@@ -46,3 +49,10 @@ def test_a_refusal_is_no_matter_of_permission(message: str) -> None:
     assert told.what == f"creating Job x: the cluster refuses it: {message}"
     assert "access denied" not in str(told)
     assert "lyftlearn-image permissions" not in told.hint
+
+
+@pytest.mark.parametrize("answer", [b"<html>log in</html>", b"[]", b'{"metadata": {"name": 5}}', b"\xff"])
+def test_an_answer_that_is_none_is_told(answer: bytes) -> None:
+    """Of a portal before the API, or of a server whose objects have another form: one line, and not where we stumbled."""
+    with pytest.raises(UnavailableError, match=r"asking for x: .* is not understood"), translate_errors("asking for x"):
+        msgspec.json.decode(answer, type=Job)

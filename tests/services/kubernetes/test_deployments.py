@@ -93,10 +93,17 @@ def test_every_replicas_lines_come_with_its_pod(service: KubernetesService, clus
     assert followed[2] not in first
 
 
-def test_a_stopped_server_is_started_again_by_a_submit(service: KubernetesService, cluster: Cluster) -> None:
-    """The same one, with as many replicas as the workload says; sent again while it runs, nothing happens."""
+@pytest.mark.parametrize("is_scaled", [False, True])
+def test_a_stopped_server_is_started_again_by_a_submit(
+    service: KubernetesService, cluster: Cluster, *, is_scaled: bool
+) -> None:
+    """The same one, with as many replicas as the workload says, or one where an autoscaler counts them.
+
+    Sent again while it runs, nothing happens.
+    """
     cluster.life = serves()
-    service.submit(a_server())
+    scaled = {"kubernetes": {"namespace": "ml", "autoscaling": {"max_replicas": 4, "cpu_percent": 70}}} if is_scaled else {}
+    service.submit(a_server(**scaled))
     service.wait(JOB, lambda _: None)
     service.stop(JOB)
     assert service.wait(JOB, lambda _: None) == State(Status.STOPPED, "ScaledToZero")
@@ -104,9 +111,9 @@ def test_a_stopped_server_is_started_again_by_a_submit(service: KubernetesServic
     assert cluster.pods() == []
     uid = cluster.objects.get("deployments", "ml", "iris-1")["metadata"]["uid"]
     for _ in range(2):
-        assert service.submit(a_server()) == JOB
+        assert service.submit(a_server(**scaled)) == JOB
         assert service.wait(JOB, lambda _: None) == State(Status.COMPLETED, "Available")
-    assert len(cluster.pods()) == 2
+    assert len(cluster.pods()) == (1 if is_scaled else 2)
     assert cluster.objects.get("deployments", "ml", "iris-1")["metadata"]["uid"] == uid
 
 

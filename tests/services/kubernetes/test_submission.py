@@ -43,6 +43,13 @@ KINDS: dict[str, dict[str, Any]] = {
         "output": "s3://runs/out",
     },
     "serving": {"name": "iris", "kind": "serving", "image": "i", "model": "s3://runs/model.tar.gz"},
+    "scaled": {
+        "name": "iris", "kind": "serving", "image": "i", "model": "s3://runs/model.tar.gz",
+        "kubernetes": {
+            **OPTIONS, "disruption_budget": {"max_unavailable": 1}, "autoscaling": {"max_replicas": 3, "cpu_percent": 70},
+            "ingress": {"host": "iris.example.com"}, "http_route": {"gateway": "infra/public"},
+        },
+    },
     "notebook": {"name": "iris", "kind": "notebook", "image": "i", "storage_gb": 5},
 }  # fmt: skip
 

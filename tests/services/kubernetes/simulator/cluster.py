@@ -17,7 +17,7 @@ from tests.services.kubernetes.simulator.garbage_collector import collect_garbag
 from tests.services.kubernetes.simulator.lives import runs
 from tests.services.kubernetes.simulator.objects import Objects, api_time, merged, new_uid
 from tests.services.kubernetes.simulator.pods import Pod
-from tests.services.kubernetes.simulator.refusal import Refusal, check_object, not_found
+from tests.services.kubernetes.simulator.refusal import CUSTOM, Refusal, check_object, not_found
 from tests.services.kubernetes.simulator.server import ApiServer
 
 if TYPE_CHECKING:
@@ -32,6 +32,11 @@ _BEGIN = 1795867200.5
 _TICK_S = 0.25
 # A long sleep has so many ticks, of which each is longer.
 _SLEEP_TICKS = 64
+# What a server says of what no controller has looked at yet: these fields are never left out (policy/v1, autoscaling/v2).
+_FIRST_STATUS = {
+    "poddisruptionbudgets": {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
+    "horizontalpodautoscalers": {"desiredReplicas": 0, "currentMetrics": None},
+}
 _JOB_DEFAULTS = {
     "parallelism": 1, "completions": 1, "backoffLimit": 6, "suspend": False, "completionMode": "NonIndexed",
 }  # fmt: skip
@@ -174,13 +179,19 @@ class Cluster:
         if resource == "jobs":
             indexed = document["spec"].get("completions", 1) if "parallelism" in document["spec"] else 1
             document = {**document, "spec": {**_JOB_DEFAULTS, "completions": indexed, **document["spec"]}}
+        if resource == "deployments":
+            document = {**document, "spec": {"replicas": 1, **document["spec"]}}
         if resource in {"jobs", "deployments"}:
             document = {**document, "metadata": {**document["metadata"], "generation": 1}}
+        document = {"status": _FIRST_STATUS.get(resource, {}), **document}
         made = self.objects.create(resource, namespace, document, uid)
         return self.objects.replace(resource, _with_own_labels(made)) if resource == "jobs" else made
 
     def patch(self, resource: str, namespace: str, name: str, body: Any, *, is_strategic: bool = False) -> dict[str, Any]:
-        """A merge patch, or a strategic one: that merges owners by their uid."""
+        """A merge patch, or a strategic one: that merges owners by their uid, and there is none for custom resources."""
+        if is_strategic and resource in CUSTOM:
+            accepted = ", ".join(f"application/{one}" for one in ("json-patch+json", "merge-patch+json", "apply-patch+yaml"))
+            raise Refusal(415, f"the body of the request was in an unknown format - accepted media types include: {accepted}")
         old = self.objects.get(resource, namespace, name)
         new = merged(old, body)
         if is_strategic and "ownerReferences" in new["metadata"]:

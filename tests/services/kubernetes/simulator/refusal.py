@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 _ANNOTATIONS_BYTES = 262144
 _REASONS = {
     400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "AlreadyExists", 410: "Expired",
-    422: "Invalid", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable", 504: "Timeout",
+    415: "UnsupportedMediaType", 422: "Invalid", 429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable",
+    504: "Timeout",
 }  # fmt: skip
 # Labels that the Job controller writes, and nobody else.
 _OWN_LABELS = ("controller-uid", "batch.kubernetes.io/controller-uid", "job-name", "batch.kubernetes.io/job-name")
+# Of custom resources the API server knows no more than their schema.
+CUSTOM = ("httproutes",)
 GROUPS = {"jobs": "batch", "deployments": "apps", "replicasets": "apps"}
 
 
