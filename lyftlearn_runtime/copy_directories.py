@@ -13,15 +13,21 @@ import stat
 import sys
 
 _CHUNK_BYTES = 1 << 20
+# A file on its way. It gets its name when it is whole.
+_PART = ".lyftlearn-copy"
 
 
 def copy_content(source: str, target: str) -> None:
-    """Copies what is in a directory into another, which is there. OSError where the target has no room."""
+    """Copies what is in a directory into another, which is there. OSError where the target has no room.
+
+    What has a name there already stays as it is: a kubelet may run an init container again (kubernetes.io/docs "Init
+    Containers").
+    """
     with os.scandir(source) as entries:
         for entry in entries:
             path, status = os.path.join(target, entry.name), entry.stat(follow_symlinks=False)
             if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), path)
+                _link(os.readlink(entry.path), path)
             elif entry.is_dir():
                 _copy_directory(entry.path, path, status)
             elif entry.is_file():
@@ -39,7 +45,7 @@ def copy_working_directory(source: str, work: str, copied: tuple[str, ...]) -> N
     if work.startswith(source.rstrip("/") + "/"):
         # `/`, all of the image: everything in it is found by its name, and what is new is written beside that.
         for name in os.listdir(source):
-            os.symlink(os.path.join(source, name), os.path.join(target, name))
+            _link(os.path.join(source, name), os.path.join(target, name))
     else:
         copy_content(source, target)
 
@@ -58,8 +64,16 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _link(to: str, path: str) -> None:
+    if not os.path.lexists(path):
+        os.symlink(to, path)
+
+
 def _copy_directory(source: str, target: str, status: os.stat_result) -> None:
-    os.mkdir(target, stat.S_IRWXU)
+    if not os.path.lexists(target):
+        os.mkdir(target, stat.S_IRWXU)
+    elif not os.path.isdir(target):
+        return
     if not os.access(source, os.R_OK | os.X_OK):
         _close(source, target, status)
         return
@@ -68,13 +82,21 @@ def _copy_directory(source: str, target: str, status: os.stat_result) -> None:
 
 
 def _copy_file(source: str, target: str, status: os.stat_result) -> None:
-    with open(target, "xb") as copied:
-        if not os.access(source, os.R_OK):
-            _close(source, target, status)
-            return
-        with open(source, "rb") as file:
-            shutil.copyfileobj(file, copied, _CHUNK_BYTES)
-    _finish(target, status, stat.S_IRUSR | stat.S_IWUSR)
+    if os.path.lexists(target):
+        return
+    part = os.path.join(os.path.dirname(target), _PART)
+    if os.path.lexists(part):
+        os.remove(part)
+    is_readable = os.access(source, os.R_OK)
+    with open(part, "xb") as copied:
+        if is_readable:
+            with open(source, "rb") as file:
+                shutil.copyfileobj(file, copied, _CHUNK_BYTES)
+    if is_readable:
+        _finish(part, status, stat.S_IRUSR | stat.S_IWUSR)
+    else:
+        _close(source, part, status)
+    os.rename(part, target)
 
 
 def _finish(path: str, status: os.stat_result, of_owner: int) -> None:

@@ -81,11 +81,41 @@ def test_in_the_root_everything_is_found_by_its_name(tmp_path: Path) -> None:
     assert (tmp_path / "etc" / "passwd").read_bytes()
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@given(st.dictionaries(NAMES, TREES, max_size=4), st.data())
+def test_a_copy_that_was_begun_is_completed(
+    tmp_path_factory: pytest.TempPathFactory, tree: dict[str, object], data: st.DataObject
+) -> None:
+    """A kubelet may run the program again at any time: what was copied, or written there since, stays as it is."""
+    place = tmp_path_factory.mktemp("trees")
+    write(place / "source", tree)
+    taken = data.draw(st.dictionaries(st.sampled_from(sorted(tree)), TREES)) if tree else {}
+    write(place / "target", taken)
+    (place / "target" / ".lyftlearn-copy").write_bytes(b"half of it")
+    before = read(place / "target")
+    for _ in range(2):
+        copy_content(str(place / "source"), str(place / "target"))
+    (place / "target" / ".lyftlearn-copy").unlink(missing_ok=True)
+    found, source = read(place / "target"), with_owners_rights(read(place / "source"))
+    assert isinstance(found, dict)
+    assert isinstance(source, dict)
+    assert isinstance(before, dict)
+    for name, one in source.items():
+        is_merged = isinstance(one, dict) and isinstance(before.get(name), dict)
+        if name not in before:
+            assert found[name] == one
+        elif is_merged:
+            assert set(found[name]) == set(before[name]) | set(one)
+        else:
+            assert found[name] == before[name]
+
+
 def test_what_cannot_be_copied_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Here for a place that is taken; on a node for want of room. A directory that the image has not is no fault."""
+    """Here for a place that is not there; on a node for want of room. A directory that the image has not is no fault."""
     (tmp_path / "source").mkdir()
-    for name in ("source/file", "file"):
-        (tmp_path / name).write_text("x")
-    assert main([str(tmp_path / "work"), str(tmp_path / "source"), str(tmp_path)]) == 1
+    (tmp_path / "source" / "file").write_text("x")
+    missing = tmp_path / "missing"
+    assert main([str(tmp_path / "work"), str(tmp_path / "no source"), str(missing)]) == 0
+    assert main([str(tmp_path / "work"), str(tmp_path / "source"), str(missing)]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"{tmp_path}/file: the image's directories cannot be copied: File exists"
+    assert line == f"{missing}/.lyftlearn-copy: the image's directories cannot be copied: No such file or directory"

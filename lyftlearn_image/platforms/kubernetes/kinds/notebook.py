@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.platforms.kubernetes.deployment import DeploymentPlan, compile_deployment, http_port
@@ -31,13 +32,15 @@ _PROBES = {
 def compile_notebook(workload: Notebook, launch: Launch) -> Compiled:
     """The Deployment after the ConfigMaps, the disk and the Service that it needs."""
     parts = pod_parts(workload, launch, _POD, Transfers())
-    pod = pod_spec(workload, parts, ("notebook", *workload.arguments), **http_port(NOTEBOOK_PORT), **_PROBES)
     documents = []
     if workload.storage_gb:
         documents.append(_claim(workload, launch.job_name))
         home = scratch_name(contract.HOME)
         claim = {"name": home, "persistentVolumeClaim": {"claimName": launch.job_name}}
-        pod["volumes"] = [claim if volume["name"] == home else volume for volume in pod["volumes"]]
+        volumes = [claim if volume["name"] == home else volume for volume in parts.volumes]
+        parts = dataclasses.replace(parts, volumes=volumes)
+    pod = pod_spec(workload, parts, ("notebook", *workload.arguments), **http_port(NOTEBOOK_PORT), **_PROBES)
+    if workload.storage_gb:
         pod["securityContext"] |= FOR_THE_GROUP
     # Two notebooks cannot have one disk.
     plan = DeploymentPlan(pod, NOTEBOOK_PORT, 1, _STARTUP_S, strategy={"type": "Recreate"}, documents=documents)
