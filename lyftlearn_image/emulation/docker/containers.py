@@ -17,6 +17,7 @@ from lyftlearn_image.emulation.docker.network import bridge_network
 from lyftlearn_image.emulation.docker.output import OutputPolicy, OutputReader
 from lyftlearn_image.emulation.docker.ownership import owner_labels
 from lyftlearn_image.emulation.docker.running_container import RunningContainer
+from lyftlearn_image.emulation.docker.uninterrupted import created, uninterrupted
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import UNLIMITED
 
@@ -77,18 +78,17 @@ class Containers:
             options.append(f"size={size_bytes}")
         if gid is not None:
             options.append(f"gid={gid}")
-        with engine_errors("making a volume"):
-            volume = self._client.volumes.create(
-                name=name,
-                driver="local",
-                driver_opts={"type": "tmpfs", "device": "tmpfs", "o": ",".join(options)},
-                labels=self._labels,
-            )
-        try:
+        create = functools.partial(
+            self._client.volumes.create,
+            name=name,
+            driver="local",
+            driver_opts={"type": "tmpfs", "device": "tmpfs", "o": ",".join(options)},
+            labels=self._labels,
+        )
+        with contextlib.ExitStack() as stack:
+            with engine_errors("making a volume"):
+                volume = stack.enter_context(created(create, lambda volume: volume.remove(force=True)))
             yield str(volume.name)
-        finally:
-            with contextlib.suppress(Exception):
-                volume.remove(force=True)
 
     def volume_directory(self, name: str) -> Path | None:
         """Where this process may write into a mounted tmpfs volume: None unless we are root where the engine is."""
@@ -122,10 +122,11 @@ class Containers:
         what is written with the name of its stream, both in the order of arrival. With `tty` all output is on stdout, as
         the engine has it.
         """
-        with engine_errors(f"creating a container of {spec.image}"):
-            pinned = replace(spec, image=self._id_of(spec.image))
-            container = self._client.containers.create(**create_arguments(pinned, self._labels))
-        try:
+        pinned = replace(spec, image=self._id_of(spec.image))
+        create = functools.partial(self._client.containers.create, **create_arguments(pinned, self._labels))
+        with contextlib.ExitStack() as stack:
+            with engine_errors(f"creating a container of {spec.image}"):
+                container = stack.enter_context(created(create, _remove_container))
             with engine_errors(f"starting a container of {spec.image}"):
                 stream = _attach(container, demux=not spec.tty)
                 reader = OutputReader(stream, (stdout, stderr), self.output, on_line, on_chunk)
@@ -133,9 +134,6 @@ class Containers:
                 started_at = time.time()
                 container.start()
             yield RunningContainer(container, reader, started_at)
-        finally:
-            with contextlib.suppress(Exception):
-                container.remove(force=True, v=True)
 
     def pin_image(self, image: str, image_id: str | None = None) -> str:
         """The id of the image that has this name now, or the given one: from now on it is what the name stands for.
@@ -164,13 +162,14 @@ class Containers:
         import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
 
         with engine_errors(f"reading {path} of {image}"):
-            container = self._client.containers.create(self._id_of(image), entrypoint=["true"], labels=self._labels)
-            try:
-                return b"".join(container.get_archive(path)[0])
-            except docker.errors.NotFound:
-                return None
-            finally:
-                container.remove()
+            create = functools.partial(
+                self._client.containers.create, self._id_of(image), entrypoint=["true"], labels=self._labels
+            )
+            with created(create, _remove_container) as container:
+                try:
+                    return b"".join(container.get_archive(path)[0])
+                except docker.errors.NotFound:
+                    return None
 
     def _id_of(self, image: str) -> str:
         return self._pinned.get(image, image)
@@ -180,19 +179,26 @@ class Containers:
 
         Where the engine does not answer, the next run removes them.
         """
-        label = f"{RUN_LABEL}={self.run_id}"
+        with uninterrupted():
+            self._remove_all({"label": f"{RUN_LABEL}={self.run_id}"})
+
+    def _remove_all(self, of_this_run: Any) -> None:
         containers: list[Container] = []
         with contextlib.suppress(Exception):
-            containers = self._client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+            containers = self._client.containers.list(all=True, filters=of_this_run, ignore_removed=True)
         for container in containers:
             with contextlib.suppress(Exception):
-                container.remove(force=True, v=True)
+                _remove_container(container)
         volumes: list[Any] = []
         with contextlib.suppress(Exception):
-            volumes = self._client.volumes.list(filters={"label": label})
+            volumes = self._client.volumes.list(filters=of_this_run)
         for volume in volumes:
             with contextlib.suppress(Exception):
                 volume.remove(force=True)
+
+
+def _remove_container(container: Container) -> None:
+    container.remove(force=True, v=True)
 
 
 def _attach(container: Container, *, demux: bool) -> Any:

@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.docker.uninterrupted import created
 from lyftlearn_image.errors import RunError
 
 if TYPE_CHECKING:
@@ -57,12 +58,9 @@ def bridge_network(
 
     Containers of an `isolated` one reach each other only: nobody, not even this machine, has its gateway's address.
     """
-    created = _create(client, name, labels, isolated=isolated)
-    try:
-        yield _network(name, created)
-    finally:
-        with contextlib.suppress(Exception):
-            created.remove()
+    create = functools.partial(_create, client, name, labels, isolated=isolated)
+    with created(create, lambda network: network.remove()) as network:
+        yield _network(name, network)
 
 
 def bridge_interface(network_id: str) -> str:
@@ -107,9 +105,9 @@ def _create(client: docker.DockerClient, name: str, labels: Mapping[str, str], *
     return network
 
 
-def _network(name: str, created: Any) -> Network:
-    config = created.attrs["IPAM"]["Config"][0]
+def _network(name: str, network: Any) -> Network:
+    config = network.attrs["IPAM"]["Config"][0]
     lower = next(ipaddress.IPv4Network(config["Subnet"]).subnets(prefixlen_diff=1))
     # The first two addresses are the network's own and the gateway's.
     addresses = (str(ip) for ip in itertools.islice(lower.hosts(), 1, None))
-    return Network(name=name, gateway=config["Gateway"], interface=bridge_interface(str(created.id)), _addresses=addresses)
+    return Network(name=name, gateway=config["Gateway"], interface=bridge_interface(str(network.id)), _addresses=addresses)

@@ -11,15 +11,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+import requests
 import yaml
 from docker.errors import NotFound
 
 from lyftlearn_image.emulation.docker.cleanup import remove_orphans
+from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL, Containers
 from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL
+from lyftlearn_image.emulation.docker.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +101,87 @@ def test_containers_that_come_and_go_do_not_stop_a_start(
         monkeypatch.undo()
         with contextlib.suppress(NotFound):
             other.remove(force=True)
+
+
+class _Interrupted(KeyboardInterrupt):
+    """What the handler of these tests raises."""
+
+
+@pytest.fixture
+def raises_on_sigint() -> Iterator[None]:
+    """Ctrl-C raises _Interrupted in the test."""
+
+    def end(*_: Any) -> NoReturn:
+        raise _Interrupted
+
+    before = signal.signal(signal.SIGINT, end)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("raises_on_sigint")
+@pytest.mark.parametrize("moment", ["before it", "when the engine has done it"])
+def test_a_signal_at_any_request_to_the_engine_leaves_nothing(
+    containers: Containers,
+    probe_image: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+) -> None:
+    """At each of them, also between what the engine has made and the answer that names it."""
+    send = requests.Session.send
+    run = Containers(containers.client, f"{containers.run_id}-cut")
+    sent = 0
+    cut_at = 0
+
+    def cut(session: requests.Session, request: Any, **options: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        if sent == cut_at and moment == "before it":
+            signal.raise_signal(signal.SIGINT)
+        answer = send(session, request, **options)
+        if sent == cut_at and moment != "before it":
+            signal.raise_signal(signal.SIGINT)
+        return answer
+
+    def hold_everything(run_id: str) -> None:
+        spec = ContainerSpec(image=probe_image, name=run_id, entrypoint=("true",), command=())
+        with run.network(), run.isolated_network("inner"), run.tmpfs_volume(run_id, size_bytes=None, mode=0o777, gid=None):
+            run.image_file(probe_image, "/etc/passwd")
+            with run.start(spec, stdout=tmp_path / "out", stderr=tmp_path / "err"):
+                pass
+
+    monkeypatch.setattr(requests.Session, "send", cut)
+    # Another run's leftovers would be requests of this one at times.
+    monkeypatch.setattr("lyftlearn_image.emulation.docker.containers.remove_orphans", lambda _: None)
+    hold_everything(run.run_id)
+    whole = sent
+    assert whole > 10
+    for at in range(1, whole + 1):
+        sent, cut_at = 0, at
+        with contextlib.suppress(_Interrupted):
+            hold_everything(run.run_id)
+        cut_at = 0
+        assert resources(containers, run.run_id) == [], at
+
+
+@pytest.mark.usefixtures("raises_on_sigint")
+def test_a_second_signal_does_not_wait() -> None:
+    """Whoever presses Ctrl-C again, of an engine that hangs, has his end at once; the handler is in place again after it."""
+    reached = []
+
+    def press_twice() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("held back")
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end of the block")
+
+    with pytest.raises(_Interrupted):
+        press_twice()
+    assert reached == ["held back"]
+    with pytest.raises(_Interrupted):
+        signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(
