@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUITE := parity_tests/suite.yaml
 # The shim starts on the interpreter of whatever base an image has; its model server needs 3.9, as its packages do.
-VERMIN := $(BIN)/vermin -q -t=3.8- --no-tips --violations --exclude-regex '/serving/' lyftlearn_runtime entrypoints
+VERMIN := $(BIN)/vermin -q -t=3.8- --no-tips --violations --exclude-regex '/lyftlearn_runtime/serving/' lyftlearn_runtime entrypoints
 
 .DEFAULT_GOAL := help
 .PHONY: help env engine image demo peers test test-fast faults mutants fuzz lint format dist bench clean

@@ -162,8 +162,8 @@ class _Invocations:
 def _response(answer: InferenceResponse) -> Any:
     headers = {**answer.headers, "content-type": answer.content_type}
     if isinstance(answer.content, bytes):
-        return Response(answer.content, headers=headers)
-    return StreamingResponse(answer.content, headers=headers)
+        return Response(answer.content, answer.status, headers=headers)
+    return StreamingResponse(answer.content, answer.status, headers=headers)
 
 
 def _too_large(limit: int) -> RequestError:
@@ -173,7 +173,7 @@ def _too_large(limit: int) -> RequestError:
 def _error(error: RequestError) -> Any:
     """An error as one line of JSON."""
     headers = {"retry-after": _RETRY_AFTER_S} if error.status in {429, 503} else {}
-    return Response(json.dumps({"error": error.message}) + "\n", error.status, headers, media_type=JSON)
+    return Response(error.document(), error.status, headers, media_type=JSON)
 
 
 async def _refuse(error: RequestError, request: Request, send: Any) -> None:

@@ -154,8 +154,8 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not JSON; write an output_fn")
 
 
-def _to_json(prediction: Any) -> bytes:
-    """What is no finite number is null: JSON has no word for it."""
+def to_json(prediction: Any) -> bytes:
+    """A value as JSON. What is no finite number is null: JSON has no word for it. TypeError for what it cannot hold."""
     try:
         return json.dumps(prediction, default=_plain, allow_nan=False).encode()
     except ValueError:
@@ -190,4 +190,4 @@ def _to_npy(prediction: Any) -> bytes:
 
 
 _DECODERS: dict[str, Callable[[Any], Any]] = {JSON: _from_json, CSV: _from_csv, NPY: _from_npy, NPZ: _from_npy}
-_ENCODERS: dict[str, Callable[[Any], bytes]] = {JSON: _to_json, CSV: _to_csv, NPY: _to_npy}
+_ENCODERS: dict[str, Callable[[Any], bytes]] = {JSON: to_json, CSV: _to_csv, NPY: _to_npy}

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
 
 from lyftlearn_runtime.secret_forms import mask, sounds_secret
+
+# The names that clients of the multi-model server know (its frontend's package com.amazonaws.ml.mms.http).
+_TYPES = {
+    404: "ResourceNotFoundException",
+    405: "MethodNotAllowedException",
+    408: "RequestTimeoutException",
+    409: "ConflictStatusException",
+    429: "ServiceUnavailableException",
+    503: "ServiceUnavailableException",
+}
 
 
 class RequestError(Exception):
@@ -16,6 +27,11 @@ class RequestError(Exception):
         Exception.__init__(self, message)
         self.status = status
         self.message = message
+
+    def document(self) -> bytes:
+        """The body of the answer: `code`, `type` and `message` as the multi-model server has them, in one line of JSON."""
+        kind = _TYPES.get(self.status, "BadRequestException" if self.status < 500 else "InternalServerException")
+        return json.dumps({"code": self.status, "type": kind, "message": self.message}).encode() + b"\n"
 
 
 class StartError(Exception):

@@ -40,9 +40,11 @@ class Handler(NamedTuple):
 
 
 class Handlers(NamedTuple):
-    """`transform` stands for the last three where it is not None."""
+    """`transform` stands for the last three where it is not None; `before` and `warm_up` are called around `model`."""
 
+    before: Handler | None
     model: Handler
+    warm_up: Handler | None
     input: Handler
     predict: Handler
     output: Handler
@@ -71,6 +73,8 @@ def module_handlers(module: ModuleType | None) -> Handlers:
     # Of what a team's input_fn has made, nobody knows whether the client is to blame.
     predict = prediction.predict if "input_fn" in own else prediction.predict_body
     return Handlers(
+        before=_own(module, "pre_model_fn", 1),
+        warm_up=_own(module, "model_warmup_fn", 2),
         model=_own(module, "model_fn", 1) or Handler("model_fn", default_model, takes_context=False, is_async=False),
         input=_own(module, "input_fn", 2) or Handler("input_fn", codec.decode, takes_context=False, is_async=False),
         predict=_own(module, "predict_fn", 2) or Handler("predict_fn", predict, takes_context=False, is_async=False),
@@ -110,17 +114,21 @@ def _own(module: ModuleType | None, name: str, arguments: int) -> Handler | None
 def _takes_context(function: Callable[..., Any], arguments: int) -> bool | None:
     """Whether it takes one argument more than `arguments`, None when it takes neither number.
 
-    An option of its own, with a default, is not the context unless it is called so.
+    An option of its own is not the context, as the inference toolkit has it, unless it is called so or None by default.
     """
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())[arguments : arguments + 1]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    found = any(one.kind in positional and (one.default is one.empty or one.name == "context") for one in parameters)
+    found = any(one.kind in positional and _may_be_context(one) for one in parameters)
     try:
         signature.bind(*[None] * (arguments + found))
     except TypeError:
         return None
     return found
+
+
+def _may_be_context(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty or parameter.default is None or parameter.name == "context"
 
 
 def _module(program: str, code_dirs: Sequence[str]) -> ModuleType | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.serving import codec
 from lyftlearn_runtime.serving.errors import RequestError, print_traceback
-from lyftlearn_runtime.serving.request_context import RequestContext
+from lyftlearn_runtime.serving.request_context import ModelFacts, RequestContext
 from lyftlearn_runtime.serving.settings import JSON
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class InferenceResponse(NamedTuple):
     content: bytes | AsyncIterator[bytes]
     content_type: str
     headers: Mapping[str, str]
+    status: int = 200
 
 
 class Model:
@@ -36,16 +37,29 @@ class Model:
         self._handlers = handlers
         self._executor = executor
         self._model_dir = model_dir
+        self._facts = ModelFacts(model_dir)
         self._model: Any = None
 
     async def load(self) -> None:
-        """Calls model_fn; what it raises goes through."""
-        handler = self._handlers.model
-        self._model = await self._call(handler, (self._model_dir,), RequestContext(self._model_dir))
+        """Calls pre_model_fn, model_fn and model_warmup_fn; what they raise goes through."""
+        context, handlers = RequestContext(self._facts), self._handlers
+        if handlers.before:
+            await self._call(handlers.before, (self._model_dir,), context)
+        self._model = await self._call(handlers.model, (self._model_dir,), context)
+        if handlers.warm_up:
+            await self._call(handlers.warm_up, (self._model_dir, self._model), context)
 
     async def invoke(self, content: bytes, content_type: str, accept: str, headers: Mapping[str, str]) -> InferenceResponse:
         """The answer to one request. RequestError where a handler fails: its own status if it has one, else 500."""
-        context = RequestContext(self._model_dir, headers)
+        context = RequestContext(self._facts, headers)
+        try:
+            return await self._answer(content, content_type, accept, headers, context)
+        finally:
+            context.write_metrics()
+
+    async def _answer(
+        self, content: bytes, content_type: str, accept: str, headers: Mapping[str, str], context: RequestContext
+    ) -> InferenceResponse:
         self._refuse_encoding(headers)
         body = codec.text_or_bytes(content, content_type)
         handlers = self._handlers
@@ -57,11 +71,14 @@ class Model:
             prediction = await self._try(handlers.predict, (data, self._model), context)
             result = await self._try(handlers.output, (prediction, accept), context)
             name = handlers.output.name
-        # The inference toolkit takes a body, or a body with its type.
-        is_pair = isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], str)
-        answer, kind = result if is_pair else (result, _type_of(accept))
-        kind = context.response_headers.pop("content-type", kind)
-        return InferenceResponse(self._content(name, answer), kind, context.response_headers)
+        # The inference toolkit takes a body, or a body with its type, and looks at nothing behind them.
+        is_pair = isinstance(result, tuple) and len(result) >= 2 and isinstance(result[1], str)
+        answer, kind = result[:2] if is_pair else (result, _type_of(accept))
+        chosen = dict(context.get_response_headers(0))
+        kind = chosen.pop("content-type", kind)
+        status = _checked(name, context.get_response_status(0)[0])
+        # Neither has a body (RFC 9110, 15.3.5 and 15.4.5).
+        return InferenceResponse(b"" if status in {204, 304} else self._content(name, answer), kind, chosen, status)
 
     def _refuse_encoding(self, headers: Mapping[str, str]) -> None:
         """RequestError 415 for a compressed body, which a handler of the team may unpack and the default does not."""
@@ -92,9 +109,13 @@ class Model:
             return _told(name, _encoded(answer))
         if inspect.isgenerator(answer):
             return _told(name, _encoded(self._pieces(answer)))
-        log_line(
-            f"{name} returned {type(answer).__name__}; expected str, bytes, a generator of them, or a pair of body and type"
-        )
+        try:
+            return codec.to_json(answer)
+        except (TypeError, ValueError, RecursionError):
+            log_line(
+                f"{name} returned {type(answer).__name__}; expected str, bytes, what JSON can hold, a generator, or a pair of"
+                " body and type"
+            )
         raise RequestError(500, f"{name} returned {type(answer).__name__}, which is not a body")
 
     async def _pieces(self, generator: Iterator[Any]) -> AsyncIterator[Any]:
@@ -105,6 +126,14 @@ class Model:
             if piece is _END:
                 return
             yield piece
+
+
+def _checked(name: str, status: Any) -> int:
+    """The status of an answer that a handler may have set. RequestError 500 for what is none."""
+    if isinstance(status, int) and 200 <= status < 600:
+        return status
+    log_line(f"{name} set the status {status!r}; expected a whole number from 200 to 599")
+    raise RequestError(500, f"{name} set a status that is none")
 
 
 def _type_of(accept: str) -> str:

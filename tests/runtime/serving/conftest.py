@@ -41,6 +41,11 @@ class Answer:
         return json.loads(self.body)
 
 
+def refusal(code: int, kind: str, message: str) -> dict[str, object]:
+    """The body of an answer that is none: the multi-model server's three members."""
+    return {"code": code, "type": kind, "message": message}
+
+
 def until(holds: Callable[[], Any], what: str) -> Any:
     """What `holds` gives as soon as that is true."""
     deadline = time.monotonic() + WITHIN_S

@@ -279,6 +279,7 @@ def test_nothing_that_the_client_takes_is_406(accept: str) -> None:
         (lambda data, model, context: None, True),
         (lambda data, model, anything: None, True),
         (lambda data, model, context=None: None, True),
+        (lambda data, model, anything=None: None, True),
         (lambda data, model, threshold=1: None, False),
         (lambda data, model, *, threshold=1: None, False),
         (lambda *given: None, False),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.runtime.serving.conftest import refusal
+
 if TYPE_CHECKING:
     from tests.runtime.serving.conftest import ModelServer, Serving
 
@@ -47,7 +49,7 @@ def test_a_server_is_ready_once_its_model_is_loaded(serving: Serving, user: str)
     server.says("loading")
     assert server.ping() == 503
     answer = server.invoke([1])
-    assert (answer.status, answer.json) == (503, {"error": "the model is being loaded"})
+    assert (answer.status, answer.json) == (503, refusal(503, "ServiceUnavailableException", "the model is being loaded"))
     assert answer.headers["retry-after"] == "1"
     server.go()
     server.says("ready on port 8080")
@@ -140,7 +142,7 @@ def test_a_port_in_use_is_told_in_one_line(serving: Serving) -> None:
         pytest.param("raise ValueError(os.environ['DB_PASSWORD'])", "transform_fn failed: ValueError", id="exception"),
         pytest.param("raise StopIteration", "transform_fn failed: RuntimeError", id="StopIteration"),
         pytest.param("sys.exit(3)", "transform_fn failed: SystemExit", id="exit"),
-        pytest.param("return {}", "transform_fn returned dict, which is not a body", id="no body"),
+        pytest.param("return {1}", "transform_fn returned set, which is not a body", id="no body"),
     ],
 )
 def test_a_failing_handler_costs_one_request(serving: Serving, body: str, told: str) -> None:
@@ -156,7 +158,7 @@ def transform_fn(model, body, content_type, accept):
 """
     server = serving.start(code, env={"DB_PASSWORD": PLANTED})
     answer = server.invoke(b"bad")
-    assert (answer.status, answer.json) == (500, {"error": told})
+    assert (answer.status, answer.json) == (500, refusal(500, "InternalServerException", told))
     assert answer.body.count(b"\n") == 1
     assert (server.ping(), server.invoke(b"good").body) == (200, b"good")
     logs = server.logs()
@@ -168,7 +170,7 @@ def transform_fn(model, body, content_type, accept):
 def test_an_async_handler_may_fail_too(serving: Serving) -> None:
     """A coroutine that raises is answered with 500 like any other handler."""
     server = serving.start("async def model_fn(d): return 1\nasync def predict_fn(data, model): sys\n")
-    assert server.invoke([1]).json == {"error": "predict_fn failed: NameError"}
+    assert server.invoke([1]).json == refusal(500, "InternalServerException", "predict_fn failed: NameError")
     assert server.ping() == 200
 
 
@@ -184,7 +186,7 @@ def test_a_handler_chooses_its_own_status(serving: Serving) -> None:
             raise HTTPException(422, "no such customer")
     """)
     answer = server.invoke([1])
-    assert (answer.status, answer.json) == (422, {"error": "no such customer"})
+    assert (answer.status, answer.json) == (422, refusal(422, "BadRequestException", "no such customer"))
     assert "Traceback" not in server.logs()
 
 
@@ -226,7 +228,7 @@ def test_a_stopped_server_ends_what_runs_and_takes_nothing_new(serving: Serving,
     server.says("running", 2)
     terminated(server)
     answer = server.invoke([1])
-    assert (answer.status, answer.json) == (503, {"error": "the server is ending"})
+    assert (answer.status, answer.json) == (503, refusal(503, "ServiceUnavailableException", "the server is ending"))
     assert (answer.headers["connection"], answer.headers["retry-after"]) == ("close", "1")
     server.go()
     assert [one.result().json for one in running] == [[0], [1], [2]]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.runtime.serving.conftest import refusal
+
 if TYPE_CHECKING:
     import socket
 
@@ -103,7 +105,9 @@ def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(small: ModelServe
     for size in (MIB + 1, 3 * MIB):
         answer = small.invoke(b"x" * size, "application/octet-stream")
         assert (answer.status, answer.headers["connection"]) == (413, "close")
-        assert answer.json == {"error": "the body has more than 1048576 bytes, which is the limit of this server"}
+        assert answer.json == refusal(
+            413, "BadRequestException", "the body has more than 1048576 bytes, which is the limit of this server"
+        )
     assert small.ping() == 200
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,6 +87,78 @@ def test_a_handler_may_take_the_context_as_one_argument_more(serving: Serving) -
     answer = server.invoke([1], **{"X-Who": "me"})
     assert answer.body == b"/opt/ml/model 7 me"
     assert answer.headers["x-model"] == "seven"
+
+
+ANSWERS = {
+    "a dict": ("{'a': [1, 2.5, None]}", (200, JSON, b'{"a": [1, 2.5, null]}')),
+    "a list": ("[1, 'x']", (200, JSON, b'[1, "x"]')),
+    "None": ("None", (200, JSON, b"null")),
+    "a number": ("7", (200, JSON, b"7")),
+    "no number": ("[float('nan')]", (200, JSON, b"[null]")),
+    "an array": ("numpy.ones(2)", (200, JSON, b"[1.0, 1.0]")),
+    "nothing": ("''", (200, JSON, b"")),
+    "bytes": ("b'\\xff'", (200, JSON, b"\xff")),
+    "a body and its type": ("('x', 'text/x')", (200, "text/x", b"x")),
+    "a dict and its type": ("({'a': 1}, 'text/x')", (200, "text/x", b'{"a": 1}')),
+    "more than a pair": ("('x', 'text/x', 3)", (200, "text/x", b"x")),
+    "a status": ("context.set_response_status(code=201, phrase='Made It') or 's'", (201, JSON, b"s")),
+    "no content": ("context.set_response_status(204) or 's'", (204, JSON, b"")),
+    "a header": ("context.request_processor[0].add_response_property('content-type', 'a/b') or 's'", (200, "a/b", b"s")),
+    "no status": ("context.set_response_status('404') or 's'", (500, JSON, None)),
+    "a loop": ("loop", (500, JSON, None)),
+}
+
+
+def test_an_answer_is_whatever_the_inference_toolkit_takes_for_one(serving: Serving) -> None:
+    """What is no text and no bytes goes as JSON; the context sets status, type and headers."""
+    names = {name: expression for name, (expression, _) in ANSWERS.items()}
+    server = serving.start(f"""
+import numpy
+
+EXPRESSIONS = {names!r}
+loop = []
+loop.append(loop)
+
+def model_fn(model_dir):
+    return None
+
+def transform_fn(model, body, content_type, accept, context):
+    return eval(EXPRESSIONS[body.decode()], dict(globals(), context=context))
+""")
+    for name, (_, (status, kind, content)) in ANSWERS.items():
+        answer = server.invoke(name.encode(), "text/plain")
+        assert (answer.status, answer.headers["content-type"]) == (status, kind), (name, answer)
+        assert content is None or answer.body == content, name
+
+
+def test_a_model_is_prepared_and_warmed_up(serving: Serving) -> None:
+    """pre_model_fn comes before model_fn, model_warmup_fn after it and before /ping is 200; both may take the context."""
+    server = serving.start("""
+        import os
+
+        calls = []
+
+        def pre_model_fn(model_dir, context):
+            calls.append(["before", model_dir, context.model_name, context.request_processor])
+
+        def model_fn(model_dir):
+            calls.append("model")
+            return "the model"
+
+        def model_warmup_fn(model_dir, model):
+            calls.append(["after", model_dir, model])
+
+        def transform_fn(model, body, content_type, accept, context):
+            context.metrics.add_counter("Asked", 1)
+            return [calls, sorted(context.system_properties), context.get_request_id() == context.request_ids[0]]
+    """)
+    folder = "/opt/ml/model"
+    assert server.invoke([1]).json == [
+        [["before", folder, "model", None], "model", ["after", folder, "the model"]],
+        ["batch_size", "gpu_id", "model_dir", "server_name"],
+        True,
+    ]
+    server.says("[METRICS]Asked.Count:1|#ModelName:model,Level:Model|#hostname:")
 
 
 def test_async_handlers_are_awaited(serving: Serving) -> None:
@@ -226,7 +297,7 @@ def test_what_cannot_be_read_or_written_is_told_apart(serving: Serving, linear_m
         if status in {400, 406, 415}:
             assert answer.headers["content-type"] == JSON
             assert answer.body.count(b"\n") == 1
-            assert set(json.loads(answer.body)) == {"error"}
+            assert (set(answer.json), answer.json["code"]) == ({"code", "type", "message"}, status)
             assert b"planted" not in answer.body
     assert "planted" not in server.logs()
     assert "Traceback" not in server.logs()
