@@ -107,6 +107,20 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
         "SageMaker API reference, TrainingInputMode",
     ),
     KnownDifference(
+        "SageMaker",
+        "updates of endpoints",
+        "a changed instance count starts all containers of the endpoint anew, beside the old ones",
+        "instances are added or taken away, and the others stay",
+        "SageMaker API reference, UpdateEndpointWeightsAndCapacities",
+    ),
+    KnownDifference(
+        "SageMaker",
+        "model packages",
+        "a package is Completed at once: nothing is validated, and no image is scanned",
+        "Pending and InProgress come before",
+        "SageMaker API reference, DescribeModelPackage",
+    ),
+    KnownDifference(
         "a cluster",
         "the API server",
         "its variables and a ServiceAccount's token are there; nobody answers",
@@ -184,6 +198,9 @@ OPEN_QUESTIONS: tuple[OpenQuestion, ...] = (
     OpenQuestion("SageMaker", "How a metric's regular expression sees several lines.", "it is applied to each line by itself"),
     OpenQuestion("SageMaker", "Whether trials of a tuning job send training events.", "`watch` takes events of both kinds"),
     OpenQuestion("SageMaker", "The largest body of a real-time invocation.", "6 MiB, as the API's model says"),
+    OpenQuestion(
+        "SageMaker", "Whether CreateModel takes a model package that nobody has approved.", "it does, whatever the status"
+    ),
     OpenQuestion("SageMaker", "How an image whose user is root runs in Studio.", "as the user and group of the AppImageConfig"),
     OpenQuestion(
         "a cluster",

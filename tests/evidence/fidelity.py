@@ -116,12 +116,12 @@ def render() -> str:
 
 
 def request_tables(module: Mapping[str, Any]) -> dict[str, Mapping[str, str | None]]:
-    """The tables of requests in a `fields` module, by action: TRAINING is that of CreateTrainingJob."""
+    """The tables of requests in a `fields` module, by action: TRAINING is CreateTrainingJob's, UPDATE_ENDPOINT its own."""
     actions = api_model.service_actions()
     found: dict[str, Mapping[str, str | None]] = {}
     for name, table in module.items():
         words = "".join(word.capitalize() for word in name.split("_"))
-        for action in (f"Create{words}Job", f"Create{words}"):
+        for action in (f"Create{words}Job", f"Create{words}", words):
             if name.isupper() and isinstance(table, Mapping) and action in actions:
                 found[action] = table
     return found

@@ -1,4 +1,4 @@
-"""Which fields of the requests about models, transform jobs and endpoints are implemented; see `fields`."""
+"""Which fields of the requests about models, their packages, transform jobs and endpoints are implemented; see `fields`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,33 @@ if TYPE_CHECKING:
 _ANY_ROLE = "the local endpoint takes any identity"
 _NO_TAGS = "tags are for the account, not for the container"
 _LOCAL_DISK = "the volume is this machine's disk, and the local endpoint does not encrypt"
+_KEPT = "kept, and told by the Describe action: it has no effect in a container"
+_ROUTING = "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration"
+# Of an update: all traffic goes to the new containers at once, and the old ones end then.
+_DEPLOYMENT: Mapping[str, str | None] = {
+    f"{_ROUTING}.Type": None,
+    f"{_ROUTING}.WaitIntervalInSeconds": "all traffic is shifted in one step",
+    "DeploymentConfig.BlueGreenUpdatePolicy.TerminationWaitInSeconds": "the old containers end when they have answered",
+    "DeploymentConfig.BlueGreenUpdatePolicy.MaximumExecutionTimeoutInSeconds": "a container's start has a limit of its own",
+    "DeploymentConfig.AutoRollbackConfiguration": "there are no alarms here",
+    "RetainDeploymentConfig": "every update shifts all traffic in one step",
+}
+_PACKAGED: Mapping[str, str | None] = {
+    "Image": None,
+    "ModelDataUrl": None,
+    "ModelDataSource.S3DataSource.S3Uri": None,
+    "ModelDataSource.S3DataSource.S3DataType": None,
+    "ModelDataSource.S3DataSource.CompressionType": None,
+    "Environment.*": None,
+    "ContainerHostname": None,
+    **dict.fromkeys(
+        (
+            "ImageDigest", "ProductId", "Framework", "FrameworkVersion", "NearestModelName", "ModelInput", "ModelDataETag",
+            "IsCheckpoint",
+        ),
+        _KEPT,
+    ),
+}  # fmt: skip
 MODEL: Mapping[str, str | None] = {
     "ModelName": None,
     "ExecutionRoleArn": _ANY_ROLE,
@@ -22,6 +49,9 @@ MODEL: Mapping[str, str | None] = {
     "PrimaryContainer.ModelDataSource.S3DataSource.S3DataType": None,
     "PrimaryContainer.ModelDataSource.S3DataSource.CompressionType": None,
     "PrimaryContainer.Environment.*": None,
+    "PrimaryContainer.ModelPackageName": None,
+    "PrimaryContainer.InferenceSpecificationName": None,
+    "VpcConfig": "the run's own network stands for it",
     "EnableNetworkIsolation": "false, the default, is taken; true is refused, for nobody could reach the container",
 }
 TRANSFORM: Mapping[str, str | None] = {
@@ -59,14 +89,94 @@ ENDPOINT_CONFIG: Mapping[str, str | None] = {
     "ProductionVariants[].InstanceType": None,
     "ProductionVariants[].InitialVariantWeight": None,
     "ProductionVariants[].ContainerStartupHealthCheckTimeoutInSeconds": None,
+    "ProductionVariants[].ModelDataDownloadTimeoutInSeconds": "the data come from this machine",
+    "ProductionVariants[].InferenceAmiVersion": "the instance is this machine",
+    "ProductionVariants[].EnableSSMAccess": "there is no instance to log in to: `docker exec` reaches the container",
+    "ProductionVariants[].RoutingConfig.RoutingStrategy": None,
     "ProductionVariants[].VolumeSizeInGB": _LOCAL_DISK,
+    "AsyncInferenceConfig.ClientConfig.MaxConcurrentInvocationsPerInstance": None,
+    "AsyncInferenceConfig.OutputConfig.S3OutputPath": None,
+    "AsyncInferenceConfig.OutputConfig.S3FailurePath": None,
+    "AsyncInferenceConfig.OutputConfig.KmsKeyId": _LOCAL_DISK,
+    "DataCaptureConfig.EnableCapture": None,
+    **{
+        f"DataCaptureConfig.{name}": "nothing is captured: EnableCapture is false"
+        for name in ("InitialSamplingPercentage", "DestinationS3Uri", "KmsKeyId", "CaptureOptions", "CaptureContentTypeHeader")
+    },
     "KmsKeyId": _LOCAL_DISK,
     "Tags": _NO_TAGS,
 }
-ENDPOINT: Mapping[str, str | None] = {"EndpointName": None, "EndpointConfigName": None, "Tags": _NO_TAGS}
+ENDPOINT: Mapping[str, str | None] = {
+    "EndpointName": None,
+    "EndpointConfigName": None,
+    **{path: why for path, why in _DEPLOYMENT.items() if path.startswith("DeploymentConfig")},
+    "Tags": _NO_TAGS,
+}
+UPDATE_ENDPOINT: Mapping[str, str | None] = {
+    "EndpointName": None,
+    "EndpointConfigName": None,
+    "RetainAllVariantProperties": None,
+    "ExcludeRetainedVariantProperties[].VariantPropertyType": None,
+    **_DEPLOYMENT,
+}
+UPDATE_ENDPOINT_WEIGHTS_AND_CAPACITIES: Mapping[str, str | None] = {
+    "EndpointName": None,
+    "DesiredWeightsAndCapacities[].VariantName": None,
+    "DesiredWeightsAndCapacities[].DesiredWeight": None,
+    "DesiredWeightsAndCapacities[].DesiredInstanceCount": None,
+}
+MODEL_PACKAGE_GROUP: Mapping[str, str | None] = {
+    "ModelPackageGroupName": None, "ModelPackageGroupDescription": _KEPT, "Tags": _NO_TAGS,
+}  # fmt: skip
+_PACKAGE_CONTAINER = "InferenceSpecification.Containers[]"
+_ADDITIONAL_CONTAINER = "AdditionalInferenceSpecifications[].Containers[]"
+MODEL_PACKAGE: Mapping[str, str | None] = {
+    "ModelPackageName": None,
+    "ModelPackageGroupName": None,
+    "ModelApprovalStatus": None,
+    "AdditionalInferenceSpecifications[].Name": None,
+    **{
+        f"{container}.{name}": why
+        for container in (_PACKAGE_CONTAINER, _ADDITIONAL_CONTAINER)
+        for name, why in _PACKAGED.items()
+    },
+    **{
+        f"{specification}.{name}": _KEPT
+        for specification in ("InferenceSpecification", "AdditionalInferenceSpecifications[]")
+        for name in (
+            "SupportedContentTypes", "SupportedResponseMIMETypes", "SupportedTransformInstanceTypes",
+            "SupportedRealtimeInferenceInstanceTypes",
+        )
+    },
+    "AdditionalInferenceSpecifications[].Description": _KEPT,
+    **dict.fromkeys(
+        (
+            "ModelPackageDescription", "MetadataProperties", "ModelMetrics", "CustomerMetadataProperties", "Domain", "Task",
+            "SamplePayloadUrl", "DriftCheckBaselines", "SourceUri", "ModelCard", "ModelLifeCycle", "SkipModelValidation",
+        ),
+        _KEPT,
+    ),
+    "CertifyForMarketplace": "nothing is published from here",
+    "ClientToken": "no request is repeated by itself",
+    "Tags": _NO_TAGS,
+}  # fmt: skip
+UPDATE_MODEL_PACKAGE: Mapping[str, str | None] = {
+    "ModelPackageArn": None,
+    "ModelApprovalStatus": None,
+    "CustomerMetadataPropertiesToRemove[]": None,
+    "CustomerMetadataProperties": _KEPT,
+    "ApprovalDescription": _KEPT,
+    "SourceUri": _KEPT,
+    "ModelCard": _KEPT,
+    "ModelLifeCycle": _KEPT,
+    "ClientToken": "no request is repeated by itself",
+}
 # Of the implemented fields, the values that are implemented.
 VALUES: Mapping[str, tuple[object, ...]] = {
     "PrimaryContainer.Mode": ("SingleModel",),
     "TransformInput.DataSource.S3DataSource.S3DataType": ("S3Prefix",),
     "TransformInput.SplitType": ("None", "Line"),
+    "ProductionVariants[].RoutingConfig.RoutingStrategy": ("RANDOM",),
+    "DataCaptureConfig.EnableCapture": (False,),
+    f"{_ROUTING}.Type": ("ALL_AT_ONCE",),
 }

@@ -27,6 +27,7 @@ _SHOWN_CHOICES = 6
 _PLACE = re.compile(r"parameter (?:in )?([A-Za-z][\w.\[\]-]*)[:,]")
 # Of a pattern: a named class, an escape, a bracket expression as a whole, or a bare dot.
 _PATTERN_PART = re.compile(r"\\p\{(?P<named>\w+)\}|\\.|(?P<bracket>\[(?:\\.|[^\]\\])*\])|(?P<dot>\.)", re.DOTALL)
+_REPEATED_END = re.compile(r"\$\{\d+,\d+\}$")
 # A dot stops at these in the model's regular expressions (ECMA 262, with Java's U+0085); Python's stops at \n alone.
 _ANY_CHARACTER = "[^\\n\\r\\x85\\u2028\\u2029]"
 
@@ -176,6 +177,8 @@ def _translate(pattern: str) -> re.Pattern[str]:
     r"""A pattern of the model as Python's: `.`, \w and \d as ECMA has them, \p classes and surrogate pairs spelt out."""
     # One shape writes the characters beyond U+FFFF as Java does, by their surrogates.
     pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+    # Two shapes repeat the end of the text, which Java takes and Python does not.
+    pattern = _REPEATED_END.sub("", pattern)
     return re.compile(_PATTERN_PART.sub(_translate_part, pattern), re.ASCII)
 
 

@@ -129,7 +129,7 @@ def test_letters_of_every_script_are_letters() -> None:
     assert not is_accepted(Tags=[{"Key": "Größe\u0301", "Value": "1"}])
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("pattern", sorted({*PATTERNS, *patterns("UpdateModelPackage"), *patterns("CreateEndpointConfig")}))
 def test_every_pattern_of_the_model_can_be_read(pattern: str) -> None:
     """No pattern of a request goes unchecked because Python spells it otherwise."""
     api_model._translate(pattern)

@@ -1,25 +1,25 @@
-"""The local API's models and endpoints: what there is, and the threads in which endpoints serve.
+"""The local API's models, endpoint configurations and endpoints; what runs is `endpoint_life`, the registry `model_packages`.
 
-Source: API reference, Create…, Describe… and Delete… of Model, EndpointConfig and Endpoint; the words of errors are those of
-the service's answers.
+Source: API reference, the actions of Model, EndpointConfig and Endpoint; the words of errors are those of the service's
+answers.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import threading
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.emulation.sagemaker import fields
+from lyftlearn_image.emulation.sagemaker.local_api import listing, variants
+from lyftlearn_image.emulation.sagemaker.local_api.endpoint_life import EndpointLives
 from lyftlearn_image.emulation.sagemaker.local_api.errors import ServiceError
-from lyftlearn_image.emulation.sagemaker.local_api.log import Log
+from lyftlearn_image.emulation.sagemaker.local_api.model_packages import ModelPackages
 from lyftlearn_image.emulation.sagemaker.local_api.resources import ResourceStore, ResourceType
 from lyftlearn_image.emulation.sagemaker.local_api.runtime import Runtime
 from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints, model as models
 from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointSpec
 from lyftlearn_image.errors import LyftlearnError
-from lyftlearn_image.platforms.sagemaker import job_kinds
 from lyftlearn_image.platforms.sagemaker.actions import ENDPOINT, ENDPOINT_CONFIG, MODEL, TRANSFORM
+from lyftlearn_image.platforms.sagemaker.api_model import validate_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,100 +29,137 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.sagemaker.context import Context
     from lyftlearn_image.emulation.sagemaker.local_api.resources import Resource
 
-_FLUSH_S = 0.2
 _MODEL = ResourceType("Model", "model", "model", is_dated=False)
 _CONFIG = ResourceType("EndpointConfig", "endpoint configuration", "endpoint-config", is_dated=False)
 _ENDPOINT = ResourceType("Endpoint", "endpoint", "endpoint")
+_KINDS = (_MODEL, _CONFIG, _ENDPOINT)
+_IN_SERVICE = "InService"
 
 
 class Hosting:
-    """Models, endpoint configurations and endpoints. `runtime` is what invokes those in service; see `runtime.serve`."""
+    """Models, endpoint configurations and endpoints. `runtime` is what invokes those in service; see `runtime_server.serve`."""
 
     def __init__(self, context: Context, endpoint: AwsEndpoint, workspace: Path) -> None:
         self.runtime = Runtime(context.account)
         self.resources = ResourceStore(context.account)
         self._context = context
-        self._logs: Any = endpoint.client("logs")
-        self._workspace = workspace
-        self._numbers = itertools.count(1)
+        self._packages = ModelPackages(self.resources)
+        self._lives = EndpointLives(context, endpoint.client("logs"), workspace, self.runtime, self.resources)
+        self._actions: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            MODEL: self._create_model,
+            ENDPOINT_CONFIG: self._create_config,
+            ENDPOINT: self._create_endpoint,
+            "UpdateEndpoint": self._update_endpoint,
+            "UpdateEndpointWeightsAndCapacities": self._update_weights,
+            **{f"{verb}{kind.stem}": answer for kind in _KINDS for verb, answer in self._verbs(kind)},
+            **{f"List{kind.stem}s": self._lister(kind) for kind in _KINDS},
+            **self._packages.actions,
+        }
 
     def handle(self, action: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer to an action, None for one that is not about these. Raises ServiceError."""
         if action == TRANSFORM:
             self.resources.get(_MODEL, request.get("ModelName", ""))
             return None
-        creates: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-            MODEL: self._create_model, ENDPOINT_CONFIG: self._create_config, ENDPOINT: self._create_endpoint,
-        }  # fmt: skip
-        if action in creates:
-            try:
-                return creates[action](request)
-            except LyftlearnError as error:
-                raise ServiceError("ValidationException", str(error)) from None
-        for kind in (_MODEL, _CONFIG, _ENDPOINT):
-            if action == f"Describe{kind.stem}":
-                return self.resources.describe(kind, request.get(kind.name_field, ""))
-            if action == f"Delete{kind.stem}":
-                self._delete(kind, request.get(kind.name_field, ""))
-                return {}
-        return None
+        if action not in self._actions:
+            return None
+        try:
+            validate_request(action, request)
+            return self._actions[action](request)
+        except LyftlearnError as error:
+            raise ServiceError("ValidationException", str(error)) from None
 
     def model_requests(self, transform_job: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
         """The CreateModel request that a transform job's ModelName means."""
         return (self.resources.get(_MODEL, transform_job["ModelName"]).request,)
 
+    def _verbs(self, kind: ResourceType) -> tuple[tuple[str, Callable[[Mapping[str, Any]], dict[str, Any]]], ...]:
+        return (
+            ("Describe", lambda request: self.resources.describe(kind, request[kind.name_field])),
+            ("Delete", lambda request: self._delete(kind, request[kind.name_field])),
+        )
+
+    def _lister(self, kind: ResourceType) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+        status = "EndpointStatus" if kind is _ENDPOINT else ""
+        times = ("CreationTime", "LastModifiedTime") if kind.is_dated else ("CreationTime",)
+        shown = tuple(filter(None, (kind.name_field, kind.arn_field, *times, status)))
+
+        def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+            found = listing.choose(self.resources.descriptions(kind), request, name_field=kind.name_field, status_field=status)
+            return listing.page([{name: one[name] for name in shown} for one in found], request, f"{kind.stem}s")
+
+        return answer
+
     def _create_model(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        models.validate(request)
-        models.check_model_data(request, self._context.s3)
-        return _arn(_MODEL, self.resources.create(_MODEL, request["ModelName"], request))
+        fields.refuse_unknown(request, fields.MODEL)
+        container = request.get("PrimaryContainer", {})
+        # What runs has the package's image and data; what is described is the request.
+        runs = dict(request)
+        if "ModelPackageName" in container:
+            runs["PrimaryContainer"] = self._packages.container(container)
+        models.validate(runs)
+        models.check_model_data(runs, self._context.s3)
+        described = {"Mode": "SingleModel", "Environment": {}, **container}
+        return _arn(
+            _MODEL,
+            self.resources.create(
+                _MODEL, request["ModelName"], runs,
+                PrimaryContainer=described, EnableNetworkIsolation=request.get("EnableNetworkIsolation", False),
+            ),
+        )  # fmt: skip
 
     def _create_config(self, request: Mapping[str, Any]) -> dict[str, Any]:
         endpoints.validate(request)
         for variant in request["ProductionVariants"]:
             self.resources.get(_MODEL, variant["ModelName"])
-        return _arn(_CONFIG, self.resources.create(_CONFIG, request["EndpointConfigName"], request))
+        described = [{"InitialVariantWeight": 1.0, **variant} for variant in request["ProductionVariants"]]
+        created = self.resources.create(_CONFIG, request["EndpointConfigName"], request, ProductionVariants=described)
+        return _arn(_CONFIG, created)
 
     def _create_endpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        name = request.get("EndpointName", "")
-        config = self.resources.get(_CONFIG, request.get("EndpointConfigName", "")).request
+        name = request["EndpointName"]
+        config = self.resources.get(_CONFIG, request["EndpointConfigName"]).request
         endpoints.validate(config, request)
-        model_requests = {
-            variant["ModelName"]: self.resources.get(_MODEL, variant["ModelName"]).request
-            for variant in config["ProductionVariants"]
-        }
+        spec = self._spec(name, config)
+        described = {"EndpointName": name, "EndpointConfigName": request["EndpointConfigName"]}
         endpoint = self.resources.create(
-            _ENDPOINT, name, request, EndpointStatus="Creating", ProductionVariants=_variant_summaries(config)
+            _ENDPOINT, name, described, EndpointStatus="Creating", ProductionVariants=variants.summaries(config, spec.models)
         )
-        spec = EndpointSpec(name, config, model_requests)
-        workspace = self._workspace / f"{name}-{next(self._numbers)}"
-        endpoint.thread = threading.Thread(target=self._serve, args=(endpoint, spec, workspace), daemon=True)
-        endpoint.thread.start()
+        self._lives.start(endpoint, spec, lambda: self.resources.remove(_ENDPOINT, name))
         return _arn(_ENDPOINT, endpoint)
 
-    def _serve(self, resource: Resource, spec: EndpointSpec, workspace: Path) -> None:
-        """One endpoint's life, in its own thread."""
-        variant = spec.config["ProductionVariants"][0]["VariantName"]
-        log = Log(self._logs, f"{job_kinds.ENDPOINT.log_group}/{spec.name}", f"{variant}/i-0")
-        try:
-            running = endpoints.run_endpoint(self._context, spec, workspace, on_line=log.add, is_over=resource.stop.is_set)
-            with running as endpoint:
-                self.runtime.add(endpoint)
-                self.resources.update(resource, EndpointStatus="InService")
-                while not resource.stop.wait(_FLUSH_S):
-                    log.flush()
-                self.runtime.remove(spec.name)
-        except LyftlearnError as error:
-            self.resources.update(resource, EndpointStatus="Failed", FailureReason=error.what)
-        except Exception as error:  # noqa: BLE001 - an endpoint whose thread has ended must not seem to be created for ever
-            reason = f"InternalServerError: {type(error).__name__}"
-            self.resources.update(resource, EndpointStatus="Failed", FailureReason=reason)
-        finally:
-            with contextlib.suppress(Exception):  # the local AWS endpoint may be gone by now
-                log.flush()
-            if resource.stop.is_set():
-                self.resources.remove(_ENDPOINT, spec.name)
+    def _update_endpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        fields.refuse_unknown(request, fields.UPDATE_ENDPOINT)
+        endpoint = self._updatable(request)
+        config = self.resources.get(_CONFIG, request["EndpointConfigName"]).request
+        live = endpoint.description["ProductionVariants"]
+        self._lives.update(self._spec(request["EndpointName"], variants.retained(config, live, request)))
+        return _arn(_ENDPOINT, endpoint)
 
-    def _delete(self, kind: ResourceType, name: str) -> None:
+    def _update_weights(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        fields.refuse_unknown(request, fields.UPDATE_ENDPOINT_WEIGHTS_AND_CAPACITIES)
+        endpoint = self._updatable(request)
+        spec = self._lives.spec(request["EndpointName"])
+        config = variants.with_desired(spec.config, request["DesiredWeightsAndCapacities"])
+        endpoints.validate(config)
+        self._lives.update(EndpointSpec(spec.name, config, spec.models))
+        return _arn(_ENDPOINT, endpoint)
+
+    def _updatable(self, request: Mapping[str, Any]) -> Resource:
+        endpoint = self.resources.get(_ENDPOINT, request["EndpointName"])
+        status = endpoint.description["EndpointStatus"]
+        if status != _IN_SERVICE:
+            arn = endpoint.description["EndpointArn"]
+            which = "failed" if status == "Failed" else "in-progress"
+            raise ServiceError("ValidationException", f'Cannot update {which} endpoint "{arn}".')
+        return endpoint
+
+    def _spec(self, name: str, config: Mapping[str, Any]) -> EndpointSpec:
+        """Raises ServiceError for a model that has been deleted."""
+        names = {variant["ModelName"] for variant in config["ProductionVariants"]}
+        return EndpointSpec(name, config, {model: self.resources.get(_MODEL, model).request for model in names})
+
+    def _delete(self, kind: ResourceType, name: str) -> dict[str, Any]:
         resource = self.resources.get(kind, name)
         if resource.is_running:
             # It goes when its containers are gone.
@@ -130,17 +167,8 @@ class Hosting:
             resource.stop.set()
         else:
             self.resources.remove(kind, name)
+        return {}
 
 
 def _arn(kind: ResourceType, resource: Resource) -> dict[str, Any]:
     return {kind.arn_field: resource.description[kind.arn_field]}
-
-
-def _variant_summaries(config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """ProductionVariants of DescribeEndpoint."""
-    summaries = []
-    for variant in config["ProductionVariants"]:
-        count, weight = variant.get("InitialInstanceCount", 1), variant.get("InitialVariantWeight", 1.0)
-        counts = {"CurrentInstanceCount": count, "DesiredInstanceCount": count}
-        summaries.append({"VariantName": variant["VariantName"], **counts, "CurrentWeight": weight, "DesiredWeight": weight})
-    return summaries

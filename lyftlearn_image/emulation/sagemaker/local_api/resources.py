@@ -91,15 +91,22 @@ class ResourceStore:
             return dict(self.get(kind, name).description)
 
     def update(self, resource: Resource, **description: Any) -> None:
-        """Changes fields of the answer to Describe."""
+        """Changes fields of the answer to Describe; one that becomes None is not there any more."""
         with self._lock:
             resource.description.update(description, LastModifiedTime=time.time())
+            for name in [name for name, value in resource.description.items() if value is None]:
+                del resource.description[name]
 
     def remove(self, kind: ResourceType, name: str) -> None:
         """From now on there is none of this name. Raises ServiceError when there was none."""
         with self._lock:
             self.get(kind, name)
             del self._resources[kind.stem, name]
+
+    def descriptions(self, kind: ResourceType) -> list[dict[str, Any]]:
+        """The answers to Describe of all of a type, in the order of their creation."""
+        with self._lock:
+            return [dict(one.description) for (stem, _), one in self._resources.items() if stem == kind.stem]
 
     def names(self, kind: ResourceType) -> tuple[str, ...]:
         """The names that there are, in the order of their creation."""

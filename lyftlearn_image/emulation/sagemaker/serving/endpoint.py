@@ -89,11 +89,15 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class EndpointSpec:
-    """What an endpoint is made of: its CreateEndpointConfig request, and the CreateModel requests by ModelName."""
+    """What an endpoint is made of: its CreateEndpointConfig request, and the CreateModel requests by ModelName.
+
+    `generation` tells the containers of an update from those that they replace.
+    """
 
     name: str
     config: Mapping[str, Any]
     models: Mapping[str, Mapping[str, Any]]
+    generation: int = 1
 
 
 def validate(config: Mapping[str, Any], request: Mapping[str, Any] | None = None) -> None:
@@ -129,7 +133,7 @@ def run_endpoint(
             variant = Variant(config["VariantName"], config.get("InitialVariantWeight", 1.0))
             model = _prepare_model(spec.models[config["ModelName"]], workspace / variant.name, context)
             for number in range(config.get("InitialInstanceCount", 1)):
-                name = f"{spec.name}-{variant.name}-{number}"
+                name = f"{spec.name}-{variant.name}-{number}" + f"-{spec.generation}" * (spec.generation > 1)
                 container = models.container_spec(model, context, config["InstanceType"], name=name)
                 started = _start(context, container, workspace / variant.name / str(number), on_line)
                 running = stack.enter_context(started)

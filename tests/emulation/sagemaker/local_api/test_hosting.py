@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from lyftlearn_image.run import Status
 from lyftlearn_image.services.sagemaker.client import SageMakerService
 from lyftlearn_image.services.service import job_name
 from lyftlearn_image.workload import Serving, Transform
+from tests.emulation.sagemaker.answers import check_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 
 PREFIX = "s3://bucket/hosted"
+ROLE = "arn:aws:iam::000000000000:role/lyftlearn"
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ def test_an_endpoint_goes_through_the_service(hosting: Any, model_image: str, mo
     assert (state.status, state.phase) == (Status.COMPLETED, "InService")
     told = hosting.client("sagemaker-runtime").invoke_endpoint(EndpointName=launch.job_name, Body=b"hello")
     assert told["Body"].read() == b"HELLO"
-    described = hosting.client("sagemaker").describe_endpoint(EndpointName=launch.job_name)
+    described = check_answers(hosting.client("sagemaker")).describe_endpoint(EndpointName=launch.job_name)
     assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 1
     while 'asked ["hello", 5]' not in service.logs(job, follow=False):
         time.sleep(0.05)
@@ -120,28 +123,77 @@ def test_a_transform_job_goes_through_the_service(
 
 def test_the_control_plane_knows_what_there_is(hosting: Any, model_image: str, model_uri: str) -> None:
     """A model twice, one that is missing, and one that is deleted, in the service's words."""
-    client = hosting.client("sagemaker")
-    role = "arn:aws:iam::000000000000:role/lyftlearn"
+    client = check_answers(hosting.client("sagemaker"))
     request = {
         "ModelName": "m",
-        "ExecutionRoleArn": role,
+        "ExecutionRoleArn": ROLE,
         "PrimaryContainer": {"Image": model_image, "ModelDataUrl": model_uri},
     }
     client.create_model(**request)
     assert client.describe_model(ModelName="m")["PrimaryContainer"]["ModelDataUrl"] == model_uri
     missing = {"Image": model_image, "ModelDataUrl": f"{model_uri}.none"}
     with pytest.raises(ClientError, match=f"Could not find model data at {model_uri}.none"):
-        client.create_model(ModelName="n", ExecutionRoleArn=role, PrimaryContainer=missing)
+        client.create_model(ModelName="n", ExecutionRoleArn=ROLE, PrimaryContainer=missing)
     with pytest.raises(ClientError, match="Cannot create already existing model"):
         client.create_model(**request)
     variant = {"VariantName": "all", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
-    assert client.describe_endpoint_config(EndpointConfigName="c")["ProductionVariants"] == [variant]
+    assert client.describe_endpoint_config(EndpointConfigName="c")["ProductionVariants"] == [
+        {**variant, "InitialVariantWeight": 1.0}
+    ]
     client.delete_endpoint_config(EndpointConfigName="c")
     with pytest.raises(ClientError, match='Could not find endpoint configuration "arn:aws:sagemaker'):
         client.create_endpoint(EndpointName="e", EndpointConfigName="c")
     client.delete_model(ModelName="m")
     with pytest.raises(ClientError, match='Could not find model "arn:aws:sagemaker'):
         client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[variant])
-    with pytest.raises(ClientError, match="UpdateEndpoint is not in this local control plane"):
-        client.update_endpoint(EndpointName="e", EndpointConfigName="c")
+    with pytest.raises(ClientError, match="CreateInferenceComponent is not in this local control plane"):
+        client.create_inference_component(InferenceComponentName="i", EndpointName="e")
+
+
+def test_an_update_replaces_what_serves_once_the_new_is_ready(hosting: Any, model_image: str, model_uri: str) -> None:
+    """The old containers answer until then, and go on where the new ones do not get ready; weights and counts are told."""
+    client, invoked = check_answers(hosting.client("sagemaker")), hosting.client("sagemaker-runtime")
+
+    def configure(name: str, **environment: str) -> dict[str, Any]:
+        container = {"Image": model_image, "ModelDataUrl": model_uri, "Environment": environment}
+        client.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+        variant = {"VariantName": "all", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+        client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        return {"EndpointName": "updated", "EndpointConfigName": name}
+
+    def note() -> str:
+        body = invoked.invoke_endpoint(EndpointName="updated", Body=b"facts")["Body"].read()
+        return str(json.loads(body)["environment"]["NOTE"])
+
+    def update(request: dict[str, Any]) -> Any:
+        client.update_endpoint(**request)
+        seen = set()
+        while (described := client.describe_endpoint(EndpointName="updated"))["EndpointStatus"] == "Updating":
+            seen.add(note())
+            time.sleep(0.05)
+        return described, seen
+
+    client.create_endpoint(**configure("one", NOTE="one"))
+    with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+        client.update_endpoint(EndpointName="updated", EndpointConfigName="one")
+    client.get_waiter("endpoint_in_service").wait(EndpointName="updated", WaiterConfig={"Delay": 1})
+    described, seen = update(configure("two", NOTE="two"))
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "two")
+    assert "FailureReason" not in described
+    assert "one" in seen <= {"one", "two"}
+    assert note() == "two"
+    described, seen = update(configure("broken", NOTE="broken", DIES="1"))
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "two")
+    assert "did not pass the ping health check" in described["FailureReason"]
+    assert seen == {note()} == {"two"}
+    changed = {"VariantName": "all", "DesiredWeight": 3.0, "DesiredInstanceCount": 1}
+    client.update_endpoint_weights_and_capacities(EndpointName="updated", DesiredWeightsAndCapacities=[changed])
+    client.get_waiter("endpoint_in_service").wait(EndpointName="updated", WaiterConfig={"Delay": 1})
+    (variant,) = client.describe_endpoint(EndpointName="updated")["ProductionVariants"]
+    assert (variant["CurrentWeight"], variant["CurrentInstanceCount"]) == (3.0, 1)
+    assert client.list_endpoints(NameContains="updated", StatusEquals="InService")["Endpoints"][0]["EndpointName"] == "updated"
+    client.delete_endpoint(EndpointName="updated")
+    client.get_waiter("endpoint_deleted").wait(EndpointName="updated", WaiterConfig={"Delay": 1})
+    with pytest.raises(ClientError, match=r'ValidationException.*Could not find endpoint "arn:aws:sagemaker'):
+        client.delete_endpoint(EndpointName="updated")
