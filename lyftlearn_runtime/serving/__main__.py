@@ -22,7 +22,7 @@ def run() -> int:
         from lyftlearn_runtime.serving import server  # noqa: PLC0415 - as above
     except Exception as error:  # noqa: BLE001 - a team's pip may have broken a package in any way
         reason = f"{type(error).__name__}: {error}".replace("\n", " ")
-        log.log_line(f"serve: uvicorn or starlette in {sys.prefix} is not as the image came with it: {reason}")
+        log.log_line(f"serve: uvicorn in {sys.prefix} is not as the image came with it: {reason}")
         return contract.EXIT_CONFIG
     return server.main(os.environ)
 

@@ -1,4 +1,4 @@
-"""The routes of SageMaker's inference convention as an ASGI application.
+"""The routes of SageMaker's inference convention as an ASGI application, without a framework: it is on every request's way.
 
 Source: developer guide, "Use Your Own Inference Code with Hosting Services" (/ping, /invocations) and "... with Batch
 Transform" (/execution-parameters).
@@ -6,28 +6,22 @@ Transform" (/execution-parameters).
 
 from __future__ import annotations
 
-import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
-from starlette.applications import Starlette  # type: ignore[import-not-found]
-from starlette.requests import ClientDisconnect, Request  # type: ignore[import-not-found]
-from starlette.responses import Response, StreamingResponse  # type: ignore[import-not-found]
-from starlette.routing import Route  # type: ignore[import-not-found]
-
+from lyftlearn_runtime.serving import reply as replies
 from lyftlearn_runtime.serving.errors import RequestError
+from lyftlearn_runtime.serving.invocation import InferenceRequest
 from lyftlearn_runtime.serving.settings import JSON
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from lyftlearn_runtime.serving.admission import Admission
-    from lyftlearn_runtime.serving.invocation import InferenceResponse, Model
+    from lyftlearn_runtime.serving.invocation import Model
     from lyftlearn_runtime.serving.settings import Settings
 
-# A client that is refused in the middle of its body reads the answer only once it may write on: so much is thrown away,
-# for so long at most.
-_DISCARD_BYTES = 8 << 20
-_DISCARD_S = 2.0
-_RETRY_AFTER_S = "1"
+    Route = Callable[[Any, Any, Any], Awaitable[None]]
+
 _MIB = 1 << 20
 # MaxPayloadInMB times MaxConcurrentTransforms (API reference, CreateTransformJob).
 _MOST_MIB_AT_ONCE = 100
@@ -53,13 +47,35 @@ class Server:
 
 def application(server: Server) -> Any:
     """The ASGI application of a server."""
-    return Starlette(
-        routes=[
-            Route("/ping", _Ping(server), methods=["GET"]),
-            Route("/execution-parameters", _ExecutionParameters(server), methods=["GET"]),
-            Route("/invocations", _Invocations(server), methods=["POST"]),
-        ]
-    )
+    routes: dict[str, tuple[tuple[str, ...], Route]] = {
+        "/invocations": (("POST",), _Invocations(server)),
+        "/ping": (("GET", "HEAD"), _Ping(server)),
+        "/execution-parameters": (("GET", "HEAD"), _ExecutionParameters(server)),
+    }
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        found = routes.get(scope["path"])
+        if found is None:
+            await replies.send_reply(_elsewhere(scope, routes), send)
+        elif scope["method"] in found[0]:
+            await found[1](scope, receive, send)
+        else:
+            allow = (b"allow", ", ".join(found[0]).encode())
+            await replies.send_reply(replies.text_reply(405, "Method Not Allowed", allow), send)
+
+    return answer
+
+
+def _elsewhere(scope: Any, routes: Any) -> replies.Reply:
+    """A path that is none of ours; with a slash too many at its end it is told where to go."""
+    path = scope["path"].rstrip("/")
+    if path not in routes:
+        return replies.text_reply(404, "Not Found")
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    origin = scope["scheme"].encode() + b"://" + host if host else b""
+    query = b"?" + scope["query_string"] if scope["query_string"] else b""
+    location = (b"location", origin + path.encode() + query)
+    return replies.Reply(307, [(b"content-length", b"0"), location], b"")
 
 
 class _Ping:
@@ -68,10 +84,10 @@ class _Ping:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
         refusal = self._server.refusal()
-        response = _error(refusal) if refusal else Response()
-        await response(scope, receive, send)
+        found = replies.error_reply(refusal) if refusal else replies.Reply(200, [(b"content-length", b"0")], b"")
+        await replies.send_reply(found, send)
 
 
 class _ExecutionParameters:
@@ -80,7 +96,7 @@ class _ExecutionParameters:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
         settings = self._server.settings
         payload = (settings.payload_bytes or 0) // _MIB
         found = {
@@ -88,7 +104,7 @@ class _ExecutionParameters:
             "BatchStrategy": settings.batch_strategy,
             "MaxPayloadInMB": payload,
         }
-        await Response(json.dumps(found), media_type=JSON)(scope, receive, send)
+        await replies.send_reply(replies.json_reply(found), send)
 
 
 class _Invocations:
@@ -96,103 +112,83 @@ class _Invocations:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._admission = server.admission
+        self._limit = server.settings.payload_bytes
+        self._accept = server.settings.accept
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive)
+        headers = _header_map(scope["headers"])
         try:
-            self._admit(request)
-            with self._server.admission:
-                await self._take(request, send)
+            self._admit(headers)
+            self._admission.enter()
+            try:
+                content = await replies.read_body(receive, self._limit, self._too_large)
+                await self._take(self._request(content, headers), receive, send)
+            finally:
+                self._admission.leave()
         except RequestError as error:
             # Outside: what is thrown away holds no place.
-            await _refuse(error, request, send)
-        except ClientDisconnect:
+            await replies.refuse(error, receive, send)
+        except replies.ClientGoneError:
             return
 
-    async def _take(self, request: Request, send: Any) -> None:
-        """Reads and runs a request that has been admitted. RequestError where its body is not taken."""
-        content = await self._read(request)
-        async with self._server.admission.slots:
-            # Nobody waits for an answer whose client has gone.
-            if not await request.is_disconnected():
-                await self._run(content, request, send)
-
-    def _admit(self, request: Request) -> None:
+    def _admit(self, headers: dict[str, str]) -> None:
         """RequestError for what is refused before its body is read."""
-        server = self._server
-        refusal = server.refusal()
+        refusal = self._server.refusal()
         if refusal:
             raise refusal
-        declared = request.headers.get("content-length", "")
-        limit = server.settings.payload_bytes
-        if limit is not None and declared.isdigit() and int(declared) > limit:
-            raise _too_large(limit)
-        if server.admission.is_full:
+        declared = headers.get("content-length", "")
+        if self._limit is not None and declared.isdigit() and int(declared) > self._limit:
+            raise self._too_large()
+        if self._admission.is_full:
             raise RequestError(429, "too many requests wait already")
 
-    async def _read(self, request: Request) -> bytes:
-        """The body. RequestError 413 as soon as more has come than may: a chunked one does not say how long it is."""
-        limit = self._server.settings.payload_bytes
-        pieces, size = [], 0
-        async for piece in request.stream():
-            size += len(piece)
-            if limit is not None and size > limit:
-                raise _too_large(limit)
-            pieces.append(piece)
-        return b"".join(pieces)
+    def _too_large(self) -> RequestError:
+        return RequestError(413, f"the body has more than {self._limit} bytes, which is the limit of this server")
 
-    async def _run(self, content: bytes, request: Request, send: Any) -> None:
+    def _request(self, content: bytes, headers: dict[str, str]) -> InferenceRequest:
+        accept = headers.get("accept", "").strip()
+        if accept in {"", "*/*"}:
+            accept = self._accept
+        return InferenceRequest(content, headers.get("content-type") or JSON, accept, headers)
+
+    async def _take(self, request: InferenceRequest, receive: Any, send: Any) -> None:
+        """Runs a request in its turn and answers it."""
+        admission = self._admission
+        if not admission.try_slot():
+            await admission.slot()
+            # Nobody waits for an answer whose client has gone.
+            if replies.has_gone(receive):
+                admission.free_slot()
+                return
+        try:
+            reply = await self._run(request)
+            if not isinstance(reply.body, bytes):
+                await self._stream(reply, receive, send)
+                return
+        finally:
+            admission.free_slot()
+        await replies.send_reply(reply, send)
+
+    async def _run(self, request: InferenceRequest) -> replies.Reply:
         model = self._server.model
         assert model is not None  # noqa: S101 - a request is admitted with a model only, and it stays
-        headers = dict(request.headers)
-        accept = headers.get("accept", "").strip()
-        accept = self._server.settings.accept if accept in {"", "*/*"} else accept
         try:
-            answer = await model.invoke(content, headers.get("content-type") or JSON, accept, headers)
-            response = _response(answer)
+            return replies.handler_reply(*await model.invoke(request))
         except RequestError as error:
-            response = _error(error)
+            return replies.error_reply(error)
+
+    async def _stream(self, reply: replies.Reply, receive: Any, send: Any) -> None:
         try:
-            await response(request.scope, request.receive, send)
-        except (RequestError, ClientDisconnect):
+            await replies.send_stream(reply, receive, send)
+        except RequestError:
             # Told already. An answer that has begun and does not end makes the server close the connection.
             return
 
 
-def _response(answer: InferenceResponse) -> Any:
-    headers = {**answer.headers, "content-type": answer.content_type}
-    if isinstance(answer.content, bytes):
-        return Response(answer.content, answer.status, headers=headers)
-    return StreamingResponse(answer.content, answer.status, headers=headers)
-
-
-def _too_large(limit: int) -> RequestError:
-    return RequestError(413, f"the body has more than {limit} bytes, which is the limit of this server")
-
-
-def _error(error: RequestError) -> Any:
-    """An error as one line of JSON."""
-    headers = {"retry-after": _RETRY_AFTER_S} if error.status in {429, 503} else {}
-    return Response(error.document(), error.status, headers, media_type=JSON)
-
-
-async def _refuse(error: RequestError, request: Request, send: Any) -> None:
-    """Answers at once, throws a little of the body away, and closes the connection."""
-    response = _error(error)
-    response.headers["connection"] = "close"
-    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
-    await send({"type": "http.response.body", "body": response.body, "more_body": True})
-    try:
-        await asyncio.wait_for(_discard(request), _DISCARD_S)
-    except asyncio.TimeoutError:
-        pass
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _discard(request: Request) -> None:
-    left = _DISCARD_BYTES
-    while left > 0:
-        message = await request.receive()
-        left -= len(message.get("body", b""))
-        if not message.get("more_body"):
-            return
+def _header_map(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by their names in lower case; of several of one name the first counts."""
+    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    if len(found) != len(raw):
+        found.update({name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(raw)})
+    return found

@@ -34,8 +34,8 @@ class Handler(NamedTuple):
     takes_context: bool
     is_async: bool
 
-    def arguments(self, given: tuple[Any, ...], context: RequestContext) -> tuple[Any, ...]:
-        """What to call it with."""
+    def arguments(self, given: tuple[Any, ...], context: RequestContext | None) -> tuple[Any, ...]:
+        """What to call it with. Without a context only what takes none."""
         return (*given, context) if self.takes_context else given
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lyftlearn_runtime.log import log_line
@@ -13,12 +14,26 @@ from lyftlearn_runtime.serving.request_context import ModelFacts, RequestContext
 from lyftlearn_runtime.serving.settings import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
-    from concurrent.futures import Executor
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 
     from lyftlearn_runtime.serving.handlers import Handler, Handlers
+    from lyftlearn_runtime.serving.lane import Lane
+    from lyftlearn_runtime.serving.pace import Pace
+
+    # A handler and its arguments out, its outcome in.
+    Steps = Generator[tuple[Handler, tuple[Any, ...]], Any, "InferenceResponse"]
 
 _END = object()
+_NO_HEADERS: Mapping[str, str] = {}
+
+
+class InferenceRequest(NamedTuple):
+    """A request that has been read. `headers` have their names in lower case."""
+
+    content: bytes
+    content_type: str
+    accept: str
+    headers: Mapping[str, str]
 
 
 class InferenceResponse(NamedTuple):
@@ -31,54 +46,117 @@ class InferenceResponse(NamedTuple):
 
 
 class Model:
-    """The loaded model with its handlers. Plain ones run in `executor`, async ones in the event loop."""
+    """The loaded model with its handlers. Async ones run in the event loop, plain ones in `lane`, or inline while short."""
 
-    def __init__(self, handlers: Handlers, executor: Executor, model_dir: str) -> None:
+    def __init__(self, handlers: Handlers, lane: Lane, model_dir: str, pace: Pace) -> None:
         self._handlers = handlers
-        self._executor = executor
+        self._lane = lane
         self._model_dir = model_dir
         self._facts = ModelFacts(model_dir)
+        self._pace = pace
         self._model: Any = None
+        used = [handlers.transform] if handlers.transform else [handlers.input, handlers.predict, handlers.output]
+        self._is_plain = not any(one.is_async for one in used)
+        self._takes_context = any(one.takes_context for one in used)
 
     async def load(self) -> None:
         """Calls pre_model_fn, model_fn and model_warmup_fn; what they raise goes through."""
-        context, handlers = RequestContext(self._facts), self._handlers
+        context, handlers, place = RequestContext(self._facts), self._handlers, (self._model_dir,)
         if handlers.before:
-            await self._call(handlers.before, (self._model_dir,), context)
-        self._model = await self._call(handlers.model, (self._model_dir,), context)
+            await self._call(handlers.before, handlers.before.arguments(place, context))
+        self._model = await self._call(handlers.model, handlers.model.arguments(place, context))
         if handlers.warm_up:
-            await self._call(handlers.warm_up, (self._model_dir, self._model), context)
+            await self._call(handlers.warm_up, handlers.warm_up.arguments((*place, self._model), context))
 
-    async def invoke(self, content: bytes, content_type: str, accept: str, headers: Mapping[str, str]) -> InferenceResponse:
+    async def invoke(self, request: InferenceRequest) -> InferenceResponse:
         """The answer to one request. RequestError where a handler fails: its own status if it has one, else 500."""
-        context = RequestContext(self._facts, headers)
+        if not self._is_plain:
+            return await self._awaited(request)
+        size = len(request.content)
+        if self._pace.is_inline(size):
+            return self._inline(request)
+        seconds, answer = await self._lane.call(_timed, self._plain, request)
+        self._pace.ran_in_lane(size, seconds)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    def _inline(self, request: InferenceRequest) -> InferenceResponse:
+        """In the loop's thread, where the team's code finds what it would find in any other: it may say asyncio.run()."""
+        loop = asyncio.get_running_loop()
+        began = perf_counter()
+        asyncio._set_running_loop(None)  # noqa: SLF001 - "intended to be used by event loops", in asyncio's __all__
         try:
-            return await self._answer(content, content_type, accept, headers, context)
+            return self._plain(request)
+        finally:
+            asyncio._set_running_loop(loop)  # noqa: SLF001 - as above
+            self._pace.ran_inline(perf_counter() - began)
+
+    def _plain(self, request: InferenceRequest) -> InferenceResponse:
+        """All handlers of a request, one after the other, in this thread."""
+        steps = self._steps(request)
+        outcome = None
+        while True:
+            try:
+                handler, arguments = steps.send(outcome)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            try:
+                outcome = _outcome(handler, arguments)
+            except RequestError:
+                raise
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code; one request ends no server
+                raise _answer_of(handler.name, error) from None
+
+    async def _awaited(self, request: InferenceRequest) -> InferenceResponse:
+        """The same where one of them is a coroutine."""
+        steps = self._steps(request)
+        outcome = None
+        while True:
+            try:
+                handler, arguments = steps.send(outcome)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            try:
+                outcome = await self._call(handler, arguments)
+            except RequestError:
+                raise
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+                raise _answer_of(handler.name, error) from None
+
+    def _steps(self, request: InferenceRequest) -> Steps:
+        """Which handlers are called with what: each is yielded with its arguments, and its outcome is sent back."""
+        if not self._takes_context:
+            return (yield from self._calls(request, None))
+        context = RequestContext(self._facts, request.headers)
+        try:
+            return (yield from self._calls(request, context))
         finally:
             context.write_metrics()
 
-    async def _answer(
-        self, content: bytes, content_type: str, accept: str, headers: Mapping[str, str], context: RequestContext
-    ) -> InferenceResponse:
-        self._refuse_encoding(headers)
-        body = codec.text_or_bytes(content, content_type)
+    def _calls(self, request: InferenceRequest, context: RequestContext | None) -> Steps:
+        self._refuse_encoding(request.headers)
+        body = codec.text_or_bytes(request.content, request.content_type)
         handlers = self._handlers
-        if handlers.transform:
-            result = await self._try(handlers.transform, (self._model, body, content_type, accept), context)
-            name = handlers.transform.name
+        last = handlers.transform
+        if last:
+            given: tuple[Any, ...] = (self._model, body, request.content_type, request.accept)
+            result = yield last, last.arguments(given, context)
         else:
-            data = await self._try(handlers.input, (body, content_type), context)
-            prediction = await self._try(handlers.predict, (data, self._model), context)
-            result = await self._try(handlers.output, (prediction, accept), context)
-            name = handlers.output.name
+            data = yield handlers.input, handlers.input.arguments((body, request.content_type), context)
+            prediction = yield handlers.predict, handlers.predict.arguments((data, self._model), context)
+            last = handlers.output
+            result = yield last, last.arguments((prediction, request.accept), context)
         # The inference toolkit takes a body, or a body with its type, and looks at nothing behind them.
         is_pair = isinstance(result, tuple) and len(result) >= 2 and isinstance(result[1], str)
-        answer, kind = result[:2] if is_pair else (result, _type_of(accept))
+        answer, kind = result[:2] if is_pair else (result, _type_of(request.accept))
+        if context is None:
+            return InferenceResponse(self._content(last.name, answer), kind, _NO_HEADERS)
         chosen = dict(context.get_response_headers(0))
         kind = chosen.pop("content-type", kind)
-        status = _checked(name, context.get_response_status(0)[0])
+        status = _checked(last.name, context.get_response_status(0)[0])
         # Neither has a body (RFC 9110, 15.3.5 and 15.4.5).
-        return InferenceResponse(b"" if status in {204, 304} else self._content(name, answer), kind, chosen, status)
+        return InferenceResponse(b"" if status in {204, 304} else self._content(last.name, answer), kind, chosen, status)
 
     def _refuse_encoding(self, headers: Mapping[str, str]) -> None:
         """RequestError 415 for a compressed body, which a handler of the team may unpack and the default does not."""
@@ -86,19 +164,10 @@ class Model:
         if encoding not in {"", "identity"} and handlers.transform is None and handlers.input.function is codec.decode:
             raise RequestError(415, "the body has a Content-Encoding; expected it as it is")
 
-    async def _call(self, handler: Handler, given: tuple[Any, ...], context: RequestContext) -> Any:
-        arguments = handler.arguments(given, context)
+    async def _call(self, handler: Handler, arguments: tuple[Any, ...]) -> Any:
         if handler.is_async:
             return await handler.function(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, _outcome, handler, arguments)
-
-    async def _try(self, handler: Handler, given: tuple[Any, ...], context: RequestContext) -> Any:
-        try:
-            return await self._call(handler, given, context)
-        except RequestError:
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code; one request ends no server
-            raise _answer_of(handler.name, error) from None
+        return await self._lane.call(_outcome, handler, arguments)
 
     def _content(self, name: str, answer: Any) -> bytes | AsyncIterator[bytes]:
         if isinstance(answer, str):
@@ -119,10 +188,9 @@ class Model:
         raise RequestError(500, f"{name} returned {type(answer).__name__}, which is not a body")
 
     async def _pieces(self, generator: Iterator[Any]) -> AsyncIterator[Any]:
-        """What a plain generator gives, each piece made in the executor."""
-        loop = asyncio.get_running_loop()
+        """What a plain generator gives, each piece made in the lane."""
         while True:
-            piece = await loop.run_in_executor(self._executor, next, generator, _END)
+            piece = await self._lane.call(next, generator, _END)
             if piece is _END:
                 return
             yield piece
@@ -143,12 +211,22 @@ def _type_of(accept: str) -> str:
 
 
 def _outcome(handler: Handler, arguments: tuple[Any, ...]) -> Any:
-    """In the executor: what a handler returns."""
+    """What a plain handler returns."""
     try:
         return handler.function(*arguments)
     except StopIteration as error:
         # A future cannot hold this one, and whoever awaits it would wait for ever.
         raise RuntimeError(f"{handler.name} raised StopIteration") from error
+
+
+def _timed(function: Callable[[Any], Any], argument: Any) -> tuple[float, Any]:
+    """In the lane: how many seconds a call took, and what it returned or raised."""
+    began = perf_counter()
+    try:
+        answer = function(argument)
+    except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+        answer = error
+    return perf_counter() - began, answer
 
 
 async def _encoded(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:

@@ -10,18 +10,19 @@ import signal
 import socket
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import uvicorn  # type: ignore[import-not-found]
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.log import log_line
-from lyftlearn_runtime.serving import handlers, settings
+from lyftlearn_runtime.serving import handlers, protocol, settings
 from lyftlearn_runtime.serving.admission import Admission
 from lyftlearn_runtime.serving.application import Server, application
 from lyftlearn_runtime.serving.errors import StartError, print_traceback
 from lyftlearn_runtime.serving.invocation import Model
+from lyftlearn_runtime.serving.lane import Lane
+from lyftlearn_runtime.serving.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,9 +53,8 @@ def main(environ: Mapping[str, str]) -> int:
     except StartError as error:
         log_line(f"serve: {error}")
         return contract.EXIT_CONFIG
-    executor = ThreadPoolExecutor(found.concurrency, thread_name_prefix="handler")
     _Lines.take_over()
-    code = asyncio.run(_Serve(found, executor).run(listener))
+    code = protocol.run(_Serve(found).run(listener))
     # A thread that the team has left running would hold the end up until SIGKILL.
     leave = threading.Timer(_LEAVE_S, _leave, (code,))
     leave.daemon = True
@@ -91,9 +91,9 @@ def _bound(port: int) -> socket.socket:
 class _Serve:
     """One server's life."""
 
-    def __init__(self, found: settings.Settings, executor: ThreadPoolExecutor) -> None:
+    def __init__(self, found: settings.Settings) -> None:
         self._settings = found
-        self._executor = executor
+        self._lane = Lane(found.concurrency)
         self._admission = Admission(found.concurrency, found.queue)
         self._server = Server(found, self._admission)
         self._stop = asyncio.Event()
@@ -101,6 +101,8 @@ class _Serve:
     async def run(self, listener: socket.socket) -> int:
         """The exit code; does not return where requests or the model's load are cut off."""
         loop = asyncio.get_running_loop()
+        # What runs inline finds no loop of its thread either, as in the lane.
+        asyncio.set_event_loop(None)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         config = uvicorn.Config(
@@ -108,6 +110,8 @@ class _Serve:
             log_config=None,
             access_log=False,
             lifespan="off",
+            http=protocol.http(),
+            ws="none",
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_S,
         )
@@ -132,10 +136,9 @@ class _Serve:
 
     async def _load(self) -> int:
         """Loads the handlers and the model: 0, or the exit code when that failed, which is told then."""
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._executor, handlers.load, self._settings.program)
-            model = Model(found, self._executor, settings.MODEL_DIR)
+            found = await self._lane.call(handlers.load, self._settings.program)
+            model = Model(found, self._lane, settings.MODEL_DIR, Pace(is_inline_allowed=self._settings.is_inline_allowed))
             await model.load()
         except StartError as error:
             log_line(f"serve: {error}")

@@ -36,6 +36,7 @@ class Settings(NamedTuple):
     payload_bytes: int | None
     drain_s: float
     batch_strategy: str
+    is_inline_allowed: bool
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -62,6 +63,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         payload_bytes=payload * _MIB or None,
         drain_s=_seconds(environ, "LYFTLEARN_SERVE_DRAIN", _DRAIN_S),
         batch_strategy=environ.get("SAGEMAKER_BATCH_STRATEGY") or "MULTI_RECORD",
+        is_inline_allowed=_whole(environ, ("LYFTLEARN_SERVE_INLINE",), 1) != 0,
     )
 
 

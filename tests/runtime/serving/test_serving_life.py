@@ -270,10 +270,10 @@ def test_a_server_may_be_stopped_while_it_loads(serving: Serving) -> None:
 @pytest.mark.parametrize("code", ["raise ImportError('broken by pip')", "raise AttributeError('broken by pip')"])
 def test_a_broken_package_is_told_in_one_line(serving: Serving, code: str) -> None:
     """Where a team's pip has broken what serves, the exit code is 78 and one line says what it was."""
-    server = serving.start(files={"code/starlette.py": code}, env={"PYTHONPATH": "/opt/ml/code"}, is_awaited=False)
+    server = serving.start(files={"code/uvicorn.py": code}, env={"PYTHONPATH": "/opt/ml/code"}, is_awaited=False)
     assert server.wait() == 78
     told = server.logs()
-    assert told.startswith("lyftlearn: serve: uvicorn or starlette in /opt/venv is not as the image came with it: ")
+    assert told.startswith("lyftlearn: serve: uvicorn in /opt/venv is not as the image came with it: ")
     assert told.endswith("Error: broken by pip\n")
     assert told.count("\n") == 1
 
@@ -281,7 +281,7 @@ def test_a_broken_package_is_told_in_one_line(serving: Serving, code: str) -> No
 def test_a_server_may_be_stopped_before_it_listens(serving: Serving) -> None:
     """SIGTERM while the server's own packages are being imported is exit code 0, too."""
     slow = "import time\nprint('importing', flush=True)\nwhile True:\n    time.sleep(0.01)\n"
-    server = serving.start(files={"code/starlette.py": slow}, env={"PYTHONPATH": "/opt/ml/code"}, is_awaited=False)
+    server = serving.start(files={"code/uvicorn.py": slow}, env={"PYTHONPATH": "/opt/ml/code"}, is_awaited=False)
     server.says("importing")
     server.terminate()
     assert server.wait() == 0
