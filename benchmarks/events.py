@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.report import Measurement, show
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
-from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import Publisher
 from lyftlearn_image.retry import Clock
 from lyftlearn_image.services.sagemaker import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import boto3
 
+    from lyftlearn_image.emulation.sagemaker.local_api.job_store import JobStore
     from lyftlearn_image.emulation.sagemaker.local_api.record import Record
 
 JOBS = 1000
@@ -28,7 +28,7 @@ POLLS = 120
 
 def main() -> None:
     """Ends a thousand held jobs, whose events go through EventBridge and SQS, and counts the calls."""
-    held: list[tuple[Record, Callable[..., None]]] = []
+    held: list[tuple[Record, JobStore]] = []
     calls: Counter[str] = Counter()
     with aws_endpoint("127.0.0.1") as endpoint:
         os.environ["AWS_ENDPOINT_URL"] = endpoint.url
@@ -36,7 +36,7 @@ def main() -> None:
         session.events.register("before-call", lambda model, **_: calls.update([model.name]))
         events._LONG_POLL_S = 0  # noqa: SLF001 - the local queue has no more to wait for
         with serve(
-            ControlPlane(lambda record, update: held.append((record, update)), Account("us-east-1"), Publisher(endpoint))
+            ControlPlane(lambda record, store: held.append((record, store)), Account("us-east-1"), Publisher(endpoint))
         ) as url:
             os.environ["AWS_ENDPOINT_URL_SAGEMAKER"] = url
             queue = events.create_queue(session, "lyftlearn-benchmark")
@@ -49,8 +49,8 @@ def main() -> None:
             def on_end(job: str, _: Any) -> None:
                 ended.append(job)
 
-            for record, update in held:
-                update(**{record.kind.status_field: "InProgress"})
+            for record, store in held:
+                store.update(record, **{record.kind.status_field: "InProgress"})
             calls.clear()
             _end_all(held, calls)
             found = consumer.wait(names, on_end)
@@ -65,10 +65,10 @@ def main() -> None:
     )
 
 
-def _end_all(held: list[tuple[Record, Callable[..., None]]], calls: Counter[str]) -> None:
+def _end_all(held: list[tuple[Record, JobStore]], calls: Counter[str]) -> None:
     """Publishes every end, without the job list knowing of it yet; the publishing is not the client's."""
-    for record, update in held:
-        update(**{record.kind.status_field: "Completed"})
+    for record, store in held:
+        store.update(record, **{record.kind.status_field: "Completed"})
         # The list would tell at once; an event comes first on the real service, too.
         record.description[record.kind.status_field] = "InProgress"
     calls.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ settings.register_profile(
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+_CONTROL_PLANE = "lyftlearn_image.emulation.sagemaker.local_api.control_plane"
 PROBE_CONTEXT = ROOT / "tests" / "emulation" / "kubernetes" / "pods" / "probe"
 
 
@@ -59,6 +61,27 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8")
 
     return check
+
+
+@pytest.fixture(scope="session")
+def faults() -> Iterator[list[str]]:
+    """What was wrong with the local API's answers so far, where a test of this session has it at hand."""
+    found: list[str] = []
+    if _CONTROL_PLANE not in sys.modules:
+        yield found
+        return
+    from tests.emulation.sagemaker.answers import all_answers_checked
+
+    with all_answers_checked(found.append):
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def complete_answers(faults: list[str]) -> Iterator[None]:
+    """Every answer of the local API is as botocore's model has it, in whatever test it is given."""
+    faults.clear()
+    yield
+    assert not faults, "\n".join(faults)
 
 
 @pytest.fixture(scope="session")

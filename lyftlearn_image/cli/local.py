@@ -38,7 +38,7 @@ def local(form: str, port: int) -> None:
 
     Prints the variables that point any AWS SDK or CLI here, then shows every request on stderr. SageMaker's training,
     processing, tuning and transform jobs, endpoints and Studio apps run in containers; S3, Secrets Manager, SSM, STS, SQS,
-    EventBridge and CloudWatch Logs are moto's. Nothing is left at the end.
+    EventBridge, CloudWatch and its Logs are moto's. Nothing is left at the end.
 
     \b
     In the background, with the variables in this shell:

@@ -17,9 +17,15 @@ class StopWatch:
     `stopped`, `interrupted` and `timed_out` say what has become of the run.
     """
 
-    def __init__(self, stop: StopRequest | None, on_line: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        stop: StopRequest | None,
+        on_line: Callable[[str], None] | None,
+        on_phase: Callable[[str], None] | None = None,
+    ) -> None:
         self._stop = stop
         self._on_line = on_line
+        self._on_phase = on_phase
         self._asked = stop.asked if stop else threading.Event()
         self.stopped = False
         self.timed_out = False
@@ -35,6 +41,11 @@ class StopWatch:
         self._check(line)
         if self._on_line:
             self._on_line(line)
+
+    def on_phase(self, phase: str) -> None:
+        """Takes the platform's word for what the run has come to, and passes it on."""
+        if self._on_phase:
+            self._on_phase(phase)
 
     def line_handler(self, *, is_first_host: bool) -> Callable[[str], None]:
         """What takes the lines of one host of several: any may ask for the stop, only the first one's are passed on."""

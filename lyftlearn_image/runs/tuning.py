@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.platforms.compile import compile_for
@@ -60,9 +60,14 @@ class TuningRun:
     on_trial: Callable[[Trial], None] = field(default=lambda _: None)
 
 
-def run_trials(
-    job: TuningJob, run_trial: Callable[[int, Mapping[str, Any], Path, StopRequest], Run], settings: TuningRun
-) -> Run:
+class TrialRunner(Protocol):
+    """Runs one trial."""
+
+    def __call__(self, number: int, values: Mapping[str, Any], workspace: Path, stop: StopRequest, /) -> Run:
+        """The trial with this number, from 0, and these values. A RunError is a failed trial, and the search goes on."""
+
+
+def run_trials(job: TuningJob, run_trial: TrialRunner, settings: TuningRun) -> Run:
     """Runs a search whose trials are runs; what the best one left is what the tuning job left.
 
     `run_trial` gets a trial's number, its values, and a directory of its own. A stop ends every trial, and the search.

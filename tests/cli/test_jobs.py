@@ -10,7 +10,8 @@ import pytest
 
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
-from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Publisher
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.retry import Clock, every, wait_until

@@ -12,7 +12,8 @@ import yaml
 
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
-from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.platforms.launch import TARGETS

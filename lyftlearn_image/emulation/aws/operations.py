@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 S3 = "s3"
 SAGEMAKER = "sagemaker"
+MONITORING = "monitoring"
 SERVED: Mapping[str, frozenset[str]] = {
     S3: frozenset({
         "AbortMultipartUpload", "CompleteMultipartUpload", "CopyObject", "CreateBucket", "CreateMultipartUpload",
@@ -56,6 +57,8 @@ SERVED: Mapping[str, frozenset[str]] = {
         "CreateLogGroup", "CreateLogStream", "DeleteLogGroup", "DeleteLogStream", "DescribeLogGroups", "DescribeLogStreams",
         "FilterLogEvents", "GetLogEvents", "PutLogEvents", "PutRetentionPolicy",
     }),
+    # CloudWatch by its signing name. No alarm: its actions run something.
+    MONITORING: frozenset({"GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"}),
 }  # fmt: skip
 # Those of S3 whose body is bytes of an object.
 _STORING = frozenset({"PutObject", "UploadPart"})
@@ -69,6 +72,7 @@ _TARGET_PREFIXES: Mapping[str, str] = {
     "sqs": "AmazonSQS",
     "events": "AWSEvents",
     "logs": "Logs_20140328",
+    MONITORING: "GraniteServiceVersion20100801",
 }
 # As many as a megabyte of a log of URLs may have.
 _MAX_FIELDS = 50_000

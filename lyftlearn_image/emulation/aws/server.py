@@ -30,7 +30,7 @@ from werkzeug.wrappers import Request, Response
 
 from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER
 from lyftlearn_image.emulation.aws.gate import Gate, check_web_identity
-from lyftlearn_image.emulation.aws.operations import S3, SAGEMAKER, SERVED
+from lyftlearn_image.emulation.aws.operations import MONITORING, S3, SAGEMAKER, SERVED
 from lyftlearn_image.emulation.aws.s3 import S3Application
 from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.emulation.aws.wsgi_server import WsgiServer, open_listener
@@ -48,6 +48,8 @@ _ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 # In an Authorization header of Signature Version 4.
 _ACCESS_KEY = re.compile(r"Credential=(?P<id>[^/,\s]{1,128})/")
 _INVOCATIONS = "/endpoints/"
+# Where moto's name of a service is not the one that requests are signed for.
+_MOTO_NAMES = {MONITORING: "cloudwatch"}
 # Of one connection (RFC 9110, 7.6.1), or made anew for the next one.
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "host", "content-length", "expect"})
 # Longer than an invocation may take (60 s).
@@ -116,7 +118,8 @@ class Applications:
             return None
         with self._lock:
             if service not in self._made:
-                made: WSGIApplication = S3Application() if service == S3 else create_backend_app(cast("Any", service))
+                name = _MOTO_NAMES.get(service, service)
+                made: WSGIApplication = S3Application() if service == S3 else create_backend_app(cast("Any", name))
                 # STS alone knows accounts apart: it says the role's own. All other data is in one account, so that a job
                 # finds what the run put there, whatever account its role is of.
                 self._made[service] = _in_account(made, _role_account if service == "sts" else lambda _: None, self._account)

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.aws.archive import merge_directories
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
-from lyftlearn_image.emulation.sagemaker import fields, processing, training, tuner
+from lyftlearn_image.emulation.sagemaker import processing, training, tuner
 from lyftlearn_image.emulation.sagemaker.batch import transform
 from lyftlearn_image.emulation.sagemaker.context import DEFAULT_REGION, create_context
 from lyftlearn_image.emulation.sagemaker.host_group import GroupExit, HostContainer, run_hosts
+from lyftlearn_image.emulation.sagemaker.request_checks import check_request
 from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.platforms.launch import Compiled, TargetName
-from lyftlearn_image.platforms.sagemaker.actions import PROCESSING, TRAINING, TUNING
-from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.platforms.sagemaker.actions import TRAINING, TUNING
 from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.log_lines import read_lines
 from lyftlearn_image.runs.log_metrics import final_metrics
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.runs.stop_watch import StopWatch
-from lyftlearn_image.runs.tuning import TuningJob, TuningRun, run_trials
+from lyftlearn_image.runs.tuning import TrialRunner, TuningJob, TuningRun, run_trials
 from lyftlearn_image.untrusted_tree import Allowance, measure
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 _TIMED_OUT = "MaxRuntimeExceeded - The job stopped because it exceeded the maximum allowed runtime."
 _WAITED = "MaxWaitTimeExceeded - The job stopped because it exceeded the maximum allowed wait time."
 _NOT_UTF8 = "ClientError: /opt/ml/output/message is not UTF-8"
-
-_FIELDS = {TRAINING: fields.TRAINING, PROCESSING: fields.PROCESSING, TUNING: fields.TUNING}
 
 
 @dataclass(frozen=True)
@@ -78,18 +76,20 @@ class SageMakerEmulator:
         workspace: Path,
         stop: StopRequest | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_phase: Callable[[str], None] | None = None,
     ) -> Run:
-        """Carries the request out; see Target.run."""
+        """Carries the request out; see Target.run. `on_phase` gets each SecondaryStatus that a training job comes to."""
         if compiled.action in transform.ACTIONS:
             return transform.run(self.context, compiled, workspace, StopWatch(stop, on_line))
         (request,) = compiled.documents
         self._check(compiled.action, request, stop)
         if compiled.action == TUNING:
-            return self._tune(request, workspace, stop)
+            return self.tune(request, workspace, stop)
         started = time.monotonic()
-        watch = StopWatch(stop, on_line)
+        watch = StopWatch(stop, on_line, on_phase)
         attempt = self._run_attempts(compiled.action, request, workspace, watch)
         job, group_exit = attempt.plan, attempt.group_exit
+        watch.on_phase("Uploading")
         self._upload(job)
         artifacts = objects.download_outputs(
             self.context.s3, compiled.outputs, workspace / "artifacts", self.context.containers.limits
@@ -127,38 +127,42 @@ class SageMakerEmulator:
     @staticmethod
     def _check(action: str, request: Mapping[str, Any], stop: StopRequest | None) -> None:
         """What is refused before anything is made."""
-        validate_request(action, request)
-        fields.refuse_unknown(request, _FIELDS[action])
+        check_request(action, request)
         if stop and stop.is_interruption and not request.get("EnableManagedSpotTraining"):
             raise InvalidInputError(
                 "the job has no spot capacity that could be taken away", hint="Give the workload `spot` and `checkpoints`."
             )
 
-    def _tune(self, request: Mapping[str, Any], workspace: Path, stop: StopRequest | None) -> Run:
-        """Runs the trials of a tuning job, each as the training job that it is."""
+    def tune(
+        self, request: Mapping[str, Any], workspace: Path, stop: StopRequest | None, run_trial: TrialRunner | None = None
+    ) -> Run:
+        """Runs the trials of a tuning job, each as the training job that it is; `run_trial` may do so for the emulator."""
 
-        def run_trial(number: int, values: Mapping[str, Any], directory: Path, stop: StopRequest) -> Run:
+        def run(number: int, values: Mapping[str, Any], directory: Path, stop: StopRequest) -> Run:
             trial = tuner.trial_request(request, number, values)
             outputs = training_outputs(trial)
             return self.run(Compiled(self.name, TRAINING, (trial,), {}, outputs), workspace=directory, stop=stop)
 
         search, regex = tuner.parse_search(request), tuner.objective_regex(request)
         job = TuningJob(request["HyperParameterTuningJobName"], search, regex)
-        return run_trials(job, run_trial, TuningRun(workspace, stop))
+        return run_trials(job, run_trial or run, TuningRun(workspace, stop))
 
     def _run_attempts(self, action: str, request: Mapping[str, Any], workspace: Path, watch: StopWatch) -> _Attempt:
         """Runs the job, again after every interruption: on new hosts, which have nothing but the checkpoints."""
         started, ran_s, number = time.monotonic(), 0.0, 1
         while True:
             directory = workspace / ("opt-ml" if number == 1 else f"opt-ml-{number}")
+            watch.on_phase("Downloading")
             prepare = training.prepare if action == TRAINING else processing.prepare
             job = prepare(request, directory, self.context.s3, self.context.account)
             prepared = time.monotonic()
+            watch.on_phase("Training")
             group_exit = self._run_hosts(job, watch, workspace, directory, max_runtime_s=job.max_runtime_s - ran_s)
             finished = time.monotonic()
             self._upload_checkpoints(job)
             if not watch.interrupted:
                 return _Attempt(job, group_exit, prepared, finished)
+            watch.on_phase("Interrupted")
             # MaxRuntimeInSeconds is for all attempts together, MaxWaitTimeInSeconds also for what is between them.
             ran_s, number, watch.interrupted = ran_s + finished - prepared, number + 1, False
             if finished - started >= training.max_wait_s(request):

@@ -34,7 +34,7 @@ TRAINING: Mapping[str, str | None] = {
     "AlgorithmSpecification.ContainerArguments[]": None,
     "AlgorithmSpecification.MetricDefinitions[].Name": None,
     "AlgorithmSpecification.MetricDefinitions[].Regex": None,
-    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "no time series is kept: only the last values are kept",
+    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "it is for SageMaker Studio, which is not here",
     "InputDataConfig[].ChannelName": None,
     "InputDataConfig[].ContentType": None,
     "InputDataConfig[].CompressionType": None,
@@ -59,19 +59,23 @@ TRAINING: Mapping[str, str | None] = {
     "CheckpointConfig.S3Uri": None,
     "CheckpointConfig.LocalPath": None,
     "EnableNetworkIsolation": None,
-    "ProfilerConfig.DisableProfiler": None,
+    "DebugHookConfig": "the hook is a library in AWS's own framework images, and no tensor is collected here",
+    "ProfilerConfig": "the profiler watches the instances from outside of the container",
+    "ProfilerRuleConfigurations": "a rule is a job of the service's own, beside the container",
     "EnableManagedSpotTraining": None,
     "EnableInterContainerTrafficEncryption": _ONE_NETWORK,
 }
 _CONFIG = "HyperParameterTuningJobConfig"
 _RANGES = f"{_CONFIG}.ParameterRanges"
+_RESOURCES = "TrainingJobDefinition.HyperParameterTuningResourceConfig"
 # A trial is a training job: what its definition may say is what such a job may, but for what the API has no room for.
 _ALGORITHM = "AlgorithmSpecification"
 _NOT_IN_A_TRIAL = (
     "TrainingJobName", "HyperParameters.*", "Tags", "ExperimentConfig", f"{_ALGORITHM}.ContainerEntrypoint[]",
-    "ProfilerConfig.DisableProfiler", f"{_ALGORITHM}.ContainerArguments[]", f"{_ALGORITHM}.EnableSageMakerMetricsTimeSeries",
+    f"{_ALGORITHM}.ContainerArguments[]", f"{_ALGORITHM}.EnableSageMakerMetricsTimeSeries", "DebugHookConfig",
+    "ProfilerConfig", "ProfilerRuleConfigurations",
 )  # fmt: skip
-TUNING: Mapping[str, str | None] = {
+HYPER_PARAMETER_TUNING: Mapping[str, str | None] = {
     "Tags": _COMMON["Tags"],
     "HyperParameterTuningJobName": None,
     f"{_CONFIG}.Strategy": None,
@@ -88,7 +92,12 @@ TUNING: Mapping[str, str | None] = {
     },
     f"{_RANGES}.CategoricalParameterRanges[].Name": None,
     f"{_RANGES}.CategoricalParameterRanges[].Values[]": None,
+    "TrainingJobDefinition.DefinitionName": None,
     "TrainingJobDefinition.StaticHyperParameters.*": None,
+    f"{_RESOURCES}.InstanceType": None,
+    f"{_RESOURCES}.InstanceCount": None,
+    f"{_RESOURCES}.VolumeSizeInGB": _LOCAL_DISK,
+    f"{_RESOURCES}.VolumeKmsKeyId": _LOCAL_DISK,
     **{f"TrainingJobDefinition.{path}": why for path, why in TRAINING.items() if path not in _NOT_IN_A_TRIAL},
 }
 PROCESSING: Mapping[str, str | None] = {
@@ -147,7 +156,6 @@ _VALUES: Mapping[str, tuple[object, ...]] = {
     f"{_CONFIG}.Strategy": ("Bayesian", "Random", "Grid"),
     f"{_RANGES}.ContinuousParameterRanges[].ScalingType": ("Auto", "Linear", "Logarithmic"),
     f"{_RANGES}.IntegerParameterRanges[].ScalingType": ("Auto", "Linear", "Logarithmic"),
-    "ProfilerConfig.DisableProfiler": (True,),
     "ProcessingInputs[].AppManaged": (False,),
     "ProcessingInputs[].S3Input.S3DataType": ("S3Prefix",),
     "ProcessingInputs[].S3Input.S3InputMode": ("File",),
@@ -161,7 +169,9 @@ _VALUES: Mapping[str, tuple[object, ...]] = {
 VALUES: Mapping[str, tuple[object, ...]] = {
     **_VALUES,
     **{
-        f"TrainingJobDefinition.{path}": values for path, values in _VALUES.items() if f"TrainingJobDefinition.{path}" in TUNING
+        f"TrainingJobDefinition.{path}": values
+        for path, values in _VALUES.items()
+        if f"TrainingJobDefinition.{path}" in HYPER_PARAMETER_TUNING
     },
 }
 

@@ -28,7 +28,7 @@ from lyftlearn_image.emulation.sagemaker.job_plan import (
     ranks,
     read_head,
 )
-from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,6 @@ _LOCAL_PATHS = PurePosixPath("/opt/ml/processing")
 
 def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: Account) -> JobPlan:
     """The plan of the job, with the directories of each of its hosts below `directory`."""
-    _refuse_duplicates(request)
     name = request["ProcessingJobName"]
     app, cluster = request["AppSpecification"], request["ProcessingResources"]["ClusterConfig"]
     config = opt_ml.processing_job_config(request, account.arn("processing-job", name))
@@ -66,6 +65,20 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
             for position, output in enumerate(outputs)
         ),
     )
+
+
+def check(request: Mapping[str, Any]) -> None:
+    """What of a request has the right form and no meaning: InvalidInputError, or UnsupportedError without an S3 place."""
+    outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    for field, kind, places in (
+        ("ProcessingInputs", "S3Input", request.get("ProcessingInputs", [])),
+        ("ProcessingOutputConfig.Outputs", "S3Output", outputs),
+    ):
+        for position, place in enumerate(places):
+            if kind not in place:
+                raise UnsupportedError(f"the embedded target needs a {field}[{position}].{kind}")
+            _local_path(place[kind], str(place["InputName" if kind == "S3Input" else "OutputName"]))
+    _refuse_duplicates(request)
 
 
 def _host(request: Mapping[str, Any], config: Mapping[str, Any], rank: Rank, tree: Path, s3: S3Client) -> Host:

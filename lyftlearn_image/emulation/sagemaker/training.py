@@ -28,7 +28,7 @@ from lyftlearn_image.emulation.sagemaker.job_plan import (
     ranks,
     read_head,
 )
-from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.platforms.sagemaker.outputs import TRAINING_ARCHIVES, training_outputs
 
 if TYPE_CHECKING:
@@ -70,6 +70,26 @@ def prepare(request: Mapping[str, Any], directory: Path, s3: S3Client, account: 
         uploads=tuple(Upload(TRAINING_ARCHIVES[name], uri) for name, uri in training_outputs(request).items()),
         metrics=_metrics(algorithm),
     )
+
+
+def check(request: Mapping[str, Any]) -> None:
+    """What of a request has the right form and no meaning: InvalidInputError, or UnsupportedError for what is not named.
+
+    The platform's own algorithms are not here.
+    """
+    algorithm = request.get("AlgorithmSpecification", {})
+    for path, names in (("AlgorithmSpecification", ("TrainingImage",)), ("ResourceConfig", ("InstanceType", "InstanceCount"))):
+        for name in names:
+            if name not in request.get(path, {}):
+                raise UnsupportedError(f"the embedded target needs {path}.{name}")
+    _metrics(algorithm)
+    channels = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
+    for position, channel in enumerate(request.get("InputDataConfig", [])):
+        name = channel["ChannelName"]
+        if name in {".", ".."} or name in channels[:position]:
+            raise InvalidInputError(f"InputDataConfig[{position}]: a second channel {name}, or one that is no directory's name")
+        if "S3DataSource" not in channel["DataSource"]:
+            raise UnsupportedError(f"the embedded target needs an InputDataConfig[{position}].DataSource.S3DataSource")
 
 
 def _metrics(algorithm: Mapping[str, Any]) -> dict[str, str]:
@@ -153,8 +173,6 @@ def _download_channel(channel: Mapping[str, Any], default_mode: str, tree: Path,
     """Downloads a channel; a FastFile channel is mounted read-only over its directory."""
     name = channel["ChannelName"]
     directory = tree / "input" / "data" / name
-    if name in {".", ".."} or directory.exists():
-        raise InvalidInputError(f"InputDataConfig: a second channel {name}, or one that is no directory's name")
     source = channel["DataSource"]["S3DataSource"]
     download_input(s3, source, directory, rank, label=f"channel {name}")
     is_fast = channel.get("InputMode", default_mode) == "FastFile"

@@ -6,9 +6,9 @@ Sources: API reference, CreateHyperParameterTuningJob; developer guide, automati
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.runs.search import Search
 from lyftlearn_image.runs.tuning import trial_name
 from lyftlearn_image.workload import Choice, FloatRange, IntegerRange
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # What the tuner adds to every trial's hyperparameters: the name of the objective.
 OBJECTIVE_METRIC = "_tuning_objective_metric"
 # Fields of the definition that a training job's request does not have, or has by another name.
-_TUNING_ONLY_FIELDS = ("StaticHyperParameters", "AlgorithmSpecification", "DefinitionName")
+_RESOURCES = "HyperParameterTuningResourceConfig"
+_TUNING_ONLY_FIELDS = ("StaticHyperParameters", "AlgorithmSpecification", "DefinitionName", _RESOURCES)
 _TUNING_ONLY_ALGORITHM_FIELDS = ("AlgorithmName",)
 
 
@@ -56,25 +57,38 @@ def objective(request: Mapping[str, Any]) -> Mapping[str, Any]:
 def objective_regex(request: Mapping[str, Any]) -> str:
     """The regular expression of the objective's metric."""
     name = objective(request)["MetricName"]
-    definitions = request["TrainingJobDefinition"]["AlgorithmSpecification"].get("MetricDefinitions", [])
+    definitions = _definition(request)["AlgorithmSpecification"].get("MetricDefinitions", [])
     regex = next((metric["Regex"] for metric in definitions if metric["Name"] == name), None)
     if regex is None:
         raise InvalidInputError(f"MetricDefinitions has no {name}, which is the objective")
     return str(regex)
 
 
+def written(values: Mapping[str, Any]) -> dict[str, str]:
+    """A trial's values as the API has them: strings."""
+    return {name: value if isinstance(value, str) else repr(value) for name, value in values.items()}
+
+
+def _definition(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "TrainingJobDefinition" not in request:
+        raise UnsupportedError("the embedded target needs a TrainingJobDefinition, one for all trials")
+    return cast("Mapping[str, Any]", request["TrainingJobDefinition"])
+
+
 def trial_request(request: Mapping[str, Any], number: int, values: Mapping[str, Any]) -> dict[str, Any]:
     """The CreateTrainingJob request of one trial."""
-    definition = request["TrainingJobDefinition"]
+    definition = _definition(request)
     algorithm = definition["AlgorithmSpecification"]
     return {
         "TrainingJobName": trial_name(request["HyperParameterTuningJobName"], number),
         "AlgorithmSpecification": {key: value for key, value in algorithm.items() if key not in _TUNING_ONLY_ALGORITHM_FIELDS},
         "HyperParameters": {
             **definition.get("StaticHyperParameters", {}),
-            **{name: value if isinstance(value, str) else repr(value) for name, value in values.items()},
+            **written(values),
             OBJECTIVE_METRIC: objective(request)["MetricName"],
         },
+        # The one stands for the other (API reference, HyperParameterTuningResourceConfig); SDK v2 sends none but the second.
+        **({"ResourceConfig": definition[_RESOURCES]} if _RESOURCES in definition else {}),
         **{key: value for key, value in definition.items() if key not in _TUNING_ONLY_FIELDS},
     }
 

@@ -90,6 +90,28 @@ def input_shape(action: str) -> Any:
     return _service().operation_model(action).input_shape
 
 
+@functools.cache
+def output_members(action: str) -> frozenset[str]:
+    """The names of what an action's answer may have. KeyError when the API has no such action."""
+    shape: Any = _service().operation_model(action).output_shape
+    return frozenset(shape.members if shape else ())
+
+
+@functools.cache
+def list_members(action: str) -> tuple[str, ...]:
+    """The names of what a List action says of each item. KeyError when the API has no such action."""
+    shape: Any = _service().operation_model(action).output_shape
+    (items,) = (member for member in shape.members.values() if member.type_name == "list")
+    return tuple(items.member.members)
+
+
+@functools.cache
+def record_members(resource: str) -> frozenset[str]:
+    """The names of what Search says of a resource such as `TrainingJob`."""
+    record: Any = _service().operation_model("Search").output_shape
+    return frozenset(record.members["Results"].member.members[resource].members)
+
+
 def service_actions() -> frozenset[str]:
     """The names of the API's actions."""
     return frozenset(_service().operation_names)

@@ -172,7 +172,7 @@ def test_a_role_of_the_run_is_served_and_named(endpoint: AwsEndpoint) -> None:
         client.close()
 
 
-@pytest.mark.parametrize("service", ["s3", "secretsmanager", "ssm", "sts", "sqs", "events", "logs"])
+@pytest.mark.parametrize("service", ["s3", "secretsmanager", "ssm", "sts", "sqs", "events", "logs", "monitoring"])
 def test_nobody_without_keys_of_the_run_is_served(endpoint: AwsEndpoint, key_of_another_run: Key, service: str) -> None:
     """Not unsigned, not with keys of another run, not with a key ID that was seen and a secret that was not."""
     plain = AWSRequest(method="GET", url=f"{endpoint.url}/bucket/a", headers={})

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.validate import ParamValidator
 
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.platforms.sagemaker import api_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _FIRST_ERROR = 300
 
@@ -45,3 +47,22 @@ def _check(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> 
     document = json.loads(response_dict["body"] or b"{}")
     if found := breaches(operation_model, document):
         raise WrongAnswerError(f"{operation_model.name} answers {document}:\n" + "\n".join(found))
+
+
+@contextlib.contextmanager
+def all_answers_checked(on_breach: Callable[[str], None]) -> Iterator[None]:
+    """As long as this is entered, every answer of every control plane is looked at, whoever the client is."""
+    handle = ControlPlane.handle
+
+    def look(self: ControlPlane, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        answer = handle(self, action, request)
+        document = json.loads(json.dumps(answer))
+        for breach in breaches(api_model._service().operation_model(action), document):
+            on_breach(f"{action} answers {document}: {breach}")
+        return answer
+
+    ControlPlane.handle = look  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ControlPlane.handle = handle  # type: ignore[method-assign]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TABLES = {
     "CreateTrainingJob": fields.TRAINING,
     "CreateProcessingJob": fields.PROCESSING,
-    "CreateHyperParameterTuningJob": fields.TUNING,
+    "CreateHyperParameterTuningJob": fields.HYPER_PARAMETER_TUNING,
     "CreateModel": fields.MODEL,
     "CreateTransformJob": fields.TRANSFORM,
     "CreateEndpointConfig": fields.ENDPOINT_CONFIG,
@@ -110,5 +110,7 @@ def test_what_has_no_effect_here_is_let_through(request_part: dict[str, Any], ta
 def test_all_refused_fields_are_named_at_once() -> None:
     """A user repairs the request in one go."""
     with pytest.raises(UnsupportedError) as caught:
-        fields.refuse_unknown({"RemoteDebugConfig": {"Enable": 1}, "DebugHookConfig": {"S3OutputPath": "s"}}, fields.TRAINING)
-    assert "RemoteDebugConfig.Enable, DebugHookConfig.S3OutputPath" in str(caught.value)
+        fields.refuse_unknown(
+            {"RemoteDebugConfig": {"Enable": 1}, "InfraCheckConfig": {"EnableInfraCheck": 1}}, fields.TRAINING
+        )
+    assert "RemoteDebugConfig.Enable, InfraCheckConfig.EnableInfraCheck" in str(caught.value)

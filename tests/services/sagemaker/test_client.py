@@ -12,9 +12,11 @@ from botocore.exceptions import ClientError
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
-from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.errors import ServiceError
 from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
+from lyftlearn_image.emulation.sagemaker.local_api.job_store import JobStore
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Publisher
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError, UnsupportedError
 from lyftlearn_image.platforms.compile import compile_for
@@ -144,7 +146,7 @@ def test_nothing_is_left_of_a_job_that_is_refused(
 
     request = compiled("print()\nprint()")
     assert request.objects
-    monkeypatch.setattr(ControlPlane, "_create", refuse)
+    monkeypatch.setattr(JobStore, "handle", refuse)
     with pytest.raises(LyftlearnError, match="ResourceLimitExceeded"):
         service.submit(request)
     assert not [uri for uri in request.objects if objects.list_keys(s3, uri)]

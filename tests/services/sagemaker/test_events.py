@@ -12,7 +12,8 @@ import pytest
 
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
-from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.retry import Clock
 from lyftlearn_image.run import Status
 from lyftlearn_image.services.sagemaker import events
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import boto3
 
     from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
+    from lyftlearn_image.emulation.sagemaker.local_api.job_store import JobStore
     from lyftlearn_image.emulation.sagemaker.local_api.record import Record
     from lyftlearn_image.run import State
 
@@ -33,20 +35,20 @@ class World:
     """Jobs whose ends the test decides, and who hears of them."""
 
     def __init__(self) -> None:
-        self.records: dict[str, tuple[Record, Callable[..., None]]] = {}
+        self.records: dict[str, tuple[Record, JobStore]] = {}
         self.now = 0.0
         self.slept: list[float] = []
         self.calls: Counter[str] = Counter()
         self.on_sleep: Callable[[], None] = lambda: None
 
-    def hold(self, record: Record, update: Callable[..., None]) -> None:
+    def hold(self, record: Record, store: JobStore) -> None:
         """A job that does nothing until `end`."""
-        self.records[record.request[record.kind.name_field]] = (record, update)
+        self.records[record.request[record.kind.name_field]] = (record, store)
 
     def end(self, name: str, status: str = "Completed") -> dict[str, Any]:
         """GroupExit a job; the event that would be sent."""
-        record, update = self.records[name]
-        update(**{record.kind.status_field: status})
+        record, store = self.records[name]
+        store.update(record, **{record.kind.status_field: status})
         return {"Source": "aws.sagemaker", "DetailType": record.kind.detail_type, "Detail": json.dumps(record.description)}
 
     def sleep(self, seconds: float) -> None:

@@ -78,8 +78,7 @@ def run(context: Context, compiled: Compiled, workspace: Path, watch: StopWatch)
     started = time.monotonic()
     model_request, request = _split_requests(compiled)
     validate_request(TRANSFORM, request)
-    fields.refuse_unknown(request, fields.TRANSFORM)
-    parse_association(request)
+    check(request)
     host = workspace / "opt-ml"
     source = request["TransformInput"]["DataSource"]["S3DataSource"]
     download_input(context.s3, source, host / "input", Rank(0, 1), label="TransformInput")
@@ -110,6 +109,12 @@ def run(context: Context, compiled: Compiled, workspace: Path, watch: StopWatch)
         timings=Timings(prepared - started, None, finished - prepared, time.monotonic() - finished),
         notes=context.notes(request["TransformResources"]["InstanceType"]),
     )
+
+
+def check(request: Mapping[str, Any]) -> None:
+    """UnsupportedError for a field that is not implemented, InvalidInputError for a path of DataProcessing that is none."""
+    fields.refuse_unknown(request, fields.TRANSFORM)
+    parse_association(request)
 
 
 def _split_requests(compiled: Compiled) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

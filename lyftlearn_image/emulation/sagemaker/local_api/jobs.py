@@ -4,141 +4,166 @@ from __future__ import annotations
 
 import json
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.emulation.sagemaker import tuner
-from lyftlearn_image.emulation.sagemaker.batch.transform import describe_end
+from lyftlearn_image.emulation.sagemaker.local_api import descriptions
 from lyftlearn_image.emulation.sagemaker.local_api.log import Log
+from lyftlearn_image.emulation.sagemaker.local_api.metric_series import MetricSeries
+from lyftlearn_image.errors import LyftlearnError, RunError
 from lyftlearn_image.platforms.launch import Compiled
-from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.run import Status, StopRequest
-from lyftlearn_image.runs.search import best_trial
-from lyftlearn_image.runs.tuning import trial_name
+from lyftlearn_image.runs.log_lines import read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
     from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
     from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
+    from lyftlearn_image.emulation.sagemaker.local_api.job_store import JobStore
     from lyftlearn_image.emulation.sagemaker.local_api.record import Record
     from lyftlearn_image.platforms.sagemaker.job_kinds import Kind
-    from lyftlearn_image.run import Run, Trial
+    from lyftlearn_image.run import Run
 
 _HOST = "algo-1"
 _SOURCE = "aws.sagemaker"
+# The service's words; it gives up after five (aws/amazon-sagemaker-examples#2437).
+_NO_TRIAL = "No training job succeeded. Please take a look at the training job failures to get more details."
 
 
 class EmulatedJobs:
-    """Runs records; see control_plane.JobRunner. Each has a directory of its own below `workspace`."""
+    """Runs records; see job_store.JobRunner. Each has a directory of its own below `workspace`."""
 
     def __init__(
         self, emulator: SageMakerEmulator, endpoint: AwsEndpoint, workspace: Path, hosting: Hosting | None = None
     ) -> None:
         self._hosting = hosting
         self._emulator = emulator
-        self._logs: Any = endpoint.client("logs")
+        self._clients = Clients(endpoint)
         self._workspace = workspace
 
-    def __call__(self, record: Record, update: Callable[..., None]) -> None:
+    def __call__(self, record: Record, store: JobStore) -> None:
         """Runs one record to its end."""
-        kind = record.kind
-        name = record.request[kind.name_field]
-        workspace = self._workspace / kind.name / name
+        workspace = self._workspace / record.kind.name / record.name
         workspace.mkdir(parents=True)
-        if kind.name == "training":
-            update(SecondaryStatus="Training", TrainingStartTime=time.time())
-        models = self._hosting.model_requests(record.request) if self._hosting and kind.name == "transform" else ()
-        compiled = Compiled("sagemaker", kind.action, (*models, record.request))
-        log = self._log(kind, name, _HOST)
-        # Trials write their own logs, when they have ended.
-        live = None if kind.name == "tuning" else log.add
-        run = self._emulator.run(compiled, workspace=workspace, stop=StopRequest(asked=record.stop), on_line=live)
-        if kind.name == "tuning":
-            record.trials.extend(_trial_summary(run, trial, record.request) for trial in run.trials)
-            for directory in sorted((workspace / "trials").iterdir()):
-                self._write_log(kind, directory.name, directory)
+        if record.kind.name == "training":
+            self._train(record, store, workspace)
+        elif record.kind.name == "tuning":
+            self._tune(record, store, workspace)
         else:
-            # CloudWatch Logs has both streams in one; which line came first is not known any more.
-            log.add_file(workspace / "stderr")
-            log.flush()
-        for directory in sorted((workspace / "hosts").glob("*")):
-            self._write_log(kind, name, directory)
-        description = {kind.status_field: run.status.value, **_DESCRIBE_END[kind.name](run, record.request)}
-        update(**{field: value for field, value in description.items() if value != ""})
+            self._run(record, store, workspace)
 
-    def _log(self, kind: Kind, name: str, host: str) -> Log:
-        return Log(self._logs, kind.log_group, f"{name}/{host}-{int(time.time())}")
+    def _train(self, record: Record, store: JobStore, workspace: Path) -> Run:
+        metrics = record.request["AlgorithmSpecification"].get("MetricDefinitions", [])
+        regexes = {metric["Name"]: metric["Regex"] for metric in metrics}
+        series = MetricSeries(lambda: self._clients.cloudwatch, record.name, regexes)
+        log = self._log(record, _HOST)
 
-    def _write_log(self, kind: Kind, name: str, directory: Path) -> None:
-        """The streams of a host or a trial, in a stream of their own."""
-        log = self._log(kind, name, directory.name if directory.parent.name == "hosts" else _HOST)
-        for stream in ("stdout", "stderr"):
-            log.add_file(directory / stream)
+        def on_line(line: str) -> None:
+            log.add(line)
+            series.add(line)
+
+        compiled = Compiled("sagemaker", record.kind.action, (record.request,))
+        stop = StopRequest(asked=record.stop)
+        run = self._emulator.run(
+            compiled, workspace=workspace, stop=stop, on_line=on_line, on_phase=lambda phase: store.enter(record, phase)
+        )
+        self._write_rest(record, log, workspace)
+        for line in read_lines(_unseen_streams(workspace)) if regexes else ():
+            series.add(line)
+        series.flush()
+        store.update(record, **descriptions.ended(record.kind, record.description, run, time.time()))
+        return run
+
+    def _tune(self, record: Record, store: JobStore, workspace: Path) -> None:
+        """Each trial is a training job that can be described, listed and stopped like any other."""
+
+        def run_trial(number: int, values: Mapping[str, Any], directory: Path, _: StopRequest) -> Run:
+            request = tuner.trial_request(record.request, number, values)
+            trial = store.add_trial(record, request, tuner.written(values))
+            try:
+                return self._train(trial, store, directory)
+            except LyftlearnError as error:
+                store.fail(trial, error)
+                raise RunError(error.what) from error
+            except Exception as error:
+                store.fail(trial, error)
+                raise
+
+        try:
+            run = self._emulator.tune(record.request, workspace, StopRequest(asked=record.stop), run_trial)
+        except RunError:
+            # Not one trial could begin, or went through: what stopped each of them stands in its own description.
+            status, reason = (Status.STOPPED, "") if record.stop.is_set() else (Status.FAILED, _NO_TRIAL)
+            store.update(record, **descriptions.broken_off(record.kind, record.description, status, reason, time.time()))
+        else:
+            store.update(record, **descriptions.ended(record.kind, record.description, run, time.time()))
+
+    def _run(self, record: Record, store: JobStore, workspace: Path) -> None:
+        """A processing or a transform job."""
+        store.update(record, **descriptions.started(record.kind, time.time()))
+        has_model = self._hosting and record.kind.name == "transform"
+        models = self._hosting.model_requests(record.request) if self._hosting and has_model else ()
+        compiled = Compiled("sagemaker", record.kind.action, (*models, record.request))
+        log = self._log(record, _HOST)
+        stop = StopRequest(asked=record.stop)
+        run = self._emulator.run(compiled, workspace=workspace, stop=stop, on_line=log.add)
+        self._write_rest(record, log, workspace)
+        store.update(record, **descriptions.ended(record.kind, record.description, run, time.time()))
+
+    def _write_rest(self, record: Record, log: Log, workspace: Path) -> None:
+        """What of a job's log has not been written live: CloudWatch Logs has both streams in one, and each host in its own."""
+        log.add_file(workspace / "stderr")
         log.flush()
+        for directory in sorted((workspace / "hosts").glob("*")):
+            host_log = self._log(record, directory.name)
+            for stream in ("stdout", "stderr"):
+                host_log.add_file(directory / stream)
+            host_log.flush()
+
+    def _log(self, record: Record, host: str) -> Log:
+        return Log(self._clients.logs, record.kind.log_group, f"{record.name}/{host}-{int(time.time())}")
 
 
-def _training_end(run: Run, request: Mapping[str, Any]) -> dict[str, Any]:
-    now = time.time()
-    metrics = [{"MetricName": name, "Value": value, "Timestamp": now} for name, value in run.final_metrics.items()]
-    description: dict[str, Any] = {
-        "SecondaryStatus": run.status.value, "TrainingEndTime": now, "FailureReason": run.reason,
-        "ModelArtifacts": {"S3ModelArtifacts": training_outputs(request)["model"]},
-    }  # fmt: skip
-    return {**description, "FinalMetricDataList": metrics} if metrics else description
+def _unseen_streams(workspace: Path) -> Iterator[Path]:
+    """The streams whose lines nobody got as they came: stderr, and all of the hosts but the first."""
+    yield workspace / "stderr"
+    for directory in sorted((workspace / "hosts").glob("*")):
+        yield from (directory / "stdout", directory / "stderr")
 
 
-def _processing_end(run: Run, _: Mapping[str, Any]) -> dict[str, Any]:
-    # The words of a real job (aws/sagemaker-python-sdk#1568).
-    reason = f"AlgorithmError: See job logs for more information, exit code: {run.exit_code}" if run.exit_code else ""
-    return {"ProcessingEndTime": time.time(), "ExitMessage": run.reason, "FailureReason": reason}
+class Clients:
+    """The local endpoint's clients, each made when it is first asked for: most runs need few of them."""
 
+    def __init__(self, endpoint: AwsEndpoint) -> None:
+        self._endpoint = endpoint
 
-def _tuning_end(run: Run, request: Mapping[str, Any]) -> dict[str, Any]:
-    succeeded = sum(trial.objective is not None for trial in run.trials)
-    failed = len(run.trials) - succeeded
-    description = {
-        "HyperParameterTuningEndTime": time.time(),
-        "FailureReason": run.reason,
-        "TrainingJobStatusCounters": {"Completed": succeeded, "InProgress": 0, "NonRetryableError": failed},
-        "ObjectiveStatusCounters": {"Succeeded": succeeded, "Pending": 0, "Failed": failed},
-    }
-    winner = best_trial(tuner.parse_search(request).goal, run.trials)
-    return {**description, "BestTrainingJob": _trial_summary(run, winner, request)} if winner else description
+    @cached_property
+    def logs(self) -> Any:
+        """CloudWatch Logs."""
+        return self._endpoint.client("logs")
 
+    @cached_property
+    def cloudwatch(self) -> Any:
+        """CloudWatch."""
+        return self._endpoint.client("cloudwatch")
 
-def _trial_summary(run: Run, trial: Trial, request: Mapping[str, Any]) -> dict[str, Any]:
-    """HyperParameterTrainingJobSummary (API reference)."""
-    values = {name: value if isinstance(value, str) else repr(value) for name, value in trial.values.items()}
-    summary = {
-        "TrainingJobName": trial_name(run.job_name, trial.number),
-        "TrainingJobStatus": Status.FAILED if trial.objective is None else Status.COMPLETED,
-        "CreationTime": time.time(),
-        "TunedHyperParameters": values,
-    }
-    if trial.objective is None:
-        return summary
-    metric = {"MetricName": tuner.objective(request)["MetricName"], "Value": trial.objective}
-    return {**summary, "FinalHyperParameterTuningJobObjectiveMetric": metric}
-
-
-def _transform_end(run: Run, _: Mapping[str, Any]) -> dict[str, Any]:
-    return describe_end(run)
-
-
-_DESCRIBE_END = {
-    "transform": _transform_end, "training": _training_end, "processing": _processing_end, "tuning": _tuning_end,
-}  # fmt: skip
+    @cached_property
+    def events(self) -> Any:
+        """EventBridge."""
+        return self._endpoint.client("events")
 
 
 class Publisher:
     """Sends EventBridge an event of a change, as the service does."""
 
     def __init__(self, endpoint: AwsEndpoint) -> None:
-        self._events: Any = endpoint.client("events")
+        self._clients = Clients(endpoint)
 
     def __call__(self, kind: Kind, detail: Mapping[str, Any]) -> None:
         """Sends one event."""
         entry = {"Source": _SOURCE, "DetailType": kind.detail_type, "Detail": json.dumps(detail)}
-        self._events.put_events(Entries=[entry])
+        self._clients.events.put_events(Entries=[entry])

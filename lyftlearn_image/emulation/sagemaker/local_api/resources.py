@@ -117,6 +117,10 @@ class ResourceStore:
         """The ARN of a resource, which need not exist."""
         return self._account.arn(kind.arn_type, name)
 
+    def has_arn(self, arn: str) -> bool:
+        """Whether there is anything of this ARN."""
+        return any(value == arn for one in self._all() for name, value in one.description.items() if name.endswith("Arn"))
+
     def stop_all(self) -> None:
         """Asks everything that runs to end."""
         for resource in self._all():

@@ -15,12 +15,14 @@ from botocore.exceptions import ClientError
 
 from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
-from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from lyftlearn_image.emulation.sagemaker.local_api.job_store import JobStore
     from lyftlearn_image.emulation.sagemaker.local_api.record import Record
 
 
@@ -30,8 +32,8 @@ class Held:
     def __init__(self) -> None:
         self.may_end = threading.Event()
 
-    def __call__(self, record: Record, update: Callable[..., None]) -> None:
-        """See control_plane.JobRunner."""
+    def __call__(self, record: Record, store: JobStore) -> None:
+        """See job_store.JobRunner."""
         name = str(record.request[record.kind.name_field])
         if name == "broken":
             raise RunError("the engine has gone away")
@@ -39,7 +41,7 @@ class Held:
             raise KeyError(name)
         while not (self.may_end.is_set() or record.stop.wait(0.01)):
             pass
-        update(**{record.kind.status_field: "Stopped" if record.stop.is_set() else "Completed"})
+        store.update(record, **{record.kind.status_field: "Stopped" if record.stop.is_set() else "Completed"})
 
 
 @pytest.fixture
@@ -86,10 +88,11 @@ def test_a_job_is_described_until_its_end(sagemaker: Any, held: Held) -> None:
     described = sagemaker.describe_training_job(TrainingJobName="job")
     assert described["TrainingJobArn"] == "arn:aws:sagemaker:us-east-1:000000000000:training-job/job"
     assert (described["TrainingJobStatus"], described["SecondaryStatus"]) == ("InProgress", "Starting")
-    assert described["OutputDataConfig"] == {"S3OutputPath": "s3://bucket/out"}
+    assert described["OutputDataConfig"] == {"S3OutputPath": "s3://bucket/out", "KmsKeyId": "", "CompressionType": "GZIP"}
+    assert described["ModelArtifacts"] == {"S3ModelArtifacts": "s3://bucket/out/job/output/model.tar.gz"}
     sagemaker.stop_training_job(TrainingJobName="job")
     assert end(sagemaker, "job")["TrainingJobStatus"] == "Stopped"
-    with pytest.raises(ClientError, match="the job job has ended"):
+    with pytest.raises(ClientError, match="The job job is in status Stopped"):
         sagemaker.stop_training_job(TrainingJobName="job")
 
 
@@ -126,7 +129,8 @@ def test_what_the_service_would_refuse_is_refused(sagemaker: Any) -> None:
     for call, code in (
         (lambda: create(sagemaker, "job"), "ResourceInUse"),
         (lambda: sagemaker.describe_training_job(TrainingJobName="none"), "ValidationException"),
-        (lambda: sagemaker.describe_processing_job(ProcessingJobName="none"), "ResourceNotFound"),
+        (lambda: sagemaker.describe_processing_job(ProcessingJobName="none"), "ValidationException"),
+        (lambda: sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName="none"), "ResourceNotFound"),
         (lambda: sagemaker.describe_endpoint(EndpointName="none"), "UnknownOperationException"),
         (sagemaker.list_code_repositories, "UnknownOperationException"),
     ):

@@ -10,7 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lyftlearn_image.emulation.sagemaker.local_api import runtime
-from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs
 from lyftlearn_image.errors import InvalidInputError

@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from lyftlearn_image.emulation.aws.endpoint import aws_endpoint
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
-from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
 from tests.emulation.sagemaker.answers import check_answers
 

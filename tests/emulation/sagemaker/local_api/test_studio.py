@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from lyftlearn_image.emulation.sagemaker import studio_app
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
-from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.studio import Studio
 from lyftlearn_image.emulation.sagemaker.studio_app import AppFailedError, AppSpec
 
