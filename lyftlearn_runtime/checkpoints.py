@@ -11,6 +11,7 @@ import threading
 import time
 
 from lyftlearn_runtime import transfer
+from lyftlearn_runtime.archive import regular_files
 from lyftlearn_runtime.bundle import Transfer
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.log import log_line
@@ -82,7 +83,7 @@ class CheckpointSync:
 
     def _found(self) -> dict[str, tuple[int, int]]:
         found = {}
-        for path in transfer.regular_files(self._wanted.path):
+        for path in regular_files(self._wanted.path):
             try:
                 state = os.stat(path)
             except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.aws.s3 import S3
@@ -22,10 +23,12 @@ class Pool:
     def __init__(self, environ: Mapping[str, str], *, stop_at_errors: bool) -> None:
         self._environ = environ
         self._stop_at_errors = stop_at_errors
-        self._pending: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        # In the order in which they were added: a server may want the parts of an object in theirs, and keep back the others.
+        self._pending: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._at_work = 0
         self._changed = threading.Condition()
         self._errors: list[ShimError] = []
+        self._fault: Exception | None = None
 
     def add(self, job: Callable[..., None], *arguments: Any) -> None:
         """One more job, also from within another."""
@@ -35,13 +38,14 @@ class Pool:
 
     def run(self) -> None:
         """Does every job. All errors become one; with `stop_at_errors` the first one ends what is not begun."""
-        self._pending.reverse()  # what was asked for first is done first
         # A single job may add others: a large file becomes many parts.
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(_WORKERS if self._pending else 0)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        if self._fault:
+            raise self._fault
         if self._errors:
             lines = dict.fromkeys(error.message for error in self._errors)
             raise ShimError("\n".join(lines), self._errors[0].exit_code)
@@ -59,8 +63,10 @@ class Pool:
             except ShimError as error:
                 self._errors.append(error)
             except OSError as error:
-                message = f"{error.filename or 'a file'}: {error.strerror}"
+                message = f"{error.filename or 'a file'}: {error.strerror or error}"
                 self._errors.append(ShimError(message, contract.EXIT_UNAVAILABLE))
+            except Exception as error:  # noqa: BLE001 - a fault of ours, which is raised where the work was asked for
+                self._fault = error
             finally:
                 with self._changed:
                     self._at_work -= 1
@@ -73,7 +79,7 @@ class Pool:
         with self._changed:
             while not self._pending and self._at_work:
                 self._changed.wait()
-            if not self._pending or (self._stop_at_errors and self._errors):
+            if not self._pending or self._fault or (self._stop_at_errors and self._errors):
                 return None, ()
             self._at_work += 1
-            return self._pending.pop()
+            return self._pending.popleft()

@@ -13,16 +13,20 @@ from lyftlearn_runtime.errors import ShimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import IO
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import IO, Optional
 
     from lyftlearn_runtime.aws.request import Request
 
+    Sink = Callable[[int, http.client.HTTPMessage], Optional[IO[bytes]]]
+
 # No byte for so long, and a try has failed.
 STALL_S = 10.0
-# No answer that a start reads into memory is larger; an endless one must end.
+# No answer that a start reads into memory is larger; an endless one must end. One to a request for data is an error's text.
 _LARGEST_BODY = 64 << 20
-_CHUNK_BYTES = 1 << 20
+_LARGEST_ERROR = 1 << 20
+# What of a body is in memory at a time.
+_BLOCK_BYTES = 256 << 10
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
@@ -41,7 +45,9 @@ class ProxyError(RetryableError):
 class Connection:
     """A connection to the host of a URL, which carries several requests one after the other."""
 
-    def __init__(self, url: str, environ: Mapping[str, str], seconds: float = STALL_S) -> None:
+    def __init__(self, url: str, environ: Mapping[str, str], seconds: float = STALL_S, *, is_kept: bool = False) -> None:
+        """With `is_kept` it stays open between requests, as long as the server lets it."""
+        self._is_kept = is_kept
         scheme, host, _ = split_url(url)
         proxy = _proxy_of(scheme, host, environ)
         # A plain request names its whole URL to a proxy; an encrypted one goes through a tunnel.
@@ -66,21 +72,26 @@ class Connection:
         """Closes it; another request opens it again."""
         self._http.close()
 
-    def send(self, request: Request, deadline: float | None, sink: IO[bytes] | None = None, sink_status: int = 200) -> Response:
-        """Sends one request. The body of a response with `sink_status` goes to `sink` where there is one; others to memory.
+    def send(self, request: Request, deadline: float | None, sink: Sink | None = None) -> Response:
+        """Sends one request. `sink` says to which file the body goes, by status and headers; None is for memory.
 
         `deadline` is one of time.monotonic(), None for data, which has none.
         """
         try:
-            if self._tunnelled and self._http.sock is None:
-                self._open_tunnel(*self._tunnelled)
-            target = self._prefix + split_url(request.url)[2]
-            headers = {**request.headers, **self._headers}
-            self._http.request(request.method, target, body=request.body, headers=headers)
-            response = self._http.getresponse()
-            # One that is read whole can carry another request; only data is worth keeping it for.
-            keep = sink is not None and response.status < 300 and not response.will_close
-            data = _read(response, deadline, sink if response.status == sink_status else None)
+            is_reused = self._http.sock is not None
+            try:
+                response = self._exchange(request)
+            except ConnectionError:
+                if not is_reused:
+                    raise
+                self._http.close()  # the server has given it up since the last request
+                response = self._exchange(request)
+            file = sink(response.status, response.headers) if sink else None
+            if file is not None:
+                _copy(response, file)
+                data = b""
+            else:
+                data = _read(response, deadline, _LARGEST_ERROR if sink else _LARGEST_BODY)
         except (OSError, http.client.HTTPException) as error:
             self._http.close()
             if self._prefix:  # every byte of it is the proxy's
@@ -89,13 +100,42 @@ class Connection:
         except BaseException:
             self._http.close()
             raise
-        if keep:
+        # One that is read whole can carry another request.
+        if self._is_kept and response.status < 300 and not response.will_close:
             response.close()
         else:
             self._http.close()
         if response.status == 407 and self._prefix:
             raise ProxyError(self._proxy, f"it answered 407 {response.reason}")
         return Response(response.status, data, response.headers)
+
+    def _exchange(self, request: Request) -> http.client.HTTPResponse:
+        """Sends it, and gives the answer before its body is read."""
+        if self._tunnelled and self._http.sock is None:
+            self._open_tunnel(*self._tunnelled)
+        target = self._prefix + split_url(request.url)[2]
+        headers = {**request.headers, **self._headers}
+        if isinstance(request.body, bytes):
+            self._http.request(request.method, target, body=request.body, headers=headers)
+            return self._http.getresponse()
+        self._http.request(request.method, target, headers=headers)
+        try:
+            for block in request.body.blocks(_BLOCK_BYTES):
+                self._http.send(block)
+        except ConnectionError as error:
+            response = self._last_word()  # it may have said why it does not want the rest
+            if response is None:
+                raise error from None
+            return response
+        return self._http.getresponse()
+
+    def _last_word(self) -> http.client.HTTPResponse | None:
+        """A refusal that came before all was sent."""
+        try:
+            response = self._http.getresponse()
+        except (OSError, http.client.HTTPException):
+            return None
+        return response if response.status >= 400 else None
 
     def _open_tunnel(self, name: str, trust: ssl.SSLContext) -> None:
         """What HTTPSConnection.connect does, in two steps: up to the proxy, and behind it."""
@@ -106,36 +146,41 @@ class Connection:
         self._http.sock = trust.wrap_socket(self._http.sock, server_hostname=name)
 
 
-def _read(response: http.client.HTTPResponse, deadline: float | None, sink: IO[bytes] | None) -> bytes:
+def _read(response: http.client.HTTPResponse, deadline: float | None, most_bytes: int) -> bytes:
     """The body, piece by piece: neither an endless nor a dripping one outlives the deadline."""
     pieces: list[bytes] = []
-    left, size = response.length, 0
-    while left is None or left > 0:
-        # read() would wait for the whole of a chunk, however slowly it drips.
-        piece = response.read1(_CHUNK_BYTES if left is None else min(_CHUNK_BYTES, left))
-        if not piece:
-            break
-        size += len(piece)
-        left = None if left is None else left - len(piece)
-        if sink is not None:
-            _write(sink, piece)
-            continue
+    size = 0
+    for piece in _pieces(response):
         pieces.append(piece)
-        if size > _LARGEST_BODY:
-            raise RetryableError(f"its answer is longer than {_LARGEST_BODY} bytes")
+        size += len(piece)
+        if size > most_bytes:
+            raise RetryableError(f"its answer is longer than {most_bytes} bytes")
         if deadline is not None and time.monotonic() > deadline:
             raise RetryableError("its answer did not end in time")
-    if left:
-        raise RetryableError(f"it broke off {left} bytes before the end")
     return b"".join(pieces)
 
 
-def _write(sink: IO[bytes], data: bytes) -> None:
-    """Writes to a file of ours; its error is none of the network's, which would be tried again."""
-    try:
-        sink.write(data)
-    except OSError as error:
-        raise ShimError(f"{sink.name} cannot be written: {error.strerror}", contract.EXIT_CONFIG) from None
+def _copy(response: http.client.HTTPResponse, sink: IO[bytes]) -> None:
+    """Writes the body to a file of ours; that one's error is none of the network's, which would be tried again."""
+    for piece in _pieces(response):
+        try:
+            sink.write(piece)
+        except OSError as error:
+            raise ShimError(f"{sink.name} cannot be written: {error.strerror}", contract.EXIT_CONFIG) from None
+
+
+def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """The body as it comes. Raises RetryableError for one that ends too early."""
+    left = response.length
+    while left is None or left > 0:
+        # read() would wait for the whole of a chunk, however slowly it drips.
+        piece = response.read1(_BLOCK_BYTES if left is None else min(_BLOCK_BYTES, left))
+        if not piece:
+            break
+        left = None if left is None else left - len(piece)
+        yield piece
+    if left:
+        raise RetryableError(f"it broke off {left} bytes before the end")
 
 
 def _proxy_of(scheme: str, host: str, environ: Mapping[str, str]) -> tuple[str, dict[str, str]] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lyftlearn_runtime.frozen import namedtuple
 
-# Path and query of `url` are encoded; `body` is bytes, or a file whose length is the header Content-Length.
+# Path and query of `url` are encoded; `body` is bytes, or a FileRange whose size is the header Content-Length.
 Request = namedtuple("Request", ["method", "url", "headers", "body"])
 # `body` is b"" where it went to a file.
 Response = namedtuple("Response", ["status", "body", "headers"])

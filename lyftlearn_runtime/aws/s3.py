@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import io
 import time
 
 from lyftlearn_runtime import contract
-from lyftlearn_runtime.aws import client, endpoints, sigv4
+from lyftlearn_runtime.aws import client, endpoints, s3_answers, sigv4
 from lyftlearn_runtime.aws.connection import Connection, RetryableError
 from lyftlearn_runtime.aws.http import retry
 from lyftlearn_runtime.aws.request import Request, Response, origin
@@ -18,9 +17,11 @@ from lyftlearn_runtime.frozen import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import IO
     from xml.etree.ElementTree import Element
+
+    from lyftlearn_runtime.aws.file_range import ByteRange, FileRange
 
 _SERVICE = endpoints.Service("s3", "S3", "S3")
 # Data has no deadline but the job's own; an attempt that stalls is repeated so often.
@@ -31,20 +32,16 @@ _STALL_S = 60.0
 _COMPLETE_S = 900.0
 _FOREVER = float("inf")
 _EMPTY = hashlib.sha256().hexdigest()
-_CHUNK_BYTES = 1 << 20
-_ERRORS = {
-    403: ("access denied; the job's role needs s3:{0}", contract.EXIT_ACCESS_DENIED),
-    404: ("there is no such bucket or object", contract.EXIT_UNAVAILABLE),
-    412: ("it was changed while it was being downloaded; start again", contract.EXIT_UNAVAILABLE),
-    301: ("the bucket is in another region; set AWS_REGION", contract.EXIT_CONFIG),
-}
+_UNSIGNED = "UNSIGNED-PAYLOAD"
 
 # An object of a listing: its key, its size in bytes, and its ETag, quotes included.
 ListedObject = namedtuple("ListedObject", ["key", "size", "etag"])
 # An object that is being made of parts. Nobody sees it before it is complete.
 MultipartUpload = namedtuple("MultipartUpload", ["bucket", "key", "id"])
-# Bytes of an object or of a file.
-ByteRange = namedtuple("ByteRange", ["start", "size"])
+
+
+class RangeIgnoredError(Exception):
+    """A server that sends whole objects where a range is asked for."""
 
 
 class S3:
@@ -53,6 +50,7 @@ class S3:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._connections: dict[str, Connection] = {}
+        self._signs_payloads = False
         deadline = time.monotonic() + fetch_timeout(environ)
         self._signer = client.Signer(_SERVICE, environ, deadline)
 
@@ -66,13 +64,14 @@ class S3:
         url = self._url(bucket, key, [("versionId", version)] if version else [])
         until = time.monotonic() + fetch_timeout(self._environ) if deadline is None else deadline
         response = client.call(self._signer, Request("GET", url, {}, b""), until)
-        return _body(response, f"s3://{bucket}/{key}", "GetObject")
+        return s3_answers.good_body(response, f"s3://{bucket}/{key}", "GetObject")
 
     def get_range(self, bucket: str, listed: ListedObject, file: IO[bytes], byte_range: ByteRange) -> dict[str, str]:
         """Writes a range of an object to the same place of a file; the response's headers, lower case.
 
         A connection that breaks off costs what it did not bring and no more. ShimError where the object is no longer the
-        one that was listed, so that ranges of two versions never come together.
+        one that was listed, so that ranges of two versions never come together; RangeIgnoredError from a server that gives
+        the whole object instead.
         """
         url = self._url(bucket, listed.key)
         file.seek(byte_range.start)
@@ -86,13 +85,26 @@ class S3:
             if (here, end) != (0, listed.size):
                 headers["Range"] = f"bytes={here}-{end - 1}"
             request = Request("GET", url, headers, b"")
-            return self._connection(url).send(
-                self._signer.sign(request, _EMPTY), None, file, 206 if "Range" in headers else 200
-            )
 
-        response = retry(attempt, url, _FOREVER, _ATTEMPTS)
+            def sink(status: int, answered: http.client.HTTPMessage) -> IO[bytes] | None:
+                if status not in (200, 206):
+                    return None
+                # rclone's server says 200 to a range, too.
+                if "Range" in headers and not answered.get("Content-Range", "").startswith(f"bytes {here}-{end - 1}/"):
+                    if status == 206:
+                        raise RetryableError("it sends another range than was asked for")
+                    if byte_range.size != listed.size:
+                        raise RangeIgnoredError
+                    file.seek(0)  # a second attempt begins anew
+                return file
+
+            return self._connection(url).send(self._signer.sign(request, _EMPTY), None, sink)
+
         place = f"s3://{bucket}/{listed.key}"
-        _body(response, place, "GetObject")
+        response = self._retry(
+            attempt, url, lambda: f"{place}: {file.tell() - byte_range.start} of {byte_range.size} bytes came"
+        )
+        s3_answers.good_body(response, place, "GetObject")
         if file.tell() != end:
             came = file.tell() - byte_range.start
             message = f"{place}: {came} of {byte_range.size} bytes came from byte {byte_range.start} on"
@@ -103,28 +115,28 @@ class S3:
         """The headers of an object, lower case, its checksums among them."""
         headers = {"If-Match": listed.etag, "x-amz-checksum-mode": "ENABLED"}
         response = self._retried(Request("HEAD", self._url(bucket, listed.key), headers, b""))
-        _body(response, f"s3://{bucket}/{listed.key}", "GetObject")
+        s3_answers.good_body(response, f"s3://{bucket}/{listed.key}", "GetObject")
         return _lower(response.headers)
 
-    def put(self, bucket: str, key: str, file: IO[bytes], size: int) -> None:
-        """Writes the first `size` bytes of a file to an object; S3 shows it whole or not at all."""
-        self._put(self._url(bucket, key), file, ByteRange(0, size), f"s3://{bucket}/{key}")
+    def put(self, bucket: str, key: str, content: FileRange) -> None:
+        """Writes a range of a file to an object; S3 shows it whole or not at all."""
+        self._put(self._url(bucket, key), content, f"s3://{bucket}/{key}")
 
     def delete(self, bucket: str, key: str) -> None:
         """Removes an object; one that is not there is none to remove."""
         response = self._retried(Request("DELETE", self._url(bucket, key), {}, b""))
-        _body(response, f"s3://{bucket}/{key}", "DeleteObject")
+        s3_answers.good_body(response, f"s3://{bucket}/{key}", "DeleteObject")
 
     def create_multipart_upload(self, bucket: str, key: str) -> MultipartUpload:
         """Begins an object in parts. Nobody sees it before `complete_multipart_upload`."""
         request = Request("POST", self._url(bucket, key, [("uploads", "")]), {}, b"")
         root = self._xml(request, f"s3://{bucket}/{key}", "PutObject")
-        return MultipartUpload(bucket, key, _text(root, "UploadId"))
+        return MultipartUpload(bucket, key, s3_answers.text(root, "UploadId"))
 
-    def upload_part(self, upload: MultipartUpload, number: int, file: IO[bytes], byte_range: ByteRange) -> str:
+    def upload_part(self, upload: MultipartUpload, number: int, content: FileRange) -> str:
         """Sends part `number` (from 1), a range of a file; the ETag that S3 gives it."""
         url = self._url(upload.bucket, upload.key, [("partNumber", str(number)), ("uploadId", upload.id)])
-        return self._put(url, file, byte_range, f"s3://{upload.bucket}/{upload.key}")
+        return self._put(url, content, f"s3://{upload.bucket}/{upload.key}")
 
     def complete_multipart_upload(self, upload: MultipartUpload, etags: Sequence[str]) -> None:
         """Makes the object of its parts, whose ETags are in their order."""
@@ -138,7 +150,12 @@ class S3:
             signed = self._signer.sign(request, hashlib.sha256(document).hexdigest())
             return Connection(request.url, self._environ, _COMPLETE_S).send(signed, None)
 
-        _document(_body(retry(attempt, request.url, _FOREVER, _ATTEMPTS), place, "PutObject"), place)
+        s3_answers.document(
+            s3_answers.good_body(
+                self._retry(attempt, request.url, lambda: f"{place}: its parts are there"), place, "PutObject"
+            ),
+            place,
+        )
 
     def abort_multipart_upload(self, upload: MultipartUpload) -> None:
         """Takes the parts away again: those that nobody completes cost money for ever."""
@@ -154,33 +171,67 @@ class S3:
         while True:
             query = [("list-type", "2"), ("prefix", prefix)] + ([("continuation-token", token)] if token else [])
             root = self._xml(Request("GET", self._url(bucket, "", query), {}, b""), f"s3://{bucket}/{prefix}", "ListBucket")
-            for item in (element for element in root.iter() if _tag(element) == "Contents"):
-                yield ListedObject(_text(item, "Key"), _size(item, f"s3://{bucket}/{prefix}"), _text(item, "ETag"))
-            before, token = token, _text(root, "NextContinuationToken")
+            for item in (element for element in root.iter() if s3_answers.tag(element) == "Contents"):
+                yield ListedObject(
+                    s3_answers.text(item, "Key"),
+                    s3_answers.size(item, f"s3://{bucket}/{prefix}"),
+                    _quoted(s3_answers.text(item, "ETag")),
+                )
+            before, token = token, s3_answers.text(root, "NextContinuationToken")
             if not token:
                 return
             if token == before:
                 raise ShimError(f"s3://{bucket}/{prefix}: S3 gives the same page again and again", contract.EXIT_UNAVAILABLE)
 
-    def _put(self, url: str, file: IO[bytes], byte_range: ByteRange, place: str) -> str:
+    def _put(self, url: str, content: FileRange, place: str) -> str:
         """Sends a range of a file, and gives the ETag that S3 gives it."""
-        digest = _digest(file, byte_range)
-        headers = {"Content-Length": str(byte_range.size)}
+        headers = {"Content-Length": str(content.size)}
+        digests: list[str] = []
 
         def attempt(_: float) -> Response:
-            return self._send(Request("PUT", url, headers, _Part(file, byte_range)), digest)
+            return self._send(Request("PUT", url, headers, content), digest())
 
-        response = retry(attempt, url, _FOREVER, _ATTEMPTS)
-        _body(response, place, "PutObject")
+        def digest() -> str:
+            if url.startswith("https:") and not self._signs_payloads:
+                return _UNSIGNED  # the connection guards it
+            if not digests:
+                digests.append(content.sha256())
+            return digests[0]
+
+        def recover(response: Response) -> bool:
+            # A bucket's policy may ask for signed bodies (s3:x-amz-content-sha256).
+            if response.status == 403 and url.startswith("https:") and not self._signs_payloads:
+                self._signs_payloads = True
+                return True
+            return self._signer.recover(response)
+
+        def doing() -> str:
+            return f"{place}: {content.sent} of {content.size} bytes were sent"
+
+        response = self._retry(attempt, url, doing, recover)
+        s3_answers.good_body(response, place, "PutObject")
         return str(response.headers.get("ETag", ""))
 
     def _xml(self, request: Request, place: str, action: str) -> Element:
         deadline = time.monotonic() + fetch_timeout(self._environ)
-        return _document(_body(client.call(self._signer, request, deadline), place, action), place)
+        return s3_answers.document(s3_answers.good_body(client.call(self._signer, request, deadline), place, action), place)
 
     def _retried(self, request: Request) -> Response:
         """The response to a request without a body, with as many attempts as data has."""
-        return retry(lambda _: self._send(request, _EMPTY), request.url, _FOREVER, _ATTEMPTS)
+        return retry(lambda _: self._send(request, _EMPTY), request.url, _FOREVER, _ATTEMPTS, self._signer.recover)
+
+    def _retry(
+        self,
+        attempt: Callable[[float], Response],
+        url: str,
+        doing: Callable[[], str],
+        recover: Callable[[Response], bool] | None = None,
+    ) -> Response:
+        """The response to a request with data. Its error says how far that came."""
+        try:
+            return retry(attempt, url, _FOREVER, _ATTEMPTS, recover or self._signer.recover)
+        except ShimError as error:
+            raise ShimError(f"{doing()}: {error.message}", error.exit_code) from None
 
     def _send(self, request: Request, digest: str) -> Response:
         return self._connection(request.url).send(self._signer.sign(request, digest), None)
@@ -188,7 +239,7 @@ class S3:
     def _connection(self, url: str) -> Connection:
         where = origin(url)
         if where not in self._connections:
-            self._connections[where] = Connection(url, self._environ, _STALL_S)
+            self._connections[where] = Connection(url, self._environ, _STALL_S, is_kept=True)
         return self._connections[where]
 
     def _url(self, bucket: str, key: str, query: Sequence[tuple[str, str]] = ()) -> str:
@@ -206,78 +257,16 @@ class S3:
         return base + path + (f"?{text}" if text else "")
 
 
-class _Part(io.RawIOBase):
-    """A range of a file, as a file of its own."""
-
-    def __init__(self, file: IO[bytes], byte_range: ByteRange) -> None:
-        super().__init__()
-        self._file = file
-        self._left = byte_range.size
-        file.seek(byte_range.start)
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fills the buffer as far as the range goes."""
-        data = self._file.read(min(len(buffer), self._left))
-        buffer[: len(data)] = data
-        self._left -= len(data)
-        return len(data)
-
-
 def split_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of an S3 URI."""
     bucket, _, key = uri.partition("://")[2].partition("/")
     return bucket, key
 
 
+def _quoted(etag: str) -> str:
+    """An ETag as a header has it: rclone's server lists it without quotes."""
+    return etag if not etag or etag.endswith('"') else f'"{etag}"'
+
+
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _digest(file: IO[bytes], byte_range: ByteRange) -> str:
-    total = hashlib.sha256()
-    part, size = _Part(file, byte_range), byte_range.size
-    for piece in iter(lambda: part.read(_CHUNK_BYTES), b""):
-        total.update(piece or b"")
-        size -= len(piece or b"")
-    if size:  # the server would wait for what is announced and does not come
-        raise ShimError(f"{file.name} became shorter while it was being uploaded", contract.EXIT_UNAVAILABLE)
-    return total.hexdigest()
-
-
-def _body(response: Response, place: str, action: str) -> bytes:
-    """The body of a response that is good; ShimError that says what S3 has against it."""
-    if 200 <= response.status < 300:
-        return bytes(response.body)
-    why, code = _ERRORS.get(response.status, (f"S3 answered {response.status}", contract.EXIT_UNAVAILABLE))
-    raise ShimError(f"{place}: {why.format(action)}", code)
-
-
-def _document(answer: bytes, place: str) -> Element:
-    import xml.etree.ElementTree as ET  # noqa: PLC0415 - only for listings and large files
-
-    try:
-        root = ET.fromstring(answer)  # noqa: S314 - S3's own answer over a checked channel
-    except (ET.ParseError, ValueError, LookupError):  # the latter two for encodings that there are not
-        raise ShimError(f"{place}: S3 gave no answer that can be read", contract.EXIT_UNAVAILABLE) from None
-    if _tag(root) == "Error":  # CompleteMultipartUpload tells a late failure with status 200
-        raise ShimError(f"{place}: S3 says {_text(root, 'Code')}", contract.EXIT_UNAVAILABLE)
-    return root
-
-
-def _size(item: Element, place: str) -> int:
-    text = _text(item, "Size")
-    if not (text.isascii() and text.isdigit()):
-        raise ShimError(f"{place}: S3 names an object without a size", contract.EXIT_UNAVAILABLE)
-    return int(text)
-
-
-def _tag(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _text(element: Element, name: str) -> str:
-    return next((one.text or "" for one in element.iter() if _tag(one) == name), "")

@@ -51,10 +51,7 @@ def sign(request: Request, digest: str, keys: Credentials, scope: Scope) -> Requ
     credential_scope = "%s/%s/%s/aws4_request" % (date, scope.region, scope.service)
     canonical_digest = hashlib.sha256(canonical.encode()).hexdigest()
     to_sign = f"AWS4-HMAC-SHA256\n{scope.timestamp}\n{credential_scope}\n{canonical_digest}"
-    key = ("AWS4" + keys.secret_key).encode()
-    for part in (date, scope.region, scope.service, "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    signature = hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(_signing_key(keys.secret_key, date, scope), to_sign.encode(), hashlib.sha256).hexdigest()
     signed["Authorization"] = "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s" % (
         keys.access_key,
         credential_scope,
@@ -62,3 +59,19 @@ def sign(request: Request, digest: str, keys: Credentials, scope: Scope) -> Requ
         signature,
     )
     return Request(request.method, request.url, signed, request.body)
+
+
+# The last one, with what it was made of: it is good for a day, and a request costs more to sign than a small object to send.
+_last_key: list[tuple[tuple[str, ...], bytes]] = []
+
+
+def _signing_key(secret_key: str, date: str, scope: Scope) -> bytes:
+    made_of = (secret_key, date, scope.region, scope.service)
+    for known, key in _last_key[:]:
+        if known == made_of:
+            return key
+    key = ("AWS4" + secret_key).encode()
+    for part in (date, scope.region, scope.service, "aws4_request"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    _last_key[:] = [(made_of, key)]
+    return key

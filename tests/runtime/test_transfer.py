@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import tarfile
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,12 +12,16 @@ from hypothesis import example, given, strategies as st
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_runtime import s3_checksums, transfer
+from lyftlearn_runtime import s3_checksums, s3_download, s3_upload, transfer, transfer_pool
+from lyftlearn_runtime.archive import write_archive
 from lyftlearn_runtime.aws import s3 as s3_of_the_shim
-from lyftlearn_runtime.aws.s3 import S3, ByteRange, split_uri
+from lyftlearn_runtime.aws.file_range import ByteRange
+from lyftlearn_runtime.aws.s3 import S3, split_uri
 from lyftlearn_runtime.bundle import Transfer
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.transfer_pool import Pool
 from tests.examples import examples
+from tests.runtime.aws.proxies import Breaking, Flipping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,7 +171,8 @@ def test_an_archive_is_the_same_for_the_same_content(tmp_path: Path) -> None:
             (directory / file).chmod(0o640)
         (directory / "link").symlink_to("a")
         os.mkfifo(directory / "fifo")
-        transfer.archive(str(directory), str(tmp_path / f"{name}.tar.gz"))
+        with (tmp_path / f"{name}.tar.gz").open("wb") as file:
+            write_archive(str(directory), file)
     os.utime(tmp_path / "two" / "a", (0, 0))
     assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
     with tarfile.open(tmp_path / "one.tar.gz") as archive:
@@ -196,7 +199,8 @@ def test_a_large_file_travels_in_pieces(  # noqa: PLR0913, PLR0917 - fixtures
     environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """One PUT takes 5 GiB at most; object and file are whole, whatever the pieces. Here one has 5 MiB, S3's smallest."""
-    monkeypatch.setattr(transfer, "PIECE_BYTES", 5 << 20)
+    for module in (s3_download, s3_upload):
+        monkeypatch.setattr(module, "PIECE_BYTES", 5 << 20)
     data = os.urandom(size)
     (tmp_path / "up").mkdir()
     (tmp_path / "up" / "file").write_bytes(data)
@@ -220,59 +224,6 @@ def test_every_upload_is_tried(environ: dict[str, str], aws: AwsEndpoint, bucket
         transfer.upload(wanted, environ)
     bucket, key = split_uri(f"{bucket_prefix}/b.tar.gz")
     assert aws.s3().head_object(Bucket=bucket, Key=key)["ContentLength"] > 0
-
-
-class Breaking:
-    """A proxy that breaks off the first connections after some bytes, and then lets everything through."""
-
-    def __init__(self, url: str, break_first: int, after_bytes: int) -> None:
-        host, _, port = url.removeprefix("http://").partition(":")
-        self._to, self.left, self._after = (host, int(port)), break_first, after_bytes
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        self.broken = 0
-        self._sockets: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def close(self) -> None:
-        """Ends it."""
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-        for one in self._sockets:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
-        for one in self._sockets:
-            one.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                mine, _ = self._server.accept()
-            except OSError:
-                return
-            room = self._after if self.left > 0 else 1 << 62
-            self.left -= 1
-            theirs = socket.create_connection(self._to)
-            self._sockets += [mine, theirs]
-            for one, other in ((mine, theirs), (theirs, mine)):
-                thread = threading.Thread(target=self._pump, args=(one, other, room))
-                self._threads.append(thread)
-                thread.start()
-
-    def _pump(self, one: socket.socket, other: socket.socket, room: int) -> None:
-        with contextlib.suppress(OSError):
-            while data := one.recv(min(room, 65536)):
-                other.sendall(data)
-                room -= len(data)
-                if not room:
-                    self.broken += 1
-                    break
-        for each in (one, other):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
@@ -332,7 +283,8 @@ def test_parts_that_cannot_be_completed_are_taken_back(
     environ: dict[str, str], aws: AwsEndpoint, bucket_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where no part of a large file gets through there is no object in the end, and no part that costs money."""
-    monkeypatch.setattr(transfer, "PIECE_BYTES", 5 << 20)
+    for module in (s3_download, s3_upload):
+        monkeypatch.setattr(module, "PIECE_BYTES", 5 << 20)
     # A connection that broke in one direction only is waited for.
     monkeypatch.setattr(s3_of_the_shim, "_STALL_S", 5.0)
     (tmp_path / "file").write_bytes(os.urandom(6 << 20))
@@ -346,18 +298,6 @@ def test_parts_that_cannot_be_completed_are_taken_back(
     bucket, key = split_uri(f"{bucket_prefix}/file")
     assert "Contents" not in aws.s3().list_objects_v2(Bucket=bucket, Prefix=key)
     assert not [one for one in aws.s3().list_multipart_uploads(Bucket=bucket).get("Uploads", []) if one["Key"] == key]
-
-
-class Flipping(Breaking):
-    """A proxy that changes a byte of a body on its way down."""
-
-    def _pump(self, one: socket.socket, other: socket.socket, room: int) -> None:
-        with contextlib.suppress(OSError):
-            while data := one.recv(min(room, 65536)):
-                other.sendall(data.replace(b"true bytes", b"tru3 bytes"))
-        for each in (one, other):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.mark.parametrize("algorithm", ["", "SHA256", "SHA1", "CRC32"])
@@ -379,6 +319,28 @@ def test_a_flipped_byte_is_noticed(
     finally:
         proxy.close()
     assert content(tmp_path / "ill") == {}
+
+
+def test_what_is_added_first_is_done_first(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of what is added by a job: a server may keep the last part of an object waiting for the first one."""
+    monkeypatch.setattr(transfer_pool, "_WORKERS", 1)
+    pool, done = Pool(environ, stop_at_errors=True), list[int]()
+
+    def add_three(_: S3) -> None:
+        for number in range(3):
+            pool.add(lambda _, number: done.append(number), number)
+
+    pool.add(add_three)
+    pool.run()
+    assert done == [0, 1, 2]
+
+
+def test_a_fault_of_ours_is_not_lost_in_a_thread(environ: dict[str, str]) -> None:
+    """What no job should raise is raised where the work was asked for: an upload that did not happen is none that did."""
+    pool = Pool(environ, stop_at_errors=False)
+    pool.add(lambda _: {}[0])
+    with pytest.raises(KeyError):
+        pool.run()
 
 
 @pytest.mark.parametrize(("tag", "headers", "whole"), [

@@ -29,12 +29,12 @@ class Server:
             protocol_version = "HTTP/1.1"
 
             def handle_one(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.body = body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 server.requests.append((self.path, dict(self.headers), body))
                 with contextlib.suppress(OSError):
                     answer(self, len(server.requests))
 
-            do_GET = do_POST = do_PUT = handle_one  # noqa: N815 - the library's names
+            do_DELETE = do_GET = do_HEAD = do_POST = do_PUT = handle_one  # noqa: N815 - the library's names
 
             def log_message(self, *_: object) -> None:
                 """Nothing."""
