@@ -48,6 +48,7 @@ OPEN_SCHEMES = ("downward://",)
 
 # Variables that the shim gives to the script.
 HYPERPARAMETERS = "LYFTLEARN_HYPERPARAMETERS"  # path of a JSON file with true types
+PACKAGES = "LYFTLEARN_PACKAGES"  # the virtual environment with what the code's requirements.txt asks for
 
 # The command of a container whose own command is in the launch bundle: SageMaker takes short words without line breaks.
 BUNDLED_COMMAND = "bundled-command"

@@ -50,7 +50,7 @@ def training_variables(job: TrainingJob) -> dict[str, str]:
         **_cluster_variables(job.cluster),
         **_channel_variables(job.input_data_config),
         **hyperparameters.sm_variables(hyperparameters.script_values(job.hyperparameters)),
-        "SM_LOG_LEVEL": str(_LOG_LEVEL),
+        "SM_LOG_LEVEL": str(_log_level(job)),
         "SM_NUM_CPUS": str(job.num_cpus),
         "SM_NUM_GPUS": str(job.num_gpus),
         "SM_NUM_NEURONS": "0",
@@ -60,6 +60,7 @@ def training_variables(job: TrainingJob) -> dict[str, str]:
         "SM_INPUT_DATA_CONFIG": dumps(job.input_data_config),
         "SM_TRAINING_ENV": dumps(_training_env(job)),
         "SAGEMAKER_JOB_NAME": str(job.hyperparameters.get("sagemaker_job_name") or job.name),
+        **_submitted_variables(job.hyperparameters),
     }
 
 
@@ -86,6 +87,16 @@ def _program_variables(program: Program) -> dict[str, str]:
         "SM_MODULE_NAME": _module(program.name),
         "SM_USER_ARGS": dumps(program.arguments),
     }
+
+
+def _submitted_variables(values: Mapping[str, Any]) -> dict[str, str]:
+    """What of the hyperparameters that an SDK adds is a variable: the toolkit calls the archive the module's directory."""
+    names = {"SM_MODULE_DIR": "sagemaker_submit_directory", "SAGEMAKER_REGION": "sagemaker_region"}
+    return {name: str(values[key]) for name, key in names.items() if values.get(key)}
+
+
+def _log_level(job: TrainingJob) -> Any:
+    return job.hyperparameters.get("sagemaker_container_log_level", _LOG_LEVEL)
 
 
 def variable_name(key: str) -> str:
@@ -136,6 +147,7 @@ def _training_env(job: TrainingJob) -> dict[str, Any]:
     cluster = job.cluster
     return {
         **{name[len("SM_") :].lower(): path for name, path in _DIRECTORIES.items()},
+        "module_dir": _submitted_variables(job.hyperparameters).get("SM_MODULE_DIR", contract.CODE_DIR),
         "additional_framework_parameters": hyperparameters.framework_values(job.hyperparameters),
         "channel_input_dirs": {name: f"{_DATA_DIR}/{name}" for name in job.input_data_config},
         "current_host": cluster.host,
@@ -154,7 +166,7 @@ def _training_env(job: TrainingJob) -> dict[str, Any]:
         "is_master": cluster.rank == 0,
         "is_modelparallel_enabled": None,
         "job_name": job.name,
-        "log_level": _LOG_LEVEL,
+        "log_level": _log_level(job),
         "master_addr": cluster.hosts[0],
         "master_hostname": cluster.hosts[0],
         "master_port": MASTER_PORT,

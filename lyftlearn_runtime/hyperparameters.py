@@ -2,7 +2,8 @@
 
 The rules of the command line and of SM_HP_* are those of aws/sagemaker-training-toolkit (src/sagemaker_training/mapping.py)
 and of the SageMaker Python SDK v3's driver (container_drivers/scripts/environment.py). Where the names differ a script
-finds both; where only the bytes of a list of strings differ it finds the driver's, which is JSON.
+finds both; where only the bytes of a list of strings differ it finds the driver's, which is JSON. A script that the v2 SDK has
+sent finds the toolkit's.
 """
 
 from __future__ import annotations
@@ -118,26 +119,29 @@ def to_text(value: Any) -> str:
     return "" if value is None else dumps(value)
 
 
-def arguments(values: Mapping[str, Any], style: str) -> list[list[str]]:
-    """The words of the command line for each value, in sorted order. Raises ShimError for a style that there is not."""
+def arguments(values: Mapping[str, Any], style: str, *, as_toolkit: bool = False) -> list[list[str]]:
+    """The words of the command line for each value, in sorted order. Raises ShimError for a style that there is not.
+
+    A list is JSON, as the v3 driver has it, or, `as_toolkit`, what Python prints of it.
+    """
     if style not in contract.ARGUMENT_STYLES:
         known = ", ".join(repr(one) for one in contract.ARGUMENT_STYLES)
         raise ShimError(f"{contract.ARGUMENTS} is {style!r}; expected one of {known}", contract.EXIT_CONFIG)
     if style == "none":
         return []
     if style == "key=value":
-        return [[f"{key}={_argument(values[key])}"] for key in sorted(values)]
-    return [[("-" if len(key) == 1 else "--") + key, _argument(values[key])] for key in sorted(values)]
+        return [[f"{key}={_argument(values[key], as_toolkit=as_toolkit)}"] for key in sorted(values)]
+    return [[("-" if len(key) == 1 else "--") + key, _argument(values[key], as_toolkit=as_toolkit)] for key in sorted(values)]
 
 
-def _argument(value: Any) -> str:
+def _argument(value: Any, *, as_toolkit: bool) -> str:
     """As the toolkit has it: True stays the word True, None is empty, an object is k=v,k=v."""
     if value is None:
         return ""
     try:
         if isinstance(value, dict):
             return ",".join(f"{key}={value[key]}" for key in sorted(value))
-        return quick_json.dumps(value) if isinstance(value, list) else str(value)
+        return quick_json.dumps(value) if isinstance(value, list) and not as_toolkit else str(value)
     except RecursionError:
         raise _too_deep() from None
 

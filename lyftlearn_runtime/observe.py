@@ -69,7 +69,7 @@ def write_observation(
         "memory": {"limit_bytes": cgroup.memory_limit()},
         "shm_bytes": _shm_bytes(),
         "python": _python(variables),
-        "packages": _packages(),
+        "packages": _packages(variables),
         "files": _files(placed, digests),
         "writable": {one: files.is_writable(one) for one in _asked(variables)},
         "timezone": variables.get("TZ", ""),
@@ -160,12 +160,15 @@ def _python(variables: Mapping[str, str]) -> dict[str, str]:
     return facts
 
 
-def _packages() -> dict[str, str]:
+def _packages(variables: Mapping[str, str]) -> dict[str, str]:
+    """Name → version. What came with the job's own requirements hides what the image has."""
     names = [
         os.path.basename(path)[: -len(".dist-info")]
-        for path in glob.glob(contract.VENV_DIR + "/lib/python3*/site-packages/*.dist-info")
+        for directory in (contract.VENV_DIR, variables.get(contract.PACKAGES))
+        if directory
+        for path in sorted(glob.glob(glob.escape(directory) + "/lib/python3*/site-packages/*.dist-info"))
     ]
-    return {name.rpartition("-")[0].replace("_", "-").lower(): name.rpartition("-")[2] for name in sorted(names)}
+    return {name.rpartition("-")[0].replace("_", "-").lower(): name.rpartition("-")[2] for name in names}
 
 
 def _files(placed: Mapping[str, bool], digests: _Digests) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lyftlearn_runtime import contract, hyperparameters, posix_user, spark
+from lyftlearn_runtime import contract, hyperparameters, posix_user, program, spark
 from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.start import Placed
 
@@ -39,7 +39,13 @@ def place(resolved: Resolved) -> Placed:
     values, path = write_hyperparameters(resolved)
     if path:
         add({contract.HYPERPARAMETERS: path}, "hyperparameters")
-    return Placed(inputs, environ, origins, values, files, checkpoints, resolved.secrets, resolved.is_processing)
+    secrets = resolved.secrets
+    if program.brings_code(inputs.argv, environ, values):
+        from lyftlearn_runtime import requirements, script_mode  # noqa: PLC0415 - only where code comes with the job
+
+        secrets = secrets.union(requirements.credentials(environ))
+        add(script_mode.prepare(inputs.argv, environ, values), "requirements")
+    return Placed(inputs, environ, origins, values, files, checkpoints, secrets, resolved.is_processing)
 
 
 def write_hyperparameters(resolved: Resolved) -> tuple[dict[str, Any], str | None]:

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 _SERVING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "serving", "__main__.py")
 # Where the inference convention keeps a model's code, then where training has it.
-_SERVING_CODE_DIRS = ("/opt/ml/model/code", contract.CODE_DIR)
+_MODEL_DIR = "/opt/ml/model"
+MODEL_CODE_DIR = _MODEL_DIR + "/code"
+_SERVING_CODE_DIRS = (MODEL_CODE_DIR, contract.CODE_DIR)
+# Where the v2 SDK says that the code is, an archive in S3 or a directory; the variable's name is the same in capitals.
+SUBMIT_DIRECTORY = "sagemaker_submit_directory"
+# What the v3 SDK's container command starts: it installs, and runs the script of the channel `code`.
+_DRIVER = "/opt/ml/input/data/sm_drivers/sm_train.sh"
 # The volume of a Studio space (developer guide, studio-updated-byoi-specs).
 _STUDIO_HOME = "/home/sagemaker-user"
 _NOTEBOOK = contract.VENV_DIR + "/bin/jupyter-lab"
@@ -37,21 +43,80 @@ def resolve(
     if not argv:
         raise ShimError(f"nothing to run: give a command, or `train` with {_WAYS}", contract.EXIT_USAGE)
     if argv[0] == "serve":
-        return Program([*_server(environ), *argv[1:]], "", [], [], None)
+        server = _server(environ)
+        # A worker of AWS's server is started in the model's directory (awslabs/multi-model-server, WorkerLifeCycle.java).
+        cwd = _MODEL_DIR if server[-1] == _SERVING and os.path.isdir(_MODEL_DIR) else None
+        return Program([*server, *argv[1:]], "", [], [], cwd)
     if argv[0] == "notebook":
         return _notebook(environ, list(argv[1:]))
     if argv[0] != "train":
         return Program(list(argv), "", [], [], None)
-    name = environ.get(contract.PROGRAM) or values.get("sagemaker_program") or environ.get("SAGEMAKER_PROGRAM")
+    name = program_name(environ, values)
     if not name:
+        if is_driven(environ, values):
+            return Program(["/bin/bash", _DRIVER, *argv[1:]], "", [], [], None)
         raise ShimError(f"`train` has no program: set {_WAYS}", contract.EXIT_USAGE)
     own = hyperparameters.script_values(values)
     style = environ.get(contract.ARGUMENTS) or contract.ARGUMENT_STYLES[0]
-    arguments, omitted = execve.fit_arguments(sorted(own), hyperparameters.arguments(own, style))
-    command = _command(str(name), code_dir)
+    words = hyperparameters.arguments(own, style, as_toolkit=SUBMIT_DIRECTORY in values)
+    arguments, omitted = execve.fit_arguments(sorted(own), words)
+    if is_submitted(environ, values) and is_package(name, code_dir):
+        command = [interpreter(environ), "-m", _module(name)]
+    else:
+        command = _command(name, code_dir, interpreter(environ))
     # The toolkit starts programs there, so a script may open a file beside it by its name alone.
     cwd = code_dir if os.path.isdir(code_dir) else None
-    return Program([*command, *arguments, *argv[1:]], str(name), arguments, omitted, cwd)
+    return Program([*command, *arguments, *argv[1:]], name, arguments, omitted, cwd)
+
+
+def brings_code(argv: Sequence[str], environ: Mapping[str, str], values: Mapping[str, Any]) -> bool:
+    """Whether the code, or packages for it, are still to be brought: see `script_mode`, which few starts need."""
+    first = argv[0] if argv else ""
+    if first == "train":
+        return bool(values.get(SUBMIT_DIRECTORY)) or _has_packages(environ, values) or is_driven(environ, values)
+    if first == "serve":
+        source = environ.get(SUBMIT_DIRECTORY.upper(), "")
+        return source.startswith("s3://") or os.path.isfile(MODEL_CODE_DIR + "/requirements.txt")
+    return any(_DRIVER in word for word in argv)
+
+
+def program_name(environ: Mapping[str, str], values: Mapping[str, Any]) -> str:
+    """The program that `train` runs, "" where nobody names one."""
+    name = environ.get(contract.PROGRAM) or values.get("sagemaker_program") or environ.get("SAGEMAKER_PROGRAM")
+    return str(name or "")
+
+
+def is_submitted(environ: Mapping[str, str], values: Mapping[str, Any]) -> bool:
+    """Whether the program is one of script mode: named, or brought, as SageMaker's clients do."""
+    return bool(values.get(SUBMIT_DIRECTORY) or (not environ.get(contract.PROGRAM) and program_name(environ, values)))
+
+
+def is_driven(environ: Mapping[str, str], values: Mapping[str, Any]) -> bool:
+    """Whether it is the v3 SDK's driver that `train` is to start."""
+    return not program_name(environ, values) and os.path.isfile(_DRIVER)
+
+
+def is_package(name: str, code_dir: str) -> bool:
+    """Whether the toolkit would install the code and start it as a module (its _entry_point_type.py)."""
+    return not name.endswith(".sh") and os.path.isfile(os.path.join(code_dir, "setup.py"))
+
+
+def interpreter(environ: Mapping[str, str]) -> str:
+    """The Python of a job's programs: that of its own packages, the image's, or the one on the path."""
+    for directory in (environ.get(contract.PACKAGES), contract.VENV_DIR):
+        if directory and os.path.exists(directory + "/bin/python"):
+            return directory + "/bin/python"
+    return "python3"
+
+
+def _has_packages(environ: Mapping[str, str], values: Mapping[str, Any]) -> bool:
+    if not is_submitted(environ, values):
+        return False
+    return any(os.path.isfile(f"{contract.CODE_DIR}/{name}") for name in ("requirements.txt", "setup.py"))
+
+
+def _module(name: str) -> str:
+    return (name[: -len(".py")] if name.endswith(".py") else name).replace("/", ".")  # noqa: FURB188 - Python 3.9
 
 
 def _server(environ: Mapping[str, str]) -> list[str]:
@@ -59,11 +124,11 @@ def _server(environ: Mapping[str, str]) -> list[str]:
     name = environ.get(contract.PROGRAM) or environ.get("SAGEMAKER_PROGRAM") or ""
     for directory in _SERVING_CODE_DIRS if name and not name.endswith(".py") else ():
         if os.path.isfile(os.path.join(directory, name)):
-            return _command(name, directory)
-    python = contract.VENV_DIR + "/bin/python"
-    if not os.path.exists(python):
-        raise ShimError(f"serve is not in this version of the image: there is no {python}", contract.EXIT_USAGE)
-    return [python, _SERVING]
+            return _command(name, directory, interpreter(environ))
+    if not os.path.exists(contract.VENV_DIR + "/bin/python"):
+        message = f"serve is not in this version of the image: there is no {contract.VENV_DIR}/bin/python"
+        raise ShimError(message, contract.EXIT_USAGE)
+    return [interpreter(environ), _SERVING]
 
 
 def _notebook(environ: Mapping[str, str], more: list[str]) -> Program:
@@ -85,16 +150,14 @@ def _notebook(environ: Mapping[str, str], more: list[str]) -> Program:
     return Program(command + more, "", [], [], _STUDIO_HOME if os.path.isdir(_STUDIO_HOME) else None)
 
 
-def _command(name: str, code_dir: str) -> list[str]:
+def _command(name: str, code_dir: str, python: str) -> list[str]:
     """How a program is started: a Python file, an executable or shell script, or a Python module."""
     path = os.path.join(code_dir, name)  # an absolute name stays what it is
-    python = contract.VENV_DIR + "/bin/python"
-    python = python if os.path.exists(python) else "python3"
     if os.path.isfile(path):
         if name.endswith(".py"):
             _refuse_closed(path, os.R_OK)
             return [python, path]
-        if os.access(path, os.X_OK):
+        if os.access(path, os.X_OK) and not (name.endswith(".sh") and _is_bare(path)):
             return [path]
         if name.endswith(".sh"):
             _refuse_closed(path, os.R_OK)
@@ -105,6 +168,14 @@ def _command(name: str, code_dir: str) -> list[str]:
         return [python, "-m", name]
     _refuse_closed_directories(path)
     raise ShimError(f"there is no program {path}; is it in the image?", contract.EXIT_CONFIG)
+
+
+def _is_bare(path: str) -> bool:
+    """Whether a script does not say what is to run it: a shell does then, and the kernel refuses."""
+    if not os.access(path, os.R_OK):
+        return False
+    with open(path, "rb") as file:
+        return file.read(2) != b"#!"
 
 
 def _refuse_closed_directories(path: str) -> None:

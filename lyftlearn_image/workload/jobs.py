@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # botocore's ChannelName; a dot or a hyphen is legal here though not in a shell variable.
 _CHANNEL = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
 
+_OF_A_CLIENT = "the hyperparameter `sagemaker_program`, as SageMaker's clients send it"
+
 
 class Spot(Model):
     """Managed spot training: cheaper hosts that may be taken away, and a job that starts again from its checkpoint."""
@@ -60,6 +62,15 @@ class Trainable(Job):
             raise ValueError("`spot` needs `checkpoints`: without them an interrupted job begins from nothing")
         return self
 
+    @property
+    def brings_program(self) -> bool:
+        """Whether it names its program as SageMaker's clients do: the v2 SDK's hyperparameter, the v3 SDK's channel."""
+        return (
+            bool(self.hyperparameters.get("sagemaker_program"))
+            or "SAGEMAKER_PROGRAM" in self.environment
+            or "sm_drivers" in self.channels
+        )
+
 
 class Training(Trainable):
     """A training job."""
@@ -71,8 +82,10 @@ class Training(Trainable):
 
     @model_validator(mode="after")
     def _one_thing_to_run(self) -> Self:
-        if (self.program is None) == (self.command is None):
+        if self.program is not None and self.command is not None:
             raise ValueError("expected either `program` or `command`")
+        if self.program is None and self.command is None and not self.brings_program:
+            raise ValueError(f"expected either `program` or `command`, or {_OF_A_CLIENT}")
         if self.command is not None and not self.command:
             raise ValueError("`command` is empty; expected at least one word")
         # API reference, ResourceConfig: spot instances are not for warm pools.
@@ -152,7 +165,7 @@ class Tuning(Trainable):
     """A tuning job: trials of one training with hyperparameters from a search space, towards an objective."""
 
     kind: Literal["tuning"] = "tuning"
-    program: str = Field(description="What `train` runs in every trial: SageMaker's trials take no command.")
+    program: str | None = Field(default=None, description="What `train` runs in every trial: trials take no command.")
     search_space: dict[str, Range] = Field(min_length=1, description="Hyperparameter → its range.")
     objective: str = Field(description="The metric, one of `metrics`.")
     goal: Literal["minimize", "maximize"] = "maximize"
@@ -161,6 +174,12 @@ class Tuning(Trainable):
     parallel_trials: int = Field(default=1, ge=1)
     early_stopping: bool = False
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _has_a_program(self) -> Self:
+        if self.program is None and not self.brings_program:
+            raise ValueError(f"expected `program`, or {_OF_A_CLIENT}")
+        return self
 
     @model_validator(mode="after")
     def _objective_is_measured(self) -> Self:

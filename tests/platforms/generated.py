@@ -233,8 +233,10 @@ def complete(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     if kind == "training":
         if "command" in fields:
             fields.pop("program", None)
-        else:
-            fields["program"] = "train.py"
+        elif "program" not in fields:
+            # As an SDK names it.
+            brought = {"sagemaker_program": "train.py", "sagemaker_submit_directory": "s3://bucket-a/sourcedir.tar.gz"}
+            fields["hyperparameters"] = {**fields.get("hyperparameters", {}), **brought}
     if "spot" in fields:
         fields.setdefault("checkpoints", "s3://bucket-a/checkpoints")
         fields.pop("warm_pool_s", None)

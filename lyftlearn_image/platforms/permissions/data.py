@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.platforms.permissions.account import Account, Statement, statement
+from lyftlearn_image.workload import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +18,16 @@ def references(workload: Workload) -> list[tuple[str, str]]:
     """Scheme and name of everything that the shim resolves, each once."""
     texts = [*workload.secrets.values(), *workload.secret_sets]
     texts += [file.secret for file in workload.files.values() if file.secret]
+    texts += _submitted_code(workload)
     parts = [text.partition("://") for text in texts]
     return sorted({(scheme, re.split(r"[?#]", rest, maxsplit=1)[0]) for scheme, _, rest in parts})
+
+
+def _submitted_code(workload: Workload) -> list[str]:
+    """The archive that the shim fetches in script mode, as an estimator names it."""
+    named = workload.hyperparameters.get("sagemaker_submit_directory") if isinstance(workload, Job) else None
+    named = named or workload.environment.get("SAGEMAKER_SUBMIT_DIRECTORY")
+    return [named] if isinstance(named, str) and named.startswith("s3://") else []
 
 
 def statements(workload: Workload, account: Account) -> Iterator[Statement]:

@@ -13,6 +13,8 @@ from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lyftlearn_image.platforms.kubernetes.importer.draft import Draft
     from lyftlearn_image.platforms.kubernetes.importer.fields import Fields
 
@@ -74,7 +76,7 @@ def _environment(draft: Draft, env: variables.Variables, mounted: dict[str, Any]
 
 def _program(draft: Draft, container: Fields, command: list[str], arguments: list[str]) -> None:
     words = command + arguments
-    if words == ["train"] and draft.fields.get("program"):
+    if words == ["train"] and (draft.fields.get("program") or _brings_program(draft.fields)):
         return
     draft.fields.pop("program", None)
     if words and words != ["train"]:
@@ -85,6 +87,15 @@ def _program(draft: Draft, container: Fields, command: list[str], arguments: lis
     if not draft.is_ours:
         why = "the shim is the image's ENTRYPOINT, and starts the command"
         draft.leave(container, "image", why, "Build the image FROM a LyftLearn image.")
+
+
+def _brings_program(fields: Mapping[str, Any]) -> bool:
+    """As `Trainable.brings_program`, of fields that are no workload yet."""
+    return (
+        bool(fields.get("hyperparameters", {}).get("sagemaker_program"))
+        or "SAGEMAKER_PROGRAM" in fields.get("environment", {})
+        or "sm_drivers" in fields.get("channels", {})
+    )
 
 
 def _service(draft: Draft, container: Fields, command: list[str], arguments: list[str]) -> None:
