@@ -18,7 +18,7 @@ from lyftlearn_image.cli.output import show, show_log_line
 from lyftlearn_image.cli.signals import Signalled, raise_on_signals, wait_for_signal
 from lyftlearn_image.emulation.private_directories import private_directory
 from lyftlearn_image.emulation.sagemaker import studio_app
-from lyftlearn_image.emulation.sagemaker.local_api.runtime import serve_endpoint
+from lyftlearn_image.emulation.sagemaker.local_api.runtime_server import serve_endpoint
 from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.limits import HERE

@@ -96,7 +96,7 @@ def _forward(request: Request, url: str, token: str) -> Response:
     passed = [(name, value) for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP]
     if answer.length is not None:
         passed.append(("Content-Length", str(answer.length)))
-    response = Response(iter(lambda: answer.read(_PIECE_BYTES), b""), answer.status, passed)
+    response = Response(iter(lambda: answer.read1(_PIECE_BYTES), b""), answer.status, passed)
     response.call_on_close(connection.close)
     return response
 

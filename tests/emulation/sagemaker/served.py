@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+RELEASED = threading.Event()
 PINGS = os.environ.get("PINGS", "200")
 
 
@@ -42,6 +44,11 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(3600)
         elif b"trickle" in body:
             self.trickle()
+        elif b"pieces" in body:
+            self.pieces(is_whole=b"broken" not in body)
+        elif b"release" in body:
+            RELEASED.set()
+            self.answer(200, b"")
         elif b"die" in body:
             os._exit(9)
         elif b"facts" in body:
@@ -90,6 +97,19 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b".")
             self.wfile.flush()
             time.sleep(0.3)
+
+    def pieces(self, *, is_whole: bool) -> None:
+        """An answer in two chunks, the second one when somebody else asks for it; or one that breaks off after the first."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"3\r\none\r\n")
+        self.wfile.flush()
+        if is_whole:
+            RELEASED.wait()
+            self.wfile.write(b"3\r\ntwo\r\n0\r\n\r\n")
+        self.close_connection = True
 
     def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         """A whole answer."""

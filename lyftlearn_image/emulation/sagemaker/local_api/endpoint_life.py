@@ -115,7 +115,7 @@ class EndpointLives:
         with contextlib.ExitStack() as stack:
             running = endpoints.run_endpoint(self._context, spec, workspace, on_line=log.add, is_over=life.resource.stop.is_set)
             endpoint = stack.enter_context(running)
-            self._runtime.add(endpoint)
+            self._runtime.add(endpoint, spec.config.get("AsyncInferenceConfig"))
             serving = _Serving(endpoint, spec, stack.pop_all())
         self._tell(life, spec)
         return serving

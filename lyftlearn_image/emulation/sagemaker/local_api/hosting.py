@@ -40,7 +40,7 @@ class Hosting:
     """Models, endpoint configurations and endpoints. `runtime` is what invokes those in service; see `runtime_server.serve`."""
 
     def __init__(self, context: Context, endpoint: AwsEndpoint, workspace: Path) -> None:
-        self.runtime = Runtime(context.account)
+        self.runtime = Runtime(context.account, context.s3)
         self.resources = ResourceStore(context.account)
         self._context = context
         self._packages = ModelPackages(self.resources)

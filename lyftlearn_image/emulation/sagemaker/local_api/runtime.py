@@ -1,60 +1,61 @@
-"""SageMaker's runtime on this machine: InvokeEndpoint over HTTP, in front of emulated endpoints.
+"""SageMaker's runtime on this machine: emulated endpoints, invoked at once, as a stream, or by a queue; see `runtime_server`.
 
-Any client of the API works against it (boto3's `sagemaker-runtime`, the AWS CLI): set AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME.
 Source: botocore's model of sagemaker-runtime; the words of its errors are the service's, as seen in the threads beside it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import json
-import re
 import threading
+import uuid
+from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
-from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER, is_from_proxy
-from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints
-from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointSpec
+from lyftlearn_image.emulation.sagemaker.local_api import event_stream
+from lyftlearn_image.emulation.sagemaker.local_api.async_invocations import AsyncQueue, Order
 from lyftlearn_image.emulation.sagemaker.serving.http_client import NoResponseError
-from lyftlearn_image.emulation.told_errors import HttpServer
-from lyftlearn_image.errors import InvalidInputError, LyftlearnError
+from lyftlearn_image.errors import LyftlearnError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
-    from lyftlearn_image.emulation.sagemaker.context import Context
+    from mypy_boto3_s3 import S3Client
+
     from lyftlearn_image.emulation.sagemaker.job_plan import Account
+    from lyftlearn_image.emulation.sagemaker.local_api.async_invocations import Places
     from lyftlearn_image.emulation.sagemaker.serving.endpoint import Endpoint
-    from lyftlearn_image.emulation.sagemaker.serving.http_client import HttpResponse
-    from lyftlearn_image.platforms.launch import Compiled
+    from lyftlearn_image.emulation.sagemaker.serving.http_client import HttpResponse, StreamedResponse
+    from lyftlearn_image.emulation.sagemaker.serving.model_server import ModelServer
 
-_LOOPBACK = "127.0.0.1"
 # "A customer's model containers must respond to requests within 60 seconds" (API reference, InvokeEndpoint).
 INVOCATION_TIMEOUT_S = 60.0
-# "SageMaker strips all POST headers except those supported by the API" (as above).
-_TO_CONTAINER = (
-    "Content-Type", "Accept", "X-Amzn-SageMaker-Custom-Attributes", "X-Amzn-SageMaker-Inference-Id",
-)  # fmt: skip
-_TO_CLIENT = ("Content-Type", "X-Amzn-SageMaker-Custom-Attributes")
-_TARGET_VARIANT = "X-Amzn-SageMaker-Target-Variant"
-_INVOKED_VARIANT = "x-Amzn-Invoked-Production-Variant"
+# "8 minutes for streaming responses" (developer guide, realtime-endpoints).
+STREAM_TIMEOUT_S = 480.0
+_PREFIX = "x-amzn-sagemaker-"
+# "SageMaker strips all POST headers except those supported by the API" (as above): what a container gets, by what stands for
+# it in a request. InvokeEndpoint has HTTP's own two, the others theirs.
+_ALWAYS = {
+    f"{_PREFIX}custom-attributes": "X-Amzn-SageMaker-Custom-Attributes",
+    f"{_PREFIX}inference-id": "X-Amzn-SageMaker-Inference-Id",
+}
+_AT_ONCE = {**_ALWAYS, "content-type": "Content-Type", "accept": "Accept"}
+_STREAMED = {**_ALWAYS, "content-type": "Content-Type", f"{_PREFIX}accept": "Accept"}
+_QUEUED = {**_ALWAYS, f"{_PREFIX}content-type": "Content-Type", f"{_PREFIX}accept": "Accept"}
+_TARGET_VARIANT = f"{_PREFIX}target-variant"
+_TARGET_MODEL = f"{_PREFIX}target-model"
 # Headers of features that are not here: to leave one out would be another answer than the service's.
 _REFUSED = (
-    "Target-Model", "Target-Container-Hostname", "Enable-Explanations", "Inference-Component", "Session-Id", "Prefix-Aware-Id",
+    "Target-Container-Hostname", "Enable-Explanations", "Inference-Component", "Session-Id", "Prefix-Aware-Id",
+    "S3OutputPathExtension", "Filename",
 )  # fmt: skip
 # aws-samples/host-yolov8-on-sagemaker-endpoint#21.
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. "
     "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
-_MOST_DISCARDED = 64 << 20
-_CHUNK_BYTES = 1 << 20
-_PATH = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
+# InvokeEndpointAsync takes as much in its own body ("The maximum size is 128,000 bytes", API reference).
+_MAX_INLINE_BYTES = 128_000
 
 
 class InvocationError(Exception):
@@ -67,53 +68,135 @@ class InvocationError(Exception):
         self.body = {"Message": message, **fields}
 
 
+def invalid(message: str) -> InvocationError:
+    """A request that is refused, in the runtime's way."""
+    return InvocationError(400, "ValidationError", message)
+
+
+@dataclass(frozen=True)
+class _InService:
+    """An endpoint, and its queue where it has one: it is asked through that alone."""
+
+    endpoint: Endpoint
+    queue: AsyncQueue | None = None
+
+
 class Runtime:
     """The endpoints in service, by name."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, s3: S3Client) -> None:
         self._account = account
-        self._endpoints: dict[str, Endpoint] = {}
+        self._s3 = s3
+        self._in_service: dict[str, _InService] = {}
         self._lock = threading.Lock()
 
-    def add(self, endpoint: Endpoint) -> None:
-        """From now on the endpoint is invoked by its name."""
+    def add(self, endpoint: Endpoint, async_config: Mapping[str, Any] | None = None) -> None:
+        """From now on the endpoint is invoked by its name, with an AsyncInferenceConfig by a queue.
+
+        What waits in the queue of one that it replaces is asked of it.
+        """
+        name, queue = endpoint.name, None
+        if async_config is not None:
+
+            def ask(body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpResponse:
+                return self._ask(self._find(name).endpoint, body, headers, timeout_s, None)[0]
+
+            count = sum(len(variant.instances) for variant in endpoint.variants)
+            queue = AsyncQueue(self._s3, ask, async_config, count)
         with self._lock:
-            self._endpoints[endpoint.name] = endpoint
+            replaced = self._in_service.get(name)
+            self._in_service[name] = _InService(endpoint, queue)
+        if replaced is not None and replaced.queue is not None:
+            replaced.queue.finish()
 
     def remove(self, name: str) -> None:
         """From now on there is no such endpoint."""
         with self._lock:
-            self._endpoints.pop(name, None)
+            removed = self._in_service.pop(name, None)
+        if removed is not None and removed.queue is not None:
+            removed.queue.close()
 
     def invoke(self, name: str, body: bytes, headers: Mapping[str, str]) -> tuple[HttpResponse, str]:
         """The container's response, and the variant that gave it. Raises InvocationError."""
-        sent = {key.lower(): value for key, value in headers.items()}
-        if refused := [header for header in _REFUSED if f"x-amzn-sagemaker-{header.lower()}" in sent]:
-            raise InvocationError(
-                400, "ValidationError", f"the embedded target does not implement X-Amzn-SageMaker-{', '.join(refused)}"
-            )
+        sent, endpoint = self._begin(name, headers)
+        return self._ask(endpoint, body, _forwarded(sent, _AT_ONCE), INVOCATION_TIMEOUT_S, sent.get(_TARGET_VARIANT))
+
+    @contextlib.contextmanager
+    def stream(self, name: str, body: bytes, headers: Mapping[str, str]) -> Iterator[tuple[StreamedResponse, str]]:
+        """As `invoke`, for a response that is read while it comes; see `stream_events`."""
+        sent, endpoint = self._begin(name, headers)
+        variant, server = self._choose(endpoint, sent.get(_TARGET_VARIANT))
+        with contextlib.ExitStack() as stack:
+            try:
+                response = stack.enter_context(server.stream(body, _forwarded(sent, _STREAMED), STREAM_TIMEOUT_S))
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise self._model_error(name, response.status, b"".join(response.pieces))
+            except (NoResponseError, TimeoutError):
+                raise self._model_error(name, 0, _TIMED_OUT.encode()) from None
+            yield response, variant
+
+    def invoke_async(self, name: str, body: bytes, headers: Mapping[str, str]) -> tuple[Places, str]:
+        """Where what comes of a queued request will be, and its InferenceId. Raises InvocationError."""
+        sent = _lower(headers)
+        queue = self._find(name).queue
+        if queue is None:
+            raise invalid(f"Endpoint {name} of account {self._account.number} is no asynchronous endpoint: it has no queue.")
+        uri = sent.get(f"{_PREFIX}inputlocation", "")
+        if bool(uri) == bool(body) or len(body) > _MAX_INLINE_BYTES:
+            raise invalid(f"An asynchronous request has an InputLocation, or a Body of at most {_MAX_INLINE_BYTES} bytes.")
+        if uri and not uri.startswith("s3://"):
+            raise invalid("InputLocation is no URI of an object in S3.")
+        inference_id = sent.get(f"{_PREFIX}inference-id") or str(uuid.uuid4())
+        forwarded = {**_forwarded(sent, _QUEUED), "X-Amzn-SageMaker-Inference-Id": inference_id}
+        limits = {
+            field: float(sent[header])
+            for field, header in (("ttl_s", f"{_PREFIX}requestttlseconds"), ("timeout_s", f"{_PREFIX}invocationtimeoutseconds"))
+            if header in sent
+        }
+        return queue.put(Order(body, uri, forwarded, **limits)), inference_id
+
+    def _begin(self, name: str, headers: Mapping[str, str]) -> tuple[Mapping[str, str], Endpoint]:
+        sent = _lower(headers)
+        found = self._find(name)
+        if found.queue is not None:
+            raise invalid(f"Endpoint {name} of account {self._account.number} is asynchronous: use InvokeEndpointAsync.")
+        if _TARGET_MODEL in sent:
+            # aws/amazon-sagemaker-examples#1026.
+            raise invalid(f"Endpoint {name} is not a multi-model endpoint and does not support target model header.")
+        return sent, found.endpoint
+
+    def _find(self, name: str) -> _InService:
         with self._lock:
-            endpoint = self._endpoints.get(name)
-        if endpoint is None:
-            raise InvocationError(400, "ValidationError", f"Endpoint {name} of account {self._account.number} not found.")
+            found = self._in_service.get(name)
+        if found is None:
+            raise invalid(f"Endpoint {name} of account {self._account.number} not found.")
+        return found
+
+    @staticmethod
+    def _choose(endpoint: Endpoint, target_variant: str | None) -> tuple[str, ModelServer]:
         try:
-            chosen = endpoint.choose(sent.get(_TARGET_VARIANT.lower()))
+            chosen = endpoint.choose(target_variant)
         except LyftlearnError as error:
-            raise InvocationError(400, "ValidationError", error.what) from None
+            raise invalid(error.what) from None
         if chosen is None:
-            raise InvocationError(503, "ServiceUnavailable", f"No container of endpoint {name} runs any more.")
-        variant, server = chosen
-        forwarded = {header: sent[header.lower()] for header in _TO_CONTAINER if header.lower() in sent}
+            raise InvocationError(503, "ServiceUnavailable", f"No container of endpoint {endpoint.name} runs any more.")
+        return chosen
+
+    def _ask(
+        self, endpoint: Endpoint, body: bytes, forwarded: Mapping[str, str], timeout_s: float, target_variant: str | None
+    ) -> tuple[HttpResponse, str]:
+        variant, server = self._choose(endpoint, target_variant)
         try:
-            response = server.invoke(body, forwarded, INVOCATION_TIMEOUT_S)
+            response = server.invoke(body, forwarded, timeout_s)
         except NoResponseError:
-            raise self._model_error(name, 0, _TIMED_OUT) from None
+            raise self._model_error(endpoint.name, 0, _TIMED_OUT.encode()) from None
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise self._model_error(name, response.status, response.body.decode("utf-8", "replace"))
+            raise self._model_error(endpoint.name, response.status, response.body)
         return response, variant
 
-    def _model_error(self, name: str, status: int, message: str) -> InvocationError:
+    def _model_error(self, name: str, status: int, body: bytes) -> InvocationError:
         """ModelError, with the words of aws/amazon-sagemaker-examples#4324 and #1809."""
+        message = body.decode("utf-8", "replace")
         region, number = self._account.region, self._account.number
         side = "client" if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR else "server"
         group = f"/aws/sagemaker/Endpoints/{name}"
@@ -129,113 +212,28 @@ class Runtime:
         )
 
 
-@contextlib.contextmanager
-def serve_endpoint(
-    context: Context, compiled: Compiled, workspace: Path, on_line: Callable[[str], None] | None = None
-) -> Iterator[str]:
-    """The URL at which a compiled endpoint is invoked while the block runs; its name is EndpointName of the request.
+def stream_events(response: StreamedResponse) -> Iterator[bytes]:
+    """The messages of an event stream with a container's response, while it comes; a broken one ends in ModelStreamError.
 
-    Raises EndpointFailedError with the service's FailureReason when it does not come into service, UnsupportedError and
-    InvalidInputError for what is not implemented or would be refused.
+    Source: API reference, InvokeEndpointWithResponseStream, ModelStreamError and its two codes.
     """
-    model, config, request = compiled.documents
-    endpoints.validate(config, request)
-    if missing := {variant["ModelName"] for variant in config["ProductionVariants"]} - {model.get("ModelName")}:
-        raise InvalidInputError(f"there is no request for the model {', '.join(sorted(missing))}")
-    runtime = Runtime(context.account)
-    spec = EndpointSpec(request["EndpointName"], config, {model["ModelName"]: model})
-    with (
-        endpoints.run_endpoint(context, spec, workspace, on_line=on_line) as endpoint,
-        serve(runtime) as url,
-    ):
-        runtime.add(endpoint)
-        yield url
-
-
-@contextlib.contextmanager
-def serve(runtime: Runtime, proxy_token: str = "") -> Iterator[str]:
-    """The URL at which the runtime answers; with a token the AWS endpoint alone, which has verified who asks."""
-
-    class Handler(_Handler):
-        """Of this runtime."""
-
-        endpoint_runtime = runtime
-        token = proxy_token
-
-    server = HttpServer((_LOOPBACK, 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
     try:
-        yield f"http://{_LOOPBACK}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        for piece in response.pieces:
+            yield from event_stream.payload_parts(piece)
+    except TimeoutError:
+        told = {"Message": "The model did not finish its response in time.", "ErrorCode": "ModelInvocationTimeExceeded"}
+        yield event_stream.exception("ModelStreamError", told)
+    except NoResponseError:
+        told = {"Message": "The connection to the model container broke.", "ErrorCode": "StreamBroken"}
+        yield event_stream.exception("ModelStreamError", told)
 
 
-@functools.cache
-def payload_bytes() -> int:
-    """The longest body of InvokeEndpoint, from botocore's model (BodyBlob)."""
-    import botocore.loaders  # noqa: PLC0415 - 200 ms, for the verbs that run
-
-    model: Any = botocore.loaders.Loader().load_service_model("sagemaker-runtime", "service-2")
-    return int(model["shapes"]["BodyBlob"]["max"])
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    sent = {key.lower(): value for key, value in headers.items()}
+    if refused := [header for header in _REFUSED if f"{_PREFIX}{header.lower()}" in sent]:
+        raise invalid(f"the embedded target does not implement X-Amzn-SageMaker-{', '.join(refused)}")
+    return sent
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """REST-JSON, as botocore speaks it: POST /endpoints/NAME/invocations."""
-
-    protocol_version = "HTTP/1.1"
-    # The head and the body go out apart: without this the second one waits 40 ms for the client's acknowledgement.
-    disable_nagle_algorithm = True
-    endpoint_runtime: Runtime
-    token = ""
-
-    def do_POST(self) -> None:
-        """One invocation."""
-        try:
-            name, body = self._endpoint_name(), self._body()
-            self._check_sender()
-            response, variant = self.endpoint_runtime.invoke(name, body, dict(self.headers.items()))
-        except InvocationError as error:
-            code = {"x-amzn-ErrorType": error.code} if error.code else {}
-            self._send(error.status, json.dumps(error.body).encode(), {"Content-Type": "application/json", **code})
-            return
-        headers = {header: response.headers[header.lower()] for header in _TO_CLIENT if header.lower() in response.headers}
-        self._send(200, response.body, {**headers, _INVOKED_VARIANT: variant})
-
-    def _check_sender(self) -> None:
-        if not is_from_proxy(self.headers.get(PROXY_TOKEN_HEADER, ""), self.token):
-            raise InvocationError(403, "AccessDeniedException", "the request did not come by the AWS endpoint")
-
-    def _endpoint_name(self) -> str:
-        match = _PATH.fullmatch(self.path)
-        if match is None:
-            self.close_connection = True
-            raise InvocationError(404, "UnknownOperationException", f"{self.path} is not in this local runtime")
-        return unquote(match["name"])
-
-    def _body(self) -> bytes:
-        size = int(self.headers.get("Content-Length", 0))
-        if size > payload_bytes():
-            # A client that is refused in the middle of its body reads the answer only once it may write on.
-            left = min(size, _MOST_DISCARDED)
-            while left > 0 and (piece := self.rfile.read(min(left, _CHUNK_BYTES))):
-                left -= len(piece)
-            self.close_connection = True
-            # The words of aws/amazon-sagemaker-examples#245, which has a status and no code.
-            raise InvocationError(413, "", f"HTTP content length exceeded {payload_bytes()} bytes.")
-        return self.rfile.read(size)
-
-    def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        with contextlib.suppress(ConnectionError):  # the client has gone
-            self.end_headers()
-            self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Logs nothing: the process of the AWS endpoint logs every request."""
+def _forwarded(sent: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    return {told: sent[name] for name, told in names.items() if name in sent}

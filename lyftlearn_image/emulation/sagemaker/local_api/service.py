@@ -7,7 +7,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.emulation.sagemaker.local_api import api_server, runtime
+from lyftlearn_image.emulation.sagemaker.local_api import api_server, runtime_server
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Publisher
@@ -35,7 +35,7 @@ def serve_sagemaker(emulator: SageMakerEmulator, endpoint: AwsEndpoint, workspac
     plane = ControlPlane(jobs, emulator.context.account, Publisher(endpoint), hosting=hosting, studio=studio)
     # Everybody on this machine can reach a port of loopback; these two answer the endpoint alone.
     token = secrets.token_urlsafe()
-    with api_server.serve(plane, token) as api_url, runtime.serve(hosting.runtime, token) as runtime_url:
+    with api_server.serve(plane, token) as api_url, runtime_server.serve(hosting.runtime, token) as runtime_url:
         endpoint.connect_sagemaker(api_url=api_url, runtime_url=runtime_url, token=token)
         try:
             yield

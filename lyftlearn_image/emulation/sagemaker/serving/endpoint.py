@@ -107,6 +107,8 @@ def validate(config: Mapping[str, Any], request: Mapping[str, Any] | None = None
     if request is not None:
         validate_request(ENDPOINT, request)
         fields.refuse_unknown(request, fields.ENDPOINT)
+    if "S3OutputPath" not in config.get("AsyncInferenceConfig", {"OutputConfig": {"S3OutputPath": ""}})["OutputConfig"]:
+        raise InvalidInputError("AsyncInferenceConfig.OutputConfig.S3OutputPath is needed: there is no bucket by default")
     for variant in config["ProductionVariants"]:
         if missing := {"ModelName", "InstanceType"} - variant.keys():
             raise InvalidInputError(f"the variant {variant['VariantName']} has no {' and no '.join(sorted(missing))}")

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.emulation.sagemaker.serving.http_client import (
     HttpResponse,
     NoResponseError,
+    StreamedResponse,
     Timeouts,
     send_request,
+    stream_request,
     wait_until,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
@@ -73,3 +76,8 @@ class ModelServer:
         return send_request(
             self._address, ("POST", "/invocations"), timeouts, body=iter([body]) if is_chunked else body, headers=headers
         )
+
+    def stream(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> AbstractContextManager[StreamedResponse]:
+        """The response to POST /invocations while it comes, within `timeout_s`. NoResponseError when no head comes."""
+        timeouts = Timeouts(ACCEPT_TIMEOUT_S, timeout_s)
+        return stream_request(self._address, ("POST", "/invocations"), timeouts, body=body, headers=headers)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lyftlearn_image.emulation.sagemaker.local_api import runtime
+from lyftlearn_image.aws.s3 import split_uri
+from lyftlearn_image.emulation.sagemaker.local_api import runtime_server
 from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.hosting import Hosting
@@ -49,7 +50,7 @@ def hosting(
     made = Hosting(emulator.context, endpoint, tmp_path / "endpoints")
     jobs = EmulatedJobs(emulator, endpoint, tmp_path / "jobs", made)
     plane = ControlPlane(jobs, emulator.context.account, hosting=made)
-    with serve(plane) as url, runtime.serve(made.runtime) as runtime_url:
+    with serve(plane) as url, runtime_server.serve(made.runtime) as runtime_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", runtime_url)
         yield session
@@ -198,3 +199,51 @@ def test_an_update_replaces_what_serves_once_the_new_is_ready(hosting: Any, mode
     client.get_waiter("endpoint_deleted").wait(EndpointName="updated", WaiterConfig={"Delay": 1})
     with pytest.raises(ClientError, match=r'ValidationException.*Could not find endpoint "arn:aws:sagemaker'):
         client.delete_endpoint(EndpointName="updated")
+
+
+def test_an_asynchronous_endpoint_leaves_objects(hosting: Any, model_image: str, model_uri: str, s3: S3Client) -> None:
+    """The answer and the InferenceId come at once, the output or the failure as an object; nothing else may ask it."""
+    client, invoked = check_answers(hosting.client("sagemaker")), hosting.client("sagemaker-runtime")
+    client.create_model(
+        ModelName="a", ExecutionRoleArn=ROLE, PrimaryContainer={"Image": model_image, "ModelDataUrl": model_uri}
+    )
+    variant = {"VariantName": "all", "ModelName": "a", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    output = {"S3OutputPath": "s3://bucket/async/out", "S3FailurePath": "s3://bucket/async/failed"}
+    request = {"EndpointConfigName": "a", "ProductionVariants": [variant]}
+    topics = {"NotificationConfig": {"SuccessTopic": "arn:aws:sns:us-east-1:000000000000:done"}}
+    with pytest.raises(ClientError, match=r"AsyncInferenceConfig\.OutputConfig\.NotificationConfig\.SuccessTopic"):
+        client.create_endpoint_config(**request, AsyncInferenceConfig={"OutputConfig": {**output, **topics}})
+    client.create_endpoint_config(**request, AsyncInferenceConfig={"OutputConfig": output})
+    client.create_endpoint(EndpointName="a", EndpointConfigName="a")
+    client.get_waiter("endpoint_in_service").wait(EndpointName="a", WaiterConfig={"Delay": 1})
+    assert client.describe_endpoint(EndpointName="a")["AsyncInferenceConfig"] == {"OutputConfig": output}
+    with pytest.raises(invoked.exceptions.ValidationError, match="is asynchronous"):
+        invoked.invoke_endpoint(EndpointName="a", Body=b"hello")
+
+    def come(uri: str) -> Any:
+        bucket, key = split_uri(uri)
+        s3.get_waiter("object_exists").wait(Bucket=bucket, Key=key, WaiterConfig={"Delay": 1})
+        return s3.get_object(Bucket=bucket, Key=key)
+
+    s3.put_object(Bucket="bucket", Key="async/in", Body=b"facts")
+    told = invoked.invoke_endpoint_async(
+        EndpointName="a", InputLocation="s3://bucket/async/in", InferenceId="mine", ContentType="text/csv", Accept="text/x",
+        CustomAttributes="c=1",
+    )  # fmt: skip
+    assert (told["ResponseMetadata"]["HTTPStatusCode"], told["InferenceId"]) == (202, "mine")
+    assert told["OutputLocation"].startswith("s3://bucket/async/out/")
+    found = come(told["OutputLocation"])
+    headers = json.loads(found["Body"].read())["headers"]
+    assert found["ContentType"] == headers["accept"] == "text/x"
+    assert headers["content-type"] == "text/csv"
+    assert (headers["x-amzn-sagemaker-inference-id"], headers["x-amzn-sagemaker-custom-attributes"]) == ("mine", "c=1")
+    inline = invoked.invoke_endpoint_async(EndpointName="a", Body=b"refuse")
+    assert b'client error (400) from primary with message "not like this"' in come(inline["FailureLocation"])["Body"].read()
+    absent = invoked.invoke_endpoint_async(EndpointName="a", InputLocation="s3://bucket/async/none")
+    assert b"s3://bucket/async/none" in come(absent["FailureLocation"])["Body"].read()
+    late = invoked.invoke_endpoint_async(EndpointName="a", Body=b"sleep", InvocationTimeoutSeconds=1)
+    assert b"timed out" in come(late["FailureLocation"])["Body"].read()
+    with pytest.raises(invoked.exceptions.ValidationError, match="InputLocation, or a Body"):
+        invoked.invoke_endpoint_async(EndpointName="a")
+    client.delete_endpoint(EndpointName="a")
+    client.get_waiter("endpoint_deleted").wait(EndpointName="a", WaiterConfig={"Delay": 1})

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EventStreamError
 
 from lyftlearn_image.emulation.docker.containers import RUN_LABEL
-from lyftlearn_image.emulation.sagemaker.local_api import runtime
+from lyftlearn_image.emulation.sagemaker.local_api import runtime, runtime_server
 from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints
 from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointFailedError
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
@@ -43,7 +43,9 @@ def endpoint_at(emulator: SageMakerEmulator, model_request: Callable[..., Any], 
         default = {"VariantName": "all", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
         config = {"EndpointConfigName": "c", "ProductionVariants": [{**default, **one} for one in variants or ({},)], **changes}
         documents = (model or model_request(), config, {"EndpointName": "e", "EndpointConfigName": "c"})
-        return runtime.serve_endpoint(emulator.context, Compiled("sagemaker", "CreateEndpoint", documents), tmp_path / "e")
+        return runtime_server.serve_endpoint(
+            emulator.context, Compiled("sagemaker", "CreateEndpoint", documents), tmp_path / "e"
+        )
 
     return start
 
@@ -130,10 +132,31 @@ def test_what_is_not_there_is_told(endpoint_at: ServeEndpoint, client_of: Callab
             client.invoke_endpoint(EndpointName="other", Body=b"")
         with pytest.raises(client.exceptions.ValidationError, match="Variant blue of endpoint e not found"):
             client.invoke_endpoint(EndpointName="e", Body=b"", TargetVariant="blue")
-        with pytest.raises(client.exceptions.ValidationError, match="does not implement X-Amzn-SageMaker-Target-Model"):
+        with pytest.raises(client.exceptions.ValidationError, match="does not implement X-Amzn-SageMaker-Session-Id"):
+            client.invoke_endpoint(EndpointName="e", Body=b"", SessionId="NEW_SESSION")
+        with pytest.raises(client.exceptions.ValidationError, match="e is not a multi-model endpoint and does not support"):
             client.invoke_endpoint(EndpointName="e", Body=b"", TargetModel="m.tar.gz")
-        with pytest.raises(ClientError, match="invocations-response-stream is not in this local runtime"):
-            client.invoke_endpoint_with_response_stream(EndpointName="e", Body=b"")
+        with pytest.raises(client.exceptions.ValidationError, match="e of account 000000000000 is no asynchronous endpoint"):
+            client.invoke_endpoint_async(EndpointName="e", InputLocation="s3://bucket/in")
+
+
+def test_a_response_is_streamed_while_it_comes(endpoint_at: ServeEndpoint, client_of: Callable[[str], Any]) -> None:
+    """An event for what is there, before the model has said the rest; a stream that breaks off ends in ModelStreamError."""
+    with endpoint_at() as url:
+        client = client_of(url)
+        told = client.invoke_endpoint_with_response_stream(EndpointName="e", Body=b"pieces", ContentType="text/csv")
+        assert (told["ContentType"], told["InvokedProductionVariant"]) == ("text/plain", "all")
+        events = iter(told["Body"])
+        assert next(events) == {"PayloadPart": {"Bytes": b"one"}}
+        client.invoke_endpoint(EndpointName="e", Body=b"release")
+        assert list(events) == [{"PayloadPart": {"Bytes": b"two"}}]
+        events = iter(client.invoke_endpoint_with_response_stream(EndpointName="e", Body=b"broken pieces")["Body"])
+        assert next(events) == {"PayloadPart": {"Bytes": b"one"}}
+        with pytest.raises(EventStreamError, match=r"\(ModelStreamError\).*The connection to the model container broke"):
+            next(events)
+        with pytest.raises(client.exceptions.ModelError) as caught:
+            client.invoke_endpoint_with_response_stream(EndpointName="e", Body=b"refuse")
+        assert (caught.value.response["OriginalStatusCode"], caught.value.response["OriginalMessage"]) == (400, "not like this")
 
 
 @pytest.mark.parametrize("environment", [{"PINGS": "503"}, {"DIES": "1"}])
@@ -204,7 +227,7 @@ def test_model_data_that_is_no_archive_fails_the_endpoint(
     ("variant", "changes", "named"),
     [
         ({"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}}, {}, "ServerlessConfig.MemorySizeInMB"),
-        ({}, {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://b/c"}}}, "AsyncInferenceConfig"),
+        ({}, {"MetricsConfig": {"EnableEnhancedMetrics": True}}, "MetricsConfig.EnableEnhancedMetrics"),
     ],
 )
 def test_what_is_not_implemented_is_refused_by_name(variant: dict[str, Any], changes: dict[str, Any], named: str) -> None:
@@ -235,7 +258,7 @@ def test_the_images_server_answers_behind_an_endpoint(
     model = f"s3://bucket/real/{tmp_path.name}/"
     workload = Serving(name="api", image=lyftlearn_image_tag, model=model, replicas=2, startup_s=120)
     compiled = compile_for(emulator.name, workload, Launch("api-1", PREFIX))
-    with runtime.serve_endpoint(emulator.context, compiled, tmp_path / "e") as url:
+    with runtime_server.serve_endpoint(emulator.context, compiled, tmp_path / "e") as url:
         client = client_of(url)
         for _ in range(4):
             told = client.invoke_endpoint(EndpointName="api-1", Body=b"2,4", ContentType="text/csv", Accept="application/json")
