@@ -47,7 +47,8 @@ class Trial:
 class Run:
     """What one execution left behind.
 
-    `exit_code` is the container's own status (128 + signal for a killed one). `reason` is SageMaker's FailureReason or
+    `exit_code` is the container's own status (128 + signal for a killed one), None where the platform does not tell it: a job
+    that SageMaker itself stopped, or ended for a reason of its own. `reason` is SageMaker's FailureReason or
     the pod's termination message, empty when there is none. `stdout` and `stderr` are files with the exact bytes.
     `artifacts` maps names (`model`, `output`; a processing job's output names) to unpacked directories. `metrics` are
     StatsD lines in the order of arrival. `observation` is the realised environment that the shim wrote. `final_metrics` are
@@ -59,7 +60,7 @@ class Run:
     target: str
     job_name: str
     status: Status
-    exit_code: int
+    exit_code: int | None
     reason: str
     stdout: Path
     stderr: Path

@@ -64,7 +64,8 @@ class HereRun:
 
 def read_options(workload_file: Path, target: TargetName, options: Mapping[str, Any]) -> HereRun:
     """What the options of `run --here` say. Raises click's UsageError for one that is about a service."""
-    if wrong := [name for name in ("context", "s3_prefix", "again") if options[name]]:
+    of_a_service = ("context", "s3_prefix", "again", "queue", "share_identifier", "priority")
+    if wrong := [name for name in of_a_service if options[name] not in {None, ""}]:
         raise click.UsageError(f"--{wrong[0].replace('_', '-')} does not go with --here, which sends nothing anywhere")
     return HereRun(
         workload=load(workload_file, Workload),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.platforms.launch import TargetName
     from lyftlearn_image.run import Run, State
+    from lyftlearn_image.services.sagemaker.queue import Queue
     from lyftlearn_image.services.service import Service
 
 PATH = click.Path(path_type=Path, dir_okay=False)
@@ -55,6 +56,10 @@ def wait(jobs: tuple[str, ...], place: _Place, *, events: bool, as_json: bool) -
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
 
+    from lyftlearn_image.services.sagemaker.queue import parse_queued_id  # noqa: PLC0415
+
+    if events and any(map(parse_queued_id, jobs)):
+        raise click.UsageError("--events tells of training jobs, which a job in a queue is to become: wait without it")
     with jobs_go_on(jobs):
         states = _wait_by_events(jobs) if events else {job: _wait_for(job, place) for job in jobs}
     if as_json:
@@ -124,22 +129,24 @@ def collect(job: str, place: _Place, output: Path | None, *, as_json: bool) -> i
     return collect_job(service, job, output, as_json=as_json)
 
 
-def connect(target: TargetName, context: str | None) -> Service:
+def connect(target: TargetName, context: str | None, queue: Queue | None = None) -> Service:
     """The service of a platform, closed when the verb ends."""
     from lyftlearn_image.services.connect import connect_service  # noqa: PLC0415 - every import here waits for its verb
 
-    service = connect_service(target, context=context)
+    service = connect_service(target, context=context, queue=queue)
     click.get_current_context().call_on_close(service.close)
     return service
 
 
 def _find(job: str, place: _Place) -> tuple[Service, str]:
     """The service of a job, by its kind, and its id with the namespace that was named beside it."""
-    from lyftlearn_image.services.connect import platform_of_job  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.services.connect import connect_service_of_job  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.services.kubernetes.job_id import in_namespace  # noqa: PLC0415
 
     job = in_namespace(job, place.namespace)
-    return connect(platform_of_job(job), place.context), job
+    service = connect_service_of_job(job, context=place.context)
+    click.get_current_context().call_on_close(service.close)
+    return service, job
 
 
 def show_states(job: str) -> Callable[[State], None]:

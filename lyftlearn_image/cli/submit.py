@@ -44,6 +44,9 @@ class _Submission:
     s3_prefix: str | None
     role_arn: str | None
     again: str
+    queue: str | None
+    share_identifier: str | None
+    priority: int | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ _submission_options = as_value(
     click.option("--s3-prefix", metavar="S3_URI", help="Where models, outputs and bundles go (else the file's `output`)."),
     click.option("--role-arn", metavar="ARN", help="Execution role on SageMaker (else the file's `role_arn`)."),
     click.option("--again", metavar="WORD", default="", help="Any word: the same workload as another job."),
+    click.option("--queue", metavar="NAME", help="A queue of AWS Batch before SageMaker: a training job waits there its turn."),
+    click.option("--share-identifier", metavar="WORD", help="Of a queue with fair-share scheduling: whose share it takes."),
+    click.option("--priority", type=click.IntRange(0, 9999), help="Of a job in a queue: before those with a lower one."),
 )
 _here_options = as_value(
     "local",
@@ -101,7 +107,7 @@ def submit(submission: _Submission, *, as_json: bool) -> None:
     target = submission.target
     if is_driven_from_here(workload, target):
         raise UnsupportedError("Kubernetes has no tuner that would go on alone", hint="`lyftlearn-image run`: a Job a trial.")
-    job = connect(target, submission.context).submit(_compile(target, workload, launch))
+    job = _connect(submission).submit(_compile(target, workload, launch))
     click.echo(json.dumps({"job": job, "target": target}) if as_json else job)
 
 
@@ -126,7 +132,7 @@ def run(submission: _Submission, local: _Here, output: Path | None, *, as_json: 
     if local.data or local.secrets:
         raise click.UsageError("--data and --secrets are for --here: a service has both itself")
     target = submission.target
-    service = connect(target, submission.context)
+    service = _connect(submission)
     workload, launch = _read(submission)
     if is_driven_from_here(workload, target):
         return _tune(service, workload, launch, output, as_json=as_json)
@@ -141,6 +147,22 @@ def run(submission: _Submission, local: _Here, output: Path | None, *, as_json: 
             show_log_line(line, err=True)
         service.wait(job, show_state)
     return collect_job(service, job, output, as_json=as_json)
+
+
+def _connect(submission: _Submission) -> Service:
+    """The service of the target, or the queue before it."""
+    from lyftlearn_image.services.sagemaker.queue import Queue  # noqa: PLC0415 - every import here waits for its verb
+
+    if submission.queue is None:
+        if submission.share_identifier is not None or submission.priority is not None:
+            raise click.UsageError("--share-identifier and --priority are of a --queue")
+        return connect(submission.target, submission.context)
+    if submission.target != "sagemaker":
+        raise click.UsageError(
+            "--queue is one of AWS Batch before SageMaker; on a cluster a workload names `kubernetes: {queue:}`"
+        )
+    queue = Queue(submission.queue, submission.share_identifier, submission.priority)
+    return connect(submission.target, submission.context, queue)
 
 
 def _show_server(job: str, state: State, address: Address, *, as_json: bool) -> int:

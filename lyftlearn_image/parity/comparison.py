@@ -17,6 +17,7 @@ from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE, Droppe
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.verdict import EXIT_CODE
+from lyftlearn_image.run import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,12 +101,27 @@ def _trial_lines(run: Run) -> list[str]:
 def _compare_ends(case: Case, left: Run, right: Run) -> Comparison:
     """Exit codes and statuses, with each other and with the exit code that the case expects."""
     differences = []
-    if left.exit_code != right.exit_code:
-        differences.append(Difference(EXIT_CODE, str(left.exit_code), str(right.exit_code)))
-    elif case.exit_code is not None and left.exit_code != case.exit_code:
-        word = "fail" if left.exit_code else "end"
-        detail = f"{word} alike (status {left.exit_code}), expected {case.exit_code}"
-        differences.append(Difference(EXIT_CODE, str(left.exit_code), str(right.exit_code), detail))
+    codes = _exit_codes(case, left, right)
+    texts = ["not told" if code is None else str(code) for code in codes]
+    if len(set(codes)) > 1 or None in codes:
+        differences.append(Difference(EXIT_CODE, texts[0], texts[-1]))
+    elif case.exit_code is not None and {*codes} - {case.exit_code}:
+        word = "fail" if codes[0] else "end"
+        detail = f"{word} alike (status {codes[0]}), expected {case.exit_code}"
+        differences.append(Difference(EXIT_CODE, texts[0], texts[-1], detail))
     if left.status != right.status:
         differences.append(Difference("status", left.status.value, right.status.value))
     return Comparison("exit status", "exit status", tuple(differences))
+
+
+def _exit_codes(case: Case, left: Run, right: Run) -> list[int | None]:
+    """The codes to compare: of jobs that were both stopped those that are known, unless the case names the one it expects.
+
+    SageMaker has no code of a job that it was asked to stop. Of any other, a code that is not told (None) is a difference:
+    nobody knows whether the two ended alike.
+    """
+    codes = [left.exit_code, right.exit_code]
+    asks_for_one = "exit_code" in case.model_fields_set and case.exit_code is not None
+    if left.status == right.status == Status.STOPPED and not asks_for_one:
+        return [code for code in codes if code is not None]
+    return codes

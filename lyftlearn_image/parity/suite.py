@@ -49,7 +49,9 @@ class Case(_Model):
         " embedded targets. SDKs renew theirs 15 minutes before the end, so with less they ask for new ones at each request.",
     )  # fmt: skip
     exit_code: int | None = Field(
-        default=0, description="What both runs must end with, so that two equal failures are no parity; null for any."
+        default=0,
+        description="What both runs must end with, so that two equal failures are no parity; null for any."
+        " SageMaker tells none of a job that was stopped: it is then compared only where this names one.",
     )
     outputs: dict[str, Rule] = Field(
         default={}, description="Artifact pattern, such as `model/*.npy` → rule; first match wins."

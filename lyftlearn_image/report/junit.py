@@ -17,6 +17,7 @@ from lyftlearn_image.report.summary import (
     STANDING_LABELS,
     case_standing,
     count_standings,
+    describe_exit_code,
     describe_exposed,
     describe_rule,
     find_run,
@@ -127,7 +128,7 @@ def _differences(case: CaseResult, targets: tuple[str, str]) -> Iterator[str]:
 
 
 def _streams(run: Run, data: ReportData) -> Iterator[str]:
-    yield make_visible_line(f"{run.target}: {run.status}, exit code {run.exit_code} {run.reason}".rstrip())
+    yield make_visible_line(f"{run.target}: {run.status}, exit code {describe_exit_code(run)} {run.reason}".rstrip())
     for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
         tail = data.tail(path)
         text = make_visible(tail.text).rstrip()

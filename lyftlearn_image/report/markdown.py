@@ -12,6 +12,7 @@ from lyftlearn_image.report.summary import (
     STANDING_LABELS,
     Standing,
     case_standing,
+    describe_exit_code,
     describe_exposed,
     describe_rule,
     find_run,
@@ -116,7 +117,7 @@ def _details(case: CaseResult, targets: tuple[str, str], budget: SizeBudget) -> 
             reason = (
                 f": {_code(truncate_reason(run.reason, max(budget.value_chars, _REASON_CHARACTERS)))}" if run.reason else ""
             )
-            yield f"- {_escaped(target)}: {run.status}, exit code {run.exit_code}{reason}"
+            yield f"- {_escaped(target)}: {run.status}, exit code {describe_exit_code(run)}{reason}"
     if case.exposed:
         yield f"- {_escaped(describe_exposed(case))}"
     for comparison in case.counting[: budget.subjects]:

@@ -146,6 +146,11 @@ def find_run(case: CaseResult, target: str) -> Run | None:
     return next((run for run in case.runs if run.target == target), None)
 
 
+def describe_exit_code(run: Run) -> str:
+    """The exit code of a run, in words where its platform does not tell it."""
+    return "not told" if run.exit_code is None else str(run.exit_code)
+
+
 def total_duration_s(run: Run) -> float:
     """Seconds from the first preparation to the last byte collected."""
     timings = run.timings

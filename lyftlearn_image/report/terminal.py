@@ -18,6 +18,7 @@ from lyftlearn_image.report.summary import (
     Standing,
     case_standing,
     count_accepted,
+    describe_exit_code,
     describe_exposed,
     describe_rule,
     find_run,
@@ -114,7 +115,7 @@ def _failing(case: CaseResult, targets: tuple[str, str]) -> RenderableType:
         run = find_run(case, target)
         if run is not None and run.reason:
             reason = make_visible(truncate_reason(run.reason.strip(), _SHOWN_REASON))
-            lines.append(Text(f"{make_visible_line(target)} ended with {run.exit_code}: {reason}"))
+            lines.append(Text(f"{make_visible_line(target)} ended with {describe_exit_code(run)}: {reason}"))
     if case.exposed:
         lines.append(Text(make_visible_line(truncate(describe_exposed(case), _SHOWN_REASON)), style="yellow"))
     for comparison in case.counting[:_SHOWN_SUBJECTS]:

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from lyftlearn_image.run import State, Trial
     from lyftlearn_image.services.service import Service
 
-# Where the service does not say with which code a job failed.
-_UNKNOWN_EXIT_CODE = 1
-
 
 @dataclass(frozen=True)
 class EndedJob:
@@ -49,6 +46,7 @@ def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
     A service keeps no difference between stdout and stderr: all of the log is stdout.
     """
     job, state = ended.job, ended.state
+    exit_code = 0 if state.status is Status.COMPLETED and state.exit_code is None else state.exit_code
     if state.status is None:
         raise InvalidInputError(f"{job} has not ended: {state.phase}", hint=f"Wait for it: lyftlearn-image wait {job}")
     began = time.monotonic()
@@ -56,12 +54,11 @@ def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
     with (workspace / "stdout").open("w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in ended.log)
     artifacts = download_outputs(service.s3, ended.outputs, workspace / "artifacts")
-    code = state.exit_code
     return Run(
         target=service.name,
         job_name=job.rpartition("/")[2],
         status=state.status,
-        exit_code=(0 if state.status is Status.COMPLETED else _UNKNOWN_EXIT_CODE) if code is None else code,
+        exit_code=exit_code,
         reason=state.reason,
         stdout=workspace / "stdout",
         stderr=workspace / "stderr",
@@ -75,6 +72,7 @@ def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
         ),
         final_metrics=ended.final_metrics,
         trials=ended.trials,
+        notes=(f"{service.name} does not tell the exit code of {job}",) if exit_code is None else (),
         cut=tuple(ended.cut),
     )
 

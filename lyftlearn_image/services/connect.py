@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lyftlearn_image.aws.errors import translate_errors
 from lyftlearn_image.aws.session import open_session
 from lyftlearn_image.services.kubernetes import job_id
+from lyftlearn_image.services.sagemaker.queue import Queue, parse_queued_id
 
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import TargetName
@@ -14,13 +15,19 @@ if TYPE_CHECKING:
     from lyftlearn_image.services.service import Service
 
 
-def connect_service(target: TargetName, *, context: str | None = None, clock: Clock | None = None) -> Service:
+def connect_service(
+    target: TargetName, *, context: str | None = None, clock: Clock | None = None, queue: Queue | None = None
+) -> Service:
     """The service of a platform, for who runs the toolkit: AWS by boto3's own rules, a cluster by the kubeconfig's context.
 
-    The current context is taken where none is named. Raises InvalidInputError where there is no such profile or context,
-    or the extra `kubernetes` is not installed.
+    The current context is taken where none is named; a `queue` stands before SageMaker. Raises InvalidInputError where there
+    is no such profile or context, or the extra `kubernetes` is not installed.
     """
     session = open_session()
+    if queue is not None:
+        from lyftlearn_image.services.sagemaker.queued_training import QueuedTrainingService  # noqa: PLC0415 - boto3 takes 200 ms
+
+        return QueuedTrainingService(session, queue, clock)
     if target == "sagemaker":
         from lyftlearn_image.services.sagemaker.client import SageMakerService  # noqa: PLC0415 - boto3 takes 200 ms
 
@@ -33,6 +40,12 @@ def connect_service(target: TargetName, *, context: str | None = None, clock: Cl
     from lyftlearn_image.services.kubernetes.client import KubernetesService  # noqa: PLC0415 - as above
 
     return KubernetesService(client, s3, clock, context)
+
+
+def connect_service_of_job(job: str, *, context: str | None = None) -> Service:
+    """The service that has a job, by its id: of a queued one, the queue. Raises InvalidInputError for what is no id."""
+    parsed = parse_queued_id(job)
+    return connect_service(platform_of_job(job), context=context, queue=Queue(parsed[0]) if parsed else None)
 
 
 def cluster_of_context(context: str) -> str | None:

@@ -140,6 +140,22 @@ def test_two_equal_failures_are_no_parity(
     ]
 
 
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("code", [None, 0, 1, 143])
+@pytest.mark.parametrize("expected", [{}, {"exit_code": None}, {"exit_code": 0}, {"exit_code": 1}], ids=str)
+def test_a_code_that_is_not_told_is_parity_only_of_jobs_that_were_stopped(
+    make_run: Callable[..., Run], status: Status, code: int | None, expected: dict[str, int | None]
+) -> None:
+    """SageMaker has none of these; where a case asks for one, or a job failed, nobody knows whether they ended alike."""
+    left, right = make_run("left", exit_code=None, status=status), make_run("right", exit_code=code, status=status)
+    for runs in ((left, right), (right, left)):
+        found = compare(case(**expected), *runs)["exit status"]
+        # Without a word of the case, what is known has to be 0.
+        fits = code in {None, 0} if expected == {} else expected["exit_code"] is None
+        assert (found == ()) == (status is Status.STOPPED and fits)
+        assert all("None" not in str(each) for difference in found for each in (difference.left, difference.right))
+
+
 def test_whom_the_shim_fetched_as_is_not_compared(make_run: Callable[..., Run]) -> None:
     """It logs that once, where it has something to fetch; a script that prints it on stdout is compared."""
     line = "lyftlearn: AWS identity: role, from the pod\n"

@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.services.connect import connect_service, platform_of_job
+from lyftlearn_image.services.connect import connect_service, connect_service_of_job, platform_of_job
+from lyftlearn_image.services.sagemaker.client import SageMakerService
+from lyftlearn_image.services.sagemaker.queued_training import QueuedTrainingService
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +56,16 @@ def test_each_platform_has_its_service(target: str, context: str | None) -> None
         assert service.s3.meta.region_name == "us-east-1"
     finally:
         service.close()
+
+
+def test_a_job_in_a_queue_is_asked_for_there() -> None:
+    """Its id says which; every other one is the platform's own."""
+    for job, kind in (("queued/gpus/iris", QueuedTrainingService), ("training/iris", SageMakerService)):
+        service = connect_service_of_job(job)
+        try:
+            assert type(service) is kind
+        finally:
+            service.close()
 
 
 @pytest.mark.parametrize("target", ["sagemaker", "kubernetes"])

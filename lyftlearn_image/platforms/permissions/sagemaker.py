@@ -46,6 +46,7 @@ def permissions(workload: Workload, account: Account) -> dict[str, Any]:
         "execution_role_trust": {"Version": "2012-10-17", "Statement": [trust]},
         "submitter": accounts.policy(_submitter(workload, account)),
         **({"waiter_by_events": accounts.policy(_by_events(account))} if workload_kind(workload.kind).is_job else {}),
+        **({"submitter_by_queue": accounts.policy(_by_queue(workload, account))} if workload.kind == "training" else {}),
     }
 
 
@@ -88,6 +89,18 @@ def _by_events(account: Account) -> Iterator[Statement]:
     yield statement("Rule", ["events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:DeleteRule"], [rule])
     actions = ("CreateQueue", "SetQueueAttributes", "GetQueueAttributes", "ReceiveMessage", "DeleteMessage", "DeleteQueue")
     yield statement("Queues", [f"sqs:{action}" for action in actions], [queues])
+
+
+def _by_queue(workload: Workload, account: Account) -> Iterator[Statement]:
+    """What `submit --queue` needs besides the submitter's: any queue, and its jobs, whose ids are the service's to choose.
+
+    Source: service authorization reference, "Actions, resources, and condition keys for AWS Batch"; a list has no resource.
+    """
+    jobs = account.arn("batch", "service-job/*")
+    submits = ["batch:SubmitServiceJob", *(["batch:TagResource"] if workload.tags else [])]
+    yield statement("Submit", submits, [account.arn("batch", "job-queue/*"), jobs])
+    yield statement("Stop", ["batch:TerminateServiceJob"], [jobs])
+    yield statement("Look", ["batch:ListServiceJobs"], ["*"])
 
 
 def _logs(workload: Workload, account: Account) -> Iterator[Statement]:
