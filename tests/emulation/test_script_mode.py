@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SCRIPT = """
 import argparse, json, os
 import greeter, helper
+from sagemaker_training import environment
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--epochs", type=int)
@@ -37,6 +38,10 @@ parser.add_argument("--name", type=str)
 parser.add_argument("--model-dir", type=str, default=os.environ["SM_MODEL_DIR"])
 parser.add_argument("--train", type=str, default=os.environ["SM_CHANNEL_TRAIN"])
 args = parser.parse_args()
+env = environment.Environment()
+assert (env.module_dir, env.model_dir) == (os.environ["SM_MODULE_DIR"], args.model_dir)
+assert env.channel_input_dirs["train"] == args.train
+assert (env.hyperparameters, env.num_cpus) == (json.loads(os.environ["SM_HPS"]), int(os.environ["SM_NUM_CPUS"]))
 rows = open(os.path.join(args.train, "rows.csv")).read().split()
 with open(os.path.join(args.model_dir, "model.json"), "w") as file:
     json.dump({"sum": helper.total(rows) * args.epochs}, file)

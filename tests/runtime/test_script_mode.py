@@ -44,11 +44,13 @@ WHEELS = {
     "loveletter-1.0": wheel("loveletter", "1.0", {"loveletter.py": "SAID = 'dear'\n"}, requires=("numpy", "joblib==99.0")),
     "joblib-99.0": wheel("joblib", "99.0", {"joblib/__init__.py": "__version__ = '99.0'\n"}),
     "numpy-99.0": wheel("numpy", "99.0", {"numpy/__init__.py": "raise SystemExit('a second numpy')\n"}),
+    "sagemaker_training-99.0": wheel("sagemaker_training", "99.0", {"sagemaker_training/__init__.py": "REAL = 1\n"}),
     "singer-2.0": wheel("singer", "2.0", {"singer.py": "def sing():\n    print('la')\n"}, scripts="sing = singer:sing"),
 }
 SHOW = """
 import json, os, subprocess, sys
 import joblib, loveletter, numpy, beside
+from sagemaker_training import REAL  # the package itself, where it is installed
 print(json.dumps({
     "argv": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ), "numpy": numpy.__file__, "joblib": joblib.__version__,
     "sing": subprocess.run("sing; python -c 'import loveletter; print(loveletter.SAID)'; head -1 $(command -v pip)", shell=True,
@@ -102,7 +104,12 @@ def test_an_estimators_code_runs_with_its_packages(  # noqa: PLR0913, PLR0917 - 
     What the image has is not installed again, what is to be newer wins, and no program has the password but by its variable.
     """
     bucket, prefix = split_uri(bucket_prefix)
-    code = {"train.py": SHOW, "beside.py": "", "requirements.txt": "-r more.txt\nsinger\n", "more.txt": "loveletter>=1\n"}
+    code = {
+        "train.py": SHOW,
+        "beside.py": "",
+        "requirements.txt": "-r more.txt\nsinger\n",
+        "more.txt": "loveletter>=1\nsagemaker-training\n",
+    }
     aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/source/sourcedir.tar.gz", Body=archive(code))
     source = f"{bucket_prefix}/source/sourcedir.tar.gz"
     values = {
@@ -134,7 +141,10 @@ def test_an_estimators_code_runs_with_its_packages(  # noqa: PLR0913, PLR0917 - 
     assert [path for path in index.asked if "numpy" in path] == []
     assert len([path for path in index.asked if path.startswith("/files/singer")]) == 1
     lines = done.stderr.splitlines()
-    assert "lyftlearn: installed for /opt/ml/code/requirements.txt: joblib-99.0 loveletter-1.0 singer-2.0" in lines
+    assert (
+        "lyftlearn: installed for /opt/ml/code/requirements.txt: joblib-99.0 loveletter-1.0 sagemaker-training-99.0 singer-2.0"
+        in lines
+    )
     assert sum("installed for" in line for line in lines) == 1
     assert PASSWORD not in done.stderr
 

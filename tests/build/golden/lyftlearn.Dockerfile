@@ -68,12 +68,14 @@ COPY --from=builder /opt/venv /opt/venv
 COPY entrypoints/ /opt/lyftlearn/bin/
 COPY lyftlearn_runtime/ /opt/lyftlearn/lyftlearn_runtime/
 ARG SOURCE_DATE_EPOCH
-# Whatever umask the builder has: no user of the image may change what starts every container.
+# Whatever umask the builder has: no user of the image may change what starts every container. The .pth file puts modules
+# under the names of AWS's packages behind everything that is installed.
 RUN --mount=type=bind,source=manifest.py,target=/run/manifest.py \
     --mount=type=bind,source=image-facts.json,target=/run/image-facts.json \
     --mount=type=bind,from=builder,source=/opt/installed.json,target=/run/installed.json \
     chmod -R u=rwX,go=rX /opt/lyftlearn; \
     chmod 0755 /opt/lyftlearn/bin/*; \
+    echo /opt/lyftlearn/lyftlearn_runtime/compat > /opt/venv/lib/python3.11/site-packages/lyftlearn.pth; \
     /usr/bin/python3 -I -S -m compileall -q --invalidation-mode unchecked-hash /opt/lyftlearn/lyftlearn_runtime; \
     /usr/bin/python3 -I /run/manifest.py /run/image-facts.json /run/installed.json
 ENV PATH=/opt/venv/bin:/opt/lyftlearn/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
