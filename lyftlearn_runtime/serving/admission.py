@@ -14,8 +14,7 @@ class Admission:
         self._free = concurrency
         self._most = concurrency + queue
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._is_empty = asyncio.Event()
-        self._is_empty.set()
+        self._emptied: asyncio.Event | None = None
 
     @property
     def is_full(self) -> bool:
@@ -25,24 +24,23 @@ class Admission:
     def enter(self) -> None:
         """One more is inside."""
         self.inside += 1
-        if self.inside == 1:
-            self._is_empty.clear()
 
     def leave(self) -> None:
         """One less."""
         self.inside -= 1
-        if not self.inside:
-            self._is_empty.set()
+        if not self.inside and self._emptied is not None:
+            self._emptied.set()
 
-    def try_slot(self) -> bool:
-        """A slot at once, unless there is none, or others wait for it."""
-        if self._free and not self._waiting:
+    @property
+    def has_slot(self) -> bool:
+        """Whether there is a slot at once: one is free, and nobody waits for it."""
+        return self._free > 0 and not self._waiting
+
+    async def slot(self) -> bool:
+        """Takes a slot in one's turn; whether that had to be waited for."""
+        if self.has_slot:
             self._free -= 1
-            return True
-        return False
-
-    async def slot(self) -> None:
-        """A slot in one's turn."""
+            return False
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         try:
@@ -51,6 +49,7 @@ class Admission:
             if future.done() and not future.cancelled():
                 self.free_slot()
             raise
+        return True
 
     def free_slot(self) -> None:
         """Gives a slot to the one who has waited longest, or back."""
@@ -63,8 +62,11 @@ class Admission:
 
     async def empty(self, within_s: float) -> bool:
         """Whether everybody has left, as soon as that is so, after `within_s` seconds at the latest."""
+        if not self.inside:
+            return True
+        self._emptied = asyncio.Event()
         try:
-            await asyncio.wait_for(self._is_empty.wait(), within_s)
+            await asyncio.wait_for(self._emptied.wait(), within_s)
         except asyncio.TimeoutError:
             return False
         return True

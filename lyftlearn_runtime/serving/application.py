@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lyftlearn_runtime.serving.invocation import Model
     from lyftlearn_runtime.serving.settings import Settings
 
+    RawHeaders = list[tuple[bytes, bytes]]
     Route = Callable[[Any, Any, Any], Awaitable[None]]
 
 _MIB = 1 << 20
@@ -45,10 +46,10 @@ class Server:
         return None
 
 
-def application(server: Server) -> Any:
+def application(server: Server, invocations: Invocations) -> Any:
     """The ASGI application of a server."""
     routes: dict[str, tuple[tuple[str, ...], Route]] = {
-        "/invocations": (("POST",), _Invocations(server)),
+        "/invocations": (("POST",), invocations),
         "/ping": (("GET", "HEAD"), _Ping(server)),
         "/execution-parameters": (("GET", "HEAD"), _ExecutionParameters(server)),
     }
@@ -107,7 +108,7 @@ class _ExecutionParameters:
         await replies.send_reply(replies.json_reply(found), send)
 
 
-class _Invocations:
+class Invocations:
     """One request: admitted or refused, read, run in its turn, answered."""
 
     def __init__(self, server: Server) -> None:
@@ -117,13 +118,22 @@ class _Invocations:
         self._accept = server.settings.accept
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        headers = _header_map(scope["headers"])
+        """As the ASGI application of its path."""
+        # C all the way; of several headers of one name the first counts.
+        headers = dict(reversed(scope["headers"]))
         try:
             self._admit(headers)
             self._admission.enter()
             try:
                 content = await replies.read_body(receive, self._limit, self._too_large)
-                await self._take(self._request(content, headers), receive, send)
+                reply = self.at_once(scope["headers"], content)
+                if reply is None:
+                    await self._take(self._request(content, headers, scope["headers"]), receive, send)
+                elif isinstance(reply.body, bytes):
+                    await replies.send_reply(reply, send)
+                else:
+                    await self._admission.slot()
+                    await self._finish(reply, receive, send)
             finally:
                 self._admission.leave()
         except RequestError as error:
@@ -132,12 +142,38 @@ class _Invocations:
         except replies.ClientGoneError:
             return
 
-    def _admit(self, headers: dict[str, str]) -> None:
+    def at_once(self, raw_headers: RawHeaders, content: bytes) -> replies.Reply | None:
+        """The answer to a request that is whole, where handlers run inline and it has not to wait; else None."""
+        server, admission = self._server, self._admission
+        model = server.model
+        if model is None or not model.is_inline(len(content)) or not admission.has_slot or admission.is_full:
+            return None
+        if server.is_draining or (self._limit is not None and len(content) > self._limit):
+            return None
+        try:
+            return replies.handler_reply(*model.inline(self._request(content, dict(reversed(raw_headers)), raw_headers)))
+        except RequestError as error:
+            return replies.error_reply(error)
+
+    def sending(self, reply: replies.Reply) -> Route:
+        """Sends an answer that was made at once, as one that is being worked on."""
+
+        async def send_it(_scope: Any, receive: Any, send: Any) -> None:
+            self._admission.enter()
+            try:
+                await self._admission.slot()
+                await self._finish(reply, receive, send)
+            finally:
+                self._admission.leave()
+
+        return send_it
+
+    def _admit(self, headers: dict[bytes, bytes]) -> None:
         """RequestError for what is refused before its body is read."""
         refusal = self._server.refusal()
         if refusal:
             raise refusal
-        declared = headers.get("content-length", "")
+        declared = headers.get(b"content-length", b"")
         if self._limit is not None and declared.isdigit() and int(declared) > self._limit:
             raise self._too_large()
         if self._admission.is_full:
@@ -146,29 +182,39 @@ class _Invocations:
     def _too_large(self) -> RequestError:
         return RequestError(413, f"the body has more than {self._limit} bytes, which is the limit of this server")
 
-    def _request(self, content: bytes, headers: dict[str, str]) -> InferenceRequest:
-        accept = headers.get("accept", "").strip()
-        if accept in {"", "*/*"}:
-            accept = self._accept
-        return InferenceRequest(content, headers.get("content-type") or JSON, accept, headers)
+    def _request(self, content: bytes, headers: dict[bytes, bytes], raw_headers: RawHeaders) -> InferenceRequest:
+        kind = headers.get(b"content-type", b"").decode("latin-1") or JSON
+        accept = headers.get(b"accept", b"").decode("latin-1").strip()
+        encoding = headers.get(b"content-encoding", b"").decode("latin-1")
+        return InferenceRequest(content, kind, self._accept if accept in {"", "*/*"} else accept, encoding, raw_headers)
 
     async def _take(self, request: InferenceRequest, receive: Any, send: Any) -> None:
         """Runs a request in its turn and answers it."""
         admission = self._admission
-        if not admission.try_slot():
-            await admission.slot()
-            # Nobody waits for an answer whose client has gone.
-            if replies.has_gone(receive):
-                admission.free_slot()
-                return
+        # Nobody waits for an answer whose client has gone.
+        if await admission.slot() and replies.has_gone(receive):
+            admission.free_slot()
+            return
         try:
             reply = await self._run(request)
-            if not isinstance(reply.body, bytes):
-                await self._stream(reply, receive, send)
-                return
-        finally:
+        except BaseException:
             admission.free_slot()
-        await replies.send_reply(reply, send)
+            raise
+        await self._finish(reply, receive, send)
+
+    async def _finish(self, reply: replies.Reply, receive: Any, send: Any) -> None:
+        """Sends an answer and frees the slot, which one in pieces keeps until its end."""
+        if isinstance(reply.body, bytes):
+            self._admission.free_slot()
+            await replies.send_reply(reply, send)
+            return
+        try:
+            await replies.send_stream(reply, receive, send)
+        except RequestError:
+            # Told already. An answer that has begun and does not end makes the server close the connection.
+            return
+        finally:
+            self._admission.free_slot()
 
     async def _run(self, request: InferenceRequest) -> replies.Reply:
         model = self._server.model
@@ -177,18 +223,3 @@ class _Invocations:
             return replies.handler_reply(*await model.invoke(request))
         except RequestError as error:
             return replies.error_reply(error)
-
-    async def _stream(self, reply: replies.Reply, receive: Any, send: Any) -> None:
-        try:
-            await replies.send_stream(reply, receive, send)
-        except RequestError:
-            # Told already. An answer that has begun and does not end makes the server close the connection.
-            return
-
-
-def _header_map(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by their names in lower case; of several of one name the first counts."""
-    found = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
-    if len(found) != len(raw):
-        found.update({name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(raw)})
-    return found

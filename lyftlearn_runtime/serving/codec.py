@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -30,10 +31,11 @@ def media_type(header: str) -> str:
 
 def text_or_bytes(content: bytes, content_type: str) -> str | bytes:
     """What input_fn gets: text for JSON and CSV, bytes for everything else. RequestError 400 when it is not UTF-8."""
-    if media_type(content_type) not in _TEXT:
+    if content_type not in _TEXT and media_type(content_type) not in _TEXT:
         return content
     try:
-        return content.decode("utf-8-sig")
+        # Without a mark the plain codec is the same, and in C.
+        return content.decode("utf-8-sig" if content[:3] == codecs.BOM_UTF8 else "utf-8")
     except UnicodeDecodeError as error:
         raise RequestError(400, f"the body is not UTF-8: byte {error.start}") from None
 

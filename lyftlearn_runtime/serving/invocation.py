@@ -14,7 +14,7 @@ from lyftlearn_runtime.serving.request_context import ModelFacts, RequestContext
 from lyftlearn_runtime.serving.settings import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 
     from lyftlearn_runtime.serving.handlers import Handler, Handlers
     from lyftlearn_runtime.serving.lane import Lane
@@ -28,12 +28,17 @@ _NO_HEADERS: Mapping[str, str] = {}
 
 
 class InferenceRequest(NamedTuple):
-    """A request that has been read. `headers` have their names in lower case."""
+    """A request that has been read. `raw_headers` are as ASGI has them, their names in lower case."""
 
     content: bytes
     content_type: str
     accept: str
-    headers: Mapping[str, str]
+    encoding: str
+    raw_headers: Sequence[tuple[bytes, bytes]]
+
+    def headers(self) -> dict[str, str]:
+        """By their names; of several of one name the first counts."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in dict(reversed(self.raw_headers)).items()}
 
 
 class InferenceResponse(NamedTuple):
@@ -73,16 +78,20 @@ class Model:
         if not self._is_plain:
             return await self._awaited(request)
         size = len(request.content)
-        if self._pace.is_inline(size):
-            return self._inline(request)
+        if self.is_inline(size):
+            return self.inline(request)
         seconds, answer = await self._lane.call(_timed, self._plain, request)
         self._pace.ran_in_lane(size, seconds)
         if isinstance(answer, BaseException):
             raise answer
         return answer  # type: ignore[no-any-return]
 
-    def _inline(self, request: InferenceRequest) -> InferenceResponse:
-        """In the loop's thread, where the team's code finds what it would find in any other: it may say asyncio.run()."""
+    def is_inline(self, size: int) -> bool:
+        """Whether a request with a body of so many bytes is answered by `inline`."""
+        return self._is_plain and self._pace.is_inline(size)
+
+    def inline(self, request: InferenceRequest) -> InferenceResponse:
+        """As `invoke`, in the loop's thread. The team's code finds what it would in any other: it may say asyncio.run()."""
         loop = asyncio.get_running_loop()
         began = perf_counter()
         asyncio._set_running_loop(None)  # noqa: SLF001 - "intended to be used by event loops", in asyncio's __all__
@@ -94,7 +103,7 @@ class Model:
 
     def _plain(self, request: InferenceRequest) -> InferenceResponse:
         """All handlers of a request, one after the other, in this thread."""
-        steps = self._steps(request)
+        steps = self._steps(request) if self._takes_context else self._calls(request, None)
         outcome = None
         while True:
             try:
@@ -126,16 +135,16 @@ class Model:
 
     def _steps(self, request: InferenceRequest) -> Steps:
         """Which handlers are called with what: each is yielded with its arguments, and its outcome is sent back."""
-        if not self._takes_context:
-            return (yield from self._calls(request, None))
-        context = RequestContext(self._facts, request.headers)
+        context = RequestContext(self._facts, request.headers()) if self._takes_context else None
         try:
             return (yield from self._calls(request, context))
         finally:
-            context.write_metrics()
+            if context:
+                context.write_metrics()
 
     def _calls(self, request: InferenceRequest, context: RequestContext | None) -> Steps:
-        self._refuse_encoding(request.headers)
+        if request.encoding:
+            self._refuse_encoding(request.encoding)
         body = codec.text_or_bytes(request.content, request.content_type)
         handlers = self._handlers
         last = handlers.transform
@@ -158,9 +167,9 @@ class Model:
         # Neither has a body (RFC 9110, 15.3.5 and 15.4.5).
         return InferenceResponse(b"" if status in {204, 304} else self._content(last.name, answer), kind, chosen, status)
 
-    def _refuse_encoding(self, headers: Mapping[str, str]) -> None:
+    def _refuse_encoding(self, given: str) -> None:
         """RequestError 415 for a compressed body, which a handler of the team may unpack and the default does not."""
-        handlers, encoding = self._handlers, headers.get("content-encoding", "identity").strip().lower()
+        handlers, encoding = self._handlers, given.strip().lower()
         if encoding not in {"", "identity"} and handlers.transform is None and handlers.input.function is codec.decode:
             raise RequestError(415, "the body has a Content-Encoding; expected it as it is")
 
@@ -206,6 +215,8 @@ def _checked(name: str, status: Any) -> int:
 
 def _type_of(accept: str) -> str:
     """The type of a bare body: the one that was asked for first. A range is no type, so it is JSON then."""
+    if accept == JSON:
+        return JSON
     first = codec.media_type(accept.partition(",")[0])
     return JSON if "*" in first else first
 

@@ -18,7 +18,7 @@ from lyftlearn_runtime import contract
 from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.serving import handlers, protocol, settings
 from lyftlearn_runtime.serving.admission import Admission
-from lyftlearn_runtime.serving.application import Server, application
+from lyftlearn_runtime.serving.application import Invocations, Server, application
 from lyftlearn_runtime.serving.errors import StartError, print_traceback
 from lyftlearn_runtime.serving.invocation import Model
 from lyftlearn_runtime.serving.lane import Lane
@@ -105,12 +105,13 @@ class _Serve:
         asyncio.set_event_loop(None)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        invocations = Invocations(self._server)
         config = uvicorn.Config(
-            application(self._server),
+            application(self._server, invocations),
             log_config=None,
             access_log=False,
             lifespan="off",
-            http=protocol.http(),
+            http=protocol.http(invocations.at_once, invocations.sending),
             ws="none",
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_S,
