@@ -128,12 +128,12 @@ class Invocations:
                 content = await replies.read_body(receive, self._limit, self._too_large)
                 reply = self.at_once(scope["headers"], content)
                 if reply is None:
-                    await self._take(self._request(content, headers, scope["headers"]), receive, send)
+                    await self._take(self._request(content, headers, scope["headers"]), scope, receive, send)
                 elif isinstance(reply.body, bytes):
                     await replies.send_reply(reply, send)
                 else:
                     await self._admission.slot()
-                    await self._finish(reply, receive, send)
+                    await self._finish(reply, scope, receive, send)
             finally:
                 self._admission.leave()
         except RequestError as error:
@@ -158,11 +158,11 @@ class Invocations:
     def sending(self, reply: replies.Reply) -> Route:
         """Sends an answer that was made at once, as one that is being worked on."""
 
-        async def send_it(_scope: Any, receive: Any, send: Any) -> None:
+        async def send_it(scope: Any, receive: Any, send: Any) -> None:
             self._admission.enter()
             try:
                 await self._admission.slot()
-                await self._finish(reply, receive, send)
+                await self._finish(reply, scope, receive, send)
             finally:
                 self._admission.leave()
 
@@ -188,7 +188,7 @@ class Invocations:
         encoding = headers.get(b"content-encoding", b"").decode("latin-1")
         return InferenceRequest(content, kind, self._accept if accept in {"", "*/*"} else accept, encoding, raw_headers)
 
-    async def _take(self, request: InferenceRequest, receive: Any, send: Any) -> None:
+    async def _take(self, request: InferenceRequest, scope: Any, receive: Any, send: Any) -> None:
         """Runs a request in its turn and answers it."""
         admission = self._admission
         # Nobody waits for an answer whose client has gone.
@@ -200,16 +200,17 @@ class Invocations:
         except BaseException:
             admission.free_slot()
             raise
-        await self._finish(reply, receive, send)
+        await self._finish(reply, scope, receive, send)
 
-    async def _finish(self, reply: replies.Reply, receive: Any, send: Any) -> None:
+    async def _finish(self, reply: replies.Reply, scope: Any, receive: Any, send: Any) -> None:
         """Sends an answer and frees the slot, which one in pieces keeps until its end."""
         if isinstance(reply.body, bytes):
             self._admission.free_slot()
             await replies.send_reply(reply, send)
             return
         try:
-            await replies.send_stream(reply, receive, send)
+            # HTTP/1.0 has no chunks.
+            await replies.send_stream(reply, receive, replies.gathered(send) if scope["http_version"] == "1.0" else send)
         except RequestError:
             # Told already. An answer that has begun and does not end makes the server close the connection.
             return

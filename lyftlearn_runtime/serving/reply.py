@@ -87,6 +87,20 @@ async def send_stream(reply: Reply, receive: Any, send: Any) -> None:
         sending.result()
 
 
+def gathered(send: Any) -> Any:
+    """Sends an answer in pieces as a whole, at its end."""
+    messages: list[Any] = []
+
+    async def gather(message: Any) -> None:
+        messages.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            body = b"".join(one["body"] for one in messages[1:])
+            await send({**messages[0], "headers": [*messages[0]["headers"], _length(body)]})
+            await send({"type": "http.response.body", "body": body})
+
+    return gather
+
+
 async def _send_pieces(reply: Reply, send: Any) -> None:
     assert not isinstance(reply.body, bytes)  # noqa: S101 - the caller has looked
     async for piece in reply.body:
