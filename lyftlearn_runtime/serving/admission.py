@@ -36,10 +36,14 @@ class Admission:
         """Whether there is a slot at once: one is free, and nobody waits for it."""
         return self._free > 0 and not self._waiting
 
+    def take_slot(self) -> None:
+        """Takes one that `has_slot` has told of."""
+        self._free -= 1
+
     async def slot(self) -> bool:
         """Takes a slot in one's turn; whether that had to be waited for."""
         if self.has_slot:
-            self._free -= 1
+            self.take_slot()
             return False
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from lyftlearn_runtime.serving.admission import Admission
+    from lyftlearn_runtime.serving.batching import Batcher
     from lyftlearn_runtime.serving.invocation import Model
     from lyftlearn_runtime.serving.settings import Settings
 
@@ -35,6 +36,7 @@ class Server:
         self.settings = settings
         self.admission = admission
         self.model: Model | None = None
+        self.batcher: Batcher | None = None
         self.is_draining = False
 
     def refusal(self) -> RequestError | None:
@@ -191,6 +193,9 @@ class Invocations:
     async def _take(self, request: InferenceRequest, scope: Any, receive: Any, send: Any) -> None:
         """Runs a request in its turn and answers it."""
         admission = self._admission
+        if self._server.batcher:
+            await self._take_together(self._server.batcher, request, scope, receive, send)
+            return
         # Nobody waits for an answer whose client has gone.
         if await admission.slot() and replies.has_gone(receive):
             admission.free_slot()
@@ -201,6 +206,16 @@ class Invocations:
             admission.free_slot()
             raise
         await self._finish(reply, scope, receive, send)
+
+    async def _take_together(self, batcher: Batcher, request: InferenceRequest, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            answer = await batcher.answer(request, receive)
+        except RequestError as error:
+            await replies.send_reply(replies.error_reply(error), send)
+            return
+        if answer is not None:
+            await self._admission.slot()
+            await self._finish(replies.handler_reply(*answer), scope, receive, send)
 
     async def _finish(self, reply: replies.Reply, scope: Any, receive: Any, send: Any) -> None:
         """Sends an answer and frees the slot, which one in pieces keeps until its end."""

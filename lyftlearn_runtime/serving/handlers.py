@@ -38,6 +38,14 @@ class Handler(NamedTuple):
         """What to call it with. Without a context only what takes none."""
         return (*given, context) if self.takes_context else given
 
+    def call(self, arguments: tuple[Any, ...]) -> Any:
+        """What it returns, of one that is not awaited."""
+        try:
+            return self.function(*arguments)
+        except StopIteration as error:
+            # A future cannot hold this one, and whoever awaits it would wait for ever.
+            raise RuntimeError(f"{self.name} raised StopIteration") from error
+
 
 class Handlers(NamedTuple):
     """`transform` stands for the last three where it is not None; `before` and `warm_up` are called around `model`."""

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lyftlearn_runtime.log import log_line
-from lyftlearn_runtime.serving import codec
+from lyftlearn_runtime.serving import codec, together
 from lyftlearn_runtime.serving.errors import RequestError, print_traceback
 from lyftlearn_runtime.serving.request_context import ModelFacts, RequestContext
 from lyftlearn_runtime.serving.settings import JSON
@@ -62,6 +62,7 @@ class Model:
         self._model: Any = None
         used = [handlers.transform] if handlers.transform else [handlers.input, handlers.predict, handlers.output]
         self._is_plain = not any(one.is_async for one in used)
+        self.can_batch = self._is_plain and not (handlers.transform or handlers.predict.takes_context)
         self._takes_context = any(one.takes_context for one in used)
 
     async def load(self) -> None:
@@ -104,18 +105,22 @@ class Model:
     def _plain(self, request: InferenceRequest) -> InferenceResponse:
         """All handlers of a request, one after the other, in this thread."""
         steps = self._steps(request) if self._takes_context else self._calls(request, None)
-        outcome = None
-        while True:
-            try:
-                handler, arguments = steps.send(outcome)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            try:
-                outcome = _outcome(handler, arguments)
-            except RequestError:
-                raise
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code; one request ends no server
-                raise _answer_of(handler.name, error) from None
+        return _driven(steps, None)  # type: ignore[no-any-return]
+
+    def batch(self, requests: Sequence[InferenceRequest]) -> list[InferenceResponse | RequestError]:
+        """The answers to several requests that go through predict_fn at once; in the lane."""
+        predict = self._handlers.predict
+        steps = [self._steps(one) for one in requests]
+        answers = [_caught(one, None, predict) for one in steps]
+        places = [place for place, one in enumerate(answers) if type(one) is tuple]
+        outcomes = together.predict_together(predict, self._model, [answers[place][0] for place in places])
+        for place, outcome in zip(places, outcomes):  # noqa: B905 - 3.10 has it first
+            if isinstance(outcome, BaseException):
+                steps[place].close()
+                answers[place] = outcome if isinstance(outcome, RequestError) else _answer_of(predict.name, outcome)
+            else:
+                answers[place] = _caught(steps[place], outcome)
+        return answers
 
     async def _awaited(self, request: InferenceRequest) -> InferenceResponse:
         """The same where one of them is a coroutine."""
@@ -176,7 +181,7 @@ class Model:
     async def _call(self, handler: Handler, arguments: tuple[Any, ...]) -> Any:
         if handler.is_async:
             return await handler.function(*arguments)
-        return await self._lane.call(_outcome, handler, arguments)
+        return await self._lane.call(handler.call, arguments)
 
     def _content(self, name: str, answer: Any) -> bytes | AsyncIterator[bytes]:
         if isinstance(answer, str):
@@ -221,15 +226,6 @@ def _type_of(accept: str) -> str:
     return JSON if "*" in first else first
 
 
-def _outcome(handler: Handler, arguments: tuple[Any, ...]) -> Any:
-    """What a plain handler returns."""
-    try:
-        return handler.function(*arguments)
-    except StopIteration as error:
-        # A future cannot hold this one, and whoever awaits it would wait for ever.
-        raise RuntimeError(f"{handler.name} raised StopIteration") from error
-
-
 def _timed(function: Callable[[Any], Any], argument: Any) -> tuple[float, Any]:
     """In the lane: how many seconds a call took, and what it returned or raised."""
     began = perf_counter()
@@ -238,6 +234,31 @@ def _timed(function: Callable[[Any], Any], argument: Any) -> tuple[float, Any]:
     except Exception as error:  # noqa: BLE001 - raised again where it is waited for
         answer = error
     return perf_counter() - began, answer
+
+
+def _driven(steps: Steps, outcome: Any, until: Handler | None = None) -> Any:
+    """A request's answer, or the arguments of `until` where it would be called next. RequestError where a handler fails."""
+    while True:
+        try:
+            handler, arguments = steps.send(outcome)
+        except StopIteration as end:
+            return end.value
+        if handler is until:
+            return arguments
+        try:
+            outcome = handler.call(arguments)
+        except RequestError:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code; one request ends no server
+            raise _answer_of(handler.name, error) from None
+
+
+def _caught(steps: Steps, outcome: Any, until: Handler | None = None) -> Any:
+    """As `_driven`, with what it raises as its answer."""
+    try:
+        return _driven(steps, outcome, until)
+    except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+        return error
 
 
 async def _encoded(pieces: AsyncIterator[Any]) -> AsyncIterator[bytes]:

@@ -19,6 +19,7 @@ from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.serving import handlers, protocol, settings
 from lyftlearn_runtime.serving.admission import Admission
 from lyftlearn_runtime.serving.application import Invocations, Server, application
+from lyftlearn_runtime.serving.batching import Batcher
 from lyftlearn_runtime.serving.errors import StartError, print_traceback
 from lyftlearn_runtime.serving.invocation import Model
 from lyftlearn_runtime.serving.lane import Lane
@@ -139,7 +140,7 @@ class _Serve:
         """Loads the handlers and the model: 0, or the exit code when that failed, which is told then."""
         try:
             found = await self._lane.call(handlers.load, self._settings.program)
-            model = Model(found, self._lane, settings.MODEL_DIR, Pace(is_inline_allowed=self._settings.is_inline_allowed))
+            model = self._model(found)
             await model.load()
         except StartError as error:
             log_line(f"serve: {error}")
@@ -148,9 +149,23 @@ class _Serve:
             print_traceback(error)
             log_line(f"serve: the model could not be loaded: {type(error).__name__}")
             return 1
-        self._server.model = model
+        self._server.model, self._server.batcher = model, self._batcher(model)
         log_line(f"serve: ready on port {self._settings.port}")
         return 0
+
+    def _model(self, found: handlers.Handlers) -> Model:
+        # What runs inline never waits, and so never together.
+        is_inline_allowed = self._settings.is_inline_allowed and self._settings.batch_size == 1
+        return Model(found, self._lane, settings.MODEL_DIR, Pace(is_inline_allowed=is_inline_allowed))
+
+    def _batcher(self, model: Model) -> Batcher | None:
+        most, wait_s = self._settings.batch_size, self._settings.batch_wait_s
+        if most == 1:
+            return None
+        if model.can_batch:
+            return Batcher(model, self._lane, self._admission, most, wait_s)
+        log_line("serve: no batches are made: that takes plain handlers, and a predict_fn without a context")
+        return None
 
     async def _drain(self) -> int:
         """Refuses what is new and waits for what runs."""

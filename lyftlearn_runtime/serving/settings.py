@@ -26,7 +26,10 @@ _LARGEST_PORT = 65535
 
 
 class Settings(NamedTuple):
-    """`payload_bytes` is None without a limit; `queue` counts requests that wait beside the `concurrency` that run."""
+    """`payload_bytes` is None without a limit; `queue` counts requests that wait beside the `concurrency` that run.
+
+    Of those that wait at most `batch_size` go through predict_fn at once; a batch that is not full waits for `batch_wait_s`.
+    """
 
     port: int
     program: str
@@ -37,6 +40,8 @@ class Settings(NamedTuple):
     drain_s: float
     batch_strategy: str
     is_inline_allowed: bool
+    batch_size: int
+    batch_wait_s: float
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -64,6 +69,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         drain_s=_seconds(environ, "LYFTLEARN_SERVE_DRAIN", _DRAIN_S),
         batch_strategy=environ.get("SAGEMAKER_BATCH_STRATEGY") or "MULTI_RECORD",
         is_inline_allowed=_whole(environ, ("LYFTLEARN_SERVE_INLINE",), 1) != 0,
+        batch_size=_whole(environ, ("LYFTLEARN_SERVE_BATCH",), 1, least=1),
+        batch_wait_s=_whole(environ, ("LYFTLEARN_SERVE_BATCH_WAIT_MS",), 0) / 1000,
     )
 
 
