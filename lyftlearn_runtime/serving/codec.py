@@ -179,8 +179,13 @@ def _to_csv(prediction: Any) -> bytes:
 
     array = np.atleast_1d(np.asarray(prediction))
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(row if array.ndim > 1 else [row] for row in array.tolist())
+    csv.writer(text, lineterminator="\n").writerows(row if array.ndim > 1 else [row] for row in _cells(array))
     return text.getvalue().encode()
+
+
+def _cells(array: Any) -> Any:
+    """An array's values as CSV has them: a float of 32 bits with the digits that tell it, not those of one of 64."""
+    return array.astype(str).tolist() if array.dtype.kind == "f" and array.dtype.itemsize < 8 else array.tolist()
 
 
 def _to_npy(prediction: Any) -> bytes:

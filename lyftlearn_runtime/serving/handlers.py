@@ -12,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lyftlearn_runtime.serving import codec, prediction
+from lyftlearn_runtime.serving import codec, handler_service, prediction
 from lyftlearn_runtime.serving.errors import StartError
 from lyftlearn_runtime.serving.settings import CODE_DIRS
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_PROGRAM = "inference.py"
 _MODEL = "model.joblib"
+_NAMES = ("model_fn", "transform_fn", "input_fn", "predict_fn", "output_fn")
 
 
 class Handler(NamedTuple):
@@ -48,7 +49,10 @@ class Handler(NamedTuple):
 
 
 class Handlers(NamedTuple):
-    """`transform` stands for the last three where it is not None; `before` and `warm_up` are called around `model`."""
+    """`transform` stands for the last three where it is not None; `before` and `warm_up` are called around `model`.
+
+    With `takes_bytes` no body is text.
+    """
 
     before: Handler | None
     model: Handler
@@ -57,21 +61,41 @@ class Handlers(NamedTuple):
     predict: Handler
     output: Handler
     transform: Handler | None
+    takes_bytes: bool = False
 
 
-def load(program: str, code_dirs: Sequence[str] = CODE_DIRS) -> Handlers:
+def load(program: str, service: str = "", code_dirs: Sequence[str] = CODE_DIRS) -> Handlers:
     """The handlers of the module that `program` names, or of inference.py where there is one, or the defaults.
 
-    A program is a file below one of `code_dirs`, an absolute path, or a module's name. Raises StartError when it is not
-    found or its handlers do not go together; what the module raises goes through.
+    A program is a file below one of `code_dirs`, an absolute path, or a module's name; `service`, where it is not empty, is
+    one of these with a handler service, `:` and a function's name behind it where that is not `handle`. Raises StartError
+    when it is not found or its handlers do not go together; what the module raises goes through.
     """
+    if os.path.isdir(code_dirs[0]):
+        # There the toolkit starts workers, so a handler may open a file of the model by its name alone.
+        os.chdir(os.path.dirname(code_dirs[0]))
     # The first one wins in an import, too.
     sys.path[:0] = [one for one in code_dirs if os.path.isdir(one)]
+    name, _, function = service.partition(":")
+    if name and name != handler_service.DEFAULT:
+        module = _module(name, code_dirs)
+        assert module is not None  # noqa: S101 - it has a name
+        return _of_service(handler_service.HandlerService(module, function))
     return module_handlers(_module(program, code_dirs))
+
+
+def _of_service(service: handler_service.HandlerService) -> Handlers:
+    transform = Handler("handle", service.transform, takes_context=True, is_async=False)
+    return module_handlers(None)._replace(
+        model=Handler("initialize", service.load, takes_context=True, is_async=False), transform=transform, takes_bytes=True
+    )
 
 
 def module_handlers(module: ModuleType | None) -> Handlers:
     """A module's handlers, and the defaults for the rest. StartError when transform_fn stands beside what it replaces."""
+    if not any(hasattr(module, name) for name in _NAMES) and handler_service.has_service(module):
+        assert module is not None  # noqa: S101 - it has a service
+        return _of_service(handler_service.HandlerService(module))
     transform = _own(module, "transform_fn", 4)
     own = [name for name in ("input_fn", "predict_fn", "output_fn") if _own(module, name, 2)]
     if transform and own:

@@ -150,8 +150,10 @@ class Model:
     def _calls(self, request: InferenceRequest, context: RequestContext | None) -> Steps:
         if request.encoding:
             self._refuse_encoding(request.encoding)
-        body = codec.text_or_bytes(request.content, request.content_type)
         handlers = self._handlers
+        body: str | bytes = request.content
+        if not handlers.takes_bytes:
+            body = codec.text_or_bytes(request.content, request.content_type)
         last = handlers.transform
         if last:
             given: tuple[Any, ...] = (self._model, body, request.content_type, request.accept)

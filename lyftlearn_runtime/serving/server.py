@@ -139,7 +139,7 @@ class _Serve:
     async def _load(self) -> int:
         """Loads the handlers and the model: 0, or the exit code when that failed, which is told then."""
         try:
-            found = await self._lane.call(handlers.load, self._settings.program)
+            found = await self._lane.call(handlers.load, self._settings.program, self._settings.service)
             model = self._model(found)
             await model.load()
         except StartError as error:

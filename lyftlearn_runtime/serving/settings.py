@@ -29,10 +29,12 @@ class Settings(NamedTuple):
     """`payload_bytes` is None without a limit; `queue` counts requests that wait beside the `concurrency` that run.
 
     Of those that wait at most `batch_size` go through predict_fn at once; a batch that is not full waits for `batch_wait_s`.
+    `service` names a handler service, where there is to be one.
     """
 
     port: int
     program: str
+    service: str
     accept: str
     concurrency: int
     queue: int
@@ -61,6 +63,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     return Settings(
         port=port,
         program=environ.get("LYFTLEARN_PROGRAM") or environ.get("SAGEMAKER_PROGRAM") or "",
+        service=environ.get("SAGEMAKER_HANDLER") or "",
         accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or JSON,
         concurrency=concurrency,
         queue=queue,

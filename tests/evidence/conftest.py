@@ -24,7 +24,17 @@ PEERS = ROOT / ".cache" / "evidence"
 @pytest.fixture(scope="session")
 def peers() -> Path:
     """Where docker-compose and both SDKs are; podman is on PATH. Installs what is missing, or says what to install."""
-    command = [str(ROOT / ".ci" / "peers"), str(PEERS)]
+    return _installed()
+
+
+@pytest.fixture(scope="session")
+def inference_toolkit() -> Path:
+    """The interpreter of an environment with sagemaker-inference and the multi-model server."""
+    return _installed("inference") / "inference" / "bin" / "python"
+
+
+def _installed(*names: str) -> Path:
+    command = [str(ROOT / ".ci" / "peers"), str(PEERS), *names]
     done = subprocess.run(command, env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.fail(f"tests/evidence has nothing to compare with:\n{done.stdout}{done.stderr}", pytrace=False)

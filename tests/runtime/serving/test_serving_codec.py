@@ -241,6 +241,12 @@ def test_an_answer_is_always_json(answer: Any) -> None:
     )
 
 
+def test_a_float_of_32_bits_has_its_own_digits_in_csv() -> None:
+    """As the inference toolkit writes it; one of 64 bits has all of its own, and so it comes back."""
+    assert codec.encode(np.array([[0.1, 2.0]], dtype="f4"), "text/csv")[0] == b"0.1,2.0\n"
+    assert codec.encode(np.array([0.1, np.float32(0.1)]), "text/csv")[0] == b"0.1\n0.10000000149011612\n"
+
+
 def test_an_empty_cell_is_a_missing_value() -> None:
     """CSV keeps rows and columns for a single row, and an empty cell is NaN."""
     found = codec.decode("1,,3\n", "text/csv; charset=utf-8")
