@@ -6,14 +6,17 @@ import gzip
 import os
 import shutil
 import tarfile
+import threading
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from lyftlearn_image.errors import RunError
+from lyftlearn_runtime.adaptive_gzip import AdaptiveGzip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from lyftlearn_image.untrusted_tree import Allowance
 
@@ -25,6 +28,7 @@ UNREADABLE = (
 )  # fmt: skip
 # tarfile reads a member's header at once, and headers of headers; one of an honest archive has a path and little else.
 _LONGEST_READ_BYTES = 256 << 10
+_BLOCK_BYTES = 1 << 20
 
 
 class BoundedGzip(gzip.GzipFile):
@@ -44,9 +48,45 @@ def is_real_directory(path: Path) -> bool:
 
 def pack(directory: Path, file: IO[bytes]) -> None:
     """Writes a directory's content, without the directory itself."""
-    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=3) as archive:
+    packed: Any = AdaptiveGzip(file)
+    with packed, tarfile.TarFile(None, "w", packed, copybufsize=_BLOCK_BYTES) as archive:
         for path in sorted(directory.iterdir()):
             archive.add(path, arcname=path.name)
+
+
+class PackedStream:
+    """An archive of a directory's content that is packed while it is read, by a thread, as far ahead as a pipe goes."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        read_fd, self._write_fd = os.pipe()
+        self._file = os.fdopen(read_fd, "rb")
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._pack, name="archive", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()  # who still packs has nobody to pack for
+        self._thread.join()
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes, fewer at the end; all for -1. Raises what packing raised: one that is cut is none."""
+        data = self._file.read(size)
+        if not 0 <= size <= len(data):
+            self._thread.join()
+            if self._error is not None:
+                raise self._error
+        return data
+
+    def _pack(self) -> None:
+        try:
+            with os.fdopen(self._write_fd, "wb", buffering=_BLOCK_BYTES) as file:
+                pack(self._directory, file)
+        except Exception as error:  # noqa: BLE001 - raised where it is read
+            self._error = error
 
 
 def unpack(archive: tarfile.TarFile, into: Path, allowance: Allowance) -> None:

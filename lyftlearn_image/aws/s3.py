@@ -1,4 +1,4 @@
-"""S3, as staging, the emulators and the services use it: objects, prefixes, and the archives that jobs leave.
+"""S3, as staging, the emulators and the services use it: objects and prefixes.
 
 Files go through boto3's managed transfers: in parts, several at a time, in little memory, and of any size that S3 takes (one
 PUT ends at 5 GiB).
@@ -7,30 +7,24 @@ PUT ends at 5 GiB).
 from __future__ import annotations
 
 import contextlib
-import re
-import tarfile
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from lyftlearn_image.aws import archive
 from lyftlearn_image.aws.errors import translate_errors
 from lyftlearn_image.errors import InvalidInputError, RunError
-from lyftlearn_image.limits import UNLIMITED
-from lyftlearn_image.untrusted_tree import Allowance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
 
-    from lyftlearn_image.limits import Limits
 
 # The most that S3 lists at a time.
 _PAGE_KEYS = 1000
-# A smaller archive never touches the disk.
-_SPOOLED_BYTES = 8 << 20
+# A managed transfer has ten threads of its own, and asks twice: three times the work where it is about a few bytes.
+_SMALL_BYTES = 8 << 20
 # Small files wait for answers more than for bytes; large ones have threads of their own, and buffers, each.
 _FILES_AT_ONCE = 4
 
@@ -70,10 +64,10 @@ def delete_prefix(s3: S3Client, uri: str) -> None:
 
 def list_keys(s3: S3Client, uri: str) -> list[str]:
     """Every key that begins with the prefix, in S3's order."""
-    return [key for key, _ in _list_objects(s3, uri)]
+    return [key for key, _ in list_objects(s3, uri)]
 
 
-def _list_objects(s3: S3Client, uri: str) -> list[tuple[str, int]]:
+def list_objects(s3: S3Client, uri: str) -> list[tuple[str, int]]:
     """Every key that begins with the prefix, with its size in bytes."""
     bucket, prefix = split_uri(uri)
     with translate_errors(f"listing {uri}"):
@@ -113,7 +107,10 @@ def upload_file(s3: S3Client, path: Path, uri: str) -> None:
     """Copies a file to `uri`."""
     bucket, key = split_uri(uri)
     with translate_errors(f"writing {uri}", "s3:PutObject"):
-        s3.upload_file(str(path), bucket, key)
+        if path.stat().st_size > _SMALL_BYTES:
+            s3.upload_file(str(path), bucket, key)
+        else:
+            s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
 
 
 def upload_files(s3: S3Client, directory: Path, uri: str, names: Sequence[str]) -> None:
@@ -136,16 +133,28 @@ def download_file(s3: S3Client, uri: str, path: Path) -> None:
     # boto3's download_file would replace what is there: of two keys that are one name to the file system, one would be lost.
     with path.open("xb") as file:
         try:
-            _download(s3, uri, file)
+            download_fileobj(s3, uri, file)
         except BaseException:
             path.unlink()
             raise
 
 
-def _download(s3: S3Client, uri: str, file: IO[bytes]) -> None:
+def download_fileobj(s3: S3Client, uri: str, file: IO[bytes]) -> None:
+    """Writes an object to an open file that is empty."""
+    from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError  # noqa: PLC0415 - boto3 takes 300 ms
+
     bucket, key = split_uri(uri)
     with translate_errors(f"reading {uri}", "s3:GetObject"):
-        s3.download_fileobj(bucket, key, file)
+        answer = s3.get_object(Bucket=bucket, Key=key)
+        with contextlib.closing(answer["Body"]) as body:
+            try:
+                data = body.read() if answer["ContentLength"] <= _SMALL_BYTES else None
+            except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+                data = None  # a managed transfer tries again
+        if data is None:
+            s3.download_fileobj(bucket, key, file)
+        else:
+            file.write(data)
 
 
 def download_prefix(s3: S3Client, uri: str, into: Path, keys: Collection[str] | None = None) -> int:
@@ -223,67 +232,3 @@ def _check_names(names: Iterable[str]) -> None:
             raise RunError(
                 "the name of a file is not UTF-8, as a key in S3 must be", where=ascii(name), hint="Give the file another name."
             ) from None
-
-
-def upload_archive(s3: S3Client, directory: Path, uri: str) -> None:
-    """Packs a directory's content as tar.gz and puts it at `uri`; nothing when there is no content."""
-    if not archive.is_real_directory(directory) or not any(directory.iterdir()):
-        return
-    with tempfile.NamedTemporaryFile(dir=directory.parent) as packed:
-        archive.pack(directory, packed)
-        packed.flush()
-        upload_file(s3, Path(packed.name), uri)
-
-
-@contextlib.contextmanager
-def open_archive(s3: S3Client, uri: str) -> Iterator[tarfile.TarFile]:
-    """An archive in S3, to be unpacked. Raises archive.UNREADABLE for what is none; so may reading it."""
-    with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as packed:
-        _download(s3, uri, packed)
-        packed.seek(0)
-        with archive.BoundedGzip(fileobj=packed, mode="rb") as unzipped, tarfile.open(fileobj=unzipped, mode="r:") as opened:
-            yield opened
-
-
-def download_outputs(s3: S3Client, outputs: Mapping[str, str], into: Path, limits: Limits = UNLIMITED) -> dict[str, Path]:
-    """What a run left in S3, unpacked below `into`: name → directory. A missing archive gives an empty directory.
-
-    RunError as soon as it is more than the `limits` allow, before and after it is unpacked.
-
-    Pods of one Job leave an archive each, `model.tar.gz`, `model-1.tar.gz` …; they are put together as SageMaker does it.
-    """
-    directories: dict[str, Path] = {}
-    allowance = Allowance(limits)
-    for name, uri in outputs.items():
-        directories[name] = directory = into / name
-        directory.mkdir(parents=True, exist_ok=True)
-        if uri.endswith("/"):
-            for key, size in _list_objects(s3, uri):
-                allowance.check_path(key)
-                allowance.take(size, uri, files=1)
-            download_prefix(s3, uri, directory)
-        else:
-            _download_archives(s3, uri, directory, allowance)
-    return directories
-
-
-def _download_archives(s3: S3Client, uri: str, into: Path, allowance: Allowance) -> None:
-    bucket, key = split_uri(uri)
-    stem = key.removesuffix(archive.SUFFIX)
-    numbered = re.compile(re.escape(stem) + r"(?:-(\d+))?" + re.escape(archive.SUFFIX))
-    packed = {key: size for key, size in _list_objects(s3, f"s3://{bucket}/{stem}") if numbered.fullmatch(key)}
-    # They are on this disk, too, one after the other; and of none comes less than it has.
-    Allowance(allowance.limits).take(max(packed.values(), default=0), uri)
-    matches = [match for key in packed if (match := numbered.fullmatch(key))]
-    for match in sorted(matches, key=lambda match: int(match[1] or 0)):
-        with tempfile.TemporaryDirectory(dir=into.parent) as beside:
-            _unpack(s3, f"s3://{bucket}/{match[0]}", Path(beside), allowance)
-            archive.merge_directories([Path(beside)], into)
-
-
-def _unpack(s3: S3Client, uri: str, into: Path, allowance: Allowance) -> None:
-    try:
-        with open_archive(s3, uri) as packed:
-            archive.unpack(packed, into, allowance)
-    except archive.UNREADABLE as error:
-        raise RunError(f"the archive cannot be unpacked: {error}", where=uri) from None

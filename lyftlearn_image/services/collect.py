@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.aws.s3 import download_outputs
+from lyftlearn_image.aws.s3_archives import download_outputs
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.run import Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation

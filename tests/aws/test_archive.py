@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import os
 import random
 import re
 import tarfile
+import threading
 import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given, strategies as st
 
-from lyftlearn_image.aws.archive import UNREADABLE, BoundedGzip, merge_directories, pack, unpack
+from lyftlearn_image.aws.archive import UNREADABLE, BoundedGzip, PackedStream, merge_directories, pack, unpack
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import UNLIMITED, Limits
 from lyftlearn_image.untrusted_tree import Allowance
@@ -211,3 +213,20 @@ def test_headers_about_headers_are_an_unreadable_archive() -> None:
     packed = io.BytesIO(gzip.compress(block * 20_000))
     with pytest.raises(UNREADABLE):
         list_members(packed)
+
+
+def test_an_archive_that_is_packed_while_it_is_read_is_whole_or_none(tmp_path: Path) -> None:
+    """Read in pieces of any size; what stops the packing stops the reading; who reads no further keeps no thread waiting."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "noise").write_bytes(noise := os.urandom(3 << 20))
+    (tmp_path / "data" / "text").write_bytes(b"text " * 500_000)
+    with PackedStream(tmp_path / "data") as stream:
+        packed = b"".join(iter(lambda: stream.read(77_777), b""))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as opened:
+        assert opened.getnames() == ["noise", "text"]
+        assert opened.extractfile("noise").read() == noise  # type: ignore[union-attr] # a file
+    with PackedStream(tmp_path / "data") as stream:
+        stream.read(10)
+    assert not [one for one in threading.enumerate() if one.name == "archive"]
+    with PackedStream(tmp_path / "missing") as stream, pytest.raises(FileNotFoundError):
+        stream.read(1 << 20)

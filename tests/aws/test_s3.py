@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws import s3 as objects, s3_archives
 from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, aws_endpoint
 from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, RunError, UnavailableError
@@ -97,19 +97,19 @@ def test_a_directory_survives_its_archive_and_its_prefix(
     for name, data in tree.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(data)
-    objects.upload_archive(s3, source, f"{uri}/model.tar.gz")
+    s3_archives.upload_archive(s3, source, f"{uri}/model.tar.gz")
     objects.upload_directory(s3, source, f"{uri}/files/")
-    found = objects.download_outputs(s3, {"packed": f"{uri}/model.tar.gz", "single": f"{uri}/files/"}, top / "found")
+    found = s3_archives.download_outputs(s3, {"packed": f"{uri}/model.tar.gz", "single": f"{uri}/files/"}, top / "found")
     assert files_of(found["packed"]) == files_of(found["single"]) == tree
 
 
 def test_no_archive_is_an_empty_directory(s3: S3Client, prefix: str, tmp_path: Path) -> None:
     """A job without a model leaves no archive, and whoever collects it finds an empty directory."""
     (tmp_path / "empty").mkdir()
-    objects.upload_archive(s3, tmp_path / "empty", f"{prefix}model.tar.gz")
-    objects.upload_archive(s3, tmp_path / "removed", f"{prefix}output.tar.gz")
+    s3_archives.upload_archive(s3, tmp_path / "empty", f"{prefix}model.tar.gz")
+    s3_archives.upload_archive(s3, tmp_path / "removed", f"{prefix}output.tar.gz")
     assert objects.list_keys(s3, prefix) == []
-    found = objects.download_outputs(s3, {"model": f"{prefix}model.tar.gz"}, tmp_path)
+    found = s3_archives.download_outputs(s3, {"model": f"{prefix}model.tar.gz"}, tmp_path)
     assert list(found["model"].iterdir()) == []
 
 
@@ -118,7 +118,7 @@ def test_a_directory_that_became_a_link_is_not_followed(s3: S3Client, prefix: st
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "key").write_text("private")
     (tmp_path / "data").symlink_to(tmp_path / "secret")
-    objects.upload_archive(s3, tmp_path / "data", f"{prefix}output.tar.gz")
+    s3_archives.upload_archive(s3, tmp_path / "data", f"{prefix}output.tar.gz")
     objects.upload_directory(s3, tmp_path / "data", prefix)
     assert objects.list_keys(s3, prefix) == []
 
@@ -126,7 +126,7 @@ def test_a_directory_that_became_a_link_is_not_followed(s3: S3Client, prefix: st
 def test_links_inside_an_archive_stay_links(s3: S3Client, prefix: str, tmp_path: Path) -> None:
     """`latest -> v2.bin` is read as v2.bin is."""
     put(s3, f"{prefix}a.tar.gz", archive_of((member("latest", tarfile.SYMTYPE, "v2.bin"), b""), (member("v2.bin"), b"2")))
-    found = objects.download_outputs(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path)["model"]
+    found = s3_archives.download_outputs(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path)["model"]
     assert (found / "latest").is_symlink()
     assert (found / "latest").read_bytes() == b"2"
 
@@ -151,7 +151,7 @@ def test_what_leads_out_of_an_archive_becomes_text(
 ) -> None:
     """Links to this machine, links to nothing, loops and devices can be compared, and cannot be followed."""
     put(s3, f"{prefix}a.tar.gz", archive_of(*members))
-    found = objects.download_outputs(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path)["model"]
+    found = s3_archives.download_outputs(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path)["model"]
     assert not (found / "x").is_symlink()
     assert (found / "x").read_text().startswith(told)
 
@@ -162,7 +162,7 @@ def test_nothing_is_written_through_a_link(s3: S3Client, prefix: str, tmp_path: 
     data = archive_of((member("d", tarfile.SYMTYPE, str(tmp_path / "outside")), b""), (member("d/planted"), b"x"))
     put(s3, f"{prefix}a.tar.gz", data)
     with pytest.raises(RunError):
-        objects.download_outputs(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path / "found")
+        s3_archives.download_outputs(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path / "found")
     assert list((tmp_path / "outside").iterdir()) == []
 
 
@@ -171,7 +171,7 @@ def test_a_member_that_leads_out_is_an_error(s3: S3Client, prefix: str, tmp_path
     """Such an archive is no work of ours."""
     put(s3, f"{prefix}a.tar.gz", archive_of((member(name), b"x")))
     with pytest.raises(RunError, match="leads out"):
-        objects.download_outputs(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path / "found")
+        s3_archives.download_outputs(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path / "found")
     assert not (tmp_path / "planted").exists()
 
 
@@ -182,7 +182,7 @@ def test_a_broken_archive_is_one_error(s3: S3Client, prefix: str, tmp_path: Path
     """Empty, something else, or cut off: the user reads which archive."""
     put(s3, f"{prefix}a.tar.gz", data)
     with pytest.raises(RunError, match="cannot be unpacked") as caught:
-        objects.download_outputs(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path)
+        s3_archives.download_outputs(s3, {"model": f"{prefix}a.tar.gz"}, tmp_path)
     assert caught.value.where == f"{prefix}a.tar.gz"
 
 
@@ -252,13 +252,13 @@ def test_more_than_a_run_may_leave_is_not_fetched(s3: S3Client, prefix: str, tmp
     (tmp_path / "source").mkdir()
     for number in range(5):
         (tmp_path / "source" / str(number)).write_bytes(bytes(1000))
-    objects.upload_archive(s3, tmp_path / "source", f"{prefix}model.tar.gz")
+    s3_archives.upload_archive(s3, tmp_path / "source", f"{prefix}model.tar.gz")
     objects.upload_directory(s3, tmp_path / "source", f"{prefix}files/")
     outputs = {"model": prefix + name}
     for number, limits in enumerate([Limits(artifact_bytes=4999), Limits(artifact_files=4), Limits(artifact_bytes=100)]):
         with pytest.raises(RunError, match="the job left more than"):
-            objects.download_outputs(s3, outputs, tmp_path / str(number), limits)
-    found = objects.download_outputs(s3, outputs, tmp_path / "all", Limits(artifact_bytes=5000, artifact_files=5))
+            s3_archives.download_outputs(s3, outputs, tmp_path / str(number), limits)
+    found = s3_archives.download_outputs(s3, outputs, tmp_path / "all", Limits(artifact_bytes=5000, artifact_files=5))
     assert len(list(found["model"].iterdir())) == 5
 
 
@@ -294,8 +294,8 @@ def test_the_archives_of_several_pods_are_put_together(s3: S3Client, prefix: str
         (source / "deep").mkdir(parents=True)
         (source / "same").write_text(content)
         (source / "deep" / f"of-{content}").write_text(content)
-        objects.upload_archive(s3, source, f"{prefix}{name}.tar.gz")
-    found = objects.download_outputs(s3, {"model": f"{prefix}model.tar.gz"}, tmp_path / "found")["model"]
+        s3_archives.upload_archive(s3, source, f"{prefix}{name}.tar.gz")
+    found = s3_archives.download_outputs(s3, {"model": f"{prefix}model.tar.gz"}, tmp_path / "found")["model"]
     assert {name: text.decode() for name, text in files_of(found).items()} == {
         "same": "0", "deep/of-0": "0", "deep/of-1": "1", "deep/of-2": "2", "deep/of-10": "10",
     }  # fmt: skip
@@ -304,7 +304,7 @@ def test_the_archives_of_several_pods_are_put_together(s3: S3Client, prefix: str
 TRANSFERS = """
 import resource, sys
 from pathlib import Path
-from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws import s3 as objects, s3_archives
 from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint
 from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.services.staging import Stager
@@ -317,9 +317,9 @@ s3, top = AwsEndpoint(sys.argv[1], Key(*sys.stdin.read().split())).s3(), Path(sy
 def carry(name):
     source, found = top / name, top / f"{name}.found"
     uri = Stager(s3, "bucket", f"{name}/").stage(str(source), relative_to=top)
-    objects.upload_archive(s3, source, f"s3://bucket/{name}/model.tar.gz")
+    s3_archives.upload_archive(s3, source, f"s3://bucket/{name}/model.tar.gz")
     outputs = {"staged": uri, "packed": f"s3://bucket/{name}/model.tar.gz"}
-    for directory in objects.download_outputs(s3, outputs, found).values():
+    for directory in s3_archives.download_outputs(s3, outputs, found).values():
         sizes = {path.name: path.stat().st_size for path in directory.iterdir()}
         assert sizes == {path.name: path.stat().st_size for path in source.iterdir()}, sizes
 
@@ -411,7 +411,7 @@ def test_a_bucket_that_is_not_there_is_the_users_error(s3: S3Client, tmp_path: P
     """The service's code is in it, and no traceback."""
     for attempt in (
         lambda: objects.download_prefix(s3, "s3://no-such-bucket/x/", tmp_path),
-        lambda: objects.download_outputs(s3, {"model": "s3://no-such-bucket/x.tar.gz"}, tmp_path),
+        lambda: s3_archives.download_outputs(s3, {"model": "s3://no-such-bucket/x.tar.gz"}, tmp_path),
     ):
         with pytest.raises(InvalidInputError, match="NoSuchBucket"):
             attempt()

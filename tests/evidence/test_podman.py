@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws import s3_archives
 from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.kubernetes.job_pods import pod_from_template
 from lyftlearn_image.emulation.machine import Machine
@@ -124,7 +124,7 @@ def test_a_pod_of_ours_is_under_podman_what_it_is_in_the_emulator(
     assert theirs.stdout == ours.stdout.read_text() == "line on stdout\n"
     said = [text.replace("there/", "here/") for text in (theirs.stderr, ours.stderr.read_text())]
     assert without_identity(said[0]) == without_identity(said[1])
-    collected = objects.download_outputs(session.s3, there.outputs, tmp_path / "there")
+    collected = s3_archives.download_outputs(session.s3, there.outputs, tmp_path / "there")
     assert (collected["model"] / "m").read_text() == (ours.artifacts["model"] / "m").read_text() == "model"
     found = {
         **differences("seen", seen(ours.artifacts["output"]), seen(collected["output"])),

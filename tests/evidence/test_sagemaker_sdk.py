@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws import s3_archives
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
 from lyftlearn_image.run import Status
@@ -132,7 +132,7 @@ def test_a_processing_job_of_v2(  # noqa: PLR0913, PLR0917 - fixtures
     # Places of their own, so that neither finds what the other left.
     there_uri, here_uri = (f"s3://{BUCKET}/processed/{uuid.uuid4().hex}" for _ in range(2))
     place = sdk2.run(tmp_path, local=True, input=channel[1], output=there_uri, **told, **how)
-    there = _outcome(place, objects.download_outputs(services.s3, {"seen": f"{there_uri}/"}, tmp_path / "collected"))
+    there = _outcome(place, s3_archives.download_outputs(services.s3, {"seen": f"{there_uri}/"}, tmp_path / "collected"))
     sent = sdk2.run(tmp_path, local=False, input=channel[1], output=here_uri, **told, **how)
     here = emulated(services, "CreateProcessingJob", sent, tmp_path)
     assert here.seen, here.said

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.aws import s3 as s3_objects
+from lyftlearn_image.aws import s3_archives
 from lyftlearn_image.emulation.docker.limits import beyond_machine, unenforced_limits
 from lyftlearn_image.emulation.kubernetes.admission import POD_IDENTITY_AUDIENCE
 from lyftlearn_image.emulation.kubernetes.api_validation import validate_objects
@@ -112,7 +112,7 @@ class KubernetesEmulator:
         outcome = (self._job_outcome if manifest["kind"] == "Job" else self._pod_outcome)(objects, manifest, workspace, watch)
         watch.timed_out = outcome.is_past_deadline
         finished = time.monotonic()
-        artifacts = s3_objects.download_outputs(
+        artifacts = s3_archives.download_outputs(
             self._machine.s3, compiled.outputs, workspace / "artifacts", self._machine.containers.limits
         )
         observation = read_observation(artifacts)

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws import s3 as objects, s3_archives
 from lyftlearn_image.aws.archive import merge_directories
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.sagemaker import processing, training, tuner
@@ -91,7 +91,7 @@ class SageMakerEmulator:
         job, group_exit = attempt.plan, attempt.group_exit
         watch.on_phase("Uploading")
         self._upload(job)
-        artifacts = objects.download_outputs(
+        artifacts = s3_archives.download_outputs(
             self.context.s3, compiled.outputs, workspace / "artifacts", self.context.containers.limits
         )
         observation = read_observation(artifacts)
@@ -259,7 +259,7 @@ class SageMakerEmulator:
                 merged = job.hosts[0].directory.parent / "merged" / upload.directory
                 merge_directories(directories, merged)
                 directories = [merged]
-            objects.upload_archive(self.context.s3, directories[0], upload.uri)
+            s3_archives.upload_archive(self.context.s3, directories[0], upload.uri)
 
     def _upload_checkpoints(self, job: JobPlan) -> None:
         for host in job.hosts:

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.aws import s3 as objects
+from lyftlearn_image.aws import s3 as objects, s3_archives
 from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.emulation.sagemaker.batch.association import parse_association
 from lyftlearn_image.emulation.sagemaker.batch.client import ALGORITHM_ERROR, STRATEGIES, BatchClient, resolve_settings
@@ -104,7 +104,9 @@ def run(context: Context, compiled: Compiled, workspace: Path, watch: StopWatch)
         reason=reason[:REASON_CHARACTERS],
         stdout=workspace / "stdout",
         stderr=workspace / "stderr",
-        artifacts=objects.download_outputs(context.s3, compiled.outputs, workspace / "artifacts", context.containers.limits),
+        artifacts=s3_archives.download_outputs(
+            context.s3, compiled.outputs, workspace / "artifacts", context.containers.limits
+        ),
         observation=None,
         timings=Timings(prepared - started, None, finished - prepared, time.monotonic() - finished),
         notes=context.notes(request["TransformResources"]["InstanceType"]),

@@ -10,7 +10,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lyftlearn_image.aws import archive, s3 as objects
+from lyftlearn_image.aws import archive, s3 as objects, s3_archives
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.emulation.sagemaker.job_plan import make_readable
@@ -161,7 +161,7 @@ def _copy_prefix(uri: str, directory: Path, s3: S3Client) -> None:
 
 def _unpack(uri: str, directory: Path, s3: S3Client) -> None:
     try:
-        with objects.open_archive(s3, uri) as packed:
+        with s3_archives.open_archive(s3, uri) as packed:
             archive.unpack(packed, directory, Allowance(_LARGEST_MODEL))
             modes = {member.name: member.mode for member in packed.getmembers() if _is_file_or_directory(member)}
     except (*archive.UNREADABLE, RunError) as error:
