@@ -7,7 +7,10 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Of a command's output so much is looked at (kubernetes pkg/probe/exec, maxReadLength).
 _OUTPUT_BYTES = 10 << 10
@@ -37,6 +40,9 @@ _KILL_TIMEOUT_S = 10.0
 _KILL_TRIES = 3
 # A loaded engine takes seconds to start a command; one that takes longer is not waited for by the container's next ones.
 _BEGIN_TIMEOUT_S = 60.0
+# The engine's words (moby, daemon/exec.go, errExecPaused), and how long a start beside the container may take.
+_PAUSED = "is paused"
+_PAUSE_TIMEOUT_S = 60.0
 _FIRST_LOOK_S = 0.002
 _LONGEST_LOOK_S = 0.05
 
@@ -65,6 +71,20 @@ class _Interval:
     last_s: float
 
 
+def _when_not_paused(ask: Callable[[], Any]) -> Any:
+    """An answer of the engine, which runs nothing in a container while a start in its pod holds it still."""
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
+
+    until = time.monotonic() + _PAUSE_TIMEOUT_S
+    while True:
+        try:
+            return ask()
+        except docker.errors.APIError as error:
+            if _PAUSED not in str(error.explanation) or time.monotonic() >= until:
+                raise
+        time.sleep(_LONGEST_LOOK_S)
+
+
 class _Command:
     """A command that the engine is asked to run, from then on. `thread` reads its output, to the end of both."""
 
@@ -72,14 +92,14 @@ class _Command:
         self._api = api
         self._output = bytearray()
         self._errors: list[Exception] = []
-        self._id = str(api.exec_create(container_id, list(command))["Id"])
+        self._id = str(_when_not_paused(lambda: api.exec_create(container_id, list(command)))["Id"])
         self._asked_at_s = _uptime_s()
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
     def _read(self) -> None:
         try:
-            for piece in self._api.exec_start(self._id, stream=True):
+            for piece in _when_not_paused(lambda: self._api.exec_start(self._id, stream=True)):
                 self._output.extend(piece[: _OUTPUT_BYTES - len(self._output)])
         except Exception as error:  # noqa: BLE001 - raised again by the caller's thread
             self._errors.append(error)

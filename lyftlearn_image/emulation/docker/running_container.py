@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from lyftlearn_image.emulation.docker.commands import Commands
 from lyftlearn_image.emulation.docker.errors import engine_errors
+from lyftlearn_image.errors import RunError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -71,6 +73,16 @@ class RunningContainer:
         """Sends one signal, such as `SIGTERM`, to PID 1."""
         with engine_errors("signalling a container"):
             self._container.kill(name)
+
+    def pause(self) -> None:
+        """Holds all of its processes still, until `unpause`. Raises RunError where it has ended, or the engine cannot."""
+        with engine_errors("holding a container still"):
+            self._container.pause()
+
+    def unpause(self) -> None:
+        """Lets its processes go on; one that was killed meanwhile, or is gone, is left as it is."""
+        with contextlib.suppress(RunError), engine_errors("letting a container go on"):
+            self._container.unpause()
 
     def writable_layer_bytes(self) -> int:
         """The size of the container's writable layer; 0 when the container is gone."""

@@ -14,6 +14,7 @@ from lyftlearn_image.emulation.docker.container_spec import ContainerSpec, Mount
 from lyftlearn_image.emulation.kubernetes.environment import container_environment
 from lyftlearn_image.emulation.kubernetes.errors import ContainerConfigError
 from lyftlearn_image.emulation.kubernetes.resources import cpu_shares, oom_score_adj
+from lyftlearn_image.emulation.kubernetes.sub_paths import SubPath
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 
@@ -97,7 +98,10 @@ def container_spec(container: Mapping[str, Any], context: PodContext, containers
         user=None if user is None else f"{user}:{gid}",
         groups=tuple(str(group) for group in groups),
         working_dir=container.get("workingDir"),
-        mounts=_mounts(container, context, environment, read_only=read_only),
+        mounts=(
+            *_etc_mounts(context, read_only=read_only),
+            *(mount for mount in _volume_mounts(container, context, environment) if isinstance(mount, Mount)),
+        ),
         network_mode=sandbox,
         ipc_mode=sandbox,
         pid_mode=sandbox if pod.spec.get("shareProcessNamespace") else None,
@@ -116,13 +120,22 @@ def container_spec(container: Mapping[str, Any], context: PodContext, containers
     )
 
 
-def _mounts(
-    container: Mapping[str, Any], context: PodContext, environment: Mapping[str, str], *, read_only: bool
-) -> tuple[Mount, ...]:
+def sub_paths(container: Mapping[str, Any], context: PodContext) -> tuple[SubPath, ...]:
+    """The parts of volumes that a container mounts when it starts."""
+    environment = container_environment(container, context.pod, context.objects, context.cluster)
+    return tuple(mount for mount in _volume_mounts(container, context, environment) if isinstance(mount, SubPath))
+
+
+def _etc_mounts(context: PodContext, *, read_only: bool) -> tuple[Mount, ...]:
     # The kubelet mounts hosts writable. The other two are the runtime's, read-only with a read-only root (case 16).
     files = {"hosts": False, "hostname": read_only, "resolv.conf": read_only}
-    mounts = [Mount(f"/etc/{name}", context.workspace / name, read_only=fixed) for name, fixed in files.items()]
-    mounts += [context.volumes.mount(mount, environment) for mount in container.get("volumeMounts") or ()]
+    return tuple(Mount(f"/etc/{name}", context.workspace / name, read_only=fixed) for name, fixed in files.items())
+
+
+def _volume_mounts(
+    container: Mapping[str, Any], context: PodContext, environment: Mapping[str, str]
+) -> tuple[Mount | SubPath, ...]:
+    mounts = [context.volumes.mount(mount, environment) for mount in container.get("volumeMounts") or ()]
     if automounts_token(context.pod) and all(mount.target != SERVICE_ACCOUNT_DIR for mount in mounts):
         mounts.append(context.volumes.token_mount(SERVICE_ACCOUNT_DIR))
     return tuple(mounts)

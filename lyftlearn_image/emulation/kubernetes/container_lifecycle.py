@@ -30,10 +30,12 @@ from lyftlearn_image.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.emulation.docker.running_container import RunningContainer
+    from lyftlearn_image.emulation.kubernetes.sub_paths import StartGate, SubPath
 
 # "always give containers a minimal shutdown window" (kuberuntime_container.go; case 09, prestop-over-grace).
 _MINIMUM_GRACE_S = 2
@@ -46,11 +48,14 @@ _NO_TIMEOUT_S = 365 * 24 * 3600.0
 class ContainerPlan:
     """One container, ready to start: its manifest, its spec for the engine, and where its files go.
 
+    `sub_paths` are mounted besides what the spec names, through the pod's `gate`.
     `restart_policy` is Always for a sidecar, and for an init container OnFailure where that of its pod is Always.
     """
 
     container: Mapping[str, Any]
     spec: ContainerSpec
+    sub_paths: tuple[SubPath, ...]
+    gate: StartGate
     directory: Path
     stdout: Path
     stderr: Path
@@ -172,11 +177,16 @@ class ContainerLifecycle:
         return terminated_state(self.plan.container, container_exit, message_file, log.tail)
 
     def _run_container(self, spec: ContainerSpec, log: ContainerLog) -> ContainerExit:
-        started_at = time.time()
+        plan, started_at = self.plan, time.time()
+
+        def start(mounts: tuple[Mount, ...]) -> AbstractContextManager[RunningContainer]:
+            whole = replace(spec, mounts=(*spec.mounts, *mounts))
+            return self._containers.start(
+                whole, stdout=plan.stdout, stderr=plan.stderr, on_line=plan.on_line, on_chunk=log.write
+            )
+
         try:
-            with self._containers.start(
-                spec, stdout=self.plan.stdout, stderr=self.plan.stderr, on_line=self.plan.on_line, on_chunk=log.write
-            ) as running:
+            with self.plan.gate.start(self.plan.sub_paths, start) as running:
                 return self._supervise(running)
         except RunError as error:
             # Not found, not executable, a file as workingDir: always 128, StartError (recorded in pods, case 16).
@@ -244,7 +254,7 @@ class ContainerLifecycle:
                 self._add_event("FailedPreStopHook", "PreStopHook failed")
         if wait_for_turn:
             wait_for_turn(deadline - time.monotonic())
-        with contextlib.suppress(RunError):  # it may have exited at this moment
+        with self.plan.gate.stop(), contextlib.suppress(RunError):  # it may have exited at this moment
             running.stop(max(_MINIMUM_GRACE_S, round(deadline - time.monotonic())))
 
     def _update(self, **changes: Any) -> None:

@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.emulation.kubernetes.container import PodContext, container_spec
+from lyftlearn_image.emulation.kubernetes.container import PodContext, container_spec, sub_paths
 from lyftlearn_image.emulation.kubernetes.container_lifecycle import ContainerLifecycle, ContainerPlan
 from lyftlearn_image.emulation.kubernetes.pod_status import ContainerStatus, Event, pod_phase
+from lyftlearn_image.emulation.kubernetes.sub_paths import StartGate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -94,6 +95,7 @@ def plan_containers(
     """The pod's containers, none of them started: whatever is wrong with any of their manifests is raised here."""
     on_change = listeners.on_change or (lambda: None)
     spec = context.pod.spec
+    gate = StartGate(context.volumes.resolve)
 
     def plan(container: Mapping[str, Any], restart_policy: str, *, is_first: bool = False) -> ContainerLifecycle:
         name = str(container["name"])
@@ -101,10 +103,14 @@ def plan_containers(
         directory.mkdir(parents=True)
         # The output of the first container is the pod's.
         output = context.workspace if is_first else directory
+        mounted_later = sub_paths(container, context)
+        gate.expect(mounted_later)
         return ContainerLifecycle(
             ContainerPlan(
                 container=container,
                 spec=replace(container_spec(container, context, engine), name=f"{context.pod.name}-{name}"),
+                sub_paths=mounted_later,
+                gate=gate,
                 directory=directory,
                 stdout=output / "stdout",
                 stderr=output / "stderr",

@@ -18,6 +18,7 @@ from lyftlearn_image.emulation.kubernetes.environment import resource_field_valu
 from lyftlearn_image.emulation.kubernetes.errors import ContainerConfigError
 from lyftlearn_image.emulation.kubernetes.projection import DEFAULT_MODE, VolumeFile, project_keys, write_atomically
 from lyftlearn_image.emulation.kubernetes.resources import memory_volume_bytes
+from lyftlearn_image.emulation.kubernetes.sub_paths import SubPath
 from lyftlearn_image.emulation.private_directories import MEMORY, private_directory
 from lyftlearn_image.errors import UnsupportedError
 from lyftlearn_image.platforms.kubernetes.expansion import expand
@@ -84,7 +85,7 @@ class PodVolumes:
                 del self._tmpfs_volumes[name]
             self._write(name, self._directories[name])
 
-    def mount(self, volume_mount: Mapping[str, Any], environment: Mapping[str, str]) -> Mount:
+    def mount(self, volume_mount: Mapping[str, Any], environment: Mapping[str, str]) -> Mount | SubPath:
         """The mount for a volumeMount of a container, whose environment is for subPathExpr."""
         name, target = volume_mount["name"], volume_mount["mountPath"]
         read_only = bool(volume_mount.get("readOnly")) or name in self._projected
@@ -96,9 +97,16 @@ class PodVolumes:
                 raise UnsupportedError(f"volumeMounts of {target}: the engine cannot mount a subPath of a volume in memory")
             raise ContainerConfigError(f"volumeMounts of {target}: there is no volume {name!r}")
         directory = self._directories[name]
-        return Mount(target, self._sub_path(name, directory, sub_path) if sub_path else directory, read_only)
+        if sub_path:
+            return SubPath(target, name, directory, sub_path, read_only)
+        return Mount(target, directory, read_only)
 
-    def token_mount(self, target: str) -> Mount:
+    def resolve(self, sub_path: SubPath) -> Mount:
+        """The mount of a part of a volume, as it is now."""
+        source = self._sub_path(sub_path.volume, sub_path.directory, sub_path.path)
+        return Mount(sub_path.target, source, sub_path.read_only)
+
+    def token_mount(self, target: str) -> Mount | SubPath:
         """The mount of the ServiceAccount directory."""
         return self.mount({"name": _API_ACCESS, "mountPath": target}, {})
 
@@ -223,7 +231,7 @@ class PodVolumes:
         """The path of a subPath. What does not exist of it becomes directories with the volume's mode (cases 16 and p02)."""
         inside = (directory / sub_path).resolve()
         if not inside.is_relative_to(directory.resolve()):
-            raise ContainerConfigError(f"subPath {sub_path!r}: must not contain '..'")
+            raise ContainerConfigError(f"subPath {sub_path!r}: it leads out of the volume {name!r}")
         if inside.exists():
             return inside
         if name in self._projected:

@@ -20,6 +20,7 @@ from lyftlearn_image.emulation.docker.commands import (
     _Process as Process,
 )
 from lyftlearn_image.emulation.docker.container_spec import ContainerSpec
+from lyftlearn_image.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,3 +136,25 @@ def test_of_what_a_command_says_the_beginning_is_kept(running: RunningContainer)
     result = running.execute(("sh", "-c", "head -c 50000000 /dev/zero; exit 3"), WITHIN_S)
     assert result.exit_code == 3
     assert result.output == bytes(10 << 10)
+
+
+def test_a_container_that_is_held_still_runs_its_commands_afterwards(running: RunningContainer) -> None:
+    """None of its processes goes on meanwhile; who holds or frees what has ended is told, or does nothing."""
+    counts = ("sh", "-c", "while :; do echo >> /tmp/beats; sleep 0.01; done")
+    beats = ("sh", "-c", "wc -l < /tmp/beats")
+    with ThreadPoolExecutor(2) as pool:
+        endless = pool.submit(running.execute, counts, WITHIN_S)
+        while not running.execute(beats, WITHIN_S).output.strip().isdigit():
+            time.sleep(0.1)
+        running.pause()
+        waiting = pool.submit(running.execute, ("echo", "now"), WITHIN_S)
+        time.sleep(0.5)
+        assert not waiting.done()
+        running.unpause()
+        assert waiting.result().output == b"now\n"
+        running.signal("SIGKILL")
+        endless.result()
+    assert running.wait(WITHIN_S)
+    running.unpause()
+    with pytest.raises(RunError):
+        running.pause()

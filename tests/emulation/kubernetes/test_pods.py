@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -288,6 +289,83 @@ def test_a_sub_path_may_name_a_variable(emulator: KubernetesEmulator, container_
     end = emulator.run_pod([], pod_of(main, volumes=[{"name": "all", "emptyDir": {}}]), tmp_path)
     assert end.exit_code == 0
     assert stdout_lines(tmp_path) == ["['demo'] ['file']"]
+
+
+def test_a_sub_path_is_what_it_is_when_its_container_starts(
+    emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path
+) -> None:
+    """A file that an init container writes, and a directory behind a link of its own that stays in the volume."""
+    whole = [{"name": "all", "mountPath": "/all"}]
+    first = container_of(
+        "import os; os.makedirs('/all/real/deep'); open('/all/real/deep/file', 'w').write('made')\n"
+        "os.symlink('real/deep', '/all/link'); open('/all/config', 'w').write('a=1')",
+        "first",
+        volumeMounts=whole,
+    )
+    main = container_of(
+        "print(open('/etc/config').read(), open('/data/file').read())",
+        volumeMounts=[
+            {"name": "all", "mountPath": "/etc/config", "subPath": "config"},
+            {"name": "all", "mountPath": "/data", "subPath": "link"},
+        ],
+    )
+    pod = pod_of(main, initContainers=[first], volumes=[{"name": "all", "emptyDir": {}}])
+    assert emulator.run_pod([], pod, tmp_path).exit_code == 0
+    assert stdout_lines(tmp_path) == ["a=1 made"]
+
+
+@pytest.mark.parametrize(
+    ("link", "to"),
+    [
+        ("part", "/"),
+        ("part", "../../.."),
+        ("part/deep", "/etc"),
+        ("part", "/proc/self/root"),
+        ("part", "hop"),
+        ("part", "/all"),
+    ],
+)
+def test_a_link_leads_no_container_to_this_machine(  # noqa: PLR0913, PLR0917 - fixtures
+    emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path, link: str, to: str
+) -> None:
+    """Where a script has put one in the place of what is to be mounted, its container does not start."""
+    first = container_of(
+        "import os; os.symlink('/', '/all/hop'); os.makedirs(os.path.dirname('/all/" + link + "'), exist_ok=True)\n"
+        f"os.symlink({to!r}, '/all/{link}')",
+        "first",
+        volumeMounts=[{"name": "all", "mountPath": "/all"}],
+    )
+    mounts = [{"name": "all", "mountPath": "/data", "subPath": "part/deep" if link == "part/deep" else "part"}]
+    main = container_of("import os; print(os.listdir('/data'))", volumeMounts=mounts)
+    pod = pod_of(main, initContainers=[first], volumes=[{"name": "all", "emptyDir": {}}])
+    with pytest.raises(InvalidInputError, match="leads out of the volume"):
+        emulator.run_pod([], pod, tmp_path)
+    assert stdout_lines(tmp_path) == []
+
+
+def test_no_container_changes_a_sub_path_while_it_is_mounted(
+    emulator: KubernetesEmulator, container_of: Make, pod_of: Make, tmp_path: Path
+) -> None:
+    """A sidecar puts a link to this machine there and takes it away, as fast as it can: it is seen, or it is not there."""
+    swaps = (
+        "import ctypes, os; os.makedirs('/all/part'); open('/all/part/mine', 'w'); os.symlink('/', '/all/link')\n"
+        "swap = ctypes.CDLL(None).renameat2; open('/all/ready', 'w')\n"
+        "while 1: swap(-100, b'/all/part', -100, b'/all/link', 2)"
+    )
+    volume = [{"name": "all", "mountPath": "/all"}]
+    sidecar = container_of(swaps, "swaps", volumeMounts=volume, restartPolicy="Always")
+    waits = container_of(
+        "import os, time\nwhile not os.path.exists('/all/ready'): time.sleep(.01)", "waits", volumeMounts=volume
+    )
+    mounts = [{"name": "all", "mountPath": "/data", "subPath": "part"}]
+    main = container_of("import os; print(os.listdir('/data'))", volumeMounts=mounts)
+    pod = pod_of(main, initContainers=[sidecar, waits], volumes=[{"name": "all", "emptyDir": {}}])
+    seen = set()
+    for number in range(8):
+        with contextlib.suppress(InvalidInputError):  # the link was seen
+            emulator.run_pod([], pod, tmp_path / str(number))
+        seen.update(stdout_lines(tmp_path / str(number)))
+    assert seen <= {"['mine']"}
 
 
 def test_a_pod_may_set_what_the_kernel_keeps_for_its_network(
