@@ -4,22 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
+
+# So many may wait whatever their bodies hold (awslabs/multi-model-server, job_queue_size); beyond, so many bytes are kept.
+_ALWAYS = 100
+_HELD_BYTES = 256 << 20
+# The newest pause between two turns counts for one in so many.
+_SMOOTHING = 8
+# A pause that lasts counts once it is so many times as long as those before it.
+_PATIENCE = 4
 
 
 class Admission:
-    """Counts the requests that are inside, and gives `concurrency` of them a slot each. Belongs to one event loop."""
+    """Counts the requests that are inside, and gives `concurrency` of them a slot each. Belongs to one event loop.
 
-    def __init__(self, concurrency: int, queue: int) -> None:
+    `wait_s` is how long a request may be expected to wait for its slot; 0 for any time.
+    """
+
+    def __init__(self, concurrency: int, queue: int, wait_s: float = 0) -> None:
         self.inside = 0
+        self.held_bytes = 0
+        self._concurrency = concurrency
         self._free = concurrency
         self._most = concurrency + queue
+        self._wait_s = wait_s
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._emptied: asyncio.Event | None = None
+        # When a turn came last, and the seconds from one to the next while somebody waits.
+        self._last = 0.0
+        self._pause_s = 0.0
 
     @property
     def is_full(self) -> bool:
         """Whether another request would be one too many."""
         return self.inside >= self._most
+
+    def refuses(self, size: int) -> bool:
+        """Whether a request with a body of so many bytes is not to wait: too many do, or its client will have gone by then."""
+        waiting = self.inside - self._concurrency
+        if waiting < 0:
+            return False
+        if self.is_full or (waiting >= _ALWAYS and self.held_bytes + size > _HELD_BYTES):
+            return True
+        return bool(self._wait_s and self._waiting) and self.expected_wait_s(monotonic()) > self._wait_s
+
+    def expected_wait_s(self, now: float) -> float:
+        """How long one more would wait, by the pace at which turns come."""
+        return (len(self._waiting) + 1) * max(self._pause_s, (now - self._last) / _PATIENCE)
 
     def enter(self) -> None:
         """One more is inside."""
@@ -46,6 +77,8 @@ class Admission:
             self.take_slot()
             return False
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self._waiting:
+            self._last = monotonic()
         self._waiting.append(future)
         try:
             await future
@@ -60,9 +93,14 @@ class Admission:
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
+                self._count_turn(monotonic())
                 future.set_result(None)
                 return
         self._free += 1
+
+    def _count_turn(self, now: float) -> None:
+        self._pause_s += (now - self._last - self._pause_s) / (_SMOOTHING if self._pause_s else 1)
+        self._last = now
 
     async def empty(self, within_s: float) -> bool:
         """Whether everybody has left, as soon as that is so, after `within_s` seconds at the latest."""

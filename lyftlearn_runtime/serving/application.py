@@ -126,8 +126,11 @@ class Invocations:
         try:
             self._admit(headers)
             self._admission.enter()
+            size = 0
             try:
                 content = await replies.read_body(receive, self._limit, self._too_large)
+                size = len(content)
+                self._admission.held_bytes += size
                 reply = self.at_once(scope["headers"], content)
                 if reply is None:
                     await self._take(self._request(content, headers, scope["headers"]), scope, receive, send)
@@ -137,6 +140,7 @@ class Invocations:
                     await self._admission.slot()
                     await self._finish(reply, scope, receive, send)
             finally:
+                self._admission.held_bytes -= size
                 self._admission.leave()
         except RequestError as error:
             # Outside: what is thrown away holds no place.
@@ -176,9 +180,10 @@ class Invocations:
         if refusal:
             raise refusal
         declared = headers.get(b"content-length", b"")
-        if self._limit is not None and declared.isdigit() and int(declared) > self._limit:
+        size = int(declared) if declared.isdigit() else 0
+        if self._limit is not None and size > self._limit:
             raise self._too_large()
-        if self._admission.is_full:
+        if self._admission.refuses(size):
             raise RequestError(429, "too many requests wait already")
 
     def _too_large(self) -> RequestError:

@@ -95,7 +95,7 @@ class _Serve:
     def __init__(self, found: settings.Settings) -> None:
         self._settings = found
         self._lane = Lane(found.concurrency)
-        self._admission = Admission(found.concurrency, found.queue)
+        self._admission = Admission(found.concurrency, found.queue, found.wait_s)
         self._server = Server(found, self._admission)
         self._stop = asyncio.Event()
 

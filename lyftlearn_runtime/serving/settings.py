@@ -20,8 +20,10 @@ _MIB = 1 << 20
 _PAYLOAD_MIB = 6
 # Both platforms kill 30 seconds after SIGTERM; the shim keeps 5 for itself.
 _DRAIN_S = 25.0
-# Requests that wait, for each one that runs.
-_QUEUE_FACTOR = 4
+# Requests that may wait. What refuses them before is the time that they would: no client of an endpoint waits for longer
+# (developer guide, "Use Your Own Inference Code with Hosting Services").
+_QUEUE = 1000
+_WAIT_S = 60.0
 _LARGEST_PORT = 65535
 
 
@@ -29,6 +31,7 @@ class Settings(NamedTuple):
     """`payload_bytes` is None without a limit; `queue` counts requests that wait beside the `concurrency` that run.
 
     Of those that wait at most `batch_size` go through predict_fn at once; a batch that is not full waits for `batch_wait_s`.
+    No request waits that is expected to wait for more than `wait_s`, where that is not 0.
     `service` names a handler service, where there is to be one.
     """
 
@@ -44,6 +47,7 @@ class Settings(NamedTuple):
     is_inline_allowed: bool
     batch_size: int
     batch_wait_s: float
+    wait_s: float
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -55,7 +59,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     concurrency = _whole(environ, ("LYFTLEARN_SERVE_CONCURRENCY",), cpu_count(cpu_quota()), least=1)
     # A transform job sends so many at once, because its caller has asked for it: none of them may be refused.
     at_once = _whole(environ, ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "MAX_CONCURRENT_TRANSFORMS"), 0)
-    queue = _whole(environ, ("LYFTLEARN_SERVE_QUEUE",), max(concurrency * _QUEUE_FACTOR, at_once))
+    queue = _whole(environ, ("LYFTLEARN_SERVE_QUEUE",), max(_QUEUE, at_once))
     payload = _whole(environ, ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "MAX_PAYLOAD_IN_MB"), _PAYLOAD_MIB)
     port = _whole(environ, ("SAGEMAKER_BIND_TO_PORT",), 8080, least=1)
     if port > _LARGEST_PORT:
@@ -74,6 +78,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         is_inline_allowed=_whole(environ, ("LYFTLEARN_SERVE_INLINE",), 1) != 0,
         batch_size=_whole(environ, ("LYFTLEARN_SERVE_BATCH",), 1, least=1),
         batch_wait_s=_whole(environ, ("LYFTLEARN_SERVE_BATCH_WAIT_MS",), 0) / 1000,
+        # A transform job says itself how long it waits, and sends no more at once than it has asked for.
+        wait_s=_seconds(environ, "LYFTLEARN_SERVE_WAIT", 0.0 if environ.get("SAGEMAKER_BATCH") == "true" else _WAIT_S),
     )
 
 

@@ -61,6 +61,14 @@ def test_so_many_run_so_many_wait_and_the_rest_is_refused(serving: Serving) -> N
     assert max(int(one.body) for one in taken) == 2
 
 
+def test_a_burst_of_clients_is_answered(serving: Serving) -> None:
+    """Sixteen at once, of whom one is served at a time: all are, for none waits longer than clients do."""
+    server = serving.start(COUNTING, env={"LYFTLEARN_SERVE_CONCURRENCY": "1"})
+    waiting = [server.later([number]) for number in range(16)]
+    server.go()
+    assert [one.result().status for one in waiting] == [200] * 16
+
+
 def test_a_transform_job_gets_all_the_places_it_asks_for(serving: Serving) -> None:
     """MaxConcurrentTransforms requests are all taken, however few CPUs there are."""
     env = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "12", "LYFTLEARN_SERVE_CONCURRENCY": "1"}
