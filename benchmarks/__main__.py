@@ -6,6 +6,7 @@ import runpy
 
 MODULES = (
     "cli_start",
+    "local_start",
     "shim_start",
     "secrets",
     "supervisor",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING
 
 from lyftlearn_image.build.connection import connect
 from lyftlearn_image.emulation.aws.credentials import ContainerCredentials, container_credentials
-from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, Loopback, aws_endpoint
+from lyftlearn_image.emulation.aws.endpoint import AwsEndpoint, Loopback, ServerProcess, server_process
 from lyftlearn_image.emulation.docker.containers import Containers
-from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
 from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.place import DEFAULT_PLACE
 from lyftlearn_image.emulation.private_directories import remove_leftovers
@@ -18,18 +19,17 @@ from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
 from lyftlearn_image.limits import UNLIMITED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.literals import BucketLocationConstraintType
 
     from lyftlearn_image.emulation.docker.network import Network
+    from lyftlearn_image.emulation.kubernetes.emulator import KubernetesEmulator
     from lyftlearn_image.emulation.place import Place
     from lyftlearn_image.limits import Limits
     from lyftlearn_image.runs.target import Target
 
 BUCKET = "lyftlearn-local"
-_FIRST_REGION = "us-east-1"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,12 @@ class Embedded:
     credentials: ContainerCredentials
     s3: S3Client
     sagemaker: SageMakerEmulator
-    kubernetes: KubernetesEmulator
+    make_kubernetes: Callable[[], KubernetesEmulator]
+
+    @property
+    def kubernetes(self) -> KubernetesEmulator:
+        """The one cluster of the run, made when it is first asked for."""
+        return self.make_kubernetes()
 
     @property
     def targets(self) -> Mapping[str, Target]:
@@ -56,27 +61,36 @@ class Embedded:
         return replace(
             self,
             sagemaker=self.sagemaker.with_credentials_lifetime(credentials_lifetime_s),
-            kubernetes=self.kubernetes.with_credentials_lifetime(credentials_lifetime_s),
+            make_kubernetes=lambda: self.kubernetes.with_credentials_lifetime(credentials_lifetime_s),
         )
 
 
 @contextlib.contextmanager
 def embedded(
-    run_id: str, loopback: Loopback | None = None, limits: Limits = UNLIMITED, place: Place = DEFAULT_PLACE
+    run_id: str,
+    loopback: Loopback | None = None,
+    limits: Limits = UNLIMITED,
+    place: Place = DEFAULT_PLACE,
 ) -> Iterator[Embedded]:
     """Both emulators in `place`, ready to run, and the AWS endpoint also at `loopback`; nothing of them is left at the end.
 
     What runs that were killed have left on this machine and its engine is removed first.
     """
-    remove_leftovers()
-    containers = Containers(connect(), run_id, limits)
-    with (
-        containers.network() as network,
-        aws_endpoint(network.gateway, loopback, place) as endpoint,
-        container_credentials(containers, network, endpoint) as credentials,
-    ):
+    # The two load their modules side by side.
+    with server_process(loopback, place, (BUCKET,)) as server:
+        remove_leftovers()
+        containers = Containers(connect(), run_id, limits)
+        with _embedded(containers, server) as session:
+            yield session
+
+
+@contextlib.contextmanager
+def _embedded(containers: Containers, server: ServerProcess) -> Iterator[Embedded]:
+    with contextlib.ExitStack() as stack:
+        network = stack.enter_context(containers.network())
+        endpoint = server.serve(network.gateway)
+        credentials = stack.enter_context(container_credentials(containers, network, endpoint))
         s3 = endpoint.s3()
-        _create_bucket(s3, place.region)
         # In a pod the webhook adds the region.
         everywhere = {"AWS_ENDPOINT_URL": endpoint.url, **credentials.environment()}
         yield Embedded(
@@ -88,14 +102,27 @@ def embedded(
             sagemaker=SageMakerEmulator(
                 Machine(containers, network, s3, {**endpoint.region_environment(), **everywhere}, credentials)
             ),
-            kubernetes=KubernetesEmulator(Machine(containers, network, s3, everywhere, credentials)),
+            make_kubernetes=_once(partial(_make_kubernetes, Machine(containers, network, s3, everywhere, credentials))),
         )
 
 
-def _create_bucket(s3: S3Client, region: str) -> None:
-    """Everywhere but in the first region S3 wants to be told which one it is (S3 API reference, CreateBucket)."""
-    if region == _FIRST_REGION:
-        s3.create_bucket(Bucket=BUCKET)
-    else:
-        constraint = cast("BucketLocationConstraintType", region)
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": constraint})
+def _make_kubernetes(machine: Machine) -> KubernetesEmulator:
+    from lyftlearn_image.emulation.kubernetes.emulator import (  # noqa: PLC0415 - 200 ms, for runs on a cluster
+        KubernetesEmulator,
+    )
+
+    return KubernetesEmulator(machine)
+
+
+def _once(make: Callable[[], KubernetesEmulator]) -> Callable[[], KubernetesEmulator]:
+    """Makes it for whoever asks first, and has it for all others, also of several threads."""
+    made: list[KubernetesEmulator] = []
+    lock = threading.Lock()
+
+    def get() -> KubernetesEmulator:
+        with lock:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lyftlearn_image.errors import RunError, UnavailableError
-from lyftlearn_image.platforms.trials import first_values
 from lyftlearn_image.run import Trial
-from lyftlearn_image.workload import Choice, FloatRange, IntegerRange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -97,6 +95,8 @@ def _study(settings: Search) -> Any:
         raise UnavailableError(
             "tuning needs Optuna, which is not installed", hint="pip install 'lyftlearn-image[tuning]'"
         ) from None
+    from lyftlearn_image.platforms.trials import first_values  # noqa: PLC0415 - see `_distributions`
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     samplers: dict[str, Callable[[], Any]] = {
         "bayesian": lambda: optuna.samplers.TPESampler(seed=settings.seed),
@@ -122,6 +122,8 @@ def _tell(study: Any, trial: Any, reached: float | None) -> None:
 def _distributions(ranges: Mapping[str, Range]) -> dict[str, Any]:
     from optuna import distributions  # noqa: PLC0415 - see `_study`
 
+    from lyftlearn_image.workload import Choice, FloatRange, IntegerRange  # noqa: PLC0415 - 200 ms, for who searches
+
     made: dict[str, Any] = {}
     for name, values in sorted(ranges.items()):
         match values:
@@ -136,14 +138,20 @@ def _distributions(ranges: Mapping[str, Range]) -> dict[str, Any]:
 
 def _grid(ranges: Mapping[str, Range]) -> list[dict[str, Any]]:
     """Every combination, beginning with the first of every choice."""
+    from lyftlearn_image.workload import Choice  # noqa: PLC0415 - see `_distributions`
+
     space = {name: choice.values for name, choice in sorted(ranges.items()) if isinstance(choice, Choice)}
     return [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
 
 
 def _encoded(ranges: Mapping[str, Range], values: Mapping[str, Any]) -> dict[str, Any]:
     """Choices as JSON: 1, 1.0 and true are one value to Optuna, and three to a script."""
+    from lyftlearn_image.workload import Choice  # noqa: PLC0415 - see `_distributions`
+
     return {name: json.dumps(value) if isinstance(ranges[name], Choice) else value for name, value in values.items()}
 
 
 def _decoded(ranges: Mapping[str, Range], values: Mapping[str, Any]) -> dict[str, Any]:
+    from lyftlearn_image.workload import Choice  # noqa: PLC0415 - see `_distributions`
+
     return {name: json.loads(value) if isinstance(ranges[name], Choice) else value for name, value in values.items()}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lyftlearn_image.errors import RunError
-from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.run import Run, Status, StopRequest, Timings
 from lyftlearn_image.runs.log_lines import read_lines
 from lyftlearn_image.runs.log_metrics import last_value
@@ -102,6 +101,7 @@ def run_tuning(
 
     `put_objects` puts what a trial's request needs into S3, where the target does not do so itself.
     """
+    from lyftlearn_image.platforms.compile import compile_for  # noqa: PLC0415 - with all kinds of workloads: 200 ms
 
     def run_trial(number: int, values: Mapping[str, Any], workspace: Path, stop: StopRequest) -> Run:
         trial_launch = dataclasses.replace(launch, job_name=trial_name(launch.job_name, number))

@@ -9,9 +9,11 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
 from lyftlearn_image.emulation.session import Embedded, embedded
+from tests.evidence.local_service import LocalService, local_service
 from tests.evidence.sdk import BUCKET, HERE, PREFIX, Sdk, outside, remove
 
 if TYPE_CHECKING:
@@ -58,6 +60,44 @@ def team_image(lyftlearn_image_tag: str, docker_cli: Callable[..., str], tmp_pat
     tag = f"{lyftlearn_image_tag.replace(':', '-')}-evidence:test"
     docker_cli("build", "-q", "--build-arg", f"BASE={lyftlearn_image_tag}", "-t", tag, str(context))
     return tag
+
+
+@pytest.fixture(scope="session")
+def local(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
+    """`lyftlearn-image local`, one process for all clients, with a bucket for what they send."""
+    with local_service(tmp_path_factory.mktemp("local")) as started:
+        keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+        key, secret, region = (started.environment[name] for name in keys)
+        session = boto3.Session(key, secret, region_name=region)
+        session.client("s3", endpoint_url=started.environment["AWS_ENDPOINT_URL"]).create_bucket(Bucket=BUCKET)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def plain_image(probe_image: str, docker_cli: Callable[..., str]) -> str:
+    """A team's image with `train` and `serve`, and no toolkit in it."""
+    tag = f"{probe_image.replace(':', '-')}-remote:test"
+    docker_cli("build", "-q", "--build-arg", f"BASE={probe_image}", "-t", tag, str(HERE / "remote"))
+    return tag
+
+
+@pytest.fixture
+def remote(peers: Path, local: LocalService) -> Iterator[Callable[[str], Sdk]]:
+    """An SDK that talks to `local`: the name of its environment, of its program in `<name>_remote.py`."""
+    with outside() as (proxy, asked):
+
+        def make(name: str) -> Sdk:
+            return Sdk(
+                python=peers / name / "bin" / "python",
+                program=HERE / f"{name}_remote.py",
+                tools=peers / "bin",
+                endpoint=local.environment,
+                project=f"{PREFIX}{uuid.uuid4().hex[:8]}",
+                proxy=proxy,
+            )
+
+        yield make
+    assert not asked, f"the SDK wanted to leave this machine: {asked}"
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ DEFAULTS = {
 }
 PREFIX = "evidence-"  # of the projects that are made here
 PROJECT = "com.docker.compose.project"
-LAST_S = 240
+# Of one program, on a loaded machine.
+LAST_S = 600
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from lyftlearn_image.emulation.aws.signature import Key
@@ -26,7 +26,7 @@ from lyftlearn_image.emulation.place import DEFAULT_PLACE, Place
 from lyftlearn_image.errors import InvalidInputError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import boto3
     from mypy_boto3_s3 import S3Client
@@ -38,6 +38,7 @@ _LOOPBACK = "127.0.0.1"
 PROXY_TOKEN_HEADER = "X-Lyftlearn-Proxy-Token"  # noqa: S105 - a header's name
 _ACCESS_KEY_CHARACTERS = 16
 _SECRET_KEY_BYTES = 30
+_MAKING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -133,15 +134,24 @@ class AwsEndpoint:
         return boto3.Session(self.key.access_key_id, self.key.secret_access_key, region_name=self.place.region)
 
     def client(self, service: str) -> Any:
-        """boto3's client of one of this endpoint's services, such as `logs`."""
-        return self.session().client(service, endpoint_url=self.url)  # type: ignore[call-overload]
+        """boto3's client of one of this endpoint's services, such as `logs`; made when it is first used."""
+        return _LazyClient(partial(self._make_client, service))
 
     def s3(self) -> S3Client:
-        """An S3 client of this endpoint; safe to use from several threads."""
+        """An S3 client of this endpoint, made when it is first used; safe to use from several threads."""
+        return cast("S3Client", _LazyClient(partial(self._make_client, "s3", {"addressing_style": "path"})))
+
+    def _make_client(self, service: str, s3: Any = None) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - see session()
 
-        config = Config(s3={"addressing_style": "path"}, max_pool_connections=32)
-        return self.session().client("s3", endpoint_url=self.url, config=config)
+        # Clients of one session share what it has read of its models; making one is not for several threads.
+        with _MAKING:
+            config = Config(s3=s3, max_pool_connections=32)
+            return self._session.client(service, endpoint_url=self.url, config=config)  # type: ignore[call-overload]
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        return self.session()
 
     def put_secrets(self, values: Mapping[str, str]) -> None:
         """Puts these names and values into Secrets Manager; a name that is there gets a new version."""
@@ -163,6 +173,25 @@ class AwsEndpoint:
             client.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
 
+class _LazyClient:
+    """A client of boto3, made when anything is first asked of it: each takes 100 ms and 10 MiB, and most runs need few."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._make()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def close(self) -> None:
+        """Closes its connections, where it has been made."""
+        if "_client" in vars(self):
+            self._client.close()
+
+
 def is_from_proxy(sent: str, token: str) -> bool:
     """Whether a request came by the endpoint's process; everything did where there is no token."""
     return hmac.compare_digest(sent.encode(), token.encode()) or not token
@@ -180,15 +209,52 @@ def _write_line(pipe: IO[str], message: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def aws_endpoint(host: str, loopback: Loopback | None = None, place: Place = DEFAULT_PLACE) -> Iterator[AwsEndpoint]:
+def aws_endpoint(
+    host: str, loopback: Loopback | None = None, place: Place = DEFAULT_PLACE, buckets: Sequence[str] = ()
+) -> Iterator[AwsEndpoint]:
     """An endpoint of `place` on a free port of `host` (the run's gateway), and at `loopback`; stopped at the end.
 
-    Raises RunError with the last line of the server's stderr when it does not start.
+    S3 has `buckets` from the beginning. Raises RunError with the last line of the server's stderr when it does not start.
     """
+    with server_process(loopback, place, buckets) as process:
+        yield process.serve(host)
+
+
+@dataclass(frozen=True)
+class ServerProcess:
+    """An endpoint's process, which is loading its modules, or has."""
+
+    process: subprocess.Popen[str]
+    stderr: IO[str]
+    loopback: Loopback | None
+    place: Place
+
+    def serve(self, host: str) -> AwsEndpoint:
+        """The endpoint, on a free port of `host`. Raises RunError when it does not start."""
+        key, process = _new_key(), self.process
+        assert process.stdin is not None  # noqa: S101 - Popen was given PIPE; tells mypy
+        assert process.stdout is not None  # noqa: S101 - as above
+        with contextlib.suppress(BrokenPipeError):  # it has not started, and says why below
+            _write_line(process.stdin, {"key": [key.access_key_id, key.secret_access_key], "host": host})
+        port = process.stdout.readline().strip()
+        if not port:
+            process.wait()
+            self.stderr.seek(0)
+            lines = self.stderr.read().strip().splitlines()
+            raise RunError("the local AWS endpoint did not start", where=lines[-1] if lines else f"on {host}")
+        if self.loopback is not None:
+            threading.Thread(target=_read_requests, args=(process.stdout, self.loopback.on_request), daemon=True).start()
+        return AwsEndpoint(f"http://{host}:{port}", key, process.stdin, self.place)
+
+
+@contextlib.contextmanager
+def server_process(
+    loopback: Loopback | None = None, place: Place = DEFAULT_PLACE, buckets: Sequence[str] = ()
+) -> Iterator[ServerProcess]:
+    """The process of an endpoint, which loads its modules (half a second) while its caller does something else."""
     fds = () if loopback is None else (loopback.listener.fileno(),)
-    settings = {"host": host, "account": place.account, "fd": next(iter(fds), None)}
+    settings = {"account": place.account, "region": place.region, "buckets": [*buckets], "fd": next(iter(fds), None)}
     command = [sys.executable, "-m", _SERVER, json.dumps(settings)]
-    key = _new_key()
     # A file: nobody reads along, and a pipe that is full would stop the server.
     with (
         tempfile.TemporaryFile("w+") as stderr,
@@ -202,19 +268,7 @@ def aws_endpoint(host: str, loopback: Loopback | None = None, place: Place = DEF
         ) as process,
     ):
         try:
-            assert process.stdin is not None  # noqa: S101 - Popen was given PIPE; tells mypy
-            assert process.stdout is not None  # noqa: S101 - as above
-            with contextlib.suppress(BrokenPipeError):  # it has not started, and says why below
-                _write_line(process.stdin, {"key": [key.access_key_id, key.secret_access_key]})
-            port = process.stdout.readline().strip()
-            if not port:
-                process.wait()
-                stderr.seek(0)
-                lines = stderr.read().strip().splitlines()
-                raise RunError("the local AWS endpoint did not start", where=lines[-1] if lines else f"on {host}")
-            if loopback is not None:
-                threading.Thread(target=_read_requests, args=(process.stdout, loopback.on_request), daemon=True).start()
-            yield AwsEndpoint(f"http://{host}:{port}", key, process.stdin, place)
+            yield ServerProcess(process, stderr, loopback, place)
         finally:
             # It ends by itself when its standard input closes; so it cannot outlive the harness either.
             process.kill()

@@ -1,10 +1,11 @@
 """The process of the local AWS endpoint: moto's backends behind a gate, and SageMaker's API of who runs its jobs.
 
-It is started by `endpoint.aws_endpoint` with a JSON object as its argument: `host` is where the run's containers reach it, at
-a free port; `account` is the number of the account; `fd`, if there is one, is a listening socket for clients of this machine,
-whose requests are then lines on standard output. It prints its port. Lines on standard input are JSON objects: first `key`,
-the run's own pair, then `urls`, those of SageMaker's API with the `token` that it asks for, and `signing_key`, that of a
-cluster whose web identities are believed. It ends with its standard input.
+It is started by `endpoint.server_process` with a JSON object as its argument: `account` is the number of the account, `buckets`
+are those that S3 has in `region` from the beginning; `fd`, if there is one, is a listening socket for clients of this machine,
+whose requests are then lines on standard output. Lines on standard input are JSON objects: first `key`, the run's own pair, and
+`host`, where the run's containers reach it at a free port, which it prints; then `urls`, those of SageMaker's API with the
+`token` that it asks for, and `signing_key`, that of a cluster whose web identities are believed. It ends with its standard
+input.
 """
 
 from __future__ import annotations
@@ -31,12 +32,11 @@ from werkzeug.wrappers import Request, Response
 from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER
 from lyftlearn_image.emulation.aws.gate import Gate, check_web_identity
 from lyftlearn_image.emulation.aws.operations import MONITORING, S3, SAGEMAKER, SERVED
-from lyftlearn_image.emulation.aws.s3 import S3Application
 from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.emulation.aws.wsgi_server import WsgiServer, open_listener
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from moto.sts.models import AssumedRole
@@ -104,8 +104,9 @@ def _forward(request: Request, url: str, token: str) -> Response:
 class Applications:
     """The application of each service, made when it is first asked for."""
 
-    def __init__(self, account: str, sagemaker: SageMakerProxy) -> None:
+    def __init__(self, account: str, sagemaker: SageMakerProxy, make_s3: Callable[[], WSGIApplication]) -> None:
         self._account = account
+        self._make_s3 = make_s3
         self._sagemaker = sagemaker
         self._lock = threading.Lock()
         self._made: dict[str, WSGIApplication] = {}
@@ -119,7 +120,7 @@ class Applications:
         with self._lock:
             if service not in self._made:
                 name = _MOTO_NAMES.get(service, service)
-                made: WSGIApplication = S3Application() if service == S3 else create_backend_app(cast("Any", name))
+                made: WSGIApplication = self._make_s3() if service == S3 else create_backend_app(cast("Any", name))
                 # STS alone knows accounts apart: it says the role's own. All other data is in one account, so that a job
                 # finds what the run put there, whatever account its role is of.
                 self._made[service] = _in_account(made, _role_account if service == "sts" else lambda _: None, self._account)
@@ -156,21 +157,33 @@ def _find_session_key(access_key_id: str) -> Key | None:
     return Key(role.access_key_id, role.secret_access_key, role.session_token, expires_at)
 
 
-def main(host: str, account: str, fd: int | None) -> None:
+def _make_s3(account: str, region: str, buckets: Sequence[str]) -> WSGIApplication:
+    """S3, which has these buckets."""
+    from moto.s3.models import s3_backends  # noqa: PLC0415 - 200 ms, where S3 is asked for
+
+    from lyftlearn_image.emulation.aws.s3 import S3Application  # noqa: PLC0415 - see above
+
+    for bucket in buckets:
+        s3_backends[account]["aws"].create_bucket(bucket, region)
+    return S3Application()
+
+
+def main(account: str, region: str, buckets: Sequence[str], fd: int | None) -> None:
     """Serves until standard input closes, whose first line has the run's keys: a command line can be read by everybody."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the harness ends us in its order
     _raise_descriptor_limit()
     first = sys.stdin.readline()
     if not first:
         return
-    key = Key(*json.loads(first)["key"])
+    told = json.loads(first)
+    key = Key(*told["key"])
     proxy, signing_keys = SageMakerProxy(), list[bytes]()
     gate = Gate(
-        Applications(account, proxy),
+        Applications(account, proxy, partial(_make_s3, account, region, buckets)),
         lambda access_key_id: key if access_key_id == key.access_key_id else _find_session_key(access_key_id),
         partial(check_web_identity, signing_keys=signing_keys),
     )
-    servers = [WsgiServer(open_listener(host), gate)]
+    servers = [WsgiServer(open_listener(told["host"]), gate)]
     if fd is not None:
         servers.append(WsgiServer(socket.socket(fileno=fd), replace(gate, on_request=_print)))
     for server in servers:

@@ -194,10 +194,10 @@ def refuse_unknown(request: Mapping[str, Any], known: Mapping[str, str | None]) 
 def _is_known(pattern: str, value: Any, known: Mapping[str, str | None]) -> bool:
     if pattern in known:
         return True
-    if value in ({}, []):
-        # Nothing is in it: known when something that could be in it is.
-        return any(path.startswith((f"{pattern}.", f"{pattern}[")) for path in known)
-    return any(why is not None and pattern.startswith((f"{path}.", f"{path}[")) for path, why in known.items())
+    if any(why is not None and pattern.startswith((f"{path}.", f"{path}[")) for path, why in known.items()):
+        return True
+    # Nothing is in it: known when something that could be in it is.
+    return value in ({}, []) and any(path.startswith((f"{pattern}.", f"{pattern}[")) for path in known)
 
 
 def _leaves(value: Any, path: str, pattern: str) -> Iterator[tuple[str, str, Any]]:

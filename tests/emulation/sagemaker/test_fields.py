@@ -98,6 +98,14 @@ def test_a_field_deep_in_the_request_is_refused_with_its_path(request_part: dict
         ),
         ({"Tags": [], "Environment": {}, "InputDataConfig": [], "CheckpointConfig": {}}, fields.TRAINING),
         ({"EnableNetworkIsolation": False, "EnableManagedSpotTraining": False}, fields.TRAINING),
+        (
+            {
+                "DebugHookConfig": {"S3OutputPath": "s3://b/o", "CollectionConfigurations": []},
+                "ProfilerConfig": {"S3OutputPath": "s3://b/o", "DisableProfiler": False},
+                "ProfilerRuleConfigurations": [{"RuleConfigurationName": "r", "RuleEvaluatorImage": "i"}],
+            },
+            fields.TRAINING,
+        ),
         ({"AlgorithmSpecification": {"MetricDefinitions": [{"Name": "a", "Regex": "b"}]}}, fields.TRAINING),
         ({"NetworkConfig": {}, "ProcessingInputs": [{"AppManaged": False}]}, fields.PROCESSING),
     ],

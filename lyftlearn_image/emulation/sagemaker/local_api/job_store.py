@@ -13,7 +13,7 @@ from lyftlearn_image.emulation.sagemaker.local_api.record import Record
 from lyftlearn_image.emulation.sagemaker.request_checks import check_request
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnavailableError, UnsupportedError
 from lyftlearn_image.platforms.sagemaker import job_kinds
-from lyftlearn_image.platforms.sagemaker.api_model import list_members, validate_request
+from lyftlearn_image.platforms.sagemaker.api_model import list_members, output_members, validate_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -165,8 +165,11 @@ class JobStore:
                 self.fail(record, error)
 
     def _describe(self, kind: Kind, request: Mapping[str, Any]) -> dict[str, Any]:
+        members = output_members(f"Describe{kind.stem}")
         with self._lock:
-            return self._described(self._get(kind, request))
+            described = self._described(self._get(kind, request))
+        # Of a transform job's times, List alone tells the last change.
+        return {name: value for name, value in described.items() if name in members}
 
     @staticmethod
     def _described(record: Record) -> dict[str, Any]:

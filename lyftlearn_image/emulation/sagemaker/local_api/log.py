@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -74,7 +73,13 @@ class Log:
             self._logs.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=lines)
 
     def _create(self) -> None:
-        with contextlib.suppress(self._logs.exceptions.ResourceAlreadyExistsException):
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - 100 ms, for who writes a log
+
+        try:
             self._logs.create_log_group(logGroupName=self._group)
+        except ClientError as error:
+            # Not by its class: where two threads ask a client for its classes at once, each has classes of its own.
+            if error.response.get("Error", {}).get("Code") != "ResourceAlreadyExistsException":
+                raise
         self._logs.create_log_stream(logGroupName=self._group, logStreamName=self._stream)
         self._is_created = True
