@@ -255,3 +255,15 @@ def test_code_that_cannot_be_had_stops_the_start(  # noqa: PLR0913, PLR0917 - fi
     done = ours.run("train", options=(*options, *given))
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done.stderr
     assert told in done.stderr
+
+
+def test_a_server_whose_packages_cannot_be_had_does_not_start(
+    ours: Shim, files: Files, given: tuple[str, ...], tmp_path: Path
+) -> None:
+    """One line with the code of a configuration that is wrong; a model's directory is only read."""
+    (tmp_path / "code").mkdir()
+    tmp_path.chmod(0o755)
+    (tmp_path / "code" / "requirements.txt").write_text("nowhere-to-be-found==3\n")
+    done = ours.run("serve", options=(*given, *RESTRICTED, "-v", f"{tmp_path}:/opt/ml/model:ro"))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1), done.stderr
+    assert "what /opt/ml/model/code/requirements.txt asks for cannot be installed" in done.stderr
