@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.emulation.aws.endpoint import RequestLine
 
-_SERVICES = ("", "_SAGEMAKER", "_SAGEMAKER_RUNTIME")
+# Each by its own variable too: one that a shell has from elsewhere would lead away from here (AWS SDKs and tools reference
+# guide, "Service-specific endpoints").
+_SERVICES = ("", "_SAGEMAKER", "_SAGEMAKER_RUNTIME", "_S3", "_STS", "_CLOUDWATCH_LOGS", "_CLOUDWATCH", "_ECR")
 _PID = "LYFTLEARN_LOCAL_PID"
 _FIRST_ERROR = 400
 

@@ -54,7 +54,14 @@ class Local:
 
     def client(self, service: str) -> Any:
         """A client that knows nothing but the variables."""
-        variables = {"sagemaker": "AWS_ENDPOINT_URL_SAGEMAKER", "sagemaker-runtime": "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"}
+        variables = {
+            name: f"AWS_ENDPOINT_URL_{name.upper().replace('-', '_')}"
+            for name in ("sagemaker", "sagemaker-runtime", "s3", "sts")
+        } | {
+            "logs": "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
+            "cloudwatch": "AWS_ENDPOINT_URL_CLOUDWATCH",
+            "ecr": "AWS_ENDPOINT_URL_ECR",
+        }
         session = boto3.Session(
             self.environment["AWS_ACCESS_KEY_ID"], self.environment["AWS_SECRET_ACCESS_KEY"],
             region_name=self.environment["AWS_DEFAULT_REGION"],

@@ -115,6 +115,20 @@ KNOWN_DIFFERENCES: tuple[KnownDifference, ...] = (
     ),
     KnownDifference(
         "SageMaker",
+        "multi-model endpoints",
+        "each instance loads every model that it is asked for, and unloads one when its container answers 507",
+        "which instances load a model, and when an unused one goes, the service decides by memory and disk",
+        "SageMaker developer guide, multi-model-endpoints",
+    ),
+    KnownDifference(
+        "SageMaker",
+        "asynchronous endpoints",
+        "without MaxConcurrentInvocationsPerInstance an instance has one request at a time",
+        "the service chooses a number",
+        "SageMaker API reference, AsyncInferenceClientConfig",
+    ),
+    KnownDifference(
+        "SageMaker",
         "model packages",
         "a package is Completed at once: nothing is validated, and no image is scanned",
         "Pending and InProgress come before",

@@ -60,6 +60,8 @@ SERVED: Mapping[str, frozenset[str]] = {
     # CloudWatch by its signing name. No alarm: its actions run something.
     MONITORING: frozenset({"GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"}),
 }  # fmt: skip
+# Of services that clients ask for by habit: what is there instead.
+_INSTEAD = {"ecr": " Images are those of the engine on this machine: name one as it is there."}
 # Those of S3 whose body is bytes of an object.
 _STORING = frozenset({"PutObject", "UploadPart"})
 # Of the operations above, those that need no signature: they bring a token instead (AWS STS API reference).
@@ -90,7 +92,10 @@ def check_served(service: str, request: HttpRequest, body: bytes) -> Operation:
     `body` is that of the JSON and query protocols. A request whose operation two readers may read differently is refused.
     """
     if service not in SERVED:
-        raise RefusedError(HTTPStatus.FORBIDDEN, "AccessDenied", f"The local endpoint does not serve {_printable(service)}.")
+        asked = _printable(f"{service} {operation_name(service, request)}")
+        raise RefusedError(
+            HTTPStatus.FORBIDDEN, "AccessDenied", f"The local endpoint does not serve {asked}.{_INSTEAD.get(service, '')}"
+        )
     name = _s3_operation(request) if service == S3 else _named_operation(service, request, body)
     if name not in SERVED[service]:
         raise RefusedError(

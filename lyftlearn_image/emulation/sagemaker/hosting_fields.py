@@ -37,20 +37,16 @@ _PACKAGED: Mapping[str, str | None] = {
         _KEPT,
     ),
 }  # fmt: skip
+_CONTAINER = (
+    "Image", "ContainerHostname", "Mode", "ModelDataUrl", "ModelDataSource.S3DataSource.S3Uri",
+    "ModelDataSource.S3DataSource.S3DataType", "ModelDataSource.S3DataSource.CompressionType", "Environment.*",
+    "ModelPackageName", "InferenceSpecificationName", "MultiModelConfig.ModelCacheSetting",
+)  # fmt: skip
 MODEL: Mapping[str, str | None] = {
     "ModelName": None,
     "ExecutionRoleArn": _ANY_ROLE,
     "Tags": _NO_TAGS,
-    "PrimaryContainer.Image": None,
-    "PrimaryContainer.ContainerHostname": None,
-    "PrimaryContainer.Mode": None,
-    "PrimaryContainer.ModelDataUrl": None,
-    "PrimaryContainer.ModelDataSource.S3DataSource.S3Uri": None,
-    "PrimaryContainer.ModelDataSource.S3DataSource.S3DataType": None,
-    "PrimaryContainer.ModelDataSource.S3DataSource.CompressionType": None,
-    "PrimaryContainer.Environment.*": None,
-    "PrimaryContainer.ModelPackageName": None,
-    "PrimaryContainer.InferenceSpecificationName": None,
+    **{f"{container}.{name}": None for container in ("PrimaryContainer", "Containers[]") for name in _CONTAINER},
     "VpcConfig": "the run's own network stands for it",
     "EnableNetworkIsolation": "false, the default, is taken; true is refused, for nobody could reach the container",
 }
@@ -173,7 +169,10 @@ UPDATE_MODEL_PACKAGE: Mapping[str, str | None] = {
 }
 # Of the implemented fields, the values that are implemented.
 VALUES: Mapping[str, tuple[object, ...]] = {
-    "PrimaryContainer.Mode": ("SingleModel",),
+    "PrimaryContainer.Mode": ("SingleModel", "MultiModel"),
+    "Containers[].Mode": ("SingleModel", "MultiModel"),
+    "PrimaryContainer.MultiModelConfig.ModelCacheSetting": ("Enabled",),
+    "Containers[].MultiModelConfig.ModelCacheSetting": ("Enabled",),
     "TransformInput.DataSource.S3DataSource.S3DataType": ("S3Prefix",),
     "TransformInput.SplitType": ("None", "Line"),
     "ProductionVariants[].RoutingConfig.RoutingStrategy": ("RANDOM",),

@@ -218,6 +218,15 @@ def test_an_operation_that_is_not_on_the_list_is_refused_by_name(endpoint: AwsEn
     )
 
 
+@pytest.mark.parametrize("operation", ["GetAuthorizationToken", "DescribeRepositories", "BatchGetImage"])
+def test_a_registry_is_refused_by_name(endpoint: AwsEndpoint, operation: str) -> None:
+    """What clients ask of ECR by habit: the error says what stands for it here."""
+    target = f"AmazonEC2ContainerRegistry_V20150921.{operation}"
+    status, body = send(endpoint, signed(endpoint, "ecr", body=b"{}", X_Amz_Target=target))
+    said = f"The local endpoint does not serve ecr {operation}. Images are those of the engine on this machine"
+    assert (status, json.loads(body)["message"].startswith(said)) == (403, True)
+
+
 @pytest.mark.parametrize(
     "query", ["notification", "replication", "policy", "notification&acl", "website", "acl&notification=", "logging"]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import tarfile
 import uuid
@@ -174,6 +175,15 @@ def model_image(containers: Containers, probe_image: str) -> str:
     """An image whose entrypoint is the program in the model; it stays, as the probe's does."""
     dockerfile = f'FROM {probe_image}\nLABEL test=model\nENTRYPOINT ["python3", "/opt/ml/model/served.py"]\n'.encode()
     image, _ = containers.client.images.build(fileobj=io.BytesIO(dockerfile), tag="lyftlearn-test-model:1", rm=True)
+    return str(image.id)
+
+
+@pytest.fixture(scope="session")
+def served_image(containers: Containers, probe_image: str) -> str:
+    """An image that has the program in it, for a container without a model of its own; it stays, as the probe's does."""
+    program = base64.b64encode(Path(__file__).with_name("served.py").read_bytes()).decode()
+    dockerfile = f'FROM {probe_image}\nRUN echo {program} | base64 -d >/served.py\nENTRYPOINT ["python3", "/served.py"]\n'
+    image, _ = containers.client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag="lyftlearn-test-served:1", rm=True)
     return str(image.id)
 
 

@@ -11,6 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+LOADED: dict[str, str] = {}
 RELEASED = threading.Event()
 PINGS = os.environ.get("PINGS", "200")
 
@@ -29,9 +30,21 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(404, b"")
 
+    def do_DELETE(self) -> None:
+        """/models/<name> of a multi-model server."""
+        del LOADED[self.path.rpartition("/")[2]]
+        self.answer(200, b"")
+
     def do_POST(self) -> None:
-        """/invocations."""
+        """/invocations, and of a multi-model server /models."""
         body = self.body()
+        if self.path.startswith("/models"):
+            self.many(body)
+        else:
+            self.invocation(body)
+
+    def invocation(self, body: bytes) -> None:
+        """An answer, or the failure that stands in the body."""
         print("asked", json.dumps([body.decode("utf-8", "replace")[:40], len(body)]), flush=True)
         if b"boom" in body:
             self.answer(500, b"it broke")
@@ -55,6 +68,23 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, json.dumps(self.facts()).encode(), {"X-Amzn-SageMaker-Custom-Attributes": "told"})
         else:
             self.answer(200, body.upper())
+
+    def many(self, body: bytes) -> None:
+        """A multi-model server that has room for two models: what a model answers is what its file `says`."""
+        if self.path == "/models":
+            told = json.loads(body)
+            says = (Path(told["url"]) / "says").read_text()
+            if says == "refuse":
+                self.answer(500, b"no such framework")
+            elif len(LOADED) == 2:
+                self.answer(507, b"no room")
+            else:
+                print("loads", says, flush=True)
+                LOADED[told["model_name"]] = says
+                self.answer(200, b"")
+        else:
+            named = self.headers["X-Amzn-SageMaker-Target-Model"]
+            self.answer(200, f"{LOADED[self.path.split('/')[2]]} {named} {body.decode()}".encode())
 
     def body(self) -> bytes:
         """The request's, chunked too."""

@@ -107,6 +107,7 @@ def test_a_field_deep_in_the_request_is_refused_with_its_path(request_part: dict
             fields.TRAINING,
         ),
         ({"AlgorithmSpecification": {"MetricDefinitions": [{"Name": "a", "Regex": "b"}]}}, fields.TRAINING),
+        ({"DebugHookConfig": {"S3OutputPath": "s3://b", "CollectionConfigurations": []}}, fields.TRAINING),
         ({"NetworkConfig": {}, "ProcessingInputs": [{"AppManaged": False}]}, fields.PROCESSING),
     ],
 )

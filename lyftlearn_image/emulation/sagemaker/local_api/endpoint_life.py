@@ -50,6 +50,7 @@ class _Life:
     spec: EndpointSpec
     on_end: Callable[[], None]
     updates: queue.SimpleQueue[EndpointSpec] = field(default_factory=queue.SimpleQueue)
+    ending: list[threading.Thread] = field(default_factory=list)
     generations: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
 
@@ -103,6 +104,8 @@ class EndpointLives:
             with contextlib.suppress(Exception):  # the containers' run may have been ended by now
                 if serving is not None:
                     serving.stack.close()
+            for thread in life.ending:
+                thread.join()
             with contextlib.suppress(Exception):  # the local AWS endpoint may be gone by now
                 log.flush()
             if resource.stop.is_set():
@@ -134,7 +137,9 @@ class EndpointLives:
         except LyftlearnError as error:
             self._resources.update(life.resource, EndpointStatus="InService", FailureReason=error.what)
             return serving
-        serving.stack.close()
+        # A server that does not end when it is asked to has 30 s: nobody waits for that.
+        life.ending.append(threading.Thread(target=serving.stack.close, daemon=True))
+        life.ending[-1].start()
         return new
 
     def _tell(self, life: _Life, spec: EndpointSpec) -> None:

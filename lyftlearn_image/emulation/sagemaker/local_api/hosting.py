@@ -17,7 +17,7 @@ from lyftlearn_image.emulation.sagemaker.local_api.resources import ResourceStor
 from lyftlearn_image.emulation.sagemaker.local_api.runtime import Runtime
 from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints, model as models
 from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointSpec
-from lyftlearn_image.errors import LyftlearnError
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnsupportedError
 from lyftlearn_image.platforms.sagemaker.actions import ENDPOINT, ENDPOINT_CONFIG, MODEL, TRANSFORM
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
 
@@ -59,7 +59,11 @@ class Hosting:
     def handle(self, action: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer to an action, None for one that is not about these. Raises ServiceError."""
         if action == TRANSFORM:
-            self.resources.get(_MODEL, request.get("ModelName", ""))
+            model = self.resources.get(_MODEL, request.get("ModelName", "")).request
+            if model["PrimaryContainer"].get("Mode") == models.MULTI_MODEL:
+                raise ServiceError(
+                    "ValidationException", "A transform job needs a model whose PrimaryContainer.Mode is SingleModel."
+                )
             return None
         if action not in self._actions:
             return None
@@ -92,21 +96,18 @@ class Hosting:
 
     def _create_model(self, request: Mapping[str, Any]) -> dict[str, Any]:
         fields.refuse_unknown(request, fields.MODEL)
-        container = request.get("PrimaryContainer", {})
-        # What runs has the package's image and data; what is described is the request.
-        runs = dict(request)
-        if "ModelPackageName" in container:
-            runs["PrimaryContainer"] = self._packages.container(container)
+        container = _only_container(request)
+        # What runs has one container, with the package's image and data; what is described is the request.
+        packaged = self._packages.container(container) if "ModelPackageName" in container else dict(container)
+        runs = {**{name: value for name, value in request.items() if name != "Containers"}, "PrimaryContainer": packaged}
         models.validate(runs)
         models.check_model_data(runs, self._context.s3)
-        described = {"Mode": "SingleModel", "Environment": {}, **container}
-        return _arn(
-            _MODEL,
-            self.resources.create(
-                _MODEL, request["ModelName"], runs,
-                PrimaryContainer=described, EnableNetworkIsolation=request.get("EnableNetworkIsolation", False),
-            ),
-        )  # fmt: skip
+        told = {"Mode": "SingleModel", "Environment": {}, **container}
+        described = {"Containers": [told]} if "Containers" in request else {"PrimaryContainer": told}
+        isolation = request.get("EnableNetworkIsolation", False)
+        created = self.resources.create(_MODEL, request["ModelName"], request, **described, EnableNetworkIsolation=isolation)
+        created.request = runs
+        return _arn(_MODEL, created)
 
     def _create_config(self, request: Mapping[str, Any]) -> dict[str, Any]:
         endpoints.validate(request)
@@ -168,6 +169,17 @@ class Hosting:
         else:
             self.resources.remove(kind, name)
         return {}
+
+
+def _only_container(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The container of a CreateModel request; a list of one is the same."""
+    if "PrimaryContainer" in request and "Containers" in request:
+        raise InvalidInputError("PrimaryContainer and Containers stand together in the request", hint="Give one of them.")
+    containers = request.get("Containers", [request.get("PrimaryContainer", {})])
+    if len(containers) != 1:
+        raise UnsupportedError("the embedded target does not implement Containers of more or fewer than one")
+    (container,) = containers
+    return dict(container)
 
 
 def _arn(kind: ResourceType, resource: Resource) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.emulation.sagemaker.local_api import event_stream
 from lyftlearn_image.emulation.sagemaker.local_api.async_invocations import AsyncQueue, Order
 from lyftlearn_image.emulation.sagemaker.serving.http_client import NoResponseError
+from lyftlearn_image.emulation.sagemaker.serving.model import ModelDataError
+from lyftlearn_image.emulation.sagemaker.serving.model_server import INVOCATIONS
+from lyftlearn_image.emulation.sagemaker.serving.multi_model import LoadRefusedError, MultiModelServer, NoSuchModelError
 from lyftlearn_image.errors import LyftlearnError
 
 if TYPE_CHECKING:
@@ -81,6 +84,19 @@ class _InService:
     queue: AsyncQueue | None = None
 
 
+@dataclass(frozen=True)
+class Target:
+    """Which variant, and which model of a multi-model endpoint, a request is for."""
+
+    variant: str | None = None
+    model: str | None = None
+
+    @classmethod
+    def of(cls, sent: Mapping[str, str]) -> Target:
+        """That of a request's headers."""
+        return cls(sent.get(_TARGET_VARIANT), sent.get(_TARGET_MODEL))
+
+
 class Runtime:
     """The endpoints in service, by name."""
 
@@ -99,7 +115,7 @@ class Runtime:
         if async_config is not None:
 
             def ask(body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpResponse:
-                return self._ask(self._find(name).endpoint, body, headers, timeout_s, None)[0]
+                return self._ask(self._find(name).endpoint, body, headers, timeout_s, Target())[0]
 
             count = sum(len(variant.instances) for variant in endpoint.variants)
             queue = AsyncQueue(self._s3, ask, async_config, count)
@@ -119,13 +135,15 @@ class Runtime:
     def invoke(self, name: str, body: bytes, headers: Mapping[str, str]) -> tuple[HttpResponse, str]:
         """The container's response, and the variant that gave it. Raises InvocationError."""
         sent, endpoint = self._begin(name, headers)
-        return self._ask(endpoint, body, _forwarded(sent, _AT_ONCE), INVOCATION_TIMEOUT_S, sent.get(_TARGET_VARIANT))
+        return self._ask(endpoint, body, _forwarded(sent, _AT_ONCE), INVOCATION_TIMEOUT_S, Target.of(sent))
 
     @contextlib.contextmanager
     def stream(self, name: str, body: bytes, headers: Mapping[str, str]) -> Iterator[tuple[StreamedResponse, str]]:
         """As `invoke`, for a response that is read while it comes; see `stream_events`."""
         sent, endpoint = self._begin(name, headers)
         variant, server = self._choose(endpoint, sent.get(_TARGET_VARIANT))
+        if isinstance(server, MultiModelServer):
+            raise invalid(f"Endpoint {name} has several models: InvokeEndpointWithResponseStream has no TargetModel.")
         with contextlib.ExitStack() as stack:
             try:
                 response = stack.enter_context(server.stream(body, _forwarded(sent, _STREAMED), STREAM_TIMEOUT_S))
@@ -160,9 +178,6 @@ class Runtime:
         found = self._find(name)
         if found.queue is not None:
             raise invalid(f"Endpoint {name} of account {self._account.number} is asynchronous: use InvokeEndpointAsync.")
-        if _TARGET_MODEL in sent:
-            # aws/amazon-sagemaker-examples#1026.
-            raise invalid(f"Endpoint {name} is not a multi-model endpoint and does not support target model header.")
         return sent, found.endpoint
 
     def _find(self, name: str) -> _InService:
@@ -183,11 +198,17 @@ class Runtime:
         return chosen
 
     def _ask(
-        self, endpoint: Endpoint, body: bytes, forwarded: Mapping[str, str], timeout_s: float, target_variant: str | None
+        self, endpoint: Endpoint, body: bytes, forwarded: Mapping[str, str], timeout_s: float, target: Target
     ) -> tuple[HttpResponse, str]:
-        variant, server = self._choose(endpoint, target_variant)
+        variant, server = self._choose(endpoint, target.variant)
         try:
-            response = server.invoke(body, forwarded, timeout_s)
+            path = _path(endpoint.name, server, target.model)
+            told = {**forwarded, "X-Amzn-SageMaker-Target-Model": target.model} if target.model else forwarded
+            response = server.invoke(body, told, timeout_s, path=path)
+        except LoadRefusedError as error:
+            response = error.response
+        except ModelDataError as error:
+            raise invalid(str(error)) from None
         except NoResponseError:
             raise self._model_error(endpoint.name, 0, _TIMED_OUT.encode()) from None
         if response.status >= HTTPStatus.BAD_REQUEST:
@@ -226,6 +247,23 @@ def stream_events(response: StreamedResponse) -> Iterator[bytes]:
     except NoResponseError:
         told = {"Message": "The connection to the model container broke.", "ErrorCode": "StreamBroken"}
         yield event_stream.exception("ModelStreamError", told)
+
+
+def _path(name: str, server: ModelServer, target_model: str | None) -> str:
+    """Where a model is invoked, which is loaded then.
+
+    The words are those of aws/amazon-sagemaker-examples#1026 and aws/sagemaker-tensorflow-serving-container#166.
+    """
+    if not isinstance(server, MultiModelServer):
+        if target_model is not None:
+            raise invalid(f"Endpoint {name} is not a multi-model endpoint and does not support target model header.")
+        return INVOCATIONS
+    if target_model is None:
+        raise invalid(f"Request {uuid.uuid4()} is missing a target model header, which endpoint {name} needs.")
+    try:
+        return server.path_of(target_model)
+    except NoSuchModelError as error:
+        raise invalid(str(error)) from None
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.emulation.sagemaker import fields
 from lyftlearn_image.emulation.sagemaker.serving import model as models
 from lyftlearn_image.emulation.sagemaker.serving.model_server import STOP_GRACE_S, ModelServer
+from lyftlearn_image.emulation.sagemaker.serving.multi_model import MultiModelServer
 from lyftlearn_image.errors import InvalidInputError, LyftlearnError
 from lyftlearn_image.platforms.sagemaker.actions import ENDPOINT, ENDPOINT_CONFIG
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
@@ -136,11 +137,13 @@ def run_endpoint(
             model = _prepare_model(spec.models[config["ModelName"]], workspace / variant.name, context)
             for number in range(config.get("InitialInstanceCount", 1)):
                 name = f"{spec.name}-{variant.name}-{number}" + f"-{spec.generation}" * (spec.generation > 1)
-                container = models.container_spec(model, context, config["InstanceType"], name=name)
-                started = _start(context, container, workspace / variant.name / str(number), on_line)
+                directory = workspace / variant.name / str(number)
+                own = _with_own_models(model, directory)
+                container = models.container_spec(own, context, config["InstanceType"], name=name)
+                started = _start(context, container, directory, on_line)
                 running = stack.enter_context(started)
                 stack.callback(running.stop, STOP_GRACE_S)
-                variant.instances.append(_Instance(ModelServer(str(container.ip)), running))
+                variant.instances.append(_Instance(_server(str(container.ip), own, context), running))
             timeout_s = config.get("ContainerStartupHealthCheckTimeoutInSeconds", _START_TIMEOUT_S)
             for instance in variant.instances:
                 if not instance.server.wait_until_healthy(instance.running, timeout_s, is_over):
@@ -155,10 +158,22 @@ def run_endpoint(
             thread.join()
 
 
+def _with_own_models(model: models.Model, directory: Path) -> models.Model:
+    """The model of one instance: each one of a multi-model container loads its own models."""
+    if not model.prefix:
+        return model
+    (directory / "models").mkdir(parents=True)
+    return replace(model, directory=directory / "models")
+
+
+def _server(host: str, model: models.Model, context: Context) -> ModelServer:
+    return MultiModelServer(host, model.prefix, model.directory, context.s3) if model.prefix else ModelServer(host)
+
+
 def _start(
     context: Context, container: ContainerSpec, directory: Path, on_line: Callable[[str], None] | None
 ) -> AbstractContextManager[RunningContainer]:
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     on_chunk = _Lines(on_line) if on_line else None
     return context.containers.start(container, stdout=directory / "stdout", stderr=directory / "stderr", on_chunk=on_chunk)
 

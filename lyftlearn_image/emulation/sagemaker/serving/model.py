@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.sagemaker.context import Context
 
 MODEL_DIR = "/opt/ml/model"
+# Of a multi-model container; see `multi_model`.
+MODELS_DIR = "/opt/ml/models"
+MULTI_MODEL = "MultiModel"
 # What an archive may be unpacked to: it may be a bomb.
 _LARGEST_MODEL = Limits(artifact_bytes=16 << 30)
 
@@ -39,7 +42,10 @@ class ModelDataError(Exception):
 
 @dataclass(frozen=True)
 class Model:
-    """What a model's container is started with. `directory` has the model's files."""
+    """What a model's container is started with. `directory` has the model's files.
+
+    A multi-model container has none at its start: `prefix` is the S3 URI below which their archives are.
+    """
 
     name: str
     image: str
@@ -47,6 +53,7 @@ class Model:
     environment: Mapping[str, str]
     role_arn: str | None
     directory: Path
+    prefix: str = ""
 
 
 def validate(request: Mapping[str, Any]) -> None:
@@ -58,6 +65,9 @@ def validate(request: Mapping[str, Any]) -> None:
             "the embedded target does not implement EnableNetworkIsolation = True of a model",
             hint="Leave it out, or run the request on the service.",
         )
+    container = request.get("PrimaryContainer", {})
+    if container.get("Mode") == MULTI_MODEL and not container.get("ModelDataUrl", "").endswith("/"):
+        raise InvalidInputError("a MultiModel container needs a ModelDataUrl that is a prefix", hint="It ends in `/`.")
     if "Image" not in request.get("PrimaryContainer", {}):
         raise UnsupportedError("the model has no PrimaryContainer.Image", hint="Model packages need the service.")
 
@@ -73,7 +83,9 @@ def prepare(request: Mapping[str, Any], workspace: Path, s3: S3Client) -> Model:
     container = request["PrimaryContainer"]
     directory = workspace / "model"
     directory.mkdir(parents=True)
-    _download_data(container, directory, s3)
+    prefix = container["ModelDataUrl"] if container.get("Mode") == MULTI_MODEL else ""
+    if not prefix:
+        _download_data(container, directory, s3)
     return Model(
         name=request["ModelName"],
         image=container["Image"],
@@ -81,6 +93,7 @@ def prepare(request: Mapping[str, Any], workspace: Path, s3: S3Client) -> Model:
         environment=container.get("Environment", {}),
         role_arn=request.get("ExecutionRoleArn"),
         directory=directory,
+        prefix=prefix,
     )
 
 
@@ -96,10 +109,15 @@ def container_spec(
         image=model.image,
         name=f"{context.containers.run_id}-sagemaker-{name}",
         environment=tuple(
-            {**context.container_environment(model.role_arn), **model.environment, **(environment or {})}.items()
+            {
+                **context.container_environment(model.role_arn),
+                **model.environment,
+                **(environment or {}),
+                **({"SAGEMAKER_MULTI_MODEL": "true"} if model.prefix else {}),
+            }.items()
         ),
         command=("serve",),
-        mounts=(Mount(MODEL_DIR, model.directory, read_only=True),),
+        mounts=(Mount(MODELS_DIR if model.prefix else MODEL_DIR, model.directory, read_only=True),),
         network=context.network.name,
         ip=context.network.allocate_ip(),
         # "the DNS host name of the container" (API reference, ContainerDefinition).
@@ -110,7 +128,12 @@ def container_spec(
 
 
 def check_model_data(request: Mapping[str, Any], s3: S3Client) -> None:
-    """InvalidInputError when the model's data is not there, in the words with which CreateModel refuses it."""
+    """InvalidInputError when the model's data is not there, in the words with which CreateModel refuses it.
+
+    Of a multi-model container a prefix is enough: its archives may come later.
+    """
+    if request["PrimaryContainer"].get("Mode") == MULTI_MODEL:
+        return
     kind, uri = _source(request["PrimaryContainer"])
     keys = objects.list_keys(s3, uri) if uri else []
     is_there = bool(keys) and uri.endswith("/") if kind == "prefix" else uri.removeprefix("s3://").partition("/")[2] in keys
@@ -143,7 +166,7 @@ def _download_data(container: Mapping[str, Any], directory: Path, s3: S3Client) 
         objects.download_file(s3, uri, directory / uri.rpartition("/")[2])
         make_readable(directory)
     elif uri:
-        _unpack(uri, directory, s3)
+        unpack(uri, directory, s3)
 
 
 def _copy_prefix(uri: str, directory: Path, s3: S3Client) -> None:
@@ -159,7 +182,8 @@ def _copy_prefix(uri: str, directory: Path, s3: S3Client) -> None:
     make_readable(directory)
 
 
-def _unpack(uri: str, directory: Path, s3: S3Client) -> None:
+def unpack(uri: str, directory: Path, s3: S3Client) -> None:
+    """Unpacks a model's archive. Raises ModelDataError for what is none, or has what a model may not have."""
     try:
         with s3_archives.open_archive(s3, uri) as packed:
             archive.unpack(packed, directory, Allowance(_LARGEST_MODEL))

@@ -23,12 +23,13 @@ from lyftlearn_image.emulation.sagemaker.serving.http_client import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
 PORT = 8080
+INVOCATIONS = "/invocations"
 PING_TIMEOUT_S = 2.0
 ACCEPT_TIMEOUT_S = 0.25
 # Hosting and batch transform kill a container so long after SIGTERM (your-algorithms-inference-code).
@@ -70,14 +71,24 @@ class ModelServer:
             return {}
         return parameters if isinstance(parameters, dict) else {}
 
-    def invoke(self, body: bytes, headers: Mapping[str, str], timeout_s: float, *, is_chunked: bool = False) -> HttpResponse:
+    def invoke(
+        self, body: bytes, headers: Mapping[str, str], timeout_s: float, *, path: str = INVOCATIONS, is_chunked: bool = False
+    ) -> HttpResponse:
         """The response to POST /invocations. NoResponseError when it does not come as a whole within `timeout_s`."""
-        timeouts = Timeouts(ACCEPT_TIMEOUT_S, timeout_s)
-        return send_request(
-            self._address, ("POST", "/invocations"), timeouts, body=iter([body]) if is_chunked else body, headers=headers
-        )
+        return self.ask("POST", path, timeout_s, iter([body]) if is_chunked else body, headers)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        timeout_s: float,
+        body: bytes | Iterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> HttpResponse:
+        """The response to any request. NoResponseError when it does not come as a whole within `timeout_s`."""
+        return send_request(self._address, (method, path), Timeouts(ACCEPT_TIMEOUT_S, timeout_s), body=body, headers=headers)
 
     def stream(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> AbstractContextManager[StreamedResponse]:
         """The response to POST /invocations while it comes, within `timeout_s`. NoResponseError when no head comes."""
         timeouts = Timeouts(ACCEPT_TIMEOUT_S, timeout_s)
-        return stream_request(self._address, ("POST", "/invocations"), timeouts, body=body, headers=headers)
+        return stream_request(self._address, ("POST", INVOCATIONS), timeouts, body=body, headers=headers)

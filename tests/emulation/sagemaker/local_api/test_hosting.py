@@ -247,3 +247,45 @@ def test_an_asynchronous_endpoint_leaves_objects(hosting: Any, model_image: str,
         invoked.invoke_endpoint_async(EndpointName="a")
     client.delete_endpoint(EndpointName="a")
     client.get_waiter("endpoint_deleted").wait(EndpointName="a", WaiterConfig={"Delay": 1})
+
+
+def test_a_multi_model_endpoint_loads_what_is_asked_for(  # noqa: PLR0913, PLR0917 - fixtures
+    hosting: Any, served_image: str, archive: Callable[..., bytes], s3: S3Client, tmp_path: Path, model_uri: str
+) -> None:
+    """At the first invocation, once; without room the one that was used longest ago goes; a wrong target is told."""
+    prefix = f"many/{tmp_path.name}/"
+    for name in ("a", "b", "c", "refuse"):
+        s3.put_object(Bucket="bucket", Key=f"{prefix}{name}.tar.gz", Body=archive({"says": name.encode()}))
+    s3.put_object(Bucket="bucket", Key=f"{prefix}none.tar.gz", Body=b"no archive")
+    client, invoked = check_answers(hosting.client("sagemaker")), hosting.client("sagemaker-runtime")
+    container = {"Image": served_image, "Mode": "MultiModel", "ModelDataUrl": f"s3://bucket/{prefix}"}
+    with pytest.raises(ClientError, match="a ModelDataUrl that is a prefix"):
+        client.create_model(ModelName="one", ExecutionRoleArn=ROLE, PrimaryContainer={**container, "ModelDataUrl": model_uri})
+    client.create_model(ModelName="many", ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {"VariantName": "all", "ModelName": "many", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    client.create_endpoint_config(EndpointConfigName="many", ProductionVariants=[variant])
+    client.create_endpoint(EndpointName="many", EndpointConfigName="many")
+    client.get_waiter("endpoint_in_service").wait(EndpointName="many", WaiterConfig={"Delay": 1})
+
+    def ask(target: str) -> str:
+        told = invoked.invoke_endpoint(EndpointName="many", TargetModel=f"{target}.tar.gz", Body=b"hello")
+        return str(told["Body"].read().decode())
+
+    assert [ask(name) for name in ("a", "b", "a", "c", "a", "b")] == [
+        f"{name} {name}.tar.gz hello" for name in ("a", "b", "a", "c", "a", "b")
+    ]
+    with pytest.raises(invoked.exceptions.ValidationError, match=rf"bucket: bucket, key: {prefix}d.tar.gz\). Please ensure"):
+        ask("d")
+    with pytest.raises(invoked.exceptions.ValidationError, match="Failed to extract model data archive"):
+        ask("none")
+    with pytest.raises(invoked.exceptions.ModelError) as caught:
+        ask("refuse")
+    assert caught.value.response["OriginalMessage"] == "no such framework"
+    with pytest.raises(invoked.exceptions.ValidationError, match="is missing a target model header"):
+        invoked.invoke_endpoint(EndpointName="many", Body=b"hello")
+    client.delete_endpoint(EndpointName="many")
+    group = "/aws/sagemaker/Endpoints/many"
+    client.get_waiter("endpoint_deleted").wait(EndpointName="many", WaiterConfig={"Delay": 1})
+    events = hosting.client("logs").filter_log_events(logGroupName=group)["events"]
+    loads = [event["message"] for event in events if event["message"].startswith("loads")]
+    assert loads == ["loads a", "loads b", "loads c", "loads b"]

@@ -198,6 +198,11 @@ def test_a_model_is_made_of_a_package(sagemaker: Any, aws: AwsEndpoint) -> None:
     )
     described = sagemaker.describe_model(ModelName="m")
     assert described["PrimaryContainer"]["ModelPackageName"] == arn
+    # As SDK v2 sends it.
+    sagemaker.create_model(ModelName="list", ExecutionRoleArn=ROLE, Containers=[{"ModelPackageName": arn}])
+    assert sagemaker.describe_model(ModelName="list")["Containers"][0]["ModelPackageName"] == arn
+    with pytest.raises(ClientError, match="Containers of more or fewer than one"):
+        sagemaker.create_model(ModelName="two", ExecutionRoleArn=ROLE, Containers=[{"Image": "a"}, {"Image": "b"}])
     data = {"Containers": [{"Image": "image", "ModelDataUrl": "s3://nowhere/model.tar.gz"}]}
     aws.s3().create_bucket(Bucket="nowhere")
     broken = package(sagemaker, InferenceSpecification={**data, "SupportedContentTypes": ["a"]})
