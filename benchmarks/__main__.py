@@ -17,6 +17,7 @@ MODULES = (
     "text",
     "comparators",
     "events",
+    "transfers",
     "demo",
     "rebuild",
     "image_size",
