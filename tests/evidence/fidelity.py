@@ -15,6 +15,7 @@ from lyftlearn_image.emulation.sagemaker import fields as sagemaker
 from lyftlearn_image.platforms.sagemaker import api_model
 from tests.evidence.differences import KNOWN_DIFFERENCES, OPEN_QUESTIONS, PODMAN, KnownDifference
 from tests.evidence.local_mode import LOCAL_MODE
+from tests.evidence.remote_differences import REMOTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,6 +79,10 @@ EVIDENCE: tuple[tuple[str, str], ...] = (
         "SageMaker Python SDK v2, local mode (`tests/evidence/sdk2.txt`)",
         "training (a real script, a failure, all that is seen) and processing: in local mode, and here by the SDK's request",
     ),
+    (
+        "SageMaker Python SDK v2, not in local mode, against `lyftlearn-image local`",
+        "jobs of all kinds, logs, analytics, attach, search: what comes of each; every answer against botocore's model",
+    ),
     ("SageMaker Python SDK v3, likewise (`sdk3.txt`)", "training: ModelTrainer with source code, and with the image's own"),
     (
         "`podman kube play`",
@@ -109,7 +114,7 @@ def render() -> str:
     parts.append("## Kubernetes\n")
     for shape, rows in manifest_rows(vars(kubernetes)).items():
         parts += [f"### {shape}\n", _table(rows)]
-    parts += ["## Known differences\n", _differences((*KNOWN_DIFFERENCES, *LOCAL_MODE, *PODMAN))]
+    parts += ["## Known differences\n", _differences((*KNOWN_DIFFERENCES, *REMOTE, *LOCAL_MODE, *PODMAN))]
     parts.append(_OPEN + "".join(f"| {one.platform} | {one.question} | {one.here} |\n" for one in OPEN_QUESTIONS))
     parts.append(_EVIDENCE + "".join(f"| {program} | {compared} |\n" for program, compared in EVIDENCE))
     return "\n".join([*parts, _recorded(RECORDED), _UNTESTED])
