@@ -16,6 +16,7 @@ import stat
 import time
 
 from lyftlearn_runtime import cgroup, contract, files
+from lyftlearn_runtime.context import PROCESSING_CONFIG
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.posix_user import passwd_entry
 from lyftlearn_runtime.secret_forms import is_maskable, sounds_secret
@@ -174,7 +175,7 @@ def _packages(variables: Mapping[str, str]) -> dict[str, str]:
 def _files(placed: Mapping[str, bool], digests: _Digests) -> dict[str, Any]:
     """Every input file, and every file that was placed for the script."""
     found: dict[str, Any] = {}
-    paths = [os.path.join(top, name) for root in _INPUTS for top, _, names in os.walk(root) for name in names]
+    paths = [os.path.join(top, name) for root in _input_places() for top, _, names in os.walk(root) for name in names]
     for path in sorted(set(paths) | set(placed)):
         try:
             status = os.stat(path)
@@ -189,6 +190,16 @@ def _files(placed: Mapping[str, bool], digests: _Digests) -> dict[str, Any]:
         except OSError as error:
             found[path] = {"error": error.strerror}
     return found
+
+
+def _input_places() -> list[str]:
+    """Where inputs lie: the usual directories, and those that a processing job has chosen (`LocalPath`)."""
+    try:
+        with open(PROCESSING_CONFIG, encoding="utf-8") as file:
+            chosen = [str(one["S3Input"]["LocalPath"]).rstrip("/") for one in json.load(file)["ProcessingInputs"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        chosen = []
+    return [*_INPUTS, *(path for path in chosen if not (path + "/").startswith(_INPUTS[1] + "/"))]
 
 
 def _hashed(path: str, size: int) -> dict[str, Any]:

@@ -46,7 +46,7 @@ EXPECTED_DIFFERENCES: Mapping[str, str] = {
     "capabilities": "a restricted pod drops all capabilities",
     "no_new_privs": "a restricted pod may not gain privileges",
     "files//opt/ml/input/*/mode": "one side's files are made by the service as root, the other's by the shim",
-    "files//opt/ml/processing/input/*/mode": "one side's files are made by the service as root, the other's by the shim",
+    "files//opt/ml/processing/*/mode": "one side's files are made by the service as root, the other's by the shim",
     "files//opt/ml/input/config/*": "SageMaker writes its own; their values are compared as variables",
     "files//etc/*/mode": "a ConfigMap volume has its own modes",
 }
