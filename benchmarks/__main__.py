@@ -17,7 +17,7 @@ MODULES = (
     "text",
     "comparators",
     "events",
-    "transfers",
+    "serving",
     "demo",
     "rebuild",
     "image_size",

@@ -1,4 +1,8 @@
-"""An image with what a user would take instead of the shim: `sagemaker-training` and boto3, on top of ours."""
+"""Images with what a user would take instead of ours.
+
+Instead of the shim: `sagemaker-training` and boto3, on top of our image. Instead of the model server: `sagemaker-inference`
+and its server in Java, on the Debian that ours stands on, with a load generator in C.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,11 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.build.base_image import ensure_base
 from lyftlearn_image.build.builder import build
-from lyftlearn_image.build.engine import build_client
+from lyftlearn_image.build.engine import build_client, ensure_engine
 from lyftlearn_image.build.secrets import build_secrets
-from lyftlearn_image.build.spec import find_images_dir
+from lyftlearn_image.build.spec import find_images_dir, load_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +33,21 @@ RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf --mount=typ
     python3 -m venv /opt/peer && /opt/peer/bin/pip install -q 'setuptools<81' sagemaker-training boto3
 ENTRYPOINT []
 """
+# As above; its worker in Python imports pkg_resources, too.
+SERVER_DOCKERFILE = """\
+FROM {base}
+RUN --mount=type=secret,id=ca-bundle \\
+    mkdir -p /usr/share/man/man1; \\
+    if [ -s /run/secrets/ca-bundle ]; then set -- -o Acquire::https::CAInfo=/run/secrets/ca-bundle; fi; \\
+    apt-get update -q "$@"; \\
+    apt-get install -y -q --no-install-recommends "$@" ca-certificates gcc libc6-dev openjdk-17-jre-headless python3-dev \\
+      python3-venv wrk
+RUN --mount=type=secret,id=ca-bundle --mount=type=secret,id=pip-conf --mount=type=cache,target=/root/.cache/pip \\
+    if [ -s /run/secrets/ca-bundle ]; then export PIP_CERT=/run/secrets/ca-bundle; fi; \\
+    if [ -s /run/secrets/pip-conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip-conf; fi; \\
+    python3 -m venv /opt/peer && /opt/peer/bin/pip install -q 'setuptools<81' sagemaker-inference multi-model-server
+ENV PATH=/opt/peer/bin:/usr/bin:/bin
+"""
 
 
 def run(*arguments: str, check: bool = True) -> str:
@@ -37,12 +57,14 @@ def run(*arguments: str, check: bool = True) -> str:
 
 
 @contextlib.contextmanager
-def peer_image() -> Iterator[str]:
-    """The tag of that image, which is removed at the end; its layers stay in the build's cache."""
-    ours = build("lyftlearn", images_dir=find_images_dir()).image
+def peer_image(dockerfile: str = DOCKERFILE) -> Iterator[str]:
+    """The tag of such an image, which is removed at the end; its layers stay in the build's cache."""
+    images = find_images_dir()
+    ours = build("lyftlearn", images_dir=images).image
+    base = ensure_base(load_spec("lyftlearn", images).base, ensure_engine(print), print).reference
     tag = f"lyftlearn-benchmark-{uuid.uuid4().hex[:8]}:peers"
     with tempfile.TemporaryDirectory() as directory, build_secrets(None, os.environ) as secrets:
-        Path(directory, "Dockerfile").write_text(DOCKERFILE.format(image=ours))
+        Path(directory, "Dockerfile").write_text(dockerfile.format(image=ours, base=base))
         command = [str(build_client()), "build", "--progress=plain", f"--tag={tag}", *secrets.arguments, directory]
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "DOCKER_BUILDKIT": "1"})
     try:

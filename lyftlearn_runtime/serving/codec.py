@@ -9,6 +9,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_runtime.serving import fast_codec
 from lyftlearn_runtime.serving.errors import RequestError
 from lyftlearn_runtime.serving.settings import JSON
 
@@ -93,6 +94,9 @@ def _ranges(accept: str) -> list[tuple[str, float]]:
 
 
 def _from_json(text: str) -> Any:
+    quick = fast_codec.from_json(text)
+    if quick is not None:
+        return quick
     import numpy as np  # noqa: PLC0415 - a server of own handlers may do without
 
     # Python alone takes NaN and Infinity, which are no JSON, and makes infinity of a number that is too large.
@@ -117,6 +121,9 @@ def _finite_float(text: str) -> float:
 
 def _from_csv(text: str) -> Any:
     """Always rows and columns. An empty cell is a missing value; numpy's own reader would make one of every word, too."""
+    quick = fast_codec.from_csv(text)
+    if quick is not None:
+        return quick
     import numpy as np  # noqa: PLC0415 - as above
 
     cells = [row for row in csv.reader(io.StringIO(text)) if row]
@@ -158,6 +165,9 @@ def _plain(value: Any) -> Any:
 
 def to_json(prediction: Any) -> bytes:
     """A value as JSON. What is no finite number is null: JSON has no word for it. TypeError for what it cannot hold."""
+    quick = fast_codec.to_json(prediction)
+    if quick is not None:
+        return quick
     try:
         return json.dumps(prediction, default=_plain, allow_nan=False).encode()
     except ValueError:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.serving import codec, together
-from lyftlearn_runtime.serving.errors import RequestError, answer_of
+from lyftlearn_runtime.serving.errors import RequestError, print_traceback
+from lyftlearn_runtime.serving.pace import Spent
 from lyftlearn_runtime.serving.request_context import ModelFacts, RequestContext
 from lyftlearn_runtime.serving.settings import JSON
 
@@ -53,11 +53,11 @@ class InferenceResponse(NamedTuple):
 class Model:
     """The loaded model with its handlers. Async ones run in the event loop, plain ones in `lane`, or inline while short."""
 
-    def __init__(self, handlers: Handlers, lane: Lane, model_dir: str, pace: Pace, name: str = "model") -> None:
+    def __init__(self, handlers: Handlers, lane: Lane, model_dir: str, pace: Pace) -> None:
         self._handlers = handlers
         self._lane = lane
         self._model_dir = model_dir
-        self._facts = ModelFacts(model_dir, name)
+        self._facts = ModelFacts(model_dir)
         self._pace = pace
         self._model: Any = None
         used = [handlers.transform] if handlers.transform else [handlers.input, handlers.predict, handlers.output]
@@ -73,16 +73,6 @@ class Model:
         self._model = await self._call(handlers.model, handlers.model.arguments(place, context))
         if handlers.warm_up:
             await self._call(handlers.warm_up, handlers.warm_up.arguments((*place, self._model), context))
-
-    async def invoke_within(self, request: InferenceRequest, seconds: float) -> InferenceResponse:
-        """As `invoke`, but RequestError 500 once it takes longer. A stuck thread stays, and another takes its place."""
-        try:
-            return await asyncio.wait_for(self.invoke(request), seconds)
-        except asyncio.TimeoutError:
-            log_line(f"a request was not answered within {seconds:g} seconds")
-            if self._is_plain:
-                self._lane.add_thread()
-            raise RequestError(500, f"the model did not answer within {seconds:g} seconds") from None
 
     async def invoke(self, request: InferenceRequest) -> InferenceResponse:
         """The answer to one request. RequestError where a handler fails: its own status if it has one, else 500."""
@@ -104,13 +94,13 @@ class Model:
     def inline(self, request: InferenceRequest) -> InferenceResponse:
         """As `invoke`, in the loop's thread. The team's code finds what it would in any other: it may say asyncio.run()."""
         loop = asyncio.get_running_loop()
-        began = perf_counter()
+        spent = Spent()
         asyncio._set_running_loop(None)  # noqa: SLF001 - "intended to be used by event loops", in asyncio's __all__
         try:
             return self._plain(request)
         finally:
             asyncio._set_running_loop(loop)  # noqa: SLF001 - as above
-            self._pace.ran_inline(perf_counter() - began)
+            self._pace.ran_inline(spent.seconds())
 
     def _plain(self, request: InferenceRequest) -> InferenceResponse:
         """All handlers of a request, one after the other, in this thread."""
@@ -127,7 +117,7 @@ class Model:
         for place, outcome in zip(places, outcomes):  # noqa: B905 - 3.10 has it first
             if isinstance(outcome, BaseException):
                 steps[place].close()
-                answers[place] = outcome if isinstance(outcome, RequestError) else answer_of(predict.name, outcome)
+                answers[place] = outcome if isinstance(outcome, RequestError) else _answer_of(predict.name, outcome)
             else:
                 answers[place] = _caught(steps[place], outcome)
         return answers
@@ -146,7 +136,7 @@ class Model:
             except RequestError:
                 raise
             except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
-                raise answer_of(handler.name, error) from None
+                raise _answer_of(handler.name, error) from None
 
     def _steps(self, request: InferenceRequest) -> Steps:
         """Which handlers are called with what: each is yielded with its arguments, and its outcome is sent back."""
@@ -240,12 +230,12 @@ def _type_of(accept: str) -> str:
 
 def _timed(function: Callable[[Any], Any], argument: Any) -> tuple[float, Any]:
     """In the lane: how many seconds a call took, and what it returned or raised."""
-    began = perf_counter()
+    spent = Spent()
     try:
         answer = function(argument)
     except Exception as error:  # noqa: BLE001 - raised again where it is waited for
         answer = error
-    return perf_counter() - began, answer
+    return spent.seconds(), answer
 
 
 def _driven(steps: Steps, outcome: Any, until: Handler | None = None) -> Any:
@@ -262,7 +252,7 @@ def _driven(steps: Steps, outcome: Any, until: Handler | None = None) -> Any:
         except RequestError:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code; one request ends no server
-            raise answer_of(handler.name, error) from None
+            raise _answer_of(handler.name, error) from None
 
 
 def _caught(steps: Steps, outcome: Any, until: Handler | None = None) -> Any:
@@ -284,4 +274,22 @@ async def _told(name: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]
         async for piece in pieces:
             yield piece
     except Exception as error:  # noqa: BLE001 - of the team's code; the answer has begun, so only its end can tell
-        raise answer_of(name, error) from None
+        raise _answer_of(name, error) from None
+
+
+def _answer_of(name: str, error: BaseException) -> RequestError:
+    """What a client is told of a handler's failure. Its text goes to stderr only: it may hold a value or a secret.
+
+    An exception with a status of its own is an answer that the handler has chosen (Starlette's HTTPException, the
+    inference toolkit's GenericInferenceToolkitError), and so is its text.
+    """
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and 400 <= status < 600:
+        text = str(getattr(error, "detail", None) or getattr(error, "message", None) or type(error).__name__)
+        return RequestError(status, text)
+    kind = type(error).__name__
+    if kind == "UnsupportedFormatError":  # the inference toolkit's, for a type that it cannot read or write
+        return RequestError(406 if name == "output_fn" else 415, f"{name} does not support this type")
+    log_line(f"{name} failed: {kind}")
+    print_traceback(error)
+    return RequestError(500, f"{name} failed: {kind}")

@@ -11,7 +11,9 @@ A thread costs more than a short handler does, and whatever runs in the loop mak
 
 from __future__ import annotations
 
+import resource
 import sys
+from time import perf_counter
 
 PROOF = 16
 SHORT_S = 0.001
@@ -23,6 +25,30 @@ _PROOF_FACTOR = 4
 _NONE = -1
 # From 3.14 on the running task is the thread's, and cannot be put aside for a handler that starts a loop of its own.
 _CAN_BE_INLINE = sys.version_info < (3, 14)
+
+
+class Spent:
+    """How long a call took of this thread: begun where this is made.
+
+    The time for which the thread was ready to run and others had its CPU is not the call's: neither a busy neighbour nor a
+    throttled cgroup makes a handler slow. A thread that has waited for something has given its CPU away of itself.
+    """
+
+    __slots__ = ("_began", "_usage")
+
+    def __init__(self) -> None:
+        self._usage = resource.getrusage(resource.RUSAGE_THREAD)
+        self._began = perf_counter()
+
+    def seconds(self) -> float:
+        """Up to now."""
+        passed = perf_counter() - self._began
+        if passed <= SHORT_S:
+            return passed
+        before, now = self._usage, resource.getrusage(resource.RUSAGE_THREAD)
+        if now.ru_nvcsw != before.ru_nvcsw:
+            return passed
+        return now.ru_utime + now.ru_stime - before.ru_utime - before.ru_stime
 
 
 class Pace:

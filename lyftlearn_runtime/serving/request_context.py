@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any
-
-from lyftlearn_runtime.cgroup import gpu_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 # Where a model archive of theirs keeps its manifest (mms/model_loader.py).
 _MANIFEST = os.path.join("MAR-INF", "MANIFEST.json")
+_GPU = re.compile(r"nvidia\d+")
 
 
 class ModelFacts:
@@ -198,5 +198,8 @@ def _manifest(model_dir: str) -> Any:
 
 def _gpu(worker: int) -> int | None:
     """The GPU of a worker, one after the other as the multi-model server hands them out; None where there is none."""
-    count = gpu_count()
+    try:
+        count = sum(bool(_GPU.fullmatch(name)) for name in os.listdir("/dev"))
+    except OSError:
+        count = 0
     return worker % count if count else None

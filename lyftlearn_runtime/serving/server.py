@@ -16,15 +16,15 @@ import uvicorn  # type: ignore[import-not-found]
 
 from lyftlearn_runtime import contract
 from lyftlearn_runtime.log import log_line
-from lyftlearn_runtime.serving import handlers, protocol, settings
+from lyftlearn_runtime.serving import handlers, processes, protocol, settings
 from lyftlearn_runtime.serving.admission import Admission
 from lyftlearn_runtime.serving.application import Invocations, Server, application
 from lyftlearn_runtime.serving.batching import Batcher
 from lyftlearn_runtime.serving.errors import StartError, print_traceback
 from lyftlearn_runtime.serving.invocation import Model
 from lyftlearn_runtime.serving.lane import Lane
-from lyftlearn_runtime.serving.models import Models
 from lyftlearn_runtime.serving.pace import Pace
+from lyftlearn_runtime.serving.processes import Readiness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,7 +56,12 @@ def main(environ: Mapping[str, str]) -> int:
         log_line(f"serve: {error}")
         return contract.EXIT_CONFIG
     _Lines.take_over()
-    code = protocol.run(_Serve(found).run(listener))
+    ready = Readiness(found.processes)
+
+    def serve(number: int) -> int:
+        return protocol.run(_Serve(found, ready, number).run(listener))
+
+    code = serve(0) if found.processes == 1 else processes.run(found.processes, serve)
     # A thread that the team has left running would hold the end up until SIGKILL.
     leave = threading.Timer(_LEAVE_S, _leave, (code,))
     leave.daemon = True
@@ -93,11 +98,14 @@ def _bound(port: int) -> socket.socket:
 class _Serve:
     """One server's life."""
 
-    def __init__(self, found: settings.Settings) -> None:
+    def __init__(self, found: settings.Settings, ready: Readiness, number: int) -> None:
+        self._ready = ready
+        self._number = number
         self._settings = found
         self._lane = Lane(found.concurrency)
         self._admission = Admission(found.concurrency, found.queue, found.wait_s)
         self._server = Server(found, self._admission)
+        self._server.are_all_ready = ready.all_are
         self._stop = asyncio.Event()
 
     async def run(self, listener: socket.socket) -> int:
@@ -123,6 +131,8 @@ class _Serve:
         code = await self._until_stopped()
         http.should_exit = True
         await serving
+        # Both the whole group and a process's parent may be told to stop: a second signal changes nothing any more.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
         return code
 
     async def _until_stopped(self) -> int:
@@ -139,8 +149,6 @@ class _Serve:
 
     async def _load(self) -> int:
         """Loads the handlers and the model: 0, or the exit code when that failed, which is told then."""
-        if self._settings.has_many_models:
-            return self._begin_with_none()
         try:
             found = await self._lane.call(handlers.load, self._settings.program, self._settings.service)
             model = self._model(found)
@@ -153,13 +161,9 @@ class _Serve:
             log_line(f"serve: the model could not be loaded: {type(error).__name__}")
             return 1
         self._server.model, self._server.batcher = model, self._batcher(model)
-        log_line(f"serve: ready on port {self._settings.port}")
-        return 0
-
-    def _begin_with_none(self) -> int:
-        """Ready for models, which come by themselves."""
-        self._server.models = Models(self._server, self._lane)
-        log_line(f"serve: ready on port {self._settings.port} for several models")
+        self._ready.tell(self._number)
+        if self._ready.all_are():
+            log_line(f"serve: ready on port {self._settings.port}")
         return 0
 
     def _model(self, found: handlers.Handlers) -> Model:
