@@ -48,6 +48,11 @@ class _Multipart:
         """How many parts are on their way."""
         return self._left - 1
 
+    @property
+    def sent_bytes(self) -> int:
+        """How much of it is there."""
+        return self._sent_bytes
+
     def next_number(self) -> int:
         """The number of one more part, which `put` is going to be called for."""
         with self._lock:
@@ -100,6 +105,7 @@ def send_file(s3: S3, pool: Pool, bucket: str, key: str, path: str) -> None:
             return
     step = max(PIECE_BYTES, -(-size // _MOST_PARTS))
     parts = _Multipart(s3, bucket, key, size)
+    pool.progress[path] = lambda: f"uploading {path}, {parts.sent_bytes} of {size} bytes are at s3://{bucket}/{key}"
 
     def open_again() -> IO[bytes]:
         return open(path, "rb", buffering=0)
@@ -121,10 +127,14 @@ class ObjectWriter:
         self._bucket = bucket
         self._key = key
         # What is expected may be a little less than what comes.
+        self._expected_bytes = expected_bytes
+        self._came = 0
         self._piece_bytes = max(STREAM_PIECE_BYTES, -(-expected_bytes // (_MOST_PARTS - 1000)))
         self._piece: Any = None
         self._piece_size = 0
         self._parts: _Multipart | None = None
+        self._is_finished = False
+        pool.progress[f"s3://{bucket}/{key}"] = self.describe
 
     def write(self, data: bytes | memoryview) -> int:
         """Takes more. AbandonedError when a part could not be sent."""
@@ -139,7 +149,14 @@ class ObjectWriter:
             written = self._piece.write(left[: self._piece_bytes - self._piece_size])
             self._piece_size += written
             left = left[written:]
+        self._came += len(data)
         return len(data)
+
+    def describe(self) -> str:
+        """How far it is."""
+        sent = self._parts.sent_bytes if self._parts else 0
+        packed = f"{self._came} bytes (of at most {self._expected_bytes}) are packed"
+        return f"packing and uploading s3://{self._bucket}/{self._key}, {packed}, {sent} are there"
 
     def finish(self) -> None:
         """There is no more: the object is made, at the latest when the pool has done its work."""
@@ -150,14 +167,14 @@ class ObjectWriter:
         if self._piece_size:
             self._pass_on()
         if self._parts:
-            parts, self._parts = self._parts, None
-            parts.leave(self._s3)
+            self._is_finished = True
+            self._parts.leave(self._s3)
 
     def abandon(self) -> None:
         """Nothing is left of it."""
         if self._piece is not None:
             self._piece.close()
-        if self._parts:
+        if self._parts and not self._is_finished:
             self._parts.has_failed = True
             self._parts.leave(self._s3)
 

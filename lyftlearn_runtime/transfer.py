@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 
 from lyftlearn_runtime import contract, s3_upload
 from lyftlearn_runtime.archive import largest_size, regular_files, write_archive
 from lyftlearn_runtime.aws.s3 import S3, split_uri
 from lyftlearn_runtime.errors import ShimError
+from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.s3_download import Download, make_directory
 from lyftlearn_runtime.s3_prefix import file_paths, list_uri
 from lyftlearn_runtime.transfer_pool import Pool
@@ -51,7 +53,7 @@ def upload(transfers: Sequence[Transfer], environ: Mapping[str, str], record: Ma
     """Puts each path at its URI: as a tar.gz, or every file of it where the URI ends in `/`.
 
     `record` has temporary files (path → URI) that go with them. Every one is tried, also when another one failed; the error
-    names all that did.
+    names all that did. A platform that asks the container to end meanwhile gets as an answer what there is to wait for.
     """
     pool = Pool(environ, stop_at_errors=False)
     for one in transfers:
@@ -63,7 +65,7 @@ def upload(transfers: Sequence[Transfer], environ: Mapping[str, str], record: Ma
             pool.add(_pack_and_send, pool, bucket, key, one.path)
     for path, uri in (record or {}).items():
         pool.add(_send_and_remove, pool, *split_uri(uri), path)
-    pool.run()
+    _run_to_the_end(pool)
 
 
 def upload_files(files: Mapping[str, str], environ: Mapping[str, str]) -> None:
@@ -80,6 +82,24 @@ def remove(uris: Sequence[str], environ: Mapping[str, str]) -> None:
     for uri in uris:
         pool.add(S3.delete, *split_uri(uri))
     pool.run()
+
+
+def _run_to_the_end(pool: Pool) -> None:
+    """Does every job. SIGTERM is answered with how far it is, and ends nothing: until SIGKILL there may be time enough."""
+    import signal  # noqa: PLC0415 - only at the end of a job that uploads
+
+    if threading.current_thread() is not threading.main_thread():
+        pool.run()
+        return
+
+    def tell(*_: object) -> None:
+        log_line(f"the platform ends this container while it is {pool.describe()}")
+
+    before = signal.signal(signal.SIGTERM, tell)
+    try:
+        pool.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _send_and_remove(s3: S3, pool: Pool, bucket: str, key: str, path: str) -> None:

@@ -27,6 +27,8 @@ class Pool:
         self._pending: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._at_work = 0
         self._changed = threading.Condition()
+        # Of what takes long: what it is → how far it is, for who has to end before it is done.
+        self.progress: dict[str, Callable[[], str]] = {}
         self._errors: list[ShimError] = []
         self._fault: Exception | None = None
 
@@ -35,6 +37,11 @@ class Pool:
         with self._changed:
             self._pending.append((job, arguments))
             self._changed.notify()
+
+    def describe(self) -> str:
+        """What is being done now, and how far it is."""
+        found = [describe() for describe in list(self.progress.values())]
+        return "; ".join(found) or "sending small files to S3"
 
     def run(self) -> None:
         """Does every job. All errors become one; with `stop_at_errors` the first one ends what is not begun."""

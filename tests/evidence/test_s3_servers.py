@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
+import time
 import uuid
 from typing import TYPE_CHECKING
 
@@ -269,6 +271,37 @@ def test_a_server_that_stops_answering_is_named(  # noqa: PLR0913, PLR0917 - fix
             )
     finally:
         proxy.close()
+
+
+@pytest.mark.slow
+def test_a_container_that_has_to_end_says_what_it_was_waiting_for(moto: S3Server, prefix: str, tmp_path: Path) -> None:
+    """The packing, and the bytes that are there: of a deadline that passes in an upload nobody else can tell why."""
+    (tmp_path / "up").mkdir()
+    with (tmp_path / "up" / "file").open("wb") as file:
+        for _ in range(6):
+            file.write(os.urandom(16 << 20))
+    proxy = Breaking(moto.url, break_first=0, after_bytes=0)
+    proxy.stall_after = 1_000_000
+    command = [sys.executable, "-c", PEAK, "upload", str(tmp_path / "up"), f"s3://{BUCKET}/{prefix}/model.tar.gz"]
+    environ = {**moto.environ, "PYTHONPATH": str(ROOT), "AWS_ENDPOINT_URL": proxy.url}
+    try:
+        with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+            while proxy.stalled < 2:  # two parts are on their way and do not arrive
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.terminate()
+            assert process.stderr
+            line = process.stderr.readline()
+            process.kill()
+    finally:
+        proxy.close()
+    told = (
+        rf"ends this container while it is packing and uploading s3://{BUCKET}/{prefix}/model.tar.gz, (\d+) bytes \(of at most"
+    )
+    found = re.search(told, line)
+    assert found, line
+    assert int(found[1]) >= 2 * (32 << 20)
+    assert "are packed, 0 are there" in line
 
 
 @pytest.mark.parametrize("name", ["rclone", "moto"])

@@ -26,6 +26,7 @@ class Breaking:
         self.broken = 0
         # From so many bytes on a connection stays silent.
         self.stall_after = 1 << 62
+        self.stalled = 0
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -63,6 +64,7 @@ class Breaking:
             while data := one.recv(min(room, 65536)):
                 came += len(data)
                 if came > self.stall_after:
+                    self.stalled += came - len(data) <= self.stall_after
                     continue
                 other.sendall(data)
                 room -= len(data)
