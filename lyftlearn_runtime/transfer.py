@@ -99,7 +99,7 @@ def _run_to_the_end(pool: Pool) -> None:
     try:
         pool.run()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _send_and_remove(s3: S3, pool: Pool, bucket: str, key: str, path: str) -> None:
