@@ -80,7 +80,7 @@ EVIDENCE: tuple[tuple[str, str], ...] = (
         "training (a real script, a failure, all that is seen) and processing: in local mode, and here by the SDK's request",
     ),
     (
-        "SageMaker Python SDK v2, not in local mode, against `lyftlearn-image local`",
+        "SageMaker Python SDKs v2 and v3, not in local mode, against `lyftlearn-image local`",
         "jobs of all kinds, logs, analytics, attach, search: what comes of each; every answer against botocore's model",
     ),
     ("SageMaker Python SDK v3, likewise (`sdk3.txt`)", "training: ModelTrainer with source code, and with the image's own"),

@@ -1,4 +1,4 @@
-"""SageMaker's own SDK against `lyftlearn-image local`, not in its local mode: it does what a notebook does with jobs."""
+"""SageMaker's own SDKs against `lyftlearn-image local`, not in their local mode: each does what a notebook does with jobs."""
 
 from __future__ import annotations
 
@@ -73,6 +73,18 @@ HERE2: Mapping[str, Any] = {
 }
 
 
+SDK3: Mapping[str, Any] = {
+    "tuner_begins": None,
+    "train": {"status": "Completed", "phases": PHASES, "model": "model.tar.gz", "seconds": True},
+    "train_with_source_code": "Completed",
+    "failure": "AlgorithmError: the rows are no numbers, exit code: 3",
+    "absent": "(ValidationException) when calling the DescribeTrainingJob operation: Requested resource not found.",
+    "listed": 1,
+    "processing": "1,2\n3,4\n",
+    "tuner_ends": {"status": "Completed", "metrics": ["loss", "score"], "trials": 2},
+}
+
+
 def is_as_told(came: Mapping[str, Any], told: Any) -> bool:
     """Whether a case came out so: with this value, or with an error that has these words."""
     if "error" in came:
@@ -96,6 +108,15 @@ def test_sdk2_does_with_jobs_what_it_does_on_the_service(
     name = f"sdk2-{uuid.uuid4().hex[:8]}"
     place = remote("sdk2").run(tmp_path, local=False, image=plain_image, lyftlearn=lyftlearn_image_tag, name=name)
     check("v2", json.loads((place / "answer.json").read_text()), SDK2, HERE2)
+
+
+def test_sdk3_does_with_jobs_what_it_does_on_the_service(
+    remote: Callable[[str], Sdk], plain_image: str, lyftlearn_image_tag: str, tmp_path: Path
+) -> None:
+    """ModelTrainer with the image's own program and with source code, a failure, a list, processing, a tuner."""
+    name = f"sdk3-{uuid.uuid4().hex[:8]}"
+    place = remote("sdk3").run(tmp_path, local=False, image=plain_image, lyftlearn=lyftlearn_image_tag, name=name)
+    check("v3", json.loads((place / "answer.json").read_text()), SDK3, {})
 
 
 @pytest.mark.parametrize(
