@@ -195,8 +195,11 @@ def _refuse_closed(path: str, wanted: int) -> None:
         return
     found = os.stat(path)
     verb = "enter" if wanted == os.X_OK else "read"
+    mode = found.st_mode & 0o7777
+    # A copy of what the image has for others alone has no mode: see `copy_directories`.
+    why = f"its mode is {mode:04o}, its owner {found.st_uid}:{found.st_gid}" if mode else "the image has it for others alone"
     raise ShimError(
-        f"the user {os.getuid()}:{os.getgid()} may not {verb} {path}: its mode is {found.st_mode & 0o7777:04o}, its owner"
-        f" {found.st_uid}:{found.st_gid}; make it readable in the image: RUN chmod -R a+rX {contract.CODE_DIR}",
+        f"the user {os.getuid()}:{os.getgid()} may not {verb} {path}: {why};"
+        f" make it readable in the image: RUN chmod -R a+rX {contract.CODE_DIR}",
         contract.EXIT_CONFIG,
     )

@@ -593,6 +593,7 @@ def test_a_program_in_a_directory_imports_from_the_code(shim: Shim, files: Files
         ("priv/t.sh", {"priv": 0o700}, "may not enter /opt/ml/code/priv: its mode is 0700"),
         ("priv.t", {"priv": 0o700}, "may not enter /opt/ml/code/priv: its mode is 0700"),
         ("priv/t.py", {"priv/t.py": 0o600}, "may not read /opt/ml/code/priv/t.py: its mode is 0600"),
+        ("priv/t.py", {"priv": 0}, "may not enter /opt/ml/code/priv: the image has it for others alone"),
         ("priv/t.py", {".": 0o750}, "may not enter /opt/ml/code: its mode is 0750"),
         ("priv/none.py", {}, "there is no program /opt/ml/code/priv/none.py"),
     ],
