@@ -117,6 +117,8 @@ def test_the_schema_accepts_every_kind(kind: str) -> None:
         ("kind: processing\ncommand: [x]\nprogram: t.py\n", "It is a key of `kind: training`"),
         ("kind: serving\nmodel: s3://bucket/m/\nreplica: 2\n", "Did you mean `replicas`?"),
         ("kind: spark\n", "expected one of training, processing, tuning"),
+        ("hyperparameters: {lr: 1}\n", "either `program` or `command`, or the hyperparameter `sagemaker_program`"),
+        ("program: t.py\ncommand: [x]\n", "expected either `program` or `command`"),
         ("program: t.py\nspot: {max_wait_s: 10}\n", "at least `max_runtime_s`"),
         ("program: t.py\nspot: {max_wait_s: 4000}\n", "`spot` needs `checkpoints`"),
         ("program: t.py\nnetwork: {subnets: [subnet-1]}\n", "go together"),
@@ -132,6 +134,24 @@ def test_a_mistake_in_an_option_is_told(text: str, told: str) -> None:
         yamlfile.parse(f"name: job\nimage: team:1\n{text}", Workload, name="job.yaml")
     assert told in str(caught.value)
     assert "hunter22" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hyperparameters: {sagemaker_program: t.py, sagemaker_submit_directory: s3://bucket/code.tar.gz}\n",
+        "environment: {SAGEMAKER_PROGRAM: t.py}\n",
+        "channels: {code: s3://bucket/code/, sm_drivers: s3://bucket/drivers/}\n",
+        (
+            "kind: tuning\nhyperparameters: {sagemaker_program: t.py}\nobjective: a\nmetrics: {a: 'a=(.*)'}\n"
+            "search_space: {x: {type: int, low: 1, high: 2}}\n"
+        ),
+    ],
+)
+def test_a_program_may_come_as_clients_send_it(text: str) -> None:
+    """The v2 SDK's hyperparameter, an image's variable, the v3 SDK's channel: `train` finds it."""
+    workload = yamlfile.parse(f"name: job\nimage: team:1\n{text}", Workload, name="job.yaml")
+    assert getattr(workload, "program", "") is None
 
 
 @pytest.mark.parametrize("kind", list(FIELDS))

@@ -72,6 +72,8 @@ def test_every_resource_is_exact(name: str) -> None:
         ({"secrets": {"A": "aws-ssm:///a/b:3"}}, "ssm:GetParameters", "parameter/a/b"),
         ({"secret_sets": ["aws-ssm-path:///a/b"]}, "ssm:GetParametersByPath", "parameter/a/b/*"),
         ({"files": {"/etc/x": {"secret": "s3://bucket/key"}}}, "s3:GetObject", "arn:aws:s3:::bucket/key"),
+        ({"hyperparameters": {"sagemaker_submit_directory": "s3://code/a/sourcedir.tar.gz"}}, "s3:GetObject",
+         "arn:aws:s3:::code/a/sourcedir.tar.gz"),
         ({"secrets": {"A": "aws-sm://arn:aws:secretsmanager:r:1:secret:n-AbCdEf#k"}}, "secretsmanager:GetSecretValue",
          "arn:aws:secretsmanager:r:1:secret:n-AbCdEf"),
     ],
