@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from lyftlearn_image.build.context import build_key
 from lyftlearn_image.emulation.session import Embedded, embedded
 from tests.evidence.local_service import LocalService, local_service
 from tests.evidence.sdk import BUCKET, HERE, PREFIX, Sdk, outside, remove
@@ -75,22 +76,23 @@ def local(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lo
 
 @pytest.fixture(scope="session")
 def plain_image(probe_image: str, docker_cli: Callable[..., str]) -> str:
-    """A team's image with `train` and `serve`, and no toolkit in it."""
-    tag = f"{probe_image.replace(':', '-')}-remote:test"
+    """A team's image with `train` and `serve`, and no toolkit in it. Its tag says what is in it, as other checkouts' do."""
+    content = {path.name: path.read_bytes() for path in (HERE / "remote").iterdir()}
+    tag = f"{probe_image.replace(':', '-')}-remote:{build_key(content, probe_image)[:12]}"
     docker_cli("build", "-q", "--build-arg", f"BASE={probe_image}", "-t", tag, str(HERE / "remote"))
     return tag
 
 
 @pytest.fixture
-def remote(peers: Path, local: LocalService) -> Iterator[Callable[[str], Sdk]]:
-    """An SDK that talks to `local`: the name of its environment, of its program in `<name>_remote.py`."""
+def remote(local: LocalService) -> Iterator[Callable[[str], Sdk]]:
+    """A client that talks to `local`: by the name of its environment; its program is in `<name>_remote.py`."""
     with outside() as (proxy, asked):
 
         def make(name: str) -> Sdk:
             return Sdk(
-                python=peers / name / "bin" / "python",
+                python=_installed(name) / name / "bin" / "python",
                 program=HERE / f"{name}_remote.py",
-                tools=peers / "bin",
+                tools=PEERS / "bin",
                 endpoint=local.environment,
                 project=f"{PREFIX}{uuid.uuid4().hex[:8]}",
                 proxy=proxy,

@@ -15,6 +15,7 @@ from lyftlearn_image.emulation.sagemaker import fields as sagemaker
 from lyftlearn_image.platforms.sagemaker import api_model
 from tests.evidence.differences import KNOWN_DIFFERENCES, OPEN_QUESTIONS, PODMAN, KnownDifference
 from tests.evidence.local_mode import LOCAL_MODE
+from tests.evidence.remote_clients import CLIENTS
 from tests.evidence.remote_differences import REMOTE
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ _EVIDENCE = """\
 ## Evidence
 
 What these emulators do is held against programs that others wrote, by `tests/evidence/`. Of the differences above, those
-from local mode and podman are what these tests find: one more, or one fewer, fails them.
+from local mode, podman and the clients of `local` are what these tests find: one more, or one fewer, fails them.
 
 | Program | What is compared |
 | --- | --- |
@@ -85,6 +86,18 @@ EVIDENCE: tuple[tuple[str, str], ...] = (
     ),
     ("SageMaker Python SDK v3, likewise (`sdk3.txt`)", "training: ModelTrainer with source code, and with the image's own"),
     (
+        "SageMaker Python SDK v2 against `lyftlearn-image local`",
+        "deploy from a fit, of a model, of a package of the registry; predict, streams, asynchronous and multi-model endpoints",
+    ),
+    (
+        "Airflow's Amazon provider against `lyftlearn-image local` (`airflow.txt`)",
+        "its SageMaker operators, sensors and hook, each by itself: jobs with their logs, models, endpoints, the registry",
+    ),
+    (
+        "The AWS CLI against `lyftlearn-image local` (`awscli.txt`)",
+        "jobs and endpoints: create, wait, describe, list, tag, update, invoke, delete; files in S3, logs",
+    ),
+    (
         "`podman kube play`",
         "a compiled Job's pod with our image: exit code, streams, artifacts, the script's view, the realised environment",
     ),
@@ -114,7 +127,7 @@ def render() -> str:
     parts.append("## Kubernetes\n")
     for shape, rows in manifest_rows(vars(kubernetes)).items():
         parts += [f"### {shape}\n", _table(rows)]
-    parts += ["## Known differences\n", _differences((*KNOWN_DIFFERENCES, *REMOTE, *LOCAL_MODE, *PODMAN))]
+    parts += ["## Known differences\n", _differences((*KNOWN_DIFFERENCES, *REMOTE, *CLIENTS, *LOCAL_MODE, *PODMAN))]
     parts.append(_OPEN + "".join(f"| {one.platform} | {one.question} | {one.here} |\n" for one in OPEN_QUESTIONS))
     parts.append(_EVIDENCE + "".join(f"| {program} | {compared} |\n" for program, compared in EVIDENCE))
     return "\n".join([*parts, _recorded(RECORDED), _UNTESTED])
