@@ -7,7 +7,6 @@ them, stop it, and delete it with all that belongs to it.
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Any
 
 from lightkube.resources.apps_v1 import Deployment
@@ -16,6 +15,7 @@ from lightkube.resources.batch_v1 import Job
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.retry import Clock
 from lyftlearn_image.services.collect import EndedJob, collect_run
+from lyftlearn_image.services.kubernetes.annotations import read_objects, read_outputs
 from lyftlearn_image.services.kubernetes.api import ClusterApi
 from lyftlearn_image.services.kubernetes.ended_log import EndedLog
 from lyftlearn_image.services.kubernetes.job_id import DEPLOYMENT, JobId, parse_job_id
@@ -27,7 +27,7 @@ from lyftlearn_image.services.kubernetes.reaching import service_address
 from lyftlearn_image.services.kubernetes.replica_logs import ReplicaLogs
 from lyftlearn_image.services.kubernetes.run_record import read_records
 from lyftlearn_image.services.kubernetes.stopping import stop_job
-from lyftlearn_image.services.kubernetes.submission import OBJECTS, OUTPUTS, submit_objects, wait_until_gone
+from lyftlearn_image.services.kubernetes.submission import submit_objects, wait_until_gone
 from lyftlearn_image.services.kubernetes.watch import watch_until_ended
 from lyftlearn_image.services.service import poll_until_ended, run_to_end
 
@@ -126,9 +126,9 @@ class KubernetesService:
         """Deletes the Job or Deployment and waits until it is gone, with its pods and all that was made for it."""
         api, found = self._find(job)
         kind: type[Any] = Deployment if found.kind == DEPLOYMENT else Job
-        document = api.get(kind, found.name)
+        made_for_it = read_objects(api.get(kind, found.name))
         api.delete(kind, found.name)
-        objects.delete_objects(self.s3, json.loads((document.metadata.annotations or {}).get(OBJECTS, "[]")))
+        objects.delete_objects(self.s3, made_for_it)
         wait_until_gone(api, kind, found.name, self._clock)
 
     def address(self, job: str) -> Address | None:
@@ -155,7 +155,7 @@ class KubernetesService:
             job=str(found),
             state=state,
             log=log.lines(document, state, pods),
-            outputs=json.loads((document.metadata.annotations or {}).get(OUTPUTS, "{}")),
+            outputs=read_outputs(document),
             created=created,
             started=started,
             ended=ended,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.run import State, Status
 from lyftlearn_image.runs.first_failure import Attempt, first_failure
+from lyftlearn_image.services.kubernetes.annotations import read_end
 from lyftlearn_image.services.kubernetes.disruption import describe_loss, disruption
 from lyftlearn_image.services.kubernetes.main_container import containers_beside, main_end
-from lyftlearn_image.services.kubernetes.sidecars import HELD_UP, describe_held, held_end, written_end
+from lyftlearn_image.services.kubernetes.sidecars import HELD_UP, describe_held, held_end
 from lyftlearn_image.services.kubernetes.waiting import (
     PENDING,
     Wait,
@@ -45,7 +46,7 @@ def job_state(job: Any, pods: Sequence[Any]) -> State:
     deciding = deciding_pods(job, pods)
     ended = _decisive_end(deciding[-1]) if deciding else None
     code = ended.exitCode if ended else None
-    if written := written_end(job):
+    if written := read_end(job):
         return written
     if asked := (job.metadata.annotations or {}).get(STOP):
         never_ran = job.spec.suspend and not pods

@@ -10,6 +10,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.kubernetes.metadata import PENDING_TIMEOUT_ANNOTATION
 from lyftlearn_image.run import State, Status
+from lyftlearn_image.services.kubernetes.annotations import read_seconds
 from lyftlearn_image.services.kubernetes.job_id import DEPLOYMENT
 from lyftlearn_image.services.kubernetes.job_state import SUSPENDED, deployment_state, job_state
 from lyftlearn_image.services.kubernetes.sidecars import GRACE_S, HELD_UP, end_held_job, held_end
@@ -59,10 +60,10 @@ class Lookout:
             return state
         now = self._clock.now()
         self._began = now if self._began is None else self._began
-        timeout_s = (document.metadata.annotations or {}).get(PENDING_TIMEOUT_ANNOTATION)
-        if timeout_s is None or now - self._began < float(timeout_s):
+        timeout_s = read_seconds(document, PENDING_TIMEOUT_ANNOTATION)
+        if timeout_s is None or now - self._began < timeout_s:
             return state
-        why = f"it has waited for {timeout_s} s: {state.phase}" + (f": {state.reason}" if state.reason else "")
+        why = f"it has waited for {timeout_s:g} s: {state.phase}" + (f": {state.reason}" if state.reason else "")
         if self._job.kind == DEPLOYMENT:
             return State(Status.FAILED, _PENDING_TIMEOUT_REASON, why)
         stop_job(self._api, self._job.name, self._clock, f"{_PENDING_TIMEOUT_REASON}: {why}")

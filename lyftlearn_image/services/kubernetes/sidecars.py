@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lightkube.resources.batch_v1 import Job
 
 from lyftlearn_image.run import State, Status
+from lyftlearn_image.services.kubernetes.annotations import END
 from lyftlearn_image.services.kubernetes.main_container import containers_beside, main_end
 
 if TYPE_CHECKING:
@@ -21,20 +22,10 @@ if TYPE_CHECKING:
     from lyftlearn_image.services.kubernetes.api import ClusterApi
 
 # On a Job that was ended so: its state.
-END = "lyftlearn.dev/end"
 HELD_UP = "SidecarsRunning"
 # Most sidecars see that our container has ended, and end soon after it.
 GRACE_S = 30.0
 _SOON_S = 1
-
-
-def written_end(job: Any) -> State | None:
-    """The end that was written on a Job."""
-    text = (job.metadata.annotations or {}).get(END)
-    if not text:
-        return None
-    fields = json.loads(text)
-    return State(Status(fields["status"]), fields["phase"], fields["reason"], fields["exit_code"])
 
 
 def held_end(job: Any, pods: Sequence[Any]) -> State | None:

@@ -12,6 +12,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.errors import UnavailableError
 from lyftlearn_image.retry import Backoff, Waits
+from lyftlearn_image.services.kubernetes.annotations import OBJECTS, OUTPUTS
 from lyftlearn_image.services.kubernetes.api import resource_kind
 from lyftlearn_image.services.kubernetes.job_id import JobId
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from lyftlearn_image.retry import Clock
     from lyftlearn_image.services.kubernetes.api import ClusterApi
 
-OUTPUTS = "lyftlearn.dev/outputs"
-OBJECTS = "lyftlearn.dev/objects"
 # On what `submit` has made. A ServiceAccount without it is the team's own, and stays when the job goes.
 _SUBMITTED = "lyftlearn.dev/submitted"
 _GONE_POLLS = Backoff(first_s=1.0, longest_s=5.0, deadline_s=600.0)
