@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 _SERVING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "serving", "__main__.py")
 # Where the inference convention keeps a model's code, then where training has it.
-_MODEL_DIR = "/opt/ml/model"
-MODEL_CODE_DIR = _MODEL_DIR + "/code"
+MODEL_CODE_DIR = "/opt/ml/model/code"
 _SERVING_CODE_DIRS = (MODEL_CODE_DIR, contract.CODE_DIR)
 # Where the v2 SDK says that the code is, an archive in S3 or a directory; the variable's name is the same in capitals.
 SUBMIT_DIRECTORY = "sagemaker_submit_directory"
@@ -43,10 +42,7 @@ def resolve(
     if not argv:
         raise ShimError(f"nothing to run: give a command, or `train` with {_WAYS}", contract.EXIT_USAGE)
     if argv[0] == "serve":
-        server = _server(environ)
-        # A worker of AWS's server is started in the model's directory (awslabs/multi-model-server, WorkerLifeCycle.java).
-        cwd = _MODEL_DIR if server[-1] == _SERVING and os.path.isdir(_MODEL_DIR) else None
-        return Program([*server, *argv[1:]], "", [], [], cwd)
+        return Program([*_server(environ), *argv[1:]], "", [], [], None)
     if argv[0] == "notebook":
         return _notebook(environ, list(argv[1:]))
     if argv[0] != "train":

@@ -52,6 +52,24 @@ CODE = {
     "helper.py": "def total(rows):\n    return sum(map(int, rows))\n",
     "requirements.txt": "greeter>=1\n",
 }
+# What the driver of the SDK v3 does, in short: its first line is empty, it asks for Python and pip, writes its variables below
+# /opt/ml/input, installs, and starts the script of the channel `code`
+# (aws/sagemaker-python-sdk, sagemaker-train/src/sagemaker/train/templates.py).
+DRIVER = """
+#!/bin/bash
+set -e
+SM_PYTHON_CMD=$(command -v python3 || command -v python)
+SM_PIP_CMD=$(command -v pip3 || command -v pip)
+test -n "$SM_PYTHON_CMD" && test -n "$SM_PIP_CMD" && test -n "$TRAINING_JOB_NAME"
+cat /opt/ml/input/config/{resourceconfig,inputdataconfig,hyperparameters}.json > /dev/null
+echo "export SM_ENTRY_SCRIPT='v3.py'" > /opt/ml/input/sm_training.env
+source /opt/ml/input/sm_training.env
+cd /opt/ml/input/data/code
+$SM_PYTHON_CMD -m pip install -q -r requirements.txt
+$SM_PYTHON_CMD $SM_ENTRY_SCRIPT --lr 0.1
+"""
+# The container's command of every ModelTrainer (constants.py beside it).
+DRIVEN = "chmod +x /opt/ml/input/data/sm_drivers/sm_train.sh && /opt/ml/input/data/sm_drivers/sm_train.sh"
 WHEELS = {"greeter-1.2": wheel("greeter", "1.2", {"greeter.py": "def greet(name):\n    return f'hello {name}'\n"})}
 
 
@@ -138,3 +156,28 @@ def test_an_installation_that_fails_is_the_same_on_both(
         run = run_on(here, name, workload, prefix, tmp_path)
         assert (run.status, run.exit_code) == (Status.FAILED, 78)
         assert "No matching distribution found for not-to-be-had==1" in run.reason
+
+
+@pytest.mark.parametrize("command", [None, ("/bin/bash", "-c", DRIVEN)], ids=["train", "command"])
+def test_the_driver_of_a_model_trainer_finds_what_it_needs(
+    here: Embedded, lyftlearn_image_tag: str, index: Index, tmp_path: Path, command: tuple[str, ...] | None
+) -> None:
+    """Started by `train`, or by the SDK's own command: Python and pip on the path, and a place to install to, also in a pod."""
+    prefix = uuid.uuid4().hex
+    script = "import greeter, os, sys\nprint(greeter.greet('v3'), sys.argv, os.getcwd())\n"
+    for key, text in {
+        "code/v3.py": script, "code/requirements.txt": "greeter\n", "sm_drivers/sm_train.sh": DRIVER,
+    }.items():  # fmt: skip
+        here.s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{key}", Body=text.encode())
+    workload = Training(
+        name="trainer",
+        image=lyftlearn_image_tag,
+        command=command,
+        channels={name: f"s3://{BUCKET}/{prefix}/{name}/" for name in ("code", "sm_drivers")},
+        hyperparameters={"lr": 0.1},
+        environment={"PIP_INDEX_URL": index.url, "PIP_TRUSTED_HOST": here.network.gateway},
+    )
+    for name in ("sagemaker", "kubernetes"):
+        run = run_on(here, name, workload, prefix, tmp_path)
+        assert run.status is Status.COMPLETED, run.stderr.read_text()
+        assert run.stdout.read_text() == "hello v3 ['v3.py', '--lr', '0.1'] /opt/ml/input/data/code\n"
