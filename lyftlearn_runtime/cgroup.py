@@ -43,6 +43,18 @@ def memory_limit(root: str = _CGROUP) -> int | None:
     return None if not value or value[0] == "max" or int(value[0]) > _NO_LIMIT else int(value[0])
 
 
+def free_memory(root: str = _CGROUP) -> int | None:
+    """Bytes that the cgroup still gives, None without a limit. A file's pages that nobody uses are as good as free."""
+    limit = memory_limit(root)
+    used = _words(_own(root, "memory.current")) or _words(f"{root}/memory/memory.usage_in_bytes")
+    if limit is None or not used:
+        return None
+    stat = _words(_own(root, "memory.stat")) or _words(f"{root}/memory/memory.stat")
+    counts = dict(zip(stat[::2], stat[1::2]))  # noqa: B905 - `strict` is of Python 3.10
+    idle = int(counts.get("total_inactive_file") or counts.get("inactive_file") or 0)
+    return max(0, limit - int(used[0]) + idle)
+
+
 def gpu_count() -> int:
     """NVIDIA devices in this container. A variable such as NVIDIA_VISIBLE_DEVICES is set on machines without any, too."""
     try:

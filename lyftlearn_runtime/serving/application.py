@@ -37,6 +37,8 @@ class Server:
         self.admission = admission
         self.model: Model | None = None
         self.batcher: Batcher | None = None
+        # The routes of several models, in place of `model`.
+        self.models: Route | None = None
         self.is_draining = False
         # Of several processes one answers for all.
         self.are_all_ready: Callable[[], bool] = lambda: True
@@ -45,7 +47,7 @@ class Server:
         """Why no request can be taken now."""
         if self.is_draining:
             return RequestError(503, "the server is ending")
-        if self.model is None:
+        if self.model is None and self.models is None:
             return RequestError(503, "the model is being loaded")
         return None
 
@@ -60,7 +62,9 @@ def application(server: Server, invocations: Invocations) -> Any:
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         found = routes.get(scope["path"])
-        if found is None:
+        if server.models and (scope["path"] + "/").startswith("/models/"):
+            await server.models(scope, receive, send)
+        elif found is None:
             await replies.send_reply(_elsewhere(scope, routes), send)
         elif scope["method"] in found[0]:
             await found[1](scope, receive, send)
@@ -183,6 +187,8 @@ class Invocations:
         refusal = self._server.refusal()
         if refusal:
             raise refusal
+        if self._server.model is None:
+            raise RequestError(404, "there are several models here: ask one at /models/NAME/invoke")
         declared = headers.get(b"content-length", b"")
         size = int(declared) if declared.isdigit() else 0
         if self._limit is not None and size > self._limit:
@@ -245,6 +251,8 @@ class Invocations:
         model = self._server.model
         assert model is not None  # noqa: S101 - a request is admitted with a model only, and it stays
         try:
-            return replies.handler_reply(*await model.invoke(request))
+            within_s = self._server.settings.timeout_s
+            answer = await (model.invoke_within(request, within_s) if within_s else model.invoke(request))
+            return replies.handler_reply(*answer)
         except RequestError as error:
             return replies.error_reply(error)

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 
+from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.secret_forms import mask, sounds_secret
 
 # The names that clients of the multi-model server know (its frontend's package com.amazonaws.ml.mms.http).
@@ -45,3 +46,21 @@ def print_traceback(error: BaseException) -> None:
     secrets = [value for name, value in os.environ.items() if sounds_secret(name)]
     sys.stderr.write(mask("".join(lines), secrets))
     sys.stderr.flush()
+
+
+def answer_of(name: str, error: BaseException) -> RequestError:
+    """What a client is told of a handler's failure. Its text goes to stderr only: it may hold a value or a secret.
+
+    An exception with a status of its own is an answer that the handler has chosen (Starlette's HTTPException, the
+    inference toolkit's GenericInferenceToolkitError), and so is its text.
+    """
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int) and 400 <= status < 600:
+        text = str(getattr(error, "detail", None) or getattr(error, "message", None) or type(error).__name__)
+        return RequestError(status, text)
+    kind = type(error).__name__
+    if kind == "UnsupportedFormatError":  # the inference toolkit's, for a type that it cannot read or write
+        return RequestError(406 if name == "output_fn" else 415, f"{name} does not support this type")
+    log_line(f"{name} failed: {kind}")
+    print_traceback(error)
+    return RequestError(500, f"{name} failed: {kind}")

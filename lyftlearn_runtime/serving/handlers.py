@@ -76,6 +76,15 @@ def load(program: str, service: str = "", code_dirs: Sequence[str] = CODE_DIRS) 
         os.chdir(os.path.dirname(code_dirs[0]))
     # The first one wins in an import, too.
     sys.path[:0] = [one for one in code_dirs if os.path.isdir(one)]
+    return _found(program, service, code_dirs)
+
+
+def load_model(model_dir: str, program: str, service: str) -> Handlers:
+    """As `load`, of one model of several: its own `code`, then what all have in common."""
+    return _found(program, service, (os.path.join(model_dir, "code"), *CODE_DIRS[1:]))
+
+
+def _found(program: str, service: str, code_dirs: Sequence[str]) -> Handlers:
     name, _, function = service.partition(":")
     if name and name != handler_service.DEFAULT:
         module = _module(name, code_dirs)

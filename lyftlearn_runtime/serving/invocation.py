@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.serving import codec, together
-from lyftlearn_runtime.serving.errors import RequestError, print_traceback
+from lyftlearn_runtime.serving.errors import RequestError, answer_of
 from lyftlearn_runtime.serving.pace import Spent
 from lyftlearn_runtime.serving.request_context import ModelFacts, RequestContext
 from lyftlearn_runtime.serving.settings import JSON
@@ -53,11 +53,11 @@ class InferenceResponse(NamedTuple):
 class Model:
     """The loaded model with its handlers. Async ones run in the event loop, plain ones in `lane`, or inline while short."""
 
-    def __init__(self, handlers: Handlers, lane: Lane, model_dir: str, pace: Pace) -> None:
+    def __init__(self, handlers: Handlers, lane: Lane, model_dir: str, pace: Pace, name: str = "model") -> None:
         self._handlers = handlers
         self._lane = lane
         self._model_dir = model_dir
-        self._facts = ModelFacts(model_dir)
+        self._facts = ModelFacts(model_dir, name)
         self._pace = pace
         self._model: Any = None
         used = [handlers.transform] if handlers.transform else [handlers.input, handlers.predict, handlers.output]
@@ -73,6 +73,16 @@ class Model:
         self._model = await self._call(handlers.model, handlers.model.arguments(place, context))
         if handlers.warm_up:
             await self._call(handlers.warm_up, handlers.warm_up.arguments((*place, self._model), context))
+
+    async def invoke_within(self, request: InferenceRequest, seconds: float) -> InferenceResponse:
+        """As `invoke`, but RequestError 500 once it takes longer. A stuck thread stays, and another takes its place."""
+        try:
+            return await asyncio.wait_for(self.invoke(request), seconds)
+        except asyncio.TimeoutError:
+            log_line(f"a request was not answered within {seconds:g} seconds")
+            if self._is_plain:
+                self._lane.add_thread()
+            raise RequestError(500, f"the model did not answer within {seconds:g} seconds") from None
 
     async def invoke(self, request: InferenceRequest) -> InferenceResponse:
         """The answer to one request. RequestError where a handler fails: its own status if it has one, else 500."""
@@ -117,7 +127,7 @@ class Model:
         for place, outcome in zip(places, outcomes):  # noqa: B905 - 3.10 has it first
             if isinstance(outcome, BaseException):
                 steps[place].close()
-                answers[place] = outcome if isinstance(outcome, RequestError) else _answer_of(predict.name, outcome)
+                answers[place] = outcome if isinstance(outcome, RequestError) else answer_of(predict.name, outcome)
             else:
                 answers[place] = _caught(steps[place], outcome)
         return answers
@@ -136,7 +146,7 @@ class Model:
             except RequestError:
                 raise
             except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
-                raise _answer_of(handler.name, error) from None
+                raise answer_of(handler.name, error) from None
 
     def _steps(self, request: InferenceRequest) -> Steps:
         """Which handlers are called with what: each is yielded with its arguments, and its outcome is sent back."""
@@ -252,7 +262,7 @@ def _driven(steps: Steps, outcome: Any, until: Handler | None = None) -> Any:
         except RequestError:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of the team's code; one request ends no server
-            raise _answer_of(handler.name, error) from None
+            raise answer_of(handler.name, error) from None
 
 
 def _caught(steps: Steps, outcome: Any, until: Handler | None = None) -> Any:
@@ -274,22 +284,4 @@ async def _told(name: str, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]
         async for piece in pieces:
             yield piece
     except Exception as error:  # noqa: BLE001 - of the team's code; the answer has begun, so only its end can tell
-        raise _answer_of(name, error) from None
-
-
-def _answer_of(name: str, error: BaseException) -> RequestError:
-    """What a client is told of a handler's failure. Its text goes to stderr only: it may hold a value or a secret.
-
-    An exception with a status of its own is an answer that the handler has chosen (Starlette's HTTPException, the
-    inference toolkit's GenericInferenceToolkitError), and so is its text.
-    """
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int) and 400 <= status < 600:
-        text = str(getattr(error, "detail", None) or getattr(error, "message", None) or type(error).__name__)
-        return RequestError(status, text)
-    kind = type(error).__name__
-    if kind == "UnsupportedFormatError":  # the inference toolkit's, for a type that it cannot read or write
-        return RequestError(406 if name == "output_fn" else 415, f"{name} does not support this type")
-    log_line(f"{name} failed: {kind}")
-    print_traceback(error)
-    return RequestError(500, f"{name} failed: {kind}")
+        raise answer_of(name, error) from None

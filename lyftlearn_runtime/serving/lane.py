@@ -25,8 +25,14 @@ class Lane:
 
     def __init__(self, threads: int) -> None:
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
-        for number in range(threads):
-            threading.Thread(target=self._work, name=f"handler_{number}", daemon=True).start()
+        self._count = 0
+        for _ in range(threads):
+            self.add_thread()
+
+    def add_thread(self) -> None:
+        """One more, such as for one that is stuck."""
+        threading.Thread(target=self._work, name=f"handler_{self._count}", daemon=True).start()
+        self._count += 1
 
     async def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """What a function returns or raises that a thread of the lane calls."""

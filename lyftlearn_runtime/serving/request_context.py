@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import TYPE_CHECKING, Any
+
+from lyftlearn_runtime.cgroup import gpu_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 # Where a model archive of theirs keeps its manifest (mms/model_loader.py).
 _MANIFEST = os.path.join("MAR-INF", "MANIFEST.json")
-_GPU = re.compile(r"nvidia\d+")
 
 
 class ModelFacts:
@@ -198,8 +198,5 @@ def _manifest(model_dir: str) -> Any:
 
 def _gpu(worker: int) -> int | None:
     """The GPU of a worker, one after the other as the multi-model server hands them out; None where there is none."""
-    try:
-        count = sum(bool(_GPU.fullmatch(name)) for name in os.listdir("/dev"))
-    except OSError:
-        count = 0
+    count = gpu_count()
     return worker % count if count else None

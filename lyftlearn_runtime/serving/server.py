@@ -23,6 +23,7 @@ from lyftlearn_runtime.serving.batching import Batcher
 from lyftlearn_runtime.serving.errors import StartError, print_traceback
 from lyftlearn_runtime.serving.invocation import Model
 from lyftlearn_runtime.serving.lane import Lane
+from lyftlearn_runtime.serving.models import Models
 from lyftlearn_runtime.serving.pace import Pace
 from lyftlearn_runtime.serving.processes import Readiness
 
@@ -149,6 +150,8 @@ class _Serve:
 
     async def _load(self) -> int:
         """Loads the handlers and the model: 0, or the exit code when that failed, which is told then."""
+        if self._settings.has_many_models:
+            return self._begin_with_none()
         try:
             found = await self._lane.call(handlers.load, self._settings.program, self._settings.service)
             model = self._model(found)
@@ -164,6 +167,12 @@ class _Serve:
         self._ready.tell(self._number)
         if self._ready.all_are():
             log_line(f"serve: ready on port {self._settings.port}")
+        return 0
+
+    def _begin_with_none(self) -> int:
+        """Ready for models, which come by themselves."""
+        self._server.models = Models(self._server, self._lane)
+        log_line(f"serve: ready on port {self._settings.port} for several models")
         return 0
 
     def _model(self, found: handlers.Handlers) -> Model:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MODEL_DIR = "/opt/ml/model"
+# Below one of them is every model of several: the service puts each into /opt/ml/models/NAME/model.
+MODELS_DIRS = ("/opt/ml/models", MODEL_DIR)
 # Where handlers are looked for, in this order.
 CODE_DIRS = ("/opt/ml/model/code", contract.CODE_DIR)
 JSON = "application/json"
@@ -33,7 +35,7 @@ class Settings(NamedTuple):
     Both are those of each of the `processes`. Of the requests that wait at most `batch_size` go through predict_fn at once; a
     batch that is not full waits for `batch_wait_s`.
     No request waits that is expected to wait for more than `wait_s`, where that is not 0.
-    `service` names a handler service, where there is to be one.
+    `service` names a handler service, where there is to be one. A request has `timeout_s` from its turn on; 0 for any time.
     """
 
     port: int
@@ -50,6 +52,8 @@ class Settings(NamedTuple):
     batch_wait_s: float
     wait_s: float
     processes: int
+    has_many_models: bool
+    timeout_s: float
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -83,10 +87,22 @@ def read(environ: Mapping[str, str]) -> Settings:
         is_inline_allowed=_whole(environ, ("LYFTLEARN_SERVE_INLINE",), 1) != 0,
         batch_size=_whole(environ, ("LYFTLEARN_SERVE_BATCH",), 1, least=1),
         batch_wait_s=_whole(environ, ("LYFTLEARN_SERVE_BATCH_WAIT_MS",), 0) / 1000,
+        timeout_s=_timeout(environ),
+        has_many_models=environ.get("SAGEMAKER_MULTI_MODEL") == "true",
         # A transform job says itself how long it waits, and sends no more at once than it has asked for.
         wait_s=_seconds(environ, "LYFTLEARN_SERVE_WAIT", 0.0 if environ.get("SAGEMAKER_BATCH") == "true" else _WAIT_S),
         processes=processes,
     )
+
+
+def _timeout(environ: Mapping[str, str]) -> float:
+    """Seconds. The toolkit's own variable counts minutes (aws/sagemaker-inference-toolkit#99), its newer one does not.
+
+    That of the servers that AWS's examples start with gunicorn counts seconds, too.
+    """
+    seconds = _whole(environ, ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",), 0)
+    minutes = _whole(environ, ("SAGEMAKER_MODEL_SERVER_TIMEOUT",), 0)
+    return float(seconds or 60 * minutes or _whole(environ, ("MODEL_SERVER_TIMEOUT",), 0))
 
 
 def _whole(environ: Mapping[str, str], names: tuple[str, ...], default: int, least: int = 0) -> int:

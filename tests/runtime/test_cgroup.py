@@ -68,3 +68,13 @@ def test_threads_follow_what_the_container_may_use(shim: Shim, options: tuple[st
     """By quota and by affinity, in a real cgroup: numerical libraries would take the node's cores."""
     done = shim.run("sh", "-c", 'echo "$OMP_NUM_THREADS $OPENBLAS_NUM_THREADS $SM_NUM_CPUS"', options=options)
     assert done.stdout == f"{expected}\n"
+
+
+def test_free_memory_is_what_the_limit_leaves(tmp_path: Path) -> None:
+    """Pages of files that nobody uses count as free; without a limit nobody knows."""
+    (tmp_path / "memory.max").write_text("1000\n")
+    (tmp_path / "memory.current").write_text("700\n")
+    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 150\n")
+    assert cgroup.free_memory(str(tmp_path)) == 450
+    (tmp_path / "memory.max").write_text("max\n")
+    assert cgroup.free_memory(str(tmp_path)) is None

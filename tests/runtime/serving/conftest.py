@@ -200,7 +200,7 @@ class Serving:
             target.chmod(0o755)
         return [
             word
-            for folder in ("model", "code")
+            for folder in ("model", "code", "models")
             if (root / folder).is_dir()
             for word in ("-v", f"{root / folder}:/opt/ml/{folder}:ro")
         ]

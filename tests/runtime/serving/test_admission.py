@@ -128,3 +128,17 @@ def test_a_number_that_was_said_counts_alone(clock: Clock) -> None:
         return seen
 
     assert asyncio.run(two()) == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, 0),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "2"}, 120),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "2", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "5"}, 5),
+        ({"MODEL_SERVER_TIMEOUT": "7"}, 7),
+    ],
+)
+def test_the_timeout_is_in_the_units_of_whoever_named_it(environ: dict[str, str], seconds: float) -> None:
+    """Minutes by the toolkit's variable, seconds by its newer one and by gunicorn's."""
+    assert settings.read(environ).timeout_s == seconds

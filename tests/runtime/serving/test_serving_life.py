@@ -293,3 +293,14 @@ def terminated(server: ModelServer) -> None:
 
     server.terminate()
     until(lambda: server.ping() == 503, "/ping is 503 after SIGTERM")
+
+
+def test_a_request_that_takes_too_long_is_given_up(serving: Serving) -> None:
+    """Its client gets 500, and others their turn, though the handler is stuck: as often as there are threads, and once more."""
+    env = {"SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "1", "LYFTLEARN_SERVE_CONCURRENCY": "1"}
+    server = serving.start(SLOW.replace("until_go()\n    return", "body == 'stuck' and until_go()\n    return"), env=env)
+    told = refusal(500, "InternalServerException", "the model did not answer within 1 seconds")
+    for _ in range(2):
+        answer = server.invoke(b"stuck")
+        assert (answer.status, answer.json) == (500, told), server.logs()
+    assert server.invoke(b"good").body == b"good"
