@@ -18,6 +18,7 @@ MODULES = (
     "comparators",
     "events",
     "serving",
+    "transfers",
     "demo",
     "rebuild",
     "image_size",

@@ -162,11 +162,26 @@ def _read(response: http.client.HTTPResponse, deadline: float | None, most_bytes
 
 def _copy(response: http.client.HTTPResponse, sink: IO[bytes]) -> None:
     """Writes the body to a file of ours; that one's error is none of the network's, which would be tried again."""
-    for piece in _pieces(response):
+    if response.length is None:  # it comes in chunks, of which nobody says how many
+        pieces: Iterator[bytes | memoryview] = _pieces(response)
+    else:
+        pieces = _blocks(response, response.length)
+    for piece in pieces:
         try:
             sink.write(piece)
         except OSError as error:
             raise ShimError(f"{sink.name} cannot be written: {error.strerror}", contract.EXIT_CONFIG) from None
+
+
+def _blocks(response: http.client.HTTPResponse, left: int) -> Iterator[memoryview]:
+    """The same in one buffer: TLS brings 16 KiB at a time, which `read1` would make a buffer for each."""
+    view = memoryview(bytearray(min(_BLOCK_BYTES, left)))
+    while left:
+        came = response.readinto(view[:left])
+        if not came:
+            raise RetryableError(f"it broke off {left} bytes before the end")
+        left -= came
+        yield view[:came]
 
 
 def _pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
