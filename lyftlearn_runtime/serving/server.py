@@ -172,6 +172,7 @@ class _Serve:
     def _begin_with_none(self) -> int:
         """Ready for models, which come by themselves."""
         self._server.models = Models(self._server, self._lane)
+        self._ready.tell(self._number)
         log_line(f"serve: ready on port {self._settings.port} for several models")
         return 0
 

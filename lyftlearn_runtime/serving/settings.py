@@ -91,7 +91,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         has_many_models=environ.get("SAGEMAKER_MULTI_MODEL") == "true",
         # A transform job says itself how long it waits, and sends no more at once than it has asked for.
         wait_s=_seconds(environ, "LYFTLEARN_SERVE_WAIT", 0.0 if environ.get("SAGEMAKER_BATCH") == "true" else _WAIT_S),
-        processes=processes,
+        # A model is loaded into one process, and asked at the one port.
+        processes=1 if environ.get("SAGEMAKER_MULTI_MODEL") == "true" else processes,
     )
 
 
