@@ -78,7 +78,7 @@ def _download(uri: str, part: str, environ: Mapping[str, str]) -> None:
     bucket, key = split_uri(uri)
     if not key or key.endswith("/"):
         raise ShimError(f"{uri} is no archive; expected the tar.gz that an estimator has uploaded", contract.EXIT_CONFIG)
-    _unpack(BytesIO(S3(environ).get(bucket, key)), part, uri)
+    unpack(BytesIO(S3(environ).get(bucket, key)), part, uri)
 
 
 def _unpack_or_copy(path: str, part: str) -> None:
@@ -88,15 +88,15 @@ def _unpack_or_copy(path: str, part: str) -> None:
         is_packed = file.read(len(_GZIP)) == _GZIP or tarfile.is_tarfile(path)
         file.seek(0)
         if is_packed:
-            _unpack(file, part, path)
+            unpack(file, part, path)
             return
     import shutil  # noqa: PLC0415 - as above
 
     shutil.copy2(path, part)
 
 
-def _unpack(file: IO[bytes], directory: str, name: str) -> None:
-    """Unpacks an archive; `name` is what it is called to whoever reads an error."""
+def unpack(file: IO[bytes], directory: str, name: str) -> None:
+    """Unpacks an archive, and nothing that leads out of the directory. `name` stands in what ShimError says of it."""
     import tarfile  # noqa: PLC0415 - 10 ms that a start without an archive saves
     import zlib  # noqa: PLC0415 - tarfile has it already
 
@@ -136,6 +136,9 @@ def _stays_inside(member: TarInfo, directory: str) -> bool:
     target = os.path.join(directory, member.name)
     places = [os.path.realpath(os.path.dirname(target))]
     if member.issym():
+        # realpath takes what follows an empty part for a path of its own where a link leads to itself.
+        while "//" in member.linkname:
+            member.linkname = member.linkname.replace("//", "/")
         places.append(os.path.realpath(os.path.join(os.path.dirname(target), member.linkname)))
     elif member.islnk():
         member.linkname = _inside(member.linkname)

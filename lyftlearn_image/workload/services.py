@@ -23,7 +23,16 @@ class Serving(Workload):
     @model_validator(mode="after")
     def _model_is_one(self) -> Self:
         _check_model(self.model)
+        if self.has_many_models and not self.model.endswith("/"):
+            raise ValueError(
+                "SAGEMAKER_MULTI_MODEL is true, and `model` is no prefix that ends in `/` with the models' archives"
+            )
         return self
+
+    @property
+    def has_many_models(self) -> bool:
+        """Whether its container loads the models below `model` as they are asked for."""
+        return self.environment.get("SAGEMAKER_MULTI_MODEL") == "true"
 
 
 class Transform(Workload):

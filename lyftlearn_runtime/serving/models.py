@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
+import shutil
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from lyftlearn_runtime.cgroup import free_memory
+from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.log import log_line
 from lyftlearn_runtime.serving import handlers, reply as replies
 from lyftlearn_runtime.serving.application import Invocations, Server
@@ -22,6 +26,7 @@ from lyftlearn_runtime.serving.errors import RequestError, StartError, print_tra
 from lyftlearn_runtime.serving.invocation import Model
 from lyftlearn_runtime.serving.pace import Pace
 from lyftlearn_runtime.serving.settings import MODELS_DIRS
+from lyftlearn_runtime.submitted_code import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
 
 ROUTE = "/models"
 _INVOKE = "/invoke"
+_ARCHIVE = ".tar.gz"
 _PAGE = 100
 _REQUEST_BYTES = 64 << 10
 _NAME_LENGTH = 1024
@@ -38,10 +44,11 @@ _NAME_LENGTH = 1024
 class _Loaded(Server):
     """One model as the routes of a request know it; what is common is that of the server it is in."""
 
-    def __init__(self, server: Server, url: str, model: Model) -> None:
+    def __init__(self, server: Server, url: str, directory: str, model: Model) -> None:
         Server.__init__(self, server.settings, server.admission)
         self._server = server
         self.url = url
+        self.directory = directory
         self.model = model
         self.invocations = Invocations(self)
 
@@ -85,8 +92,9 @@ class Models:
         if name and method == "GET":
             return {"modelName": name, "modelUrl": self._loaded(name).url}
         if name and method == "DELETE":
-            self._loaded(name)
+            found = self._loaded(name)
             del self._models[name]
+            _forget(found.url, found.directory)
             log_line(f"serve: model {name} unloaded")
             return {"status": f'Model "{name}" unregistered'}
         raise RequestError(405, f"{method} is not for this path")
@@ -115,21 +123,27 @@ class Models:
         self._models[name] = None
         try:
             async with self._loading:
-                self._models[name] = _Loaded(self._server, url, await self._model(name, url))
+                directory = await self._lane.call(_files, url)
+                try:
+                    model = await self._model(name, directory)
+                except BaseException:
+                    _forget(url, directory)
+                    raise
+                self._models[name] = _Loaded(self._server, url, directory, model)
         finally:
             if self._models[name] is None:
                 del self._models[name]
         log_line(f"serve: model {name} loaded")
         return {"status": f'Model "{name}" registered'}
 
-    async def _model(self, name: str, url: str) -> Model:
+    async def _model(self, name: str, directory: str) -> Model:
         settings = self._server.settings
-        _check_memory(url)
+        _check_memory(directory)
         try:
-            with _own_imports(os.path.join(url, "code")):
-                found = await self._lane.call(handlers.load_model, url, settings.program, settings.service)
+            with _own_imports(os.path.join(directory, "code")):
+                found = await self._lane.call(handlers.load_model, directory, settings.program, settings.service)
                 pace = Pace(is_inline_allowed=settings.is_inline_allowed)
-                model = Model(found, self._lane, url, pace, name)
+                model = Model(found, self._lane, directory, pace, name)
                 await model.load()
         except StartError as error:
             raise RequestError(400, str(error)) from None
@@ -142,23 +156,44 @@ class Models:
 
 
 def _order(content: bytes) -> tuple[str, str]:
-    """Name and directory of a model that is to be loaded. RequestError 400 for what is none, 404 for no directory."""
+    """Name and place of a model that is to be loaded. RequestError 400 for what is none, 404 where nothing is."""
     with contextlib.suppress(ValueError):
         order = json.loads(content)
         name, url = (order.get("model_name"), order.get("url")) if isinstance(order, dict) else (None, None)
         if isinstance(name, str) and isinstance(url, str) and 0 < len(name) <= _NAME_LENGTH and name == name.strip("/"):
-            return name, _directory(url)
+            return name, _place(url)
     raise RequestError(400, 'expected a JSON document with "model_name" and "url"')
 
 
-def _directory(url: str) -> str:
-    """The directory, which is one of those where models are put: its code is run, and its files are unpickled."""
+def _place(url: str) -> str:
+    """A directory or archive below one of those where models are put: its code is run, and its files are unpickled."""
     path = os.path.realpath(url)
     if not any(path.startswith(place + os.sep) for place in MODELS_DIRS):
         raise RequestError(400, f"the url is in none of {', '.join(MODELS_DIRS)}")
-    if not os.path.isdir(path):
-        raise RequestError(404, "there is no directory at the url")
+    if not (os.path.isdir(path) or (os.path.isfile(path) and path.endswith(_ARCHIVE))):
+        raise RequestError(404, f"there is no directory at the url, and no {_ARCHIVE}")
     return path
+
+
+def _files(place: str) -> str:
+    """The directory with a model's files: an archive, as it comes from S3 on Kubernetes, is unpacked for it."""
+    if os.path.isdir(place):
+        return place
+    directory = tempfile.mkdtemp(prefix="model-")
+    try:
+        with open(place, "rb") as file:
+            unpack(file, directory, os.path.basename(place))
+    except (ShimError, OSError) as error:
+        shutil.rmtree(directory, ignore_errors=True)
+        is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+        raise RequestError(507 if is_full else 400, f"the archive cannot be unpacked: {type(error).__name__}") from None
+    return directory
+
+
+def _forget(place: str, directory: str) -> None:
+    """Takes away what was unpacked."""
+    if directory != place:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _number(query: dict[str, list[str]], name: str, default: int) -> int:

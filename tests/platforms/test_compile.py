@@ -24,7 +24,7 @@ from lyftlearn_image.platforms.compile import compile_for, compile_for_submissio
 from lyftlearn_image.platforms.kubernetes.expansion import expand
 from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
-from lyftlearn_image.workload import KINDS, Training, Workload
+from lyftlearn_image.workload import KINDS, Serving, Training, Workload
 from lyftlearn_runtime import contract
 from tests.examples import examples
 
@@ -327,3 +327,25 @@ def test_several_nodes_are_an_indexed_job_with_names() -> None:
 def test_the_same_file_gives_the_same_text(path: Path) -> None:
     """So that a request can be kept and compared."""
     assert serialize.as_json(compiled(path, "sagemaker")) == serialize.as_json(compiled(path, "sagemaker"))
+
+
+def test_several_models_are_below_one_prefix() -> None:
+    """SageMaker fetches them as they are asked for; on Kubernetes all are there, and the server has the routes to load them."""
+    workload = Serving(
+        name="many",
+        image="team:1",
+        output="s3://runs/x",
+        model="s3://models/all/",
+        environment={"SAGEMAKER_MULTI_MODEL": "true"},
+    )
+    launch = launch_for(workload)
+    container = compile_for("sagemaker", workload, launch).documents[0]["PrimaryContainer"]
+    assert (container["Mode"], container["ModelDataUrl"]) == ("MultiModel", "s3://models/all/")
+    assert "ModelDataSource" not in container
+    documents = compile_for("kubernetes", workload, launch).documents
+    (main,) = next(one for one in documents if one["kind"] == "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "SAGEMAKER_MULTI_MODEL", "value": "true"} in main["env"]
+    bundle = next(json.loads(one["data"]["bundle.json"]) for one in documents if "bundle.json" in one.get("data", {}))
+    assert bundle["downloads"] == [{"path": "/opt/ml/model", "uri": "s3://models/all/"}]
+    with pytest.raises(ValueError, match="`model` is no prefix"):
+        Serving(**{**workload.model_dump(exclude_unset=True), "model": "s3://models/a.tar.gz"})

@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from lyftlearn_runtime import submitted_code
 from lyftlearn_runtime.errors import ShimError
@@ -46,6 +46,7 @@ def content(directory: Path) -> dict[str, str]:
 
 
 @examples(50)
+@example([("a", tarfile.SYMTYPE, "a//a", 0)])
 @given(st.lists(_MEMBERS, max_size=8))
 def test_no_member_leaves_the_directory(
     tmp_path_factory: pytest.TempPathFactory, members: list[tuple[str, bytes, str, int]]

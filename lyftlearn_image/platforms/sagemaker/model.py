@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.platforms.sagemaker import actions
 from lyftlearn_image.platforms.sagemaker.overflow import Slots
 from lyftlearn_image.platforms.sagemaker.request_parts import set_members
+from lyftlearn_image.workload import Serving
 
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Launch
     from lyftlearn_image.platforms.sagemaker.request_parts import RequestParts
-    from lyftlearn_image.workload import Serving, Transform
+    from lyftlearn_image.workload import Transform
 
 SLOTS = Slots(
     actions.MODEL,
@@ -23,13 +24,17 @@ SLOTS = Slots(
 
 def create_model(workload: Serving | Transform, launch: Launch, parts: RequestParts) -> dict[str, Any]:
     """CreateModel with the launch's name."""
-    is_packed = workload.model.endswith(".tar.gz")
+    # The service sets this variable itself where there are several models (developer guide, build-multi-model-build-container);
+    # ModelDataUrl is then a prefix (create-multi-model-endpoint).
+    is_many = isinstance(workload, Serving) and workload.has_many_models
+    is_packed = is_many or workload.model.endswith(".tar.gz")
     files = {"S3Uri": workload.model, "S3DataType": "S3Prefix", "CompressionType": "None"}
     return set_members(
         {
             "ModelName": launch.job_name,
             "PrimaryContainer": {
                 "Image": workload.image,
+                "Mode": "MultiModel" if is_many else None,
                 "ModelDataSource": None if is_packed else {"S3DataSource": files},
                 "ModelDataUrl": workload.model if is_packed else None,
                 "Environment": parts.environment,

@@ -266,3 +266,68 @@ def test_the_images_server_answers_behind_an_endpoint(
         with pytest.raises(client.exceptions.ModelError) as caught:
             client.invoke_endpoint(EndpointName="api-1", Body=b"x", ContentType="text/strange")
         assert caught.value.response["OriginalStatusCode"] == 415
+
+
+NAMED = """
+import names
+
+def model_fn(model_dir):
+    return names.load()
+
+def transform_fn(model, body, content_type, accept, context):
+    return [model, body, context.get_request_header(0, "X-Amzn-SageMaker-Target-Model")]
+"""
+# The first time there is no room for it.
+LARGE = """
+import os
+
+def load():
+    if not os.path.exists("/tmp/asked"):
+        open("/tmp/asked", "w").close()
+        raise MemoryError
+    return "large"
+"""
+
+
+@pytest.fixture
+def many_models(archive: Callable[..., bytes], s3: S3Client, lyftlearn_image_tag: str, tmp_path: Path) -> Serving:
+    """A workload with three models and a bad one below its prefix."""
+    prefix = f"many/{tmp_path.name}/"
+    for name in ("a", "b", "large"):
+        names = LARGE if name == "large" else f"def load(): return {name!r}"
+        files = {"code/inference.py": NAMED.encode(), "code/names.py": names.encode()}
+        s3.put_object(Bucket="bucket", Key=f"{prefix}{name}.tar.gz", Body=archive(files))
+    bad = archive({"code/inference.py": b"def model_fn(d): raise ValueError"})
+    s3.put_object(Bucket="bucket", Key=f"{prefix}bad.tar.gz", Body=bad)
+    many = {"SAGEMAKER_MULTI_MODEL": "true"}
+    return Serving(name="many", image=lyftlearn_image_tag, model=f"s3://bucket/{prefix}", environment=many, startup_s=120)
+
+
+def test_a_multi_model_endpoint_has_the_models_below_a_prefix(
+    emulator: SageMakerEmulator, client_of: Callable[[str], Any], many_models: Serving, tmp_path: Path
+) -> None:
+    """TargetModel is fetched and loaded when it is first asked for, and others make room where the container is full."""
+    compiled = compile_for(emulator.name, many_models, Launch("e", PREFIX))
+    with runtime_server.serve_endpoint(emulator.context, compiled, tmp_path / "e") as url:
+
+        def ask(name: str) -> Any:
+            target = f"{name}.tar.gz"
+            told = client_of(url).invoke_endpoint(EndpointName="e", Body=b"1", ContentType="text/csv", TargetModel=target)
+            found = json.loads(told["Body"].read())
+            assert found[1:] == ["1", target]
+            return found[0]
+
+        assert [ask(name) for name in ("a", "b", "a", "large", "b", "a")] == ["a", "b", "a", "large", "b", "a"]
+        with pytest.raises(
+            ClientError, match=r"Failed to download model data\(bucket: bucket, key: many/.*/c.tar.gz\)"
+        ) as caught:
+            ask("c")
+        assert caught.value.response["Error"]["Code"] == "ValidationError"
+        with pytest.raises(ClientError, match="could not be loaded: ValueError") as caught:
+            ask("bad")
+        assert caught.value.response["OriginalStatusCode"] == 500
+        with pytest.raises(ClientError, match="is missing a target model header"):
+            client_of(url).invoke_endpoint(EndpointName="e", Body=b"1")
+    log = (tmp_path / "e" / "all" / "0" / "stderr").read_text()
+    # `b` had not been asked for longest, and came back.
+    assert (log.count(" loaded"), log.count(" unloaded")) == (4, 1)
