@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -13,6 +14,7 @@ import boto3
 import pytest
 
 from lyftlearn_image.build.context import build_key
+from lyftlearn_image.build.engine import apt_install
 from lyftlearn_image.emulation.session import Embedded, embedded
 from tests.evidence.local_service import LocalService, local_service
 from tests.evidence.sdk import BUCKET, HERE, PREFIX, Sdk, outside, remove
@@ -26,13 +28,15 @@ PEERS = ROOT / ".cache" / "evidence"
 
 @pytest.fixture(scope="session")
 def peers() -> Path:
-    """Where docker-compose and both SDKs are; podman is on PATH. Installs what is missing, or says what to install."""
-    return _installed()
+    """Where docker-compose, kubectl and both SDKs are. Installs what is missing, or says what to install."""
+    return _installed("compose", "kubectl", "sdk2", "sdk3")
 
 
 @pytest.fixture(scope="session")
 def inference_toolkit() -> Path:
-    """The interpreter of an environment with sagemaker-inference and the multi-model server."""
+    """The interpreter of an environment with sagemaker-inference and the multi-model server, which is a Java program."""
+    if shutil.which("java") is None:
+        apt_install(("default-jre-headless",), wanted_for="for the evidence of sagemaker-inference")
     return _installed("inference") / "inference" / "bin" / "python"
 
 

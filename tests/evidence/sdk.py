@@ -27,8 +27,8 @@ DEFAULTS = {
 }
 PREFIX = "evidence-"  # of the projects that are made here
 PROJECT = "com.docker.compose.project"
-# Of one program, on a loaded machine.
-LAST_S = 600
+# Of one program, which runs some twenty jobs, on a loaded machine.
+LAST_S = 1500
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from tests.evidence.sdk import Sdk
 
-pytestmark = pytest.mark.timeout(600)
+# A cold machine installs the client first.
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture

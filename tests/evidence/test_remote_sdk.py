@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from tests.evidence.sdk import Sdk
 
-pytestmark = pytest.mark.timeout(900)
+# A cold machine installs the client first.
+pytestmark = pytest.mark.timeout(1800)
 PHASES = ["Starting", "Downloading", "Training", "Uploading", "Completed"]
 # What comes of each case on the service; of an error the words that matter.
 SDK2: Mapping[str, Any] = {
