@@ -17,6 +17,7 @@ from lyftlearn_image.emulation.aws import s3_objects
 from lyftlearn_image.emulation.aws.endpoint import ACCOUNT, REGION
 from lyftlearn_image.emulation.aws.gate import Gate
 from lyftlearn_image.emulation.aws.refusal import RefusedError
+from lyftlearn_image.emulation.aws.s3 import S3Application
 from lyftlearn_image.emulation.aws.server import Applications, SageMakerProxy
 from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.emulation.aws.wsgi_server import WsgiServer, open_listener
@@ -69,7 +70,9 @@ def new_gate() -> Gate:
     def refuse(_: str) -> None:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "InvalidIdentityToken", "There is no cluster.")
 
-    return Gate(Applications(ACCOUNT, SageMakerProxy()), lambda name: KEY if name == KEY.access_key_id else None, refuse)
+    return Gate(
+        Applications(ACCOUNT, SageMakerProxy(), S3Application), lambda name: KEY if name == KEY.access_key_id else None, refuse
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)

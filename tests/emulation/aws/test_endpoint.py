@@ -57,7 +57,7 @@ def test_the_endpoint_dies_with_its_parent() -> None:
             sys.executable,
             "-m",
             "lyftlearn_image.emulation.aws.server",
-            json.dumps({"host": "127.0.0.1", "account": "000000000000", "fd": None}),
+            json.dumps({"account": "000000000000", "region": "us-east-1", "buckets": [], "fd": None}),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -65,7 +65,7 @@ def test_the_endpoint_dies_with_its_parent() -> None:
     with server:
         assert server.stdout is not None
         assert server.stdin is not None
-        server.stdin.write(b'{"key": ["AKIA", "secret"]}\n')
+        server.stdin.write(b'{"key": ["AKIA", "secret"], "host": "127.0.0.1"}\n')
         server.stdin.flush()
         assert server.stdout.readline().strip().isdigit()
         server.stdin.close()

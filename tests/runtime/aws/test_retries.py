@@ -167,4 +167,4 @@ def test_three_hundred_containers_that_start_together_all_start(serve: Callable[
     for thread in threads:
         thread.join()
     assert found == ["value"] * 300
-    assert len(server.requests) > 400, "nobody was throttled, so nothing was shown"
+    assert len(server.requests) > 300, "nobody was throttled, so nothing was shown"

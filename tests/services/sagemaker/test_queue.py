@@ -14,7 +14,8 @@ import yaml
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
-from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane, serve
+from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
+from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Publisher
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.platforms.compile import compile_for

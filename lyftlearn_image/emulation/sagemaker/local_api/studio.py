@@ -18,7 +18,7 @@ from lyftlearn_image.emulation.sagemaker.local_api.log import Log
 from lyftlearn_image.emulation.sagemaker.local_api.resources import ResourceStore, ResourceType
 from lyftlearn_image.errors import LyftlearnError, UnsupportedError
 from lyftlearn_image.platforms.sagemaker.actions import APP_CONFIG, IMAGE, IMAGE_VERSION
-from lyftlearn_image.platforms.sagemaker.api_model import validate_request
+from lyftlearn_image.platforms.sagemaker.api_model import output_members, validate_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,7 +68,9 @@ class Studio:
                 raise ServiceError("ValidationException", str(error)) from None
         for create, kind in _TYPES.items():
             if action == f"Describe{kind.stem}":
-                return self.resources.describe(kind, self._name(create, request))
+                described = self.resources.describe(kind, self._name(create, request))
+                members = output_members(action)
+                return {name: value for name, value in described.items() if name in members}
             if action == f"Delete{kind.stem}":
                 self._delete(kind, self._name(create, request))
                 return {}

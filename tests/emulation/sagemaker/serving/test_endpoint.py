@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from lyftlearn_image.platforms.launch import Compiled, Launch
 from lyftlearn_image.workload import Serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -51,10 +52,16 @@ def endpoint_at(emulator: SageMakerEmulator, model_request: Callable[..., Any], 
 
 
 @pytest.fixture
-def client_of(endpoint: AwsEndpoint) -> Callable[[str], Any]:
+def client_of(endpoint: AwsEndpoint) -> Iterator[Callable[[str], Any]]:
     """boto3's client of the runtime at a URL."""
     config = Config(retries={"total_max_attempts": 1})
-    return lambda url: endpoint.session().client("sagemaker-runtime", endpoint_url=url, config=config)
+    with contextlib.ExitStack() as stack:
+
+        def connect(url: str) -> Any:
+            client = endpoint.session().client("sagemaker-runtime", endpoint_url=url, config=config)
+            return stack.enter_context(contextlib.closing(client))
+
+        yield connect
 
 
 def test_an_endpoint_answers_as_the_service_does(
@@ -150,10 +157,14 @@ def test_a_response_is_streamed_while_it_comes(endpoint_at: ServeEndpoint, clien
         assert next(events) == {"PayloadPart": {"Bytes": b"one"}}
         client.invoke_endpoint(EndpointName="e", Body=b"release")
         assert list(events) == [{"PayloadPart": {"Bytes": b"two"}}]
-        events = iter(client.invoke_endpoint_with_response_stream(EndpointName="e", Body=b"broken pieces")["Body"])
-        assert next(events) == {"PayloadPart": {"Bytes": b"one"}}
-        with pytest.raises(EventStreamError, match=r"\(ModelStreamError\).*The connection to the model container broke"):
-            next(events)
+        told["Body"].close()
+        with contextlib.closing(
+            client.invoke_endpoint_with_response_stream(EndpointName="e", Body=b"broken pieces")["Body"]
+        ) as body:
+            events = iter(body)
+            assert next(events) == {"PayloadPart": {"Bytes": b"one"}}
+            with pytest.raises(EventStreamError, match=r"\(ModelStreamError\).*The connection to the model container broke"):
+                next(events)
         with pytest.raises(client.exceptions.ModelError) as caught:
             client.invoke_endpoint_with_response_stream(EndpointName="e", Body=b"refuse")
         assert (caught.value.response["OriginalStatusCode"], caught.value.response["OriginalMessage"]) == (400, "not like this")
