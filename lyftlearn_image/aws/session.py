@@ -9,6 +9,9 @@ from lyftlearn_image.aws.errors import translate_errors
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.config import Config
+
+_TRIES = 10
 
 
 def open_session() -> boto3.Session:
@@ -18,3 +21,10 @@ def open_session() -> boto3.Session:
     with translate_errors("connecting to AWS"):
         # boto3 alone of the AWS SDKs reads only AWS_DEFAULT_REGION.
         return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+
+
+def retrying() -> Config:
+    """For a client that asks often: throttled and failed requests are repeated, and it slows down by itself."""
+    from botocore.config import Config  # noqa: PLC0415 - see open_session
+
+    return Config(retries={"mode": "adaptive", "max_attempts": _TRIES})

@@ -71,10 +71,13 @@ def automounts_token(pod: Pod) -> bool:
     return pod.spec.get("automountServiceAccountToken") is not False
 
 
-def container_spec(container: Mapping[str, Any], context: PodContext, containers: Containers) -> ContainerSpec:
-    """The spec for the engine, but for the name and the termination log, which each run of the container has of its own.
+def container_spec(
+    container: Mapping[str, Any], context: PodContext, containers: Containers
+) -> tuple[ContainerSpec, tuple[SubPath, ...]]:
+    """The spec for the engine, and the parts of volumes that are mounted besides when the container starts.
 
-    ContainerConfigError for what a kubelet reports as CreateContainerConfigError.
+    Name and termination log each run of the container has of its own. ContainerConfigError for what a kubelet reports as
+    CreateContainerConfigError.
     """
     pod = context.pod
     environment = container_environment(container, pod, context.objects, context.cluster)
@@ -89,7 +92,8 @@ def container_spec(container: Mapping[str, Any], context: PodContext, containers
     read_only = bool(security.get("readOnlyRootFilesystem"))
     entrypoint, command = _argv(container, environment)
     sandbox = f"container:{context.sandbox_id}"
-    return ContainerSpec(
+    mounts = _volume_mounts(container, context, environment)
+    spec = ContainerSpec(
         image=container["image"],
         name=container["name"],
         environment=tuple({**injected, **environment}.items()),
@@ -100,7 +104,7 @@ def container_spec(container: Mapping[str, Any], context: PodContext, containers
         working_dir=container.get("workingDir"),
         mounts=(
             *_etc_mounts(context, read_only=read_only),
-            *(mount for mount in _volume_mounts(container, context, environment) if isinstance(mount, Mount)),
+            *(mount for mount in mounts if isinstance(mount, Mount)),
         ),
         network_mode=sandbox,
         ipc_mode=sandbox,
@@ -118,12 +122,7 @@ def container_spec(container: Mapping[str, Any], context: PodContext, containers
         stdin_open=bool(container.get("stdin")),
         stop_signal=(container.get("lifecycle") or {}).get("stopSignal"),
     )
-
-
-def sub_paths(container: Mapping[str, Any], context: PodContext) -> tuple[SubPath, ...]:
-    """The parts of volumes that a container mounts when it starts."""
-    environment = container_environment(container, context.pod, context.objects, context.cluster)
-    return tuple(mount for mount in _volume_mounts(container, context, environment) if isinstance(mount, SubPath))
+    return spec, tuple(mount for mount in mounts if isinstance(mount, SubPath))
 
 
 def _etc_mounts(context: PodContext, *, read_only: bool) -> tuple[Mount, ...]:

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.emulation.kubernetes.container import PodContext, container_spec, sub_paths
+from lyftlearn_image.emulation.kubernetes.container import PodContext, container_spec
 from lyftlearn_image.emulation.kubernetes.container_lifecycle import ContainerLifecycle, ContainerPlan
 from lyftlearn_image.emulation.kubernetes.pod_status import ContainerStatus, Event, pod_phase
 from lyftlearn_image.emulation.kubernetes.sub_paths import StartGate
@@ -103,13 +103,13 @@ def plan_containers(
         directory.mkdir(parents=True)
         # The output of the first container is the pod's.
         output = context.workspace if is_first else directory
-        mounted_later = sub_paths(container, context)
-        gate.expect(mounted_later)
+        engine_spec, sub_paths = container_spec(container, context, engine)
+        gate.expect(sub_paths)
         return ContainerLifecycle(
             ContainerPlan(
                 container=container,
-                spec=replace(container_spec(container, context, engine), name=f"{context.pod.name}-{name}"),
-                sub_paths=mounted_later,
+                spec=replace(engine_spec, name=f"{context.pod.name}-{name}"),
+                sub_paths=sub_paths,
                 gate=gate,
                 directory=directory,
                 stdout=output / "stdout",

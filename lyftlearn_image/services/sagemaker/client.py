@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.aws.errors import translate_errors
+from lyftlearn_image.aws.session import retrying
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.platforms.sagemaker import job_kinds
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Compiled, TargetName
     from lyftlearn_image.run import Run, State, StopRequest
 
-# Throttled and failed requests are repeated by botocore, which slows down by itself (its "adaptive" mode).
-_TRIES = 10
 _LOG_POLLS = Backoff(first_s=2.0, longest_s=2.0)
 # Of a model or an endpoint's configuration (words of the service, seen in its answers).
 _EXISTS = "already existing"
@@ -40,9 +39,7 @@ class SageMakerService:
     name: TargetName = "sagemaker"
 
     def __init__(self, session: boto3.Session, clock: Clock | None = None) -> None:
-        from botocore.config import Config  # noqa: PLC0415 - 200 ms, for the verbs that run
-
-        config = Config(retries={"mode": "adaptive", "max_attempts": _TRIES})
+        config = retrying()
         with translate_errors("connecting to AWS"):
             self._sagemaker: Any = session.client("sagemaker", config=config)
             self._logs: Any = session.client("logs", config=config)
@@ -203,7 +200,7 @@ class SageMakerService:
 
     def _find(self, kind: job_kinds.Kind, name: str) -> Mapping[str, Any] | None:
         """The description of a job, None where there is none."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415 - see __init__
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - 200 ms, for the verbs that run
 
         with translate_errors(f"asking for {name}", f"sagemaker:Describe{kind.stem}"):
             try:
@@ -219,7 +216,7 @@ class SageMakerService:
 
     def _create(self, action: str, request: Mapping[str, Any], name: str) -> None:
         """One request. What is there already was made by an earlier try, or by another client with the same request."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415 - see __init__
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - see _find
 
         with translate_errors(f"submitting {name}", f"sagemaker:{action}"):
             try:
@@ -231,7 +228,7 @@ class SageMakerService:
 
     def _delete(self, stem: str, name: str) -> None:
         """Deletes what is there; `stop` may have deleted the endpoint before."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415 - see __init__
+        from botocore.exceptions import ClientError  # noqa: PLC0415 - see _find
 
         with translate_errors(f"deleting {stem} {name}", f"sagemaker:Delete{stem}"):
             try:
@@ -241,7 +238,7 @@ class SageMakerService:
                     raise
 
     def _call(self, action: str, request: Mapping[str, Any]) -> Any:
-        from botocore import xform_name  # noqa: PLC0415 - see __init__
+        from botocore import xform_name  # noqa: PLC0415 - see _find
 
         return getattr(self._sagemaker, xform_name(action))(**request)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.aws.errors import translate_errors
+from lyftlearn_image.aws.session import retrying
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
 from lyftlearn_image.retry import Backoff, Clock, Waits
@@ -48,7 +49,7 @@ class QueuedTrainingService:
     def __init__(self, session: boto3.Session, queue: Queue, clock: Clock | None = None) -> None:
         self._sagemaker = SageMakerService(session, clock)
         with translate_errors("connecting to AWS"):
-            self._batch: Any = session.client("batch")
+            self._batch: Any = session.client("batch", config=retrying())
         self.s3 = self._sagemaker.s3
         self._queue = queue
         self._clock = clock or Clock()
@@ -65,7 +66,7 @@ class QueuedTrainingService:
         (request,) = compiled.documents
         validate_request(_ACTION, request)
         name = str(request["TrainingJobName"])
-        if self._find(name) is None:
+        if self._find(self._queue.name, name) is None:
             objects.put_objects(self.s3, compiled.objects)
             try:
                 self._submit(name, request)
@@ -173,12 +174,12 @@ class QueuedTrainingService:
             try:
                 self._batch.submit_service_job(**arguments)
             except ClientError:
-                if self._find(name) is None:
+                if self._find(self._queue.name, name) is None:
                     raise
 
     def _describe(self, job: str) -> Mapping[str, Any]:
         parsed = parse_queued_id(job)
-        summary = self._find(parsed[1]) if parsed else None
+        summary = self._find(*parsed) if parsed else None
         if summary is None:
             raise InvalidInputError(
                 f"there is no job {job}",
@@ -187,11 +188,11 @@ class QueuedTrainingService:
             )
         return summary
 
-    def _find(self, name: str) -> Mapping[str, Any] | None:
-        """The latest job of this name in the queue, None where there is none. The service's own filter ignores case."""
+    def _find(self, queue: str, name: str) -> Mapping[str, Any] | None:
+        """The latest job of this name in a queue, None where there is none. The service's own filter ignores case."""
         by_name = [{"name": "JOB_NAME", "values": [name]}]
-        with translate_errors(f"looking for {name} in the queue {self._queue.name}", "batch:ListServiceJobs"):
-            pages = self._batch.get_paginator("list_service_jobs").paginate(jobQueue=self._queue.name, filters=by_name)
+        with translate_errors(f"looking for {name} in the queue {queue}", "batch:ListServiceJobs"):
+            pages = self._batch.get_paginator("list_service_jobs").paginate(jobQueue=queue, filters=by_name)
             found = [summary for page in pages for summary in page["jobSummaryList"] if summary["jobName"] == name]
         return max(found, key=lambda summary: summary.get("createdAt", 0), default=None)
 

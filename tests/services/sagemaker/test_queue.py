@@ -136,12 +136,12 @@ def test_the_same_workload_is_one_job_also_of_clients_that_come_together(
     together = threading.Barrier(len(clients))
     first = {id(client): client._find for client in clients}
 
-    def find_together(client: QueuedTrainingService) -> Callable[[str], Any]:
+    def find_together(client: QueuedTrainingService) -> Callable[[str, str], Any]:
         """All look before any of them submits."""
         look = client._find
 
-        def find(name: str) -> Any:
-            found = look(name)
+        def find(queue: str, name: str) -> Any:
+            found = look(queue, name)
             if first.pop(id(client), None):
                 together.wait(60)
             return found

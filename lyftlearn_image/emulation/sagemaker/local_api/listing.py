@@ -79,6 +79,9 @@ def _position(request: Mapping[str, Any]) -> int:
     if "NextToken" not in request:
         return 0
     try:
-        return int(json.loads(base64.urlsafe_b64decode(request["NextToken"]))["from"])
-    except (binascii.Error, ValueError, TypeError, KeyError):
-        raise ServiceError("ValidationException", "Invalid NextToken") from None
+        position = int(json.loads(base64.urlsafe_b64decode(request["NextToken"]))["from"])
+    except (binascii.Error, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        position = -1
+    if position < 0:
+        raise ServiceError("ValidationException", "Invalid NextToken")
+    return position

@@ -59,6 +59,8 @@ _TIMED_OUT = (
 )
 # InvokeEndpointAsync takes as much in its own body ("The maximum size is 128,000 bytes", API reference).
 _MAX_INLINE_BYTES = 128_000
+# A field of an Order, the header that says it, and the least and most seconds (botocore's model, InvokeEndpointAsync).
+_LIMITS = (("ttl_s", "RequestTTLSeconds", 60, 21_600), ("timeout_s", "InvocationTimeoutSeconds", 1, 3600))
 
 
 class InvocationError(Exception):
@@ -166,12 +168,7 @@ class Runtime:
             raise invalid("InputLocation is no URI of an object in S3.")
         inference_id = sent.get(f"{_PREFIX}inference-id") or str(uuid.uuid4())
         forwarded = {**_forwarded(sent, _QUEUED), "X-Amzn-SageMaker-Inference-Id": inference_id}
-        limits = {
-            field: float(sent[header])
-            for field, header in (("ttl_s", f"{_PREFIX}requestttlseconds"), ("timeout_s", f"{_PREFIX}invocationtimeoutseconds"))
-            if header in sent
-        }
-        return queue.put(Order(body, uri, forwarded, **limits)), inference_id
+        return queue.put(Order(body, uri, forwarded, **limits_of(sent))), inference_id
 
     def _begin(self, name: str, headers: Mapping[str, str]) -> tuple[Mapping[str, str], Endpoint]:
         sent = _lower(headers)
@@ -264,6 +261,22 @@ def _path(name: str, server: ModelServer, target_model: str | None) -> str:
         return server.path_of(target_model)
     except NoSuchModelError as error:
         raise invalid(str(error)) from None
+
+
+def limits_of(sent: Mapping[str, str]) -> dict[str, float]:
+    """How long a queued request may wait and take, where its headers (lower case) say so: fields of an Order.
+
+    Raises InvocationError for what is no such time in seconds.
+    """
+    limits = {}
+    for field, word, least_s, most_s in _LIMITS:
+        text = sent.get(f"{_PREFIX}{word.lower()}")
+        if text is None:
+            continue
+        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most_s)) and least_s <= int(text) <= most_s):
+            raise invalid(f"{word} is {text[:20]!r}; expected a whole number of seconds from {least_s} to {most_s}.")
+        limits[field] = float(text)
+    return limits
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import itertools
+import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -390,4 +392,13 @@ def test_a_token_that_is_none_is_refused(token: str) -> None:
     """It is the client's error, whatever it is."""
     with pytest.raises(ServiceError) as caught:
         listing.page([1], {"NextToken": token}, "Items")
+    assert caught.value.code == "ValidationException"
+
+
+@given(st.integers(max_value=-1) | st.sampled_from(["", "x", None, [], {}, float("inf"), float("nan")]))
+def test_a_forged_place_is_refused(place: Any) -> None:
+    """A token has the form of one, and leads nowhere."""
+    token = base64.urlsafe_b64encode(json.dumps({"from": place}).encode()).decode()
+    with pytest.raises(ServiceError) as caught:
+        listing.page([1, 2, 3], {"NextToken": token}, "Items")
     assert caught.value.code == "ValidationException"
