@@ -1,20 +1,16 @@
 """Runs in an environment that has Airflow's Amazon provider: SageMaker's operators, sensors and hook, without a scheduler.
 
-The order is a JSON file. The answer has an entry for each case: what came of it, or the error that it ended with. Airflow is as
-it was installed, but for its waits between two polls.
+Order and answer are those of remote_program.py.
 """
 
-import json
 import os
-import sys
-import time
 import warnings
-from pathlib import Path
 
-order = json.loads(Path(sys.argv[1]).read_text())
+import remote_program
+
+order = remote_program.read_order()
 os.environ |= {"AIRFLOW_HOME": order["root"], "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-real_sleep = time.sleep
-time.sleep = lambda seconds: real_sleep(min(seconds, 0.2))
+remote_program.shorten_waits(0.2)
 warnings.simplefilter("ignore")
 
 import boto3  # noqa: E402
@@ -148,12 +144,5 @@ CASES = (
 )  # fmt: skip
 
 
-def outcome(case):
-    try:
-        return {"gave": case()}
-    except Exception as error:  # noqa: BLE001 - what a client says is what is looked at
-        return {"error": f"{type(error).__name__}: {error}"}
-
-
 boto3.client("s3").put_object(Bucket=order["bucket"], Key=f"{NAME}/train/d.csv", Body=b"1,2\n3,4\n")
-Path(order["answer"]).write_text(json.dumps({case.__name__: outcome(case) for case in CASES}))
+remote_program.carry_out(order, {case.__name__: case for case in CASES})

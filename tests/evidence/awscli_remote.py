@@ -1,18 +1,14 @@
 """Runs in an environment that has the AWS CLI: commands, one after the other, in one process that the CLI's own driver reads.
 
-The order is a JSON file with `commands`, by name. The answer has the exit code and both streams of each. The CLI is as it was
-installed, but for its waits between two polls.
+The order has `commands`, by name; the answer the exit code and both streams of each. For the rest see remote_program.py.
 """
 
 import contextlib
 import io
-import json
-import sys
-import time
-from pathlib import Path
 
-real_sleep = time.sleep
-time.sleep = lambda seconds: real_sleep(min(seconds, 0.2))
+import remote_program
+
+remote_program.shorten_waits(0.2)
 
 from awscli.clidriver import create_clidriver  # noqa: E402
 
@@ -28,5 +24,5 @@ def run(arguments):
     return {"code": code, "out": out, "err": err}
 
 
-order = json.loads(Path(sys.argv[1]).read_text())
-Path(order["answer"]).write_text(json.dumps({name: run(arguments) for name, arguments in order["commands"].items()}))
+order = remote_program.read_order()
+remote_program.write_answer(order, {name: run(arguments) for name, arguments in order["commands"].items()})

@@ -1,16 +1,11 @@
 """Runs in an environment that has the SageMaker Python SDK v2, not in its local mode: models, endpoints and the registry.
 
-The order is a JSON file. The answer has an entry for each case, in the order of their methods: what came of it, or the error.
-The SDK is as it was installed, but for its waits between two polls.
+Order and answer are those of remote_program.py.
 """
 
-import json
-import sys
-import time
-from pathlib import Path
+import remote_program
 
-real_sleep = time.sleep
-time.sleep = lambda seconds: real_sleep(min(seconds, 0.2))
+remote_program.shorten_waits(0.2)
 
 import boto3  # noqa: E402
 from sagemaker import ModelPackage  # noqa: E402
@@ -135,14 +130,5 @@ class Cases:
             predictor.delete_endpoint()
 
 
-def outcome(case):
-    try:
-        return {"gave": case()}
-    except Exception as error:  # noqa: BLE001 - what a client says is what is looked at
-        return {"error": f"{type(error).__name__}: {error}"}
-
-
-order = json.loads(Path(sys.argv[1]).read_text())
-cases = Cases(order)
-names = [name for name, value in vars(Cases).items() if callable(value) and name not in {"__init__", "model"}]
-Path(order["answer"]).write_text(json.dumps({name: outcome(getattr(cases, name)) for name in names}))
+order = remote_program.read_order()
+remote_program.carry_out(order, remote_program.methods(Cases(order), {"model"}))

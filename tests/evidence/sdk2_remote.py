@@ -1,19 +1,15 @@
 """Runs in an environment that has the SageMaker Python SDK v2, not in its local mode: the service is AWS_ENDPOINT_URL's.
 
-The order is a JSON file. The answer has an entry for each case: what came of it, or the error that it ended with. The SDK is as
-it was installed, but for its waits between two polls.
+Order and answer are those of remote_program.py.
 """
 
 import contextlib
 import io
-import json
-import sys
-import time
-import traceback
 from pathlib import Path
 
-real_sleep = time.sleep
-time.sleep = lambda seconds: real_sleep(min(seconds, 0.5))
+import remote_program
+
+remote_program.shorten_waits(0.5)
 
 import boto3  # noqa: E402
 from sagemaker.analytics import TrainingJobAnalytics  # noqa: E402
@@ -235,19 +231,5 @@ class Cases:
             run.log_parameter("a", 1)
 
 
-def main():
-    order = json.loads(Path(sys.argv[1]).read_text())
-    cases = Cases(order)
-    answer = {}
-    for name in [name for name in vars(Cases) if name[0] != "_" and name != "estimator"]:
-        began = time.monotonic()
-        try:
-            answer[name] = {"value": getattr(cases, name)()}
-        except Exception as error:  # noqa: BLE001 - it is what came of the case
-            traceback.print_exc()
-            answer[name] = {"error": f"{type(error).__name__}: {error}"}
-        print("@@", name, f"{time.monotonic() - began:.1f} s", flush=True)
-    Path(order["answer"]).write_text(json.dumps(answer))
-
-
-main()
+order = remote_program.read_order()
+remote_program.carry_out(order, remote_program.methods(Cases(order), {"estimator"}))

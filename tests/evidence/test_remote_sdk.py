@@ -90,7 +90,7 @@ def is_as_told(came: Mapping[str, Any], told: Any) -> bool:
     """Whether a case came out so: with this value, or with an error that has these words."""
     if "error" in came:
         return isinstance(told, str) and told in came["error"]
-    return bool(came["value"] == told)
+    return bool(came["gave"] == told)
 
 
 def check(client: str, answer: Mapping[str, Any], service: Mapping[str, Any], here: Mapping[str, Any]) -> None:
@@ -123,9 +123,9 @@ def test_sdk3_does_with_jobs_what_it_does_on_the_service(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model_data": {"value": {"there": False, "name": "model.tar.gz"}}},
+        {"model_data": {"gave": {"there": False, "name": "model.tar.gz"}}},
         {"attach": {"error": "KeyError: 'KmsKeyId'"}},
-        {"pipeline": {"value": None}},
+        {"pipeline": {"gave": None}},
         {"pipeline": {"error": "InternalFailure"}},
     ],
 )
@@ -133,8 +133,7 @@ def test_one_difference_more_or_fewer_fails(changes: dict[str, Any]) -> None:
     """A planted fault: a case that is no longer as on the service, one that is again, and one that differs in another way."""
     told = {**SDK2, **HERE2}
     answer = {
-        name: {"error" if isinstance(one, str) and name != "fit_that_is_stopped" else "value": one}
-        for name, one in told.items()
+        name: {"error" if isinstance(one, str) and name != "fit_that_is_stopped" else "gave": one} for name, one in told.items()
     }
     check("v2", answer, SDK2, HERE2)
     with pytest.raises(AssertionError):
