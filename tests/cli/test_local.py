@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tarfile
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lyftlearn_image.emulation.docker.ownership import OWNER_LABEL
+from tests.archives import tar_gz
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -144,17 +144,6 @@ def training_request(name: str, image: str, program: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def model_archive(files: Mapping[str, bytes]) -> bytes:
-    """A model.tar.gz."""
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as packed:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o755
-            packed.addfile(member, io.BytesIO(content))
-    return data.getvalue()
-
-
 def until(is_so: Callable[[], bool]) -> None:
     """Waits for a condition."""
     while not is_so():
@@ -199,7 +188,7 @@ def test_boto3_runs_a_job_an_endpoint_and_an_app_and_ctrl_c_leaves_nothing(
     )
     assert [event["message"] for event in logs["events"]] == ["hello from job-1"]
 
-    s3.put_object(Bucket="data", Key="model.tar.gz", Body=model_archive({"served.py": SERVER}))
+    s3.put_object(Bucket="data", Key="model.tar.gz", Body=tar_gz({"served.py": SERVER}, {"served.py"}))
     image = program_image(["python3", "/opt/ml/model/served.py"])
     container = {"Image": image, "ModelDataUrl": "s3://data/model.tar.gz"}
     sagemaker.create_model(ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)

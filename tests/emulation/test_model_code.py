@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 import uuid
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.run import Run, Status
 from lyftlearn_image.workload import Transform
+from tests.archives import tar_gz
 from tests.package_index import package_index, wheel
 
 if TYPE_CHECKING:
@@ -69,14 +68,8 @@ def index(here: Embedded) -> Iterator[Index]:
 
 def runs_of(here: Embedded, image: str, index: Index, tmp_path: Path, model: Mapping[str, str]) -> dict[str, Run]:
     """One row scored by the model on each target."""
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as packed:
-        for name, text in model.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text)
-            packed.addfile(member, io.BytesIO(text.encode()))
     place = uuid.uuid4().hex
-    here.s3.put_object(Bucket=BUCKET, Key=f"{place}/model.tar.gz", Body=data.getvalue())
+    here.s3.put_object(Bucket=BUCKET, Key=f"{place}/model.tar.gz", Body=tar_gz(model))
     here.s3.put_object(Bucket=BUCKET, Key=f"{place}/in/row.csv", Body=b"1,2\n")
     workload = Transform(
         name="score", image=image, model=f"s3://{BUCKET}/{place}/model.tar.gz", input=f"s3://{BUCKET}/{place}/in/",

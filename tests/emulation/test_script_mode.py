@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +14,11 @@ from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.run import Status
 from lyftlearn_image.workload import Training
+from tests.archives import tar_gz
 from tests.package_index import package_index, wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from lyftlearn_image.emulation.session import Embedded
@@ -87,17 +86,6 @@ def index(here: Embedded) -> Iterator[Index]:
         yield started
 
 
-def packed(files: Mapping[str, str]) -> bytes:
-    """An archive with these files, as the SDK sends one."""
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text.encode()))
-    return data.getvalue()
-
-
 def run_on(here: Embedded, name: str, workload: Training, prefix: str, tmp_path: Path) -> Run:
     """The workload on a target."""
     target = here.targets[name]
@@ -114,7 +102,7 @@ def model_of(run: Run) -> Any:
 def test_an_estimators_script_is_the_same(here: Embedded, lyftlearn_image_tag: str, index: Index, tmp_path: Path) -> None:
     """Its streams, its model, and all that it could see: root on SageMaker, any UID with a read-only root in a pod."""
     prefix = uuid.uuid4().hex
-    here.s3.put_object(Bucket=BUCKET, Key=f"{prefix}/code/sourcedir.tar.gz", Body=packed(CODE))
+    here.s3.put_object(Bucket=BUCKET, Key=f"{prefix}/code/sourcedir.tar.gz", Body=tar_gz(CODE))
     here.s3.put_object(Bucket=BUCKET, Key=f"{prefix}/train/rows.csv", Body=b"1\n2\n39\n")
     source = f"s3://{BUCKET}/{prefix}/code/sourcedir.tar.gz"
     workload = Training(
@@ -145,7 +133,7 @@ def test_an_installation_that_fails_is_the_same_on_both(
     """The code of a configuration that is wrong, and a reason that the platform shows."""
     prefix = uuid.uuid4().hex
     key = f"{prefix}/code.tar.gz"
-    here.s3.put_object(Bucket=BUCKET, Key=key, Body=packed({**CODE, "requirements.txt": "not-to-be-had==1\n"}))
+    here.s3.put_object(Bucket=BUCKET, Key=key, Body=tar_gz({**CODE, "requirements.txt": "not-to-be-had==1\n"}))
     workload = Training(
         name="estimator",
         image=lyftlearn_image_tag,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.run import Run, Status
 from lyftlearn_image.workload import Transform
+from tests.archives import tar_gz
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,14 +55,9 @@ def here(engine: None) -> Iterator[Embedded]:
 @pytest.fixture
 def run_both(here: Embedded, lyftlearn_image_tag: str, tmp_path: Path) -> Any:
     """Runs a transform workload on both targets; the runs by the target's name."""
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as packed:
-        for name, text in (("code/inference.py", HANDLERS), ("weight", "0.5")):
-            member = tarfile.TarInfo(name)
-            member.size = len(text)
-            packed.addfile(member, io.BytesIO(text.encode()))
+    packed = tar_gz({"code/inference.py": HANDLERS, "weight": "0.5"})
     place = f"s3://{BUCKET}/{tmp_path.name}"
-    here.s3.put_object(Bucket=BUCKET, Key=f"{tmp_path.name}/model.tar.gz", Body=data.getvalue())
+    here.s3.put_object(Bucket=BUCKET, Key=f"{tmp_path.name}/model.tar.gz", Body=packed)
 
     def run(inputs: dict[str, bytes], **fields: Any) -> dict[str, Run]:
         for name, content in inputs.items():

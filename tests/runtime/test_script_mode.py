@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lyftlearn_runtime.aws.s3 import split_uri
+from tests.archives import tar_gz
 from tests.package_index import package_index, wheel
 
 if TYPE_CHECKING:
@@ -59,17 +58,6 @@ print(json.dumps({
 """
 
 
-def archive(code: Mapping[str, str], executable: str = "") -> bytes:
-    """The code as the SDK packs it."""
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as packed:
-        for path, text in code.items():
-            member = tarfile.TarInfo(path)
-            member.size, member.mode = len(text), 0o755 if path == executable else 0o644
-            packed.addfile(member, io.BytesIO(text.encode()))
-    return data.getvalue()
-
-
 def quoted(values: Mapping[str, Any]) -> str:
     """hyperparameters.json as the v2 SDK makes it: each value is JSON in a string."""
     return json.dumps({key: json.dumps(value) for key, value in values.items()})
@@ -110,7 +98,7 @@ def test_an_estimators_code_runs_with_its_packages(  # noqa: PLR0913, PLR0917 - 
         "requirements.txt": "-r more.txt\nsinger\n",
         "more.txt": "loveletter>=1\nsagemaker-training\n",
     }
-    aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/source/sourcedir.tar.gz", Body=archive(code))
+    aws.s3().put_object(Bucket=bucket, Key=f"{prefix}/source/sourcedir.tar.gz", Body=tar_gz(code))
     source = f"{bucket_prefix}/source/sourcedir.tar.gz"
     values = {
         "sagemaker_program": "train.py", "sagemaker_submit_directory": source, "sagemaker_job_name": "est-1",
@@ -200,7 +188,7 @@ def test_every_kind_of_entry_point_starts(  # noqa: PLR0913, PLR0917 - fixtures
 ) -> None:
     """As the toolkit starts it, from an archive that is in the container, with no file in it executable."""
     tmp_path.chmod(0o755)
-    (tmp_path / "code.tar.gz").write_bytes(archive(code))
+    (tmp_path / "code.tar.gz").write_bytes(tar_gz(code))
     values = {"sagemaker_program": name, "sagemaker_submit_directory": "/in/code.tar.gz", "lr": 0.1}
     options = files.put("/opt/ml/input/config/hyperparameters.json", quoted(values))
     done = ours.run("train", options=(*options, "-v", f"{tmp_path}:/in:ro", *RESTRICTED))
@@ -211,7 +199,7 @@ def test_a_package_is_installed_and_run_as_a_module(ours: Shim, files: Files, gi
     """A directory with a setup.py, which pip builds: with what it asks for, and with the requirements beside it."""
     tmp_path.chmod(0o755)
     (tmp_path / "code.tar.gz").write_bytes(
-        archive({
+        tar_gz({
             "setup.py": "",
             # A backend of its own, for the index here has no setuptools.
             "pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.archives import tar_gz
 from tests.runtime.serving.conftest import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tests.runtime.serving.conftest import Answer, ModelServer, Serving
 
 ENV = {"SAGEMAKER_MULTI_MODEL": "true"}
@@ -27,17 +24,6 @@ CODE = """
     def transform_fn(model, body, content_type, accept, context):
         return [names.NAME, model, body, context.get_request_header(0, "X-Amzn-SageMaker-Target-Model")]
 """
-
-
-def packed(files: Mapping[str, str]) -> bytes:
-    """As a model lies in S3."""
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            archive.addfile(member, io.BytesIO(text.encode()))
-    return data.getvalue()
 
 
 def place(name: str) -> str:
@@ -95,7 +81,7 @@ def test_models_are_loaded_listed_asked_and_unloaded(serving: Serving, linear_mo
 def test_an_archive_is_unpacked_for_its_model(serving: Serving, user: str) -> None:
     """On Kubernetes a prefix comes as it is in S3; what was unpacked goes with the model, and nothing leads out of it."""
     files = {"code/inference.py": textwrap.dedent(CODE), "code/names.py": "NAME = 'packed'", "../../etc/out": "x"}
-    given: dict[str, str | bytes] = {"model/a.tar.gz": packed(files), "model/bad.tar.gz": b"no archive", "model/c.zip": b""}
+    given: dict[str, str | bytes] = {"model/a.tar.gz": tar_gz(files), "model/bad.tar.gz": b"no archive", "model/c.zip": b""}
     server = serving.start(files=given, env=ENV, user=user, options=("--read-only", "--tmpfs", "/tmp"))
     answer = load(server, "a", "/opt/ml/model/a.tar.gz")
     assert answer.status == 200, server.logs()
