@@ -238,7 +238,7 @@ def test_a_job_that_runs_cannot_be_collected(
 def test_an_endpoint_that_is_away_is_told(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one error, without a traceback of boto3's."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", "http://127.0.0.1:9")
-    monkeypatch.setattr("lyftlearn_image.services.sagemaker.client._TRIES", 1)
+    monkeypatch.setattr("lyftlearn_image.aws.session._TRIES", 1)
     with pytest.raises(UnavailableError, match="asking for x: AWS does not answer"):
         SageMakerService(session).state("training/x")
 

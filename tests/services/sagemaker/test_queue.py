@@ -17,7 +17,7 @@ from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
 from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 from lyftlearn_image.emulation.sagemaker.local_api.jobs import EmulatedJobs, Publisher
-from lyftlearn_image.errors import InvalidInputError, UnsupportedError
+from lyftlearn_image.errors import InvalidInputError, UnavailableError, UnsupportedError
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import Launch
 from lyftlearn_image.retry import Clock
@@ -205,6 +205,16 @@ def test_attempts_that_found_no_room_are_followed_by_the_next(
     assert len(queue.jobs[0].attempts) == 2
     run = service.collect(job, tmp_path)
     assert (run.status, run.exit_code, run.stdout.read_text()) == (Status.FAILED, 5, "last\n")
+
+
+def test_a_queue_that_is_away_is_told(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one error, after as many tries as any other question to AWS."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BATCH", "http://127.0.0.1:9")
+    monkeypatch.setattr("lyftlearn_image.aws.session._TRIES", 1)
+    service = QueuedTrainingService(session, Queue(NAME), FAST)
+    with pytest.raises(UnavailableError, match=f"looking for x in the queue {NAME}: AWS does not answer"):
+        service.state(f"queued/{NAME}/x")
+    service.close()
 
 
 def test_what_a_queue_does_not_take_is_told_and_leaves_nothing(
