@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from http.server import ThreadingHTTPServer
 
 
 class ToldErrors:
@@ -15,7 +14,3 @@ class ToldErrors:
         kind, error, trace = sys.exc_info()
         if kind is not None and not isinstance(error, ConnectionError | TimeoutError):
             threading.excepthook(threading.ExceptHookArgs((kind, error, trace, threading.current_thread())))
-
-
-class HttpServer(ToldErrors, ThreadingHTTPServer):
-    """An HTTP server with a thread a request."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import http.client
 import threading
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lyftlearn_image.emulation.told_errors import HttpServer
+from lyftlearn_image.emulation.told_errors import ToldErrors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class HttpServer(ToldErrors, ThreadingHTTPServer):
+    """A thread a request."""
 
 
 class Failing(BaseHTTPRequestHandler):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER, is_from_proxy
+from lyftlearn_image.emulation.aws.loopback import serve_at_loopback
+from lyftlearn_image.emulation.aws.wsgi_server import ADMIT, HEADERS
 from lyftlearn_image.emulation.sagemaker.local_api.errors import ServiceError
-from lyftlearn_image.emulation.told_errors import HttpServer
 from lyftlearn_image.errors import LyftlearnError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from lyftlearn_image.emulation.sagemaker.local_api.control_plane import ControlPlane
 
-_POLL_S = 0.05
-_LOOPBACK = "127.0.0.1"
+# Ours. The longest request of botocore's model has 100 hyperparameters and as many channels and variables: below 1 MiB.
+_MAX_REQUEST_BYTES = 16 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 @contextlib.contextmanager
@@ -28,66 +30,63 @@ def serve(plane: ControlPlane, proxy_token: str = "") -> Iterator[str]:
 
     With a token it answers the AWS endpoint alone, which has verified who asks.
     """
-
-    class Handler(_Handler):
-        """Of this control plane."""
-
-        control_plane = plane
-        token = proxy_token
-
-    server = HttpServer((_LOOPBACK, 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://{_LOOPBACK}:{server.server_port}"
-    finally:
-        plane.close()
-        server.shutdown()
-        server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """One connection of a client."""
-
-    protocol_version = "HTTP/1.1"
-    # The head and the body go out apart: without this the second one waits 40 ms for the client's acknowledgement.
-    disable_nagle_algorithm = True
-    control_plane: ControlPlane
-    token = ""
-
-    def do_POST(self) -> None:
-        """One action."""
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+    with serve_at_loopback(_Application(plane, proxy_token)) as url:
         try:
-            self._check_sender()
-            status, document = 200, self.control_plane.handle(action, _request(body))
-        except ServiceError as error:
-            status, document = 400, {"__type": error.code, "message": error.message}
-        except Exception as error:  # noqa: BLE001 - the client is told, and nobody reads a traceback of this thread
-            what = error.what if isinstance(error, LyftlearnError) else type(error).__name__
-            status, document = 500, {"__type": "InternalFailure", "message": what}
+            yield url
+        finally:
+            plane.close()
+
+
+@dataclass(frozen=True)
+class _Application:
+    """Answers one action a request."""
+
+    plane: ControlPlane
+    token: str
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        status, document = self._answer(environ)
         data = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.send_header("Content-Length", str(len(data)))
-        with contextlib.suppress(ConnectionError):  # the client has gone
-            self.end_headers()
-            self.wfile.write(data)
+        start_response(status, [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(data)))])
+        return [data]
 
-    def _check_sender(self) -> None:
-        if not is_from_proxy(self.headers.get(PROXY_TOKEN_HEADER, ""), self.token):
+    def _answer(self, environ: WSGIEnvironment) -> tuple[str, dict[str, Any]]:
+        try:
+            self._check_sender(environ)
+            request = _document(environ)
+            return "200 OK", self._handle(environ[HEADERS].get("x-amz-target", "").rpartition(".")[2], request)
+        except ServiceError as error:
+            return "400 Bad Request", {"__type": error.code, "message": error.message}
+        except _InternalError as error:
+            return "500 Internal Server Error", {"__type": "InternalFailure", "message": str(error)}
+
+    def _check_sender(self, environ: WSGIEnvironment) -> None:
+        if not is_from_proxy(environ[HEADERS].get(PROXY_TOKEN_HEADER.lower(), ""), self.token):
             raise ServiceError("AccessDeniedException", "the request did not come by the AWS endpoint")
+        environ[ADMIT]()
 
-    def log_message(self, *_: Any) -> None:
-        """Logs nothing: the process of the AWS endpoint logs every request."""
+    def _handle(self, action: str, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.plane.handle(action, request)
+        except ServiceError:
+            raise
+        except Exception as error:  # whatever it is, the client is told, and nobody reads a traceback of this thread
+            raise _InternalError(error.what if isinstance(error, LyftlearnError) else type(error).__name__) from error
 
 
-def _request(body: bytes) -> dict[str, Any]:
+class _InternalError(Exception):
+    """Of ours, in words for the client."""
+
+
+def _document(environ: WSGIEnvironment) -> dict[str, Any]:
+    body = bytearray()
+    while piece := environ["wsgi.input"].read(_CHUNK_BYTES):
+        body += piece
+        if len(body) > _MAX_REQUEST_BYTES:
+            raise ServiceError("RequestEntityTooLargeException", f"a request has at most {_MAX_REQUEST_BYTES} bytes")
     try:
         document = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise ServiceError("SerializationException", "the body of the request is no JSON object")

@@ -8,30 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
+import http.client
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from lyftlearn_image.emulation.aws.endpoint import PROXY_TOKEN_HEADER, is_from_proxy
+from lyftlearn_image.emulation.aws.loopback import serve_at_loopback
+from lyftlearn_image.emulation.aws.wsgi_server import ADMIT, HEADERS
 from lyftlearn_image.emulation.sagemaker.local_api import event_stream
 from lyftlearn_image.emulation.sagemaker.local_api.runtime import InvocationError, Runtime, stream_events
 from lyftlearn_image.emulation.sagemaker.serving import endpoint as endpoints
 from lyftlearn_image.emulation.sagemaker.serving.endpoint import EndpointSpec
-from lyftlearn_image.emulation.told_errors import HttpServer
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
     from lyftlearn_image.emulation.sagemaker.context import Context
     from lyftlearn_image.platforms.launch import Compiled
 
-_LOOPBACK = "127.0.0.1"
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _TO_CLIENT = ("Content-Type", _ATTRIBUTES)
 _INVOKED_VARIANT = "x-Amzn-Invoked-Production-Variant"
@@ -66,23 +66,8 @@ def serve_endpoint(
 @contextlib.contextmanager
 def serve(runtime: Runtime, proxy_token: str = "") -> Iterator[str]:
     """The URL at which the runtime answers; with a token the AWS endpoint alone, which has verified who asks."""
-
-    class Handler(_Handler):
-        """Of this runtime."""
-
-        endpoint_runtime = runtime
-        token = proxy_token
-
-    server = HttpServer((_LOOPBACK, 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://{_LOOPBACK}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serve_at_loopback(_Application(runtime, proxy_token)) as url:
+        yield url
 
 
 @functools.cache
@@ -94,85 +79,88 @@ def payload_bytes() -> int:
     return int(model["shapes"]["BodyBlob"]["max"])
 
 
-class _Handler(BaseHTTPRequestHandler):
+@dataclass(frozen=True)
+class _Application:
     """REST-JSON, as botocore speaks it: POST /endpoints/NAME/invocations and its two siblings."""
 
-    protocol_version = "HTTP/1.1"
-    # The head and the body go out apart: without this the second one waits 40 ms for the client's acknowledgement.
-    disable_nagle_algorithm = True
-    endpoint_runtime: Runtime
-    token = ""
+    runtime: Runtime
+    token: str
 
-    def do_POST(self) -> None:
-        """One invocation."""
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
-            name, how, body = *self._target(), self._body()
-            self._check_sender()
+            self._check_sender(environ)
+            name, how = _target(environ["RAW_URI"])
+            body = _body(environ)
             answer = {"invocations": self._invoke, "async-invocations": self._queue}.get(how, self._stream)
-            answer(name, body, dict(self.headers.items()))
+            return answer(name, body, environ[HEADERS], start_response)
         except InvocationError as error:
             code = {"x-amzn-ErrorType": error.code} if error.code else {}
-            self._send(error.status, json.dumps(error.body).encode(), {"Content-Type": "application/json", **code})
+            content = json.dumps(error.body).encode()
+            return _whole(start_response, error.status, content, {"Content-Type": "application/json", **code})
 
-    def _invoke(self, name: str, body: bytes, sent: Mapping[str, str]) -> None:
-        response, variant = self.endpoint_runtime.invoke(name, body, sent)
+    def _check_sender(self, environ: WSGIEnvironment) -> None:
+        if not is_from_proxy(environ[HEADERS].get(PROXY_TOKEN_HEADER.lower(), ""), self.token):
+            raise InvocationError(403, "AccessDeniedException", "the request did not come by the AWS endpoint")
+        environ[ADMIT]()
+
+    def _invoke(self, name: str, body: bytes, sent: Mapping[str, str], start: StartResponse) -> Iterable[bytes]:
+        response, variant = self.runtime.invoke(name, body, sent)
         headers = {header: response.headers[header.lower()] for header in _TO_CLIENT if header.lower() in response.headers}
-        self._send(200, response.body, {**headers, _INVOKED_VARIANT: variant})
+        return _whole(start, 200, response.body, {**headers, _INVOKED_VARIANT: variant})
 
-    def _queue(self, name: str, body: bytes, sent: Mapping[str, str]) -> None:
-        places, inference_id = self.endpoint_runtime.invoke_async(name, body, sent)
+    def _queue(self, name: str, body: bytes, sent: Mapping[str, str], start: StartResponse) -> Iterable[bytes]:
+        places, inference_id = self.runtime.invoke_async(name, body, sent)
         headers = {
             "Content-Type": "application/json",
             "X-Amzn-SageMaker-OutputLocation": places.output_uri,
             "X-Amzn-SageMaker-FailureLocation": places.failure_uri,
         }
         answer = json.dumps({"InferenceId": inference_id}).encode()
-        self._send(202, answer, {header: value for header, value in headers.items() if value})
+        return _whole(start, 202, answer, {header: value for header, value in headers.items() if value})
 
-    def _stream(self, name: str, body: bytes, sent: Mapping[str, str]) -> None:
-        with self.endpoint_runtime.stream(name, body, sent) as (response, variant):
-            told = {"X-Amzn-SageMaker-Content-Type": "content-type", _ATTRIBUTES: _ATTRIBUTES.lower()}
-            headers = {header: response.headers[of] for header, of in told.items() if of in response.headers}
-            self.send_response(200)
-            for header, value in {**headers, _INVOKED_VARIANT: variant, "Content-Type": event_stream.CONTENT_TYPE}.items():
-                self.send_header(header, value)
-            self.send_header("Transfer-Encoding", "chunked")
-            with contextlib.suppress(ConnectionError):  # the client has gone
-                self.end_headers()
-                for message in itertools.chain(stream_events(response), [b""]):
-                    self.wfile.write(b"%x\r\n%b\r\n" % (len(message), message))
+    def _stream(self, name: str, body: bytes, sent: Mapping[str, str], start: StartResponse) -> Iterable[bytes]:
+        stack = contextlib.ExitStack()
+        response, variant = stack.enter_context(self.runtime.stream(name, body, sent))
+        told = {"X-Amzn-SageMaker-Content-Type": "content-type", _ATTRIBUTES: _ATTRIBUTES.lower()}
+        headers = {header: response.headers[of] for header, of in told.items() if of in response.headers}
+        _start(start, 200, {**headers, _INVOKED_VARIANT: variant, "Content-Type": event_stream.CONTENT_TYPE})
+        return _Pieces(stream_events(response), stack.close)
 
-    def _check_sender(self) -> None:
-        if not is_from_proxy(self.headers.get(PROXY_TOKEN_HEADER, ""), self.token):
-            raise InvocationError(403, "AccessDeniedException", "the request did not come by the AWS endpoint")
 
-    def _target(self) -> tuple[str, str]:
-        match = _PATH.fullmatch(self.path)
-        if match is None:
-            self.close_connection = True
-            raise InvocationError(404, "UnknownOperationException", f"{self.path} is not in this local runtime")
-        return unquote(match["name"]), match["how"]
+@dataclass(frozen=True)
+class _Pieces:
+    """An answer in pieces; what it was read from is closed behind it, also where the client left before."""
 
-    def _body(self) -> bytes:
-        size = int(self.headers.get("Content-Length", 0))
-        if size > payload_bytes():
-            # A client that is refused in the middle of its body reads the answer only once it may write on.
-            left = min(size, _MOST_DISCARDED)
-            while left > 0 and (piece := self.rfile.read(min(left, _CHUNK_BYTES))):
-                left -= len(piece)
-            self.close_connection = True
-            # The words of aws/amazon-sagemaker-examples#245, which has a status and no code.
-            raise InvocationError(413, "", f"HTTP content length exceeded {payload_bytes()} bytes.")
-        return self.rfile.read(size)
+    pieces: Iterator[bytes]
+    close: Callable[[], None]
 
-    def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        with contextlib.suppress(ConnectionError):  # the client has gone
-            self.end_headers()
-            self.wfile.write(body)
+    def __iter__(self) -> Iterator[bytes]:
+        return self.pieces
 
-    def log_message(self, *_: Any) -> None:
-        """Logs nothing: the process of the AWS endpoint logs every request."""
+
+def _target(uri: str) -> tuple[str, str]:
+    match = _PATH.fullmatch(uri)
+    if match is None:
+        raise InvocationError(404, "UnknownOperationException", f"{uri} is not in this local runtime")
+    return unquote(match["name"]), match["how"]
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    body, size = bytearray(), 0
+    while size <= _MOST_DISCARDED and (piece := environ["wsgi.input"].read(_CHUNK_BYTES)):
+        size += len(piece)
+        if size <= payload_bytes():
+            body += piece
+    if size > payload_bytes():  # read on, for a client that is refused in its body reads the answer only behind it
+        # The words of aws/amazon-sagemaker-examples#245, which has a status and no code.
+        raise InvocationError(413, "", f"HTTP content length exceeded {payload_bytes()} bytes.")
+    return bytes(body)
+
+
+def _whole(start: StartResponse, status: int, body: bytes, headers: Mapping[str, str]) -> Iterable[bytes]:
+    _start(start, status, {**headers, "Content-Length": str(len(body))})
+    return [body]
+
+
+def _start(start: StartResponse, status: int, headers: Mapping[str, str]) -> None:
+    start(f"{status} {http.client.responses.get(status, '')}", list(headers.items()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
 import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -139,7 +141,10 @@ def test_what_the_service_would_refuse_is_refused(sagemaker: Any) -> None:
         assert caught.value.response["Error"]["Code"] == code
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", '{"TrainingJobName": 1}', "\x00"])
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "[]", '{"TrainingJobName": 1}', "\x00", pytest.param("[" * 100_000, id="deep")],
+)
 def test_no_body_breaks_the_server(url: str, body: str) -> None:
     """What is no request of the API is an error of the caller's, in JSON."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
@@ -149,6 +154,27 @@ def test_no_body_breaks_the_server(url: str, body: str) -> None:
     connection.close()
     assert response.status == 400
     assert document["__type"] in {"SerializationException", "ValidationException"}
+
+
+def test_a_request_without_end_is_refused(url: str) -> None:
+    """It is read as far as a request goes, whatever it says of its length."""
+    address = urlsplit(url)
+    assert address.port is not None
+    with socket.create_connection((address.hostname or "", address.port), timeout=60) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: SageMaker.Search\r\nContent-Length: 1000000000000\r\n\r\n")
+        # 1,000 MiB: more than is ever read.
+        with pytest.raises(ConnectionError), contextlib.closing(client):
+            client.sendall(b" " * (1_000 << 20))
+
+
+def test_clients_that_say_nothing_leave_room_for_others(url: str, sagemaker: Any) -> None:
+    """However many connections are open, the next request is answered."""
+    address = urlsplit(url)
+    assert address.port is not None
+    with contextlib.ExitStack() as stack:
+        for _ in range(600):
+            stack.enter_context(socket.create_connection((address.hostname or "", address.port), timeout=60))
+        assert sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
 
 
 def test_a_control_plane_is_idle_when_its_jobs_have_been_stopped(held: Held) -> None:
