@@ -17,6 +17,7 @@ from lyftlearn_image.emulation.statsd import statsd_sink
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.parity import kept_run
 from lyftlearn_image.parity.backends import connect_backends, merge_streams
+from lyftlearn_image.parity.compare.amounts import asked_amounts
 from lyftlearn_image.parity.comparison import compare_runs
 from lyftlearn_image.parity.endpoint_fault import check_endpoint
 from lyftlearn_image.parity.exposed import find_exposed
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lyftlearn_image.parity.backends import Backend
+    from lyftlearn_image.parity.compare.amounts import Asked
     from lyftlearn_image.parity.compare.model_reader import ModelReader
     from lyftlearn_image.parity.run_plan import RunPlan
     from lyftlearn_image.parity.suite import Case
     from lyftlearn_image.platforms.launch import TargetName
     from lyftlearn_image.run import Run
     from lyftlearn_image.runs.target import Target
+    from lyftlearn_image.workload import Workload
 
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
@@ -74,7 +77,7 @@ class CaseRunner:
             runs = self._run_targets(case)
             kept_run.keep(case, runs, self._plan.directory / "runs" / case.name)
             check_endpoint(runs, self._session.endpoint.url, case.exit_code)
-            comparisons = compare_runs(case, runs[0], runs[1], self._models, self._channel_paths(case))
+            comparisons = compare_runs(case, runs, self._models, self._channel_paths(case), self._asked(case))
             outcome, problem = judge(comparisons, case.different_in, runs)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the case's door: no other case is taken down
             comparisons, outcome, problem = (), Outcome.ERROR, self._describe(error, case)
@@ -99,6 +102,19 @@ class CaseRunner:
         sources = workload.channels.values() if isinstance(workload, Job) else ()
         found = (local_path(source, relative_to=self._plan.suite_path.parent) for source in sources)
         return tuple(path for path in found if path is not None)
+
+    def _asked(self, case: Case) -> tuple[Asked, Asked] | None:
+        """What the workload asks for on both targets; of it an emulator gives what this machine has."""
+        left, right = (self._asked_of(target, case.workload_for(target)) for target in TARGETS)
+        return (left, right) if left and right else None
+
+    def _asked_of(self, target: TargetName, workload: Workload) -> Asked | None:
+        asked = asked_amounts(target, workload)
+        if asked is None or self._backends[target].is_service:
+            return asked
+        info = self._session.containers.client.info()
+        # As the emulators do: an instance has at most this machine's memory, a pod's limit may be beyond it.
+        return asked.within(int(info["NCPU"]), int(info["MemTotal"]) if target == "sagemaker" else None)
 
     def _describe(self, error: BaseException, case: Case, log: str = "") -> str:
         return self._plan.describe_error(error, log or case.name, (case,))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from lyftlearn_image.parity.compare.amounts import Asked
     from lyftlearn_image.parity.compare.model_reader import ModelReader
     from lyftlearn_image.parity.suite import Case
     from lyftlearn_image.run import Run
@@ -32,9 +33,17 @@ _WITHOUT_IDENTITY = DroppedLines(AWS_IDENTITY_LINE)
 
 
 def compare_runs(
-    case: Case, left: Run, right: Run, models: ModelReader, channels: Sequence[Path] = ()
+    case: Case,
+    runs: Sequence[Run],
+    models: ModelReader,
+    channels: Sequence[Path] = (),
+    asked: tuple[Asked, Asked] | None = None,
 ) -> tuple[Comparison, ...]:
-    """Everything that a case compares, with the accepted differences marked. `channels` as in ComparatorContext."""
+    """Everything that a case compares of its two runs, with the accepted differences marked.
+
+    `channels` as in ComparatorContext, `asked` as in compare_environment.
+    """
+    left, right = runs
     context = ComparatorContext(models, left.artifacts, right.artifacts, channels)
     stderr = case.streams.get("stderr", _TEXT)
     # With any other comparator the stream is not read as text, and nothing can be taken out of it.
@@ -47,7 +56,7 @@ def compare_runs(
         compare_metrics(left.metrics, right.metrics),
         *_compare_trials(left, right),
         *compare_artifacts(case.outputs, context),
-        compare_environment(left.observation, right.observation),
+        compare_environment(left.observation, right.observation, asked),
         *_tell_emptiness(case, left, right),
     )
     accepted = apply_acceptances(comparisons, case.accept, datetime.now(UTC).date())

@@ -86,7 +86,7 @@ def case(**fields: Any) -> Case:
 
 def compare(case: Case, left: Run, right: Run) -> dict[str, tuple[Difference, ...]]:
     """The differences by subject; no model is opened."""
-    return {each.subject: each.differences for each in compare_runs(case, left, right, None)}  # type: ignore[arg-type]
+    return {each.subject: each.differences for each in compare_runs(case, (left, right), None)}  # type: ignore[arg-type]
 
 
 def test_every_part_of_a_run_is_compared(make_run: Callable[..., Run]) -> None:
@@ -181,7 +181,7 @@ def test_the_rules_of_the_case_are_applied(make_run: Callable[..., Run]) -> None
     accepted = compare(case(**rules, accept=[{"subject": "stdout", "reason": "known"}]), *runs)
     assert [each.accepted for each in accepted["stdout"]] == ["known"]
     streams = {"stderr": {"compare": "bytes"}}
-    (comparison,) = [each for each in compare_runs(case(streams=streams), *runs, None) if each.subject == "stderr"]  # type: ignore[arg-type]
+    (comparison,) = [each for each in compare_runs(case(streams=streams), runs, None) if each.subject == "stderr"]  # type: ignore[arg-type]
     assert (comparison.comparator, comparison.tolerance) == ("bytes", "exact")
 
 
@@ -205,7 +205,7 @@ def test_every_comparator_sees_what_both_runs_left(
     monkeypatch.setitem(COMPARATORS, "context", "seeing_the_context")
     rule = {"compare": "context"}
     seeing = case(streams={"stdout": rule, "stderr": rule}, outputs={"model/*": rule})
-    found = {each.subject: each for each in compare_runs(seeing, make_run("left"), make_run("right", **OTHER), "reader")}  # type: ignore[arg-type]
+    found = {each.subject: each for each in compare_runs(seeing, (make_run("left"), make_run("right", **OTHER)), "reader")}  # type: ignore[arg-type]
     expected = Difference("'reader'", str(tmp_path / "left" / "model"), str(tmp_path / "right" / "model"))
     for subject in ("stdout", "stderr", "model/a.json"):
         assert found[subject] == Comparison(subject, "context", (expected,))

@@ -97,6 +97,12 @@ class Containers:
         return path if path.is_mount() and os.access(path, os.W_OK) else None
 
     @functools.cached_property
+    def cpu_count(self) -> int:
+        """The CPUs of the engine's machine: it refuses a container that is to have more."""
+        with engine_errors("asking for the machine's size"):
+            return int(self._client.info()["NCPU"])
+
+    @functools.cached_property
     def pods_cgroup(self) -> str | None:
         """The parent of the cgroups of emulated pods, as `kubepods` is; None where the engine chooses no cgroup (rootless).
 

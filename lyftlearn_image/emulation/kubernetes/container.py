@@ -114,7 +114,7 @@ def container_spec(
         cap_drop=tuple(capabilities.get("drop") or ()),
         security_opt=_security_options(security),
         memory_bytes=int(parse_quantity(limits["memory"])) if limits.get("memory") else None,
-        cpus=float(parse_quantity(limits["cpu"])) if limits.get("cpu") else None,
+        cpus=min(float(parse_quantity(limits["cpu"])), containers.cpu_count) if limits.get("cpu") else None,
         cpu_shares=cpu_shares(container),
         oom_score_adj=oom_score_adj(container, pod.spec, context.cluster.node),
         cgroup_parent=containers.pods_cgroup,

@@ -138,7 +138,10 @@ class KubernetesEmulator:
         info = self._machine.containers.client.info()
         notes = list(unenforced_limits(info))
         for container in pod_spec(manifest)["containers"]:
-            if memory := ((container.get("resources") or {}).get("limits") or {}).get("memory"):
+            limits = (container.get("resources") or {}).get("limits") or {}
+            if parse_quantity(limits.get("cpu") or 0) > int(info["NCPU"]):
+                notes.append(f"limits.cpu={limits['cpu']} of {container['name']} is beyond this machine's {info['NCPU']} CPUs")
+            if memory := limits.get("memory"):
                 name = f"limits.memory={memory} of {container['name']}"
                 notes += beyond_machine(name, int(parse_quantity(memory)), info)
         return tuple(notes)

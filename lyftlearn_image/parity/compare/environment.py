@@ -11,12 +11,15 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.parity.compare.amounts import explain_amounts
 from lyftlearn_image.parity.compare.options import Options
 from lyftlearn_image.parity.compare.tolerance import is_same
 from lyftlearn_image.parity.differences import Comparison, Difference, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from lyftlearn_image.parity.compare.amounts import Asked
 
 # Place (with `*`) → why the platforms differ there. Nothing that the contract promises to be the same may stand here.
 EXPECTED_DIFFERENCES: Mapping[str, str] = {
@@ -59,14 +62,22 @@ _MAX_HOSTS = 1000
 _PLACES = ("HOSTNAME", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN")
 
 
-def compare_environment(left: Mapping[str, Any] | None, right: Mapping[str, Any] | None) -> Comparison:
-    """All differences of two observations; a missing observation is one that counts."""
+def compare_environment(
+    left: Mapping[str, Any] | None, right: Mapping[str, Any] | None, asked: tuple[Asked, Asked] | None = None
+) -> Comparison:
+    """All differences of two observations; a missing observation is one that counts.
+
+    `asked` are the CPUs and the memory that the workload asks for on each side, None where that is not known.
+    """
     if left is None or right is None:
         there = ("observed" if left is not None else None), ("observed" if right is not None else None)
         missing = Difference("", *there, "the shim wrote no observation; does the image start with it?")
         return Comparison("environment", "environment", (missing,))
-    differences = _compare(_with_hosts_by_rank(left), _with_hosts_by_rank(right))
-    return Comparison("environment", "environment", tuple(map(_explained, differences)))
+    sides = _with_hosts_by_rank(left), _with_hosts_by_rank(right)
+    differences = [_explained(one) for one in _compare(*sides)]
+    if asked:
+        differences = [one if one.accepted else explain_amounts(one, sides, asked) for one in differences]
+    return Comparison("environment", "environment", tuple(differences))
 
 
 def _with_hosts_by_rank(observation: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -161,9 +161,11 @@ def test_of_several_containers_the_first_that_failed_decides(
 def test_a_limit_beyond_the_machine_is_told(
     emulator: KubernetesEmulator, container_of: Make, job_of: Make, tmp_path: Path
 ) -> None:
-    """By its name: what needs all of it fails here alone."""
-    container = container_of("print()", resources={"limits": {"memory": "64Ti"}})
+    """By its name: what needs all of it fails here alone, and the pod runs with what there is."""
+    container = container_of("print()", resources={"limits": {"memory": "64Ti", "cpu": "4096"}})
     run = emulator.run(Compiled("kubernetes", "Job", (job_of(container),)), workspace=tmp_path)
+    assert run.exit_code == 0
+    assert [note for note in run.notes if note.startswith("limits.cpu=4096 of main is beyond this machine's")]
     assert [note for note in run.notes if note.startswith("limits.memory=64Ti of main allows 65536.0 GiB")]
 
 
