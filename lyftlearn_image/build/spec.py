@@ -71,48 +71,59 @@ class _Model(BaseModel):
 class Base(_Model):
     """The image below. `bootstrap` is the Debian suite to build it from where it cannot be pulled."""
 
-    image: ImageName
-    digest: Digest
-    bootstrap: Suite | None = None
+    image: ImageName = Field(description="Name of the base image, such as debian:bookworm-slim, without its digest.")
+    digest: Digest = Field(description="The base image's digest: sha256: and 64 hexadecimal digits.")
+    bootstrap: Suite | None = Field(default=None, description="Debian suite to build the base from where it cannot be pulled.")
 
 
 class Python(_Model):
     """The interpreter (Debian's own) and what is installed for it."""
 
-    version: PythonVersion
-    requirements: FileName = "requirements.in"
-    lock: FileName = "requirements.lock"
+    version: PythonVersion = Field(description="The base's own Python, in quotes, such as '3.11'.")
+    requirements: FileName = Field(
+        default="requirements.in", description="File beside image.yaml with the requirements that people write."
+    )
+    lock: FileName = Field(
+        default="requirements.lock",
+        description="File beside image.yaml that `lyftlearn-image lock` writes: versions and hashes.",
+    )
 
 
 class Apt(_Model):
     """Debian packages: of the final image, and of the build stage only."""
 
-    run: tuple[AptPackage, ...] = ()
-    build: tuple[AptPackage, ...] = ()
+    run: tuple[AptPackage, ...] = Field(default=(), description="Debian packages of the finished image.")
+    build: tuple[AptPackage, ...] = Field(
+        default=(), description="Debian packages for building alone; they are not in the image."
+    )
 
 
 class User(_Model):
     """A row of /etc/passwd. UIDs of Studio's users end at 65535."""
 
-    name: UserName
-    uid: int = Field(ge=1, le=65535)
-    gid: int = Field(ge=0, le=65535)
-    home: HomePath
+    name: UserName = Field(description="Login name: up to 32 of a-z, 0-9, _ and -.")
+    uid: int = Field(ge=1, le=65535, description="UID, from 1 to 65535.")
+    gid: int = Field(ge=0, le=65535, description="GID, from 0 to 65535.")
+    home: HomePath = Field(description="Home directory, an absolute path.")
 
 
 class ImageSpec(_Model):
     """One image class."""
 
-    name: ClassName
-    description: OneLine = ""
-    version: Version
-    base: Base
-    python: Python
-    apt: Apt = Apt()
-    users: tuple[User, ...] = ()
-    entrypoint: tuple[OneLine, ...] = Field(default=("/opt/lyftlearn/bin/entrypoint",), min_length=1)
-    environment: dict[VariableName, OneLine] = {}
-    labels: dict[LabelName, OneLine] = {}
+    name: ClassName = Field(description="Name of the class: its folder's name, and its image's.")
+    description: OneLine = Field(default="", description="What the class is for, on one line.")
+    version: Version = Field(description="Version of the image, such as 1.2.3.")
+    base: Base = Field(description="The image below.")
+    python: Python = Field(description="The interpreter and what is installed for it.")
+    apt: Apt = Field(default=Apt(), description="Debian packages.")
+    users: tuple[User, ...] = Field(default=(), description="Users that the image has beside root.")
+    entrypoint: tuple[OneLine, ...] = Field(
+        default=("/opt/lyftlearn/bin/entrypoint",), min_length=1, description="ENTRYPOINT in exec form."
+    )
+    environment: dict[VariableName, OneLine] = Field(
+        default={}, description="Variable → value, in every container of the image."
+    )
+    labels: dict[LabelName, OneLine] = Field(default={}, description="Label → value of the image.")
 
     @field_validator("users")
     @classmethod

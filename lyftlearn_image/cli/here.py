@@ -46,8 +46,8 @@ _MODEL_AND_INPUT = ("model", "input")
 class StoredValues(Model):
     """The file of `--secrets`: what the local Secrets Manager and Parameter Store have, by the names that references use."""
 
-    secret_values: dict[str, str] = Field(default={})
-    parameter_values: dict[str, str] = Field(default={})
+    secret_values: dict[str, str] = Field(default={}, description="Secret name → value, for Secrets Manager.")
+    parameter_values: dict[str, str] = Field(default={}, description="Parameter name → value, for Parameter Store.")
 
 
 @dataclass(frozen=True)

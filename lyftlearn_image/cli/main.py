@@ -22,7 +22,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "list": ("lyftlearn_image.cli.spec:list_classes", "List the image classes."),
     "render": ("lyftlearn_image.cli.spec:render", "Print the Dockerfile of an image class."),
     "lock": ("lyftlearn_image.cli.spec:lock", "Resolve a class's Python requirements into a lock with hashes."),
-    "schema": ("lyftlearn_image.cli.spec:schema", "Print the JSON schema of a file that people write."),
+    "schema": ("lyftlearn_image.cli.spec:schema", "Print the JSON schema of a file that people write, or of report.json."),
     "build": ("lyftlearn_image.cli.build:build", "Build the image of a class."),
     "submit": ("lyftlearn_image.cli.submit:submit", "Send a workload and print its job."),
     "run": ("lyftlearn_image.cli.submit:run", "Send a workload, follow its log, wait for its end and collect what it left."),

@@ -8,18 +8,13 @@ from pathlib import Path
 import click
 
 from lyftlearn_image.cli.output import show
+from lyftlearn_image.cli.schemas import SCHEMAS, schema_text
 
 _IMAGES = click.option(
     "--images",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the image classes (else ./images, else the toolkit's own).",
 )
-# File that people write → where its JSON schema comes from.
-_SCHEMAS = {
-    "image": ("lyftlearn_image.build.spec", "json_schema"),
-    "suite": ("lyftlearn_image.parity.suite", "json_schema"),
-    "workload": ("lyftlearn_image.workload.kinds", "json_schema"),
-}
 
 
 @click.command("list")
@@ -76,10 +71,7 @@ def lock(class_name: str, images: Path | None, *, check: bool, upgrade: bool) ->
 
 
 @click.command()
-@click.argument("file", type=click.Choice(list(_SCHEMAS)), default="image")
+@click.argument("file", type=click.Choice(list(SCHEMAS)), default="image")
 def schema(file: str) -> None:
-    """Print the JSON schema of a file that people write."""
-    import importlib  # noqa: PLC0415 - waits for its verb
-
-    module, function = _SCHEMAS[file]
-    click.echo(json.dumps(getattr(importlib.import_module(module), function)(), indent=2))
+    """Print the JSON schema of a file that people write, or of report.json."""
+    click.echo(schema_text(file))

@@ -115,12 +115,13 @@ def import_(manifest_file: Path, output: Path | None, name: str | None, kind: st
     from dataclasses import asdict  # noqa: PLC0415 - every import here waits for its verb
 
     from lyftlearn_image import yaml_loader  # noqa: PLC0415
+    from lyftlearn_image.cli.schemas import write_with_schema  # noqa: PLC0415
     from lyftlearn_image.platforms.kubernetes.importer import workload_file  # noqa: PLC0415
     from lyftlearn_image.sanitize import dump_json  # noqa: PLC0415
 
     imported = workload_file.read(yaml_loader.read_text(manifest_file), str(manifest_file), main_name=name, kind=kind)
     if output:
-        output.write_text(imported.text, encoding="utf-8")
+        write_with_schema(output, "workload", imported.text)
     if as_json:
         left = [asdict(note) for note in imported.left]
         document = {"workload": imported.workload.model_dump(mode="json"), "left": left}

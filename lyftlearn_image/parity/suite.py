@@ -26,9 +26,11 @@ class _Model(BaseModel):
 class Case(_Model):
     """One workload, run on both targets, and how to compare what it leaves."""
 
-    name: str = Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=40)
-    description: str = ""
-    workload: Workload
+    name: str = Field(
+        pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=40, description="Name of the case, in reports and in `--case`."
+    )
+    description: str = Field(default="", description="What the case shows, for the report.")
+    workload: Workload = Field(description="What runs, as in a workload file; `image` is the suite's.")
     overrides: dict[TargetName, Workload] = Field(
         default={}, description="Workload fields for one target only: this is how a negative control is made to differ."
     )
@@ -56,9 +58,13 @@ class Case(_Model):
     outputs: dict[str, Rule] = Field(
         default={}, description="Artifact pattern, such as `model/*.npy` → rule; first match wins."
     )
-    streams: dict[Literal["stdout", "stderr"], Rule] = {}
-    accept: tuple[Acceptance, ...] = ()
-    expect: Literal["parity", "different"] = "parity"
+    streams: dict[Literal["stdout", "stderr"], Rule] = Field(
+        default={}, description="stdout or stderr → rule; else both are compared as text."
+    )
+    accept: tuple[Acceptance, ...] = Field(default=(), description="Differences that do not count, each with its reason.")
+    expect: Literal["parity", "different"] = Field(
+        default="parity", description="What should come out: `different` for a negative control."
+    )
     different_in: tuple[str, ...] = Field(
         default=(), description="With `expect: different`: patterns of exactly those subjects that must differ."
     )
@@ -102,12 +108,14 @@ class SuiteLimits(_Model):
 class Suite(_Model):
     """Cases that share an image. `build` is a directory with a Dockerfile that makes the image from a LyftLearn one."""
 
-    name: str = Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=20)
-    image: str = Field(min_length=1)
+    name: str = Field(
+        pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=20, description="Name of the suite, in reports and in jobs' names."
+    )
+    image: str = Field(min_length=1, description="The image that the cases run in.")
     build: Path | None = Field(default=None, description="Directory with a Dockerfile, relative to the suite file.")
     defaults: dict[str, Any] = Field(default={}, description="Workload fields that every case shares.")
-    limits: SuiteLimits = SuiteLimits()
-    cases: tuple[Case, ...] = Field(min_length=1)
+    limits: SuiteLimits = Field(default=SuiteLimits(), description="How much a run may leave.")
+    cases: tuple[Case, ...] = Field(min_length=1, description="What is run and compared.")
 
     @model_validator(mode="before")
     @classmethod

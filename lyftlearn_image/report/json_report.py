@@ -1,9 +1,10 @@
-"""report.json: everything that is known of a suite's run, for programs. Its shape is `schema.json` beside this file."""
+"""report.json: everything that is known of a suite's run, for programs. Its shape is in `document.py`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
+from lyftlearn_image.report.document import VERSION
 from lyftlearn_image.report.summary import case_standing, count_standings, headline
 from lyftlearn_image.sanitize import dump_json
 
@@ -12,18 +13,26 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.parity.differences import Comparison, Difference
     from lyftlearn_image.parity.verdict import CaseResult
+    from lyftlearn_image.report.document import (
+        ArtifactDocument,
+        CaseDocument,
+        ComparisonDocument,
+        CountsDocument,
+        DifferenceDocument,
+        ReportDocument,
+        RunDocument,
+    )
     from lyftlearn_image.report.report_data import ReportData
     from lyftlearn_image.run import Run
 
 FILE_NAME = "report.json"
-# Goes up when a program that reads the report would have to change; new keys alone do not count.
-VERSION = 1
 
 
 def render(data: ReportData) -> str:
     """The report as JSON text. Paths are relative to the report's directory; times are in seconds."""
     result = data.result
-    document = {
+    counts = {str(each): number for each, number in count_standings(result).items()}
+    document: ReportDocument = {
         "version": VERSION,
         "tool": {"name": "lyftlearn-image", "version": result.tool_version},
         "suite": result.suite,
@@ -36,21 +45,21 @@ def render(data: ReportData) -> str:
         "image": {"name": result.image, "id": result.image_id},
         "started_at": result.started_at,
         "duration_s": result.duration_s,
-        "counts": {str(each): number for each, number in count_standings(result).items()},
+        "counts": cast("CountsDocument", counts),
         "cases": [_case(case, data) for case in result.cases],
     }
     return dump_json(document, indent=1) + "\n"
 
 
-def _case(case: CaseResult, data: ReportData) -> dict[str, Any]:
+def _case(case: CaseResult, data: ReportData) -> CaseDocument:
     return {
         "name": case.name,
         "description": case.description,
-        "standing": str(case_standing(case)),
+        "standing": case_standing(case),
         "as_expected": case.is_as_expected,
-        "expected": str(case.expected),
+        "expected": case.expected,
         "expected_in": list(case.expected_in),
-        "outcome": str(case.outcome),
+        "outcome": case.outcome,
         "problem": case.problem,
         "exposed": list(case.exposed),
         "duration_s": case.duration_s,
@@ -59,12 +68,12 @@ def _case(case: CaseResult, data: ReportData) -> dict[str, Any]:
     }
 
 
-def _run(run: Run, data: ReportData) -> dict[str, Any]:
+def _run(run: Run, data: ReportData) -> RunDocument:
     timings = run.timings
     return {
         "target": run.target,
         "job_name": run.job_name,
-        "status": str(run.status),
+        "status": run.status,
         "exit_code": run.exit_code,
         "reason": run.reason,
         "stdout": data.relative_path(run.stdout),
@@ -82,12 +91,12 @@ def _run(run: Run, data: ReportData) -> dict[str, Any]:
     }
 
 
-def _artifact(path: Path, data: ReportData) -> dict[str, Any]:
+def _artifact(path: Path, data: ReportData) -> ArtifactDocument:
     """Where the artifact was unpacked, and whether it was kept there."""
     return {"path": data.relative_path(path), "kept": path in data.kept_files}
 
 
-def _comparison(comparison: Comparison) -> dict[str, Any]:
+def _comparison(comparison: Comparison) -> ComparisonDocument:
     return {
         "subject": comparison.subject,
         "comparator": comparison.comparator,
@@ -97,7 +106,7 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _difference(difference: Difference) -> dict[str, Any]:
+def _difference(difference: Difference) -> DifferenceDocument:
     return {
         "place": difference.place,
         "left": difference.left,

@@ -31,23 +31,33 @@ class Workload(TaggedUnion):
 
     default: ClassVar[str | None] = "training"
 
-    name: str = Field(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=40)
-    kind: str
-    image: str = Field(min_length=1, max_length=255)
+    name: str = Field(
+        pattern=r"^[a-z0-9](-?[a-z0-9])*$",
+        max_length=40,
+        description="Name of the workload, from which its jobs' names are made.",
+    )
+    kind: str = Field(description="What it is: the other keys depend on it.")
+    image: str = Field(min_length=1, max_length=255, description="The image as the platforms pull it.")
     output: S3Uri | None = Field(default=None, description="s3://bucket/prefix below which models, outputs and bundles go.")
     role_arn: str | None = Field(default=None, description="The execution role on SageMaker.")
-    environment: dict[VariableName, VariableValue] = Field(default={})
+    environment: dict[VariableName, VariableValue] = Field(default={}, description="Variable → value, no secrets.")
     secrets: dict[VariableName, Reference] = Field(default={}, description="Variable → reference (aws-sm://name#key).")
     secret_sets: tuple[Reference, ...] = Field(
         default=(), description="References to sets of variables: aws-ssm-path://path, a JSON secret, confidant://service."
     )
-    refresh: Refresh | None = None
-    files: dict[ContainerPath, ConfigFile] = Field(default={})
+    refresh: Refresh | None = Field(
+        default=None, description="How changed secrets reach a script that runs on; else they are read once."
+    )
+    files: dict[ContainerPath, ConfigFile] = Field(
+        default={}, description="Path in the container → a file that is there when the script starts."
+    )
     tags: dict[str, str] = Field(default={}, description="Tags of the AWS resources.")
-    network: Network = Network()
-    encryption: Encryption = Encryption()
-    kubernetes: Kubernetes = Kubernetes()
-    instance_type: str = "ml.m5.large"
+    network: Network = Field(default=Network(), description="Subnets and isolation on SageMaker.")
+    encryption: Encryption = Field(default=Encryption(), description="KMS keys on SageMaker.")
+    kubernetes: Kubernetes = Field(
+        default=Kubernetes(), description="Placement, queues, disks and the like, on Kubernetes alone."
+    )
+    instance_type: str = Field(default="ml.m5.large", description="Kind of host on SageMaker.")
     cpus: float = Field(default=2, gt=0, le=1_000_000, description="CPU limit of the pod.")
     memory_mib: int = Field(default=8192, gt=0, description="Memory limit of the pod.")
     gpus: int = Field(default=0, ge=0, description="GPUs of the pod (nvidia.com/gpu).")

@@ -30,12 +30,18 @@ class Spot(Model):
 class Job(Workload):
     """What training, processing and tuning have in common."""
 
-    arguments: Literal["--key value", "key=value", "none"] = "--key value"
-    hyperparameters: dict[str, JsonValue] = Field(default={})
+    arguments: Literal["--key value", "key=value", "none"] = Field(
+        default="--key value", description="How hyperparameters reach the command line."
+    )
+    hyperparameters: dict[str, JsonValue] = Field(default={}, description="Name → value, of any JSON type.")
     channels: dict[str, str] = Field(default={}, description="Channel name → s3://bucket/prefix/ of its files.")
     nodes: int = Field(default=1, ge=1, description="InstanceCount; an Indexed Job on Kubernetes.")
     volume_gb: int = Field(default=30, ge=1, description="Disk of each host on SageMaker.")
-    max_runtime_s: int = Field(default=3600, ge=1)
+    max_runtime_s: int = Field(
+        default=3600,
+        ge=1,
+        description="Seconds after which the platform ends the job: MaxRuntimeInSeconds, activeDeadlineSeconds.",
+    )
 
     @model_validator(mode="after")
     def _channels_are_directories(self) -> Self:
@@ -52,7 +58,7 @@ class Trainable(Job):
 
     metrics: dict[str, MetricRegex] = Field(default={}, description="Metric → regular expression with one group, its value.")
     checkpoints: S3Uri | None = Field(default=None, description="Prefix that /opt/ml/checkpoints is kept the same as.")
-    spot: Spot | None = None
+    spot: Spot | None = Field(default=None, description="Run on spare capacity, on SageMaker.")
 
     @model_validator(mode="after")
     def _spot_is_complete(self) -> Self:
@@ -75,7 +81,7 @@ class Trainable(Job):
 class Training(Trainable):
     """A training job."""
 
-    kind: Literal["training"] = "training"
+    kind: Literal["training"] = Field(default="training", description="A training job.")
     program: str | None = Field(default=None, description="What `train` runs: a path below /opt/ml/code, or absolute.")
     command: tuple[str, ...] | None = Field(default=None, description="Exactly this argv, instead of a program.")
     warm_pool_s: int | None = Field(default=None, ge=1, description="Seconds for which the hosts are kept for the next job.")
@@ -97,7 +103,7 @@ class Training(Trainable):
 class Processing(Job):
     """A processing job: a command over inputs, whose outputs are directories."""
 
-    kind: Literal["processing"] = "processing"
+    kind: Literal["processing"] = Field(default="processing", description="A processing job.")
     command: tuple[str, ...] = Field(min_length=1, description="Exactly this argv: SageMaker passes no program to it.")
     local_paths: dict[str, ContainerPath] = Field(
         default={}, description="Channel → its directory below /opt/ml/processing, else input/ and its name."
@@ -126,10 +132,10 @@ class Range(TaggedUnion):
 class FloatRange(Range):
     """Any number between two."""
 
-    type: Literal["float"] = "float"
-    low: float
-    high: float
-    log: bool = False
+    type: Literal["float"] = Field(default="float", description="Any number between two.")
+    low: float = Field(description="The least value.")
+    high: float = Field(description="The largest value.")
+    log: bool = Field(default=False, description="Try values on a logarithmic scale.")
 
     @model_validator(mode="after")
     def _is_range(self) -> Self:
@@ -140,10 +146,10 @@ class FloatRange(Range):
 class IntegerRange(Range):
     """Any whole number between two, both included."""
 
-    type: Literal["int"] = "int"
-    low: int
-    high: int
-    log: bool = False
+    type: Literal["int"] = Field(default="int", description="Any whole number between two.")
+    low: int = Field(description="The least value.")
+    high: int = Field(description="The largest value.")
+    log: bool = Field(default=False, description="Try values on a logarithmic scale.")
 
     @model_validator(mode="after")
     def _is_range(self) -> Self:
@@ -154,8 +160,8 @@ class IntegerRange(Range):
 class Choice(Range):
     """One of these values."""
 
-    type: Literal["choice"] = "choice"
-    values: tuple[str | bool | int | float, ...] = Field(min_length=1)
+    type: Literal["choice"] = Field(default="choice", description="One of these values.")
+    values: tuple[str | bool | int | float, ...] = Field(min_length=1, description="The values to choose from.")
 
 
 Range.set_members({"float": FloatRange, "int": IntegerRange, "choice": Choice})
@@ -164,16 +170,20 @@ Range.set_members({"float": FloatRange, "int": IntegerRange, "choice": Choice})
 class Tuning(Trainable):
     """A tuning job: trials of one training with hyperparameters from a search space, towards an objective."""
 
-    kind: Literal["tuning"] = "tuning"
+    kind: Literal["tuning"] = Field(default="tuning", description="A tuning job.")
     program: str | None = Field(default=None, description="What `train` runs in every trial: trials take no command.")
     search_space: dict[str, Range] = Field(min_length=1, description="Hyperparameter → its range.")
     objective: str = Field(description="The metric, one of `metrics`.")
-    goal: Literal["minimize", "maximize"] = "maximize"
-    strategy: Literal["bayesian", "random", "grid"] = "bayesian"
+    goal: Literal["minimize", "maximize"] = Field(
+        default="maximize", description="Whether the objective is to be small or large."
+    )
+    strategy: Literal["bayesian", "random", "grid"] = Field(
+        default="bayesian", description="How values are chosen: by what was reached before, by chance, or all combinations."
+    )
     max_trials: int = Field(default=10, ge=1, description="A grid has as many as it has combinations.")
-    parallel_trials: int = Field(default=1, ge=1)
-    early_stopping: bool = False
-    seed: int = Field(default=0, ge=0)
+    parallel_trials: int = Field(default=1, ge=1, description="Trials at the same time.")
+    early_stopping: bool = Field(default=False, description="End trials that will reach nothing, on SageMaker.")
+    seed: int = Field(default=0, ge=0, description="The same seed tries the same values.")
 
     @model_validator(mode="after")
     def _has_a_program(self) -> Self:

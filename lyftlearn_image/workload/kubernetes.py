@@ -32,23 +32,31 @@ UrlPath = Annotated[str, AfterValidator(_path)]
 class Requests(Model):
     """What the scheduler sets aside for the pod, where that is less than what it may use."""
 
-    cpus: float | None = Field(default=None, gt=0, le=1_000_000)
-    memory_mib: int | None = Field(default=None, gt=0)
+    cpus: float | None = Field(
+        default=None, gt=0, le=1_000_000, description="CPUs that the scheduler sets aside; else as many as the limit."
+    )
+    memory_mib: int | None = Field(
+        default=None, gt=0, description="Memory that the scheduler sets aside; else as much as the limit."
+    )
 
 
 class Claim(Model):
     """A PersistentVolumeClaim that is there already: EBS, EFS, FSx, or whatever its storage class makes."""
 
-    claim: str = Field(min_length=1, max_length=253)
+    claim: str = Field(min_length=1, max_length=253, description="Name of the PersistentVolumeClaim.")
     sub_path: str | None = Field(default=None, min_length=1, description="A directory of the volume.")
-    read_only: bool = False
+    read_only: bool = Field(default=False, description="Mount it so that nothing can be written.")
 
 
 class DisruptionBudget(Model):
     """PodDisruptionBudget: how many replicas a drain leaves, or takes."""
 
-    min_available: CountOrPercent | None = None
-    max_unavailable: CountOrPercent | None = None
+    min_available: CountOrPercent | None = Field(
+        default=None, description="Replicas, or a part such as 50%, that a drain leaves."
+    )
+    max_unavailable: CountOrPercent | None = Field(
+        default=None, description="Replicas, or a part such as 50%, that a drain may take at once."
+    )
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -60,8 +68,8 @@ class DisruptionBudget(Model):
 class Autoscaling(Model):
     """HorizontalPodAutoscaler: replicas by the use of what the pods request."""
 
-    min_replicas: int = Field(default=1, ge=1)
-    max_replicas: int = Field(ge=1)
+    min_replicas: int = Field(default=1, ge=1, description="Never fewer replicas.")
+    max_replicas: int = Field(ge=1, description="Never more replicas.")
     cpu_percent: int | None = Field(default=None, ge=1, description="Of the requested CPUs, on average.")
     memory_percent: int | None = Field(default=None, ge=1, description="Of the requested memory, on average.")
 
@@ -77,9 +85,9 @@ class Autoscaling(Model):
 class Ingress(Model):
     """The Ingress of a server (k8s.io/docs/concepts/services-networking/ingress)."""
 
-    host: str | None = Field(default=None, min_length=1)
+    host: str | None = Field(default=None, min_length=1, description="Host name that requests come to; else any.")
     path: UrlPath = Field(default="/", description="Prefix; the server gets it as it is.")
-    class_name: str | None = None
+    class_name: str | None = Field(default=None, description="IngressClass; else the cluster's default.")
     certificate: str | None = Field(default=None, description="Secret with the certificate of `host`.")
     annotations: dict[str, str] = Field(default={}, description="For the controller.")
 
@@ -98,14 +106,14 @@ class HTTPRoute(Model):
         description="The Gateway's name, or namespace/name.",
     )
     listener: str | None = Field(default=None, description="sectionName: one listener of the Gateway.")
-    hostnames: tuple[str, ...] = ()
+    hostnames: tuple[str, ...] = Field(default=(), description="Host names that requests come to; else the listener's.")
     path: UrlPath = Field(default="/", description="Prefix; the server gets it as it is.")
 
 
 class Kubernetes(Model):
     """What only Kubernetes has a word for."""
 
-    namespace: str | None = None
+    namespace: str | None = Field(default=None, description="Namespace of all that is made; else the context's.")
     service_account: str | None = Field(
         default=None, description="The pod's ServiceAccount. With EKS Pod Identity nothing else is needed here."
     )
@@ -115,11 +123,11 @@ class Kubernetes(Model):
     secrets: dict[VariableName, SecretKey] = Field(
         default={}, description="Variable → `name#key` of a Kubernetes Secret; on Kubernetes it wins over `secrets`."
     )
-    image_pull_secrets: tuple[str, ...] = ()
-    labels: dict[str, str] = Field(default={})
-    annotations: dict[str, str] = Field(default={})
-    node_selector: dict[str, str] = Field(default={})
-    tolerations: tuple[Toleration, ...] = ()
+    image_pull_secrets: tuple[str, ...] = Field(default=(), description="Secrets with logins of registries.")
+    labels: dict[str, str] = Field(default={}, description="Labels of the Job or Deployment and its pods.")
+    annotations: dict[str, str] = Field(default={}, description="Annotations of the pods.")
+    node_selector: dict[str, str] = Field(default={}, description="Label → value that a node must have.")
+    tolerations: tuple[Toleration, ...] = Field(default=(), description="Taints that the pod may meet, as in a pod's spec.")
     affinity: Affinity | None = Field(default=None, description="As in a pod's spec.")
     topology_spread: tuple[TopologySpread, ...] = Field(default=(), description="topologySpreadConstraints of a pod's spec.")
     queue: str | None = Field(default=None, description="Kueue's LocalQueue; the job waits there for its quota.")

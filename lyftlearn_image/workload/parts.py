@@ -91,15 +91,15 @@ class ConfigFile(Model):
 class Refresh(Model):
     """How often files with secrets are renewed while the job runs, and by which signal the script is told."""
 
-    every_s: int = Field(ge=1)
+    every_s: int = Field(ge=1, description="Seconds between two looks at the sources.")
     signal: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9]*$", description="Such as HUP; nobody is told without it.")
 
 
 class Network(Model):
     """Where a SageMaker job's hosts stand. On Kubernetes the cluster's own network policies say it."""
 
-    subnets: tuple[str, ...] = ()
-    security_groups: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = Field(default=(), description="Subnet ids of a VPC (VpcConfig).")
+    security_groups: tuple[str, ...] = Field(default=(), description="Security group ids of that VPC.")
     isolated: bool = Field(default=False, description="No outbound calls, and no AWS credentials in the container.")
     encrypted: bool = Field(default=False, description="Encrypt the traffic between the job's hosts.")
 

@@ -13,7 +13,7 @@ from lyftlearn_image.workload.parts import S3Uri
 class Serving(Workload):
     """A model behind an endpoint: /ping and /invocations on 8080."""
 
-    kind: Literal["serving"] = "serving"
+    kind: Literal["serving"] = Field(default="serving", description="A model behind an endpoint.")
     model: S3Uri = Field(description="s3://bucket/model.tar.gz, or a prefix that ends in `/` with the files themselves.")
     program: str | None = Field(default=None, description="Handlers (a Python file) or a server of your own; else the image's.")
     replicas: int = Field(default=1, ge=1, description="InitialInstanceCount; replicas of the Deployment.")
@@ -38,19 +38,25 @@ class Serving(Workload):
 class Transform(Workload):
     """Batch transform: every object below a prefix goes through the model once."""
 
-    kind: Literal["transform"] = "transform"
+    kind: Literal["transform"] = Field(default="transform", description="A batch transform.")
     model: S3Uri = Field(description="s3://bucket/model.tar.gz, or a prefix that ends in `/` with the files themselves.")
     program: str | None = Field(default=None, description="Handlers (a Python file) or a server of your own; else the image's.")
-    input: S3Uri
-    content_type: str | None = None
-    accept: str | None = None
-    split: Literal["None", "Line", "RecordIO", "TFRecord"] = "None"
-    assemble: Literal["None", "Line"] = "None"
-    batch: Literal["MultiRecord", "SingleRecord"] | None = None
-    max_concurrent: int | None = Field(default=None, ge=0)
-    max_payload_mb: int | None = Field(default=None, ge=0, le=100)
+    input: S3Uri = Field(description="Prefix of the objects that go through the model.")
+    content_type: str | None = Field(default=None, description="Content type of each request.")
+    accept: str | None = Field(default=None, description="Content type that is asked for.")
+    split: Literal["None", "Line", "RecordIO", "TFRecord"] = Field(
+        default="None", description="What one record of an object is."
+    )
+    assemble: Literal["None", "Line"] = Field(default="None", description="How the answers of one object are put together.")
+    batch: Literal["MultiRecord", "SingleRecord"] | None = Field(
+        default=None, description="How many records a request has: as many as fit, or one."
+    )
+    max_concurrent: int | None = Field(
+        default=None, ge=0, description="Requests at the same time to one host; 0 lets the platform choose."
+    )
+    max_payload_mb: int | None = Field(default=None, ge=0, le=100, description="Most megabytes of one request; 0 for no limit.")
     timeout_s: int | None = Field(default=None, ge=1, le=3600, description="Seconds for one invocation.")
-    nodes: int = Field(default=1, ge=1)
+    nodes: int = Field(default=1, ge=1, description="Hosts that share the objects.")
 
     @model_validator(mode="after")
     def _model_is_one(self) -> Self:
@@ -65,14 +71,14 @@ class Transform(Workload):
 class Notebook(Workload):
     """JupyterLab on 8888: a custom image of SageMaker Studio, or a pod."""
 
-    kind: Literal["notebook"] = "notebook"
+    kind: Literal["notebook"] = Field(default="notebook", description="A notebook.")
     # The user that Studio starts every app as (developer guide, studio-updated-byoi-specs).
     studio_uid: ClassVar[int] = 1000
     studio_gid: ClassVar[int] = 100
 
     arguments: tuple[str, ...] = Field(default=(), description="Further arguments of JupyterLab.")
     storage_gb: int | None = Field(default=None, ge=1, description="Size of the home's disk on Kubernetes; else it is scratch.")
-    storage_class: str | None = None
+    storage_class: str | None = Field(default=None, description="StorageClass of the home's disk; else the cluster's default.")
 
 
 def _check_model(uri: str) -> None:

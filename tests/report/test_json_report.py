@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -13,6 +12,7 @@ from hypothesis import given, strategies as st
 
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.report import json_report
+from lyftlearn_image.report.document import json_schema
 from lyftlearn_image.report.report_data import collect_report_data
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
 
-SCHEMA: dict[str, Any] = json.loads(resources.files("lyftlearn_image.report").joinpath("schema.json").read_text())
+SCHEMA = json_schema()
 
 
 def test_the_report_is_as_its_schema_says(suite_result: SuiteResult, tmp_path: Path) -> None:

@@ -20,10 +20,13 @@ class Acceptance(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    subject: str = Field(min_length=1)
-    place: str = "*"
-    reason: str = Field(min_length=1)
-    until: date | None = None
+    subject: str = Field(
+        min_length=1,
+        description="What differs: exit status, stdout, stderr, metrics, environment, or a file's path; may have `*`.",
+    )
+    place: str = Field(default="*", description="Where in it, as the report names the place; may have `*`.")
+    reason: str = Field(min_length=1, description="Why this difference is expected; the report repeats it.")
+    until: date | None = Field(default=None, description="The last day on which it is accepted; after it, it counts again.")
 
 
 def apply_acceptances(

@@ -158,8 +158,8 @@ class Replacement(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pattern: RegularExpression
-    replace: str = "…"
+    pattern: RegularExpression = Field(description="Regular expression (Python's).")
+    replace: str = Field(default="…", description="What stands in place of every match.")
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,10 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rtol: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    atol: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    rtol: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="How far numbers may be apart, as a part of their size."
+    )
+    atol: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="How far numbers may be apart.")
     ulp: int = Field(
         default=0,
         ge=0,
@@ -60,7 +62,9 @@ class Options(BaseModel):
         description="Column → what its cells are: `text` (never a number), `nullable-text` (NULL, n/a and an empty cell are "
         "one), `number` (however it is written: 007, 1e5) or `datetime` (ISO 8601).",
     )
-    normalise: tuple[NormaliserName | Replacement, ...] = ()
+    normalise: tuple[NormaliserName | Replacement, ...] = Field(
+        default=(), description="What is taken out of lines before they are compared: names, or patterns of one's own."
+    )
     inputs: str | None = Field(default=None, description="Artifact with rows that a model predicts on, such as output/X.npy.")
 
     @property

@@ -25,8 +25,9 @@ def _list_comparators(schema: dict[str, Any]) -> None:
 class Rule(Options):
     """What counts as the same. A number is the same when |a - b| <= atol + rtol * |b|."""
 
-    compare: Annotated[str, BeforeValidator(_comparator), Field(json_schema_extra=_list_comparators)]
-
+    compare: Annotated[str, BeforeValidator(_comparator)] = Field(
+        description="How the two sides are compared.", json_schema_extra=_list_comparators
+    )
     members: dict[str, Rule] = Field(default={}, description="Pattern of an archive's members → rule; first match wins.")
 
     @property
