@@ -15,6 +15,8 @@ from lyftlearn_image.build.base_image import BaseImage, ensure_base
 from lyftlearn_image.build.context import build_context, build_key
 from lyftlearn_image.build.dockerfile import mount_flags, mount_secrets
 from lyftlearn_image.build.engine import build_client, ensure_engine
+from lyftlearn_image.build.lock import find_changed_inputs, refuse_stale_lock, write_lock
+from lyftlearn_image.build.misnamed import SPEC_FILE
 from lyftlearn_image.build.progress import BuildOutput, Silent
 from lyftlearn_image.build.secrets import BuildSecrets, build_secrets
 from lyftlearn_image.build.spec import load_spec
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.build.engine import Engine
     from lyftlearn_image.build.progress import Progress, Step
+    from lyftlearn_image.build.spec import ImageSpec
 
 KEY_LABEL = "dev.lyftlearn.build-key"
 # BuildKit knows these build arguments by itself, and keeps them out of the history and of its cache keys.
@@ -61,13 +64,18 @@ class BuildOptions:
     ca_bundle: Path | None = None
     use_cache: bool = True
     force: bool = False
+    relock: bool = False
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """A built image. `id` is the digest of its configuration; `was_built` is False when nothing had changed."""
+    """A built image. `id` is the digest of its configuration; `was_built` is False when nothing had changed.
+
+    `file` is the description that it was built from: an image.yaml, or a team's Dockerfile.
+    """
 
     image: str
+    file: str
     tags: tuple[str, ...]
     id: str
     size_bytes: int
@@ -81,6 +89,7 @@ class BuildResult:
 class _Order:
     """What to build, under which names, on which base, and how."""
 
+    file: Path
     context: Path
     tags: tuple[str, ...]
     # Other names under which the same image may be on the engine already.
@@ -106,6 +115,9 @@ def build(
     started = time.monotonic()
     display = progress or Silent()
     spec = load_spec(class_name, images_dir)
+    file = images_dir / class_name / SPEC_FILE
+    display.note(f"building {spec.name} from {file}")
+    _see_to_lock(spec, images_dir, options, display)
     engine = ensure_engine(display.note)
     base = ensure_base(spec.base, engine, display.note)
     context = build_context(spec, images_dir, bootstrapped=base.origin == "bootstrapped")
@@ -115,6 +127,7 @@ def build(
         build_secrets(options.ca_bundle, os.environ) as secrets,
     ):
         order = _Order(
+            file=file,
             context=Path(directory),
             tags=options.tags or own_tags,
             known_as=own_tags,
@@ -155,6 +168,7 @@ def build_directory(
         variables = {} if ca_bundle else os.environ
         dockerfile.write_text(mount_secrets(text, secrets.names, variables), encoding="utf-8", errors="surrogateescape")
         order = _Order(
+            file=directory / "Dockerfile",
             context=directory,
             tags=(tag,),
             known_as=(),
@@ -167,6 +181,14 @@ def build_directory(
         known = None if force else _retag(order, engine)
         image_id = known or _run_build(order, engine, display)
     return _result(order, engine, image_id, was_built=known is None, started=started)
+
+
+def _see_to_lock(spec: ImageSpec, images_dir: Path, options: BuildOptions, display: Progress) -> None:
+    """Lets no stale lock into a build: it is made anew where that is asked for, and refused else."""
+    if options.relock and find_changed_inputs(spec, images_dir):
+        write_lock(spec, images_dir, ca_bundle=options.ca_bundle)
+        display.note(f"{images_dir / spec.name / spec.python.lock}: locked anew")
+    refuse_stale_lock(spec, images_dir)
 
 
 def _retag(order: _Order, engine: Engine) -> str | None:
@@ -301,6 +323,7 @@ def _result(order: _Order, engine: Engine, image_id: str, *, was_built: bool, st
             image = client.images.get(order.tags[0])
     return BuildResult(
         image=order.tags[0],
+        file=str(order.file),
         tags=order.tags,
         id=str(image.id),
         size_bytes=int(image.attrs["Size"]),

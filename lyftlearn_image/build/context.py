@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.build.lock import lock_command
 from lyftlearn_image.build.render import render
 from lyftlearn_image.build.spec import find_assets, find_shared_file
 from lyftlearn_image.errors import InvalidInputError
@@ -24,7 +25,7 @@ def build_context(spec: ImageSpec, images_dir: Path, *, bootstrapped: bool = Fal
     """Path in the context → content; `bootstrapped` as in `render`. Raises InvalidInputError when the lock is missing."""
     lock = images_dir / spec.name / spec.python.lock
     if not lock.is_file():
-        raise InvalidInputError(f"there is no lock {lock}", hint=f"Make it: lyftlearn-image lock {spec.name}")
+        raise InvalidInputError(f"there is no lock {lock}", hint=f"Make it: {lock_command(spec.name, images_dir)}")
     files = {
         "Dockerfile": render(spec, images_dir, bootstrapped=bootstrapped).encode(),
         spec.python.lock: lock.read_bytes(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import core_schema
 
 from lyftlearn_image import yamlfile
+from lyftlearn_image.build.misnamed import IMAGES, SPEC_FILE, find_misnamed, find_misnamed_in_class, find_misplaced
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -155,15 +157,22 @@ def find_assets() -> Path:
 
 
 def find_images_dir(explicit: Path | None = None) -> Path:
-    """Where image classes are: the one that was asked for, `./images`, or the toolkit's own."""
+    """Where image classes are: the one that was asked for, `./images`, or the toolkit's own where there is none of them here.
+
+    Raises InvalidInputError for what looks like a class here and is none: the toolkit's own would be taken for it.
+    """
     if explicit is not None:
         if not explicit.is_dir():
             raise InvalidInputError(
                 f"there is no directory {explicit}", hint="Give --images a directory with a folder a class."
             )
         return explicit
-    here = Path("images")
-    return here if here.is_dir() and list_specs(here) else find_assets() / "images"
+    here = Path(IMAGES)
+    if list_specs(here):
+        return here
+    for error in (*find_misnamed(here), *find_misplaced(Path())):
+        raise error
+    return find_assets() / IMAGES
 
 
 def find_shared_file(name: str, images_dir: Path) -> Path:
@@ -174,15 +183,33 @@ def find_shared_file(name: str, images_dir: Path) -> Path:
 
 def list_specs(images_dir: Path) -> list[str]:
     """The names of the image classes in a directory."""
-    return sorted(path.parent.name for path in images_dir.glob("*/image.yaml"))
+    return sorted(path.parent.name for path in images_dir.glob(f"*/{SPEC_FILE}"))
+
+
+def list_all_specs(images_dir: Path) -> list[ImageSpec]:
+    """The classes of a directory. Raises InvalidInputError for one that is wrong, and for what looks like one and is none."""
+    for error in find_misnamed(images_dir):
+        raise error
+    return [load_spec(name, images_dir) for name in list_specs(images_dir)]
 
 
 def load_spec(class_name: str, images_dir: Path) -> ImageSpec:
     """The description of a class. Raises InvalidInputError with file, line, key and what was expected."""
-    path = images_dir / class_name / "image.yaml"
-    if not path.is_file():
-        known = ", ".join(list_specs(images_dir)) or "none"
-        raise InvalidInputError(f"there is no image class {class_name}", where=str(images_dir), hint=f"Classes here: {known}.")
+    path = images_dir / class_name / SPEC_FILE
+    known = list_specs(images_dir)
+    for error in find_misnamed_in_class(path.parent):
+        raise error
+    # By its name in the folder: some file systems find `Image.yaml`, too.
+    if class_name not in known:
+        for error in find_misnamed(images_dir):
+            raise error
+        near = difflib.get_close_matches(class_name, known, n=1)
+        question = f"Did you mean {near[0]}? " if near else ""
+        raise InvalidInputError(
+            f"there is no image class {class_name}: expected {path}",
+            where=str(images_dir),
+            hint=f"{question}Classes here: {', '.join(known) or 'none'}.",
+        )
     spec = yamlfile.load(path, ImageSpec)
     if spec.name != class_name:
         raise InvalidInputError(f"`name` is {spec.name}, the folder {class_name}", where=str(path), hint="Make them the same.")

@@ -26,6 +26,7 @@ class _Build:
     ca_bundle: Path | None
     no_cache: bool
     force: bool
+    relock: bool
     as_json: bool
     json_file: Path | None
     quiet: bool
@@ -41,6 +42,7 @@ class _Build:
     click.option("--ca-bundle", type=_FILE, help="CA certificates (PEM) to trust during the build; never in a layer."),
     click.option("--no-cache", is_flag=True, help="Run every step again."),
     click.option("--force", is_flag=True, help="Build also when nothing has changed."),
+    click.option("--relock", is_flag=True, help="Make a stale lock anew, which else stops the build."),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
     click.option("--json-file", type=_FILE, help="Write the result as JSON to this file."),
     click.option("--quiet", is_flag=True, help="No progress."),
@@ -48,9 +50,10 @@ class _Build:
 def build(class_name: str, options: _Build) -> None:
     """Build the image of a class.
 
-    Prints the image's digest, size and time; nothing is built when nothing has changed. A private package index is
-    taken from pip's or uv's own settings, and a CA bundle from PIP_CERT, SSL_CERT_FILE or REQUESTS_CA_BUNDLE; both are
-    build secrets and never in a layer.
+    Prints the file that it was built from, the image's digest, size and time; nothing is built when nothing has changed.
+    A lock that is behind its requirements, or behind image.yaml, stops the build, with the command that makes it anew.
+    A private package index is taken from pip's or uv's own settings, and a CA bundle from PIP_CERT, SSL_CERT_FILE or
+    REQUESTS_CA_BUNDLE; both are build secrets and never in a layer.
 
     Exit code 1: the build failed. 69: no engine, client or base image. 78: image.yaml or an argument is wrong.
     """
@@ -62,7 +65,9 @@ def build(class_name: str, options: _Build) -> None:
         result = builder.build(
             class_name,
             images_dir=spec.find_images_dir(options.images),
-            options=builder.BuildOptions(options.tags, options.ca_bundle, use_cache=not options.no_cache, force=options.force),
+            options=builder.BuildOptions(
+                options.tags, options.ca_bundle, use_cache=not options.no_cache, force=options.force, relock=options.relock
+            ),
             progress=shown,
         )
     document = json.dumps(_as_json(result), indent=2)
@@ -101,6 +106,7 @@ def _as_text(result: BuildResult) -> str:
     did = "built" if result.was_built else "nothing has changed; looked up"
     rows = {
         "image": ", ".join(result.tags),
+        "file": result.file,
         "digest": result.id,
         "size": f"{result.size_bytes / 1e6:.0f} MB",
         "base": f"{result.base.reference} ({result.base.origin})",

@@ -22,10 +22,9 @@ _IMAGES = click.option(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_classes(images: Path | None, *, as_json: bool) -> None:
     """List the image classes."""
-    from lyftlearn_image.build.spec import find_images_dir, list_specs, load_spec  # noqa: PLC0415 - waits for its verb
+    from lyftlearn_image.build.spec import find_images_dir, list_all_specs  # noqa: PLC0415 - waits for its verb
 
-    directory = find_images_dir(images)
-    specs = [load_spec(name, directory) for name in list_specs(directory)]
+    specs = list_all_specs(find_images_dir(images))
     if as_json:
         found = [
             {"name": one.name, "version": one.version, "base": one.base.image, "description": one.description} for one in specs
@@ -61,10 +60,10 @@ def lock(class_name: str, images: Path | None, *, check: bool, upgrade: bool) ->
     path = directory / class_name / found.python.lock
     if check:
         current = locker.is_current(found, directory)
-        click.echo(f"{path} is {'current' if current else f'not current: run `lyftlearn-image lock {class_name}`'}")
+        command = locker.lock_command(class_name, directory)
+        click.echo(f"{path} is {'current' if current else f'not current: run `{command}`'}")
         return 0 if current else 1
-    text = locker.lock(found, directory, upgrade=upgrade)
-    path.write_text(text, encoding="utf-8")
+    text = locker.write_lock(found, directory, upgrade=upgrade)
     count = sum(1 for line in text.splitlines() if line and not line.startswith((" ", "#")))
     click.echo(f"{path}: {count} packages")
     return 0

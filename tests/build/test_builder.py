@@ -149,6 +149,27 @@ def test_a_changed_description_is_built(tiny: Callable[..., BuildResult], tiny_c
     assert any(step.state is State.CACHED for step in recorder.steps)
 
 
+def test_a_stale_lock_is_made_anew_where_that_is_asked_for(
+    tiny: Callable[..., BuildResult], tiny_class: Any, index: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And the image has what it says; without being asked, nothing is built."""
+    folder = tiny_class.images_dir / tiny_class.name
+    lock, requirements = folder / "requirements.lock", folder / "requirements.in"
+    before = lock.read_text()
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    try:
+        requirements.write_text("lyftlearn_test_package\n")
+        with pytest.raises(InvalidInputError, match="does not say what it was made from"):
+            tiny()
+        made = tiny(relock=True)
+        assert made.was_built
+        assert "# Inputs: python=3.11 " in lock.read_text()
+        assert not tiny().was_built
+    finally:
+        requirements.unlink()
+        lock.write_text(before)
+
+
 def test_a_package_that_is_not_the_locked_one_stops_the_build(tiny: Callable[..., BuildResult], tiny_class: Any) -> None:
     """The error has the step, what pip said, and what to do; the password is in none of it."""
     lock = tiny_class.images_dir / tiny_class.name / "requirements.lock"

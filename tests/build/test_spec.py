@@ -9,7 +9,8 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from lyftlearn_image.build.spec import ImageSpec, find_images_dir, json_schema, list_specs, load_spec
+from lyftlearn_image.build.spec import ImageSpec, find_images_dir, json_schema, list_all_specs, list_specs, load_spec
+from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.yamlfile import parse
 
@@ -72,6 +73,83 @@ def test_a_class_that_is_not_there_names_those_that_are() -> None:
     """The hint is what the user probably wanted."""
     with pytest.raises(InvalidInputError, match=r"Classes here: .*lyftlearn"):
         load_spec("lyftlern", IMAGES)
+
+
+def test_a_class_by_nearly_its_name_is_asked_for() -> None:
+    """The hint is one word to type."""
+    with pytest.raises(InvalidInputError, match=r"Did you mean lyftlearn\?"):
+        load_spec("lyftlern", IMAGES)
+
+
+# What lies in a directory → what is named as no class, and what was expected.
+MISNAMED = {
+    "another ending": ("images/mine/image.yml", "images/mine/image.yml", "images/mine/image.yaml"),
+    "a capital": ("images/mine/Image.yaml", "images/mine/Image.yaml", "images/mine/image.yaml"),
+    "a letter too many": ("images/mine/images.yaml", "images/mine/images.yaml", "images/mine/image.yaml"),
+    "its own name": ("images/mine/mine.yaml", "images/mine/mine.yaml", "images/mine/image.yaml"),
+    "no file": ("images/mine/requirements.in", "images/mine has requirements.in and no image.yaml", "images/mine/image.yaml"),
+    "a backup": ("images/mine/image.yaml.bak", "images/mine has image.yaml.bak", "images/mine/image.yaml"),
+    "no folder": ("images/image.yaml", "images/image.yaml", "images/<class>/image.yaml"),
+    "no folder, its name": ("images/mine.yaml", "images/mine.yaml", "images/<class>/image.yaml"),
+    "a folder too many": ("images/team/mine/image.yaml", "images/team/mine/image.yaml", "images/team/image.yaml"),
+    "one folder": ("image/mine/image.yaml", "image/mine/image.yaml", "images/<class>/image.yaml"),
+    "a folder with a capital": ("Images/mine/image.yml", "Images/mine/image.yml", "images/<class>/image.yaml"),
+    "in the class": ("image.yaml", "image.yaml", "images/<class>/image.yaml"),
+}
+
+
+@pytest.mark.parametrize("what", MISNAMED)
+@pytest.mark.parametrize("verb", [["build", "lyftlearn"], ["render", "lyftlearn"], ["lock", "lyftlearn"], ["list"]])
+def test_what_looks_like_a_class_and_is_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], what: str, verb: list[str]
+) -> None:
+    """The toolkit's own class is never taken in its place, by any verb."""
+    name, named, expected = MISNAMED[what]
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    assert main(verb) == 78
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"Error: {named}")
+    assert expected in err
+
+
+@pytest.mark.parametrize("second", ["image.yml", "Image.yaml", "gpu.yaml"])
+def test_a_second_class_in_a_folder_is_named(tmp_path: Path, second: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody can say which of the two was meant."""
+    (tmp_path / "lyftlearn").mkdir()
+    for name in ("image.yaml", second):
+        (tmp_path / "lyftlearn" / name).write_text(TEXT)
+    for verb in (["build", "lyftlearn"], ["list"]):
+        assert main([*verb, "--images", str(tmp_path)]) == 78
+        told = capsys.readouterr().err
+        assert f"{tmp_path / 'lyftlearn' / second} looks like an image class and is none" in told
+        assert "a folder of its own" in told
+
+
+@pytest.mark.parametrize(
+    "files", [["images/logo.png", "images/icons/a.svg"], ["image.yaml"], ["images/mine/values.yaml"], ["imagery/x/image.yaml"]]
+)
+def test_what_is_somebody_elses_is_no_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str]) -> None:
+    """Pictures, charts and whatever else: the toolkit's own classes are those that there are."""
+    for name in files:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("apiVersion: v1\n")
+    monkeypatch.chdir(tmp_path)
+    assert find_images_dir() == IMAGES
+    assert [one.name for one in list_all_specs(find_images_dir())] == list_specs(IMAGES)
+
+
+def test_a_file_beside_a_class_that_is_none_does_not_matter(tmp_path: Path) -> None:
+    """Values for the class, and what an editor leaves."""
+    (tmp_path / "lyftlearn").mkdir()
+    (tmp_path / "lyftlearn" / "image.yaml").write_text(TEXT)
+    for name in ("image.yaml.orig", "image.yaml~", "conda.yaml", "requirements.in"):
+        (tmp_path / "lyftlearn" / name).write_text("channels: []\n")
+    assert load_spec("lyftlearn", tmp_path).name == "lyftlearn"
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def test_build_prints_digest_size_and_time(
     assert main(["build", "lyftlearn", "--tag", lyftlearn_image_tag, "--images", str(IMAGES), "--json-file", str(path)]) == 0
     facts = json.loads(path.read_text())
     rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert rows["file"] == facts["file"] == str(IMAGES / "lyftlearn" / "image.yaml")
     assert rows["digest"] == facts["id"]
     assert rows["size"] == f"{facts['size_bytes'] / 1e6:.0f} MB"
     assert lyftlearn_image_tag in rows["image"]
