@@ -69,7 +69,7 @@ def parse(text: str, model: type[Model], *, name: str) -> Model:
     """The YAML `text` as a `model`; `name` is the file's name in errors."""
     document = examine(text, model, name=name)
     if document.model is None:
-        raise _invalid(document)
+        raise invalid(document)
     return document.model
 
 
@@ -109,7 +109,8 @@ def _index(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str)
             _index(item, (*path, position), lines, name)
 
 
-def _invalid(document: Document[Any]) -> InvalidInputError:
+def invalid(document: Document[Any]) -> InvalidInputError:
+    """The error that tells everything which is wrong with a file."""
     problems, name = document.problems, document.name
     if len(problems) == 1:
         return InvalidInputError(problems[0].what, where=problems[0].where, hint=problems[0].hint)

@@ -25,6 +25,7 @@ PROGRAM = "LYFTLEARN_PROGRAM"  # the program that `train` runs, relative to /opt
 ARGUMENTS = "LYFTLEARN_ARGUMENTS"  # how hyperparameters reach the command line; one of ARGUMENT_STYLES
 STATSD = "LYFTLEARN_STATSD"  # "udp://host:port" or "unixgram:///path" of the gateway, or "drop"
 REFERENCES = "LYFTLEARN_REFERENCES"  # names of variables, with commas, whose values are references whatever they look like
+SECRETS = "LYFTLEARN_SECRETS"  # names of variables, with commas, into which the cluster puts the values of its Secrets
 ENV_FROM = "LYFTLEARN_ENV_FROM"  # references with blanks between them, each to a set of variables
 FETCH_TIMEOUT = "LYFTLEARN_FETCH_TIMEOUT"  # seconds for everything that is fetched before the script starts
 HOSTS_TIMEOUT = "LYFTLEARN_HOSTS_TIMEOUT"  # seconds within which every host of a job must have an address
@@ -33,9 +34,12 @@ MEMORY_DIR = "LYFTLEARN_MEMORY_DIR"  # a tmpfs for secrets and last known values
 RECORD = "LYFTLEARN_RECORD"  # s3://bucket/prefix/ where the end of the log and the exit code are left, as INDEX.json
 REFRESH = "LYFTLEARN_REFRESH"  # "<seconds>" or "<seconds>:<signal>": how often files with secrets are renewed, and who is told
 # Compiled from a workload's own fields, so no workload sets one of these itself.
-COMPILED_VARIABLES = (ARGUMENTS, BUNDLE, ENV_FROM, GRACE, MEMORY_DIR, OBSERVE, PROGRAM, RECORD, REFERENCES, REFRESH, STATSD)
+COMPILED_VARIABLES = (
+    ARGUMENTS, BUNDLE, ENV_FROM, GRACE, MEMORY_DIR, OBSERVE, PROGRAM, RECORD, REFERENCES, REFRESH, SECRETS, STATSD,
+)  # fmt: skip
 HIDDEN_VARIABLES = (
-    BUNDLE, OBSERVE, STATSD, RECORD, REFERENCES, ENV_FROM, FETCH_TIMEOUT, GRACE, HOSTS_TIMEOUT, MEMORY_DIR, REFRESH,
+    BUNDLE, OBSERVE, STATSD, RECORD, REFERENCES, SECRETS, ENV_FROM, FETCH_TIMEOUT, GRACE, HOSTS_TIMEOUT, MEMORY_DIR,
+    REFRESH,
 )  # fmt: skip
 
 # Variables of the platforms whose values are secrets: they come without a reference.

@@ -70,7 +70,8 @@ def process_environment() -> dict[str, str]:
 def detect(argv: Sequence[str], environ: Mapping[str, str]) -> Invocation:
     """What the container was started with, and by which service."""
     context = detect_context(environ, argv, os.path.exists)
-    secrets = frozenset(environ[name] for name in contract.SECRET_VARIABLES if environ.get(name))
+    named = (*contract.SECRET_VARIABLES, *environ.get(contract.SECRETS, "").split(","))
+    secrets = frozenset(environ[name] for name in named if environ.get(name))
     return Invocation(tuple(argv), environ, context, secrets, context.name == "sagemaker-processing")
 
 

@@ -23,11 +23,12 @@ from lyftlearn_image.emulation.session import BUCKET, embedded
 from lyftlearn_image.errors import InvalidInputError, UnsupportedError
 from lyftlearn_image.limits import HERE
 from lyftlearn_image.parity.secrets import redact_file, secret_values
+from lyftlearn_image.parity.stored_secrets import check_workload, cluster_secrets
 from lyftlearn_image.platforms.compile import compile_for_submission
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE, Launch
 from lyftlearn_image.platforms.trials import is_driven_from_here
 from lyftlearn_image.runs.tuning import TuningRun, run_tuning
-from lyftlearn_image.services.staging import Stager
+from lyftlearn_image.services.staging import Stager, put_copies
 from lyftlearn_image.workload import Job, Notebook, Serving, Trainable, Transform, Tuning, Workload
 from lyftlearn_image.workload.parts import Model
 from lyftlearn_image.yamlfile import load
@@ -98,6 +99,7 @@ def run_here(here: HereRun, make_directory: Callable[[str], Path]) -> tuple[str,
     """
     _refuse_real_data(here)
     _refuse_services_on_kubernetes(here)
+    check_workload(here.workload, here.stored.secret_values)
     run_id = uuid.uuid4().hex[:_RUN_ID_CHARACTERS]
     secrets = secret_values({**here.stored.secret_values, **here.stored.parameter_values})
     launch = Launch(
@@ -115,7 +117,8 @@ def run_here(here: HereRun, make_directory: Callable[[str], Path]) -> tuple[str,
                 return None
             directory = make_directory(launch.job_name)
             session.containers.output.mask_below(workspace, secrets)
-            run = _run_job(session, workload, launch, compiled, workspace)
+            cluster = cluster_secrets(workload, here.stored.secret_values)
+            run = _run_job(session.with_secrets(cluster), workload, launch, compiled, workspace)
             cut = (f"the log is cut: {what}" for what in session.containers.output.cut_below(workspace))
             for note in (*run.notes, *cut):
                 show(f"note: {note}", err=True)
@@ -161,13 +164,7 @@ def _stage(here: HereRun, session: Embedded, launch: Launch) -> Workload:
     """The workload, and all that it reads in the local endpoint, each copy at the URI that it is a copy of."""
     session.endpoint.put_secrets(here.stored.secret_values)
     session.endpoint.put_parameters(here.stored.parameter_values)
-    for uri, path in here.data.items():
-        bucket, key = objects.split_uri(uri)
-        session.s3.create_bucket(Bucket=bucket)
-        if path.is_dir():
-            objects.upload_directory(session.s3, path, uri)
-        else:
-            session.s3.upload_file(str(path), bucket, f"{key}{path.name}" if uri.endswith("/") else key)
+    put_copies(session.s3, here.data)
     if not isinstance(here.workload, Job):
         return here.workload
     stager = Stager(session.s3, BUCKET)

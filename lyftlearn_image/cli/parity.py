@@ -82,7 +82,7 @@ def run(suite_file: Path, options: _Run) -> int:
     """
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
     from lyftlearn_image.emulation.private_directories import exclusive_directory  # noqa: PLC0415
-    from lyftlearn_image.parity import backends  # noqa: PLC0415
+    from lyftlearn_image.parity import backends, case_data, stored_secrets  # noqa: PLC0415
     from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.parity.secrets import secret_values_of  # noqa: PLC0415
     from lyftlearn_image.parity.suite import load_suite  # noqa: PLC0415
@@ -93,6 +93,9 @@ def run(suite_file: Path, options: _Run) -> int:
     )
     suite = load_suite(suite_file)
     cases = select_cases(suite, options.names)
+    if not selection.has_services:
+        case_data.check(suite, cases, suite_file)
+        stored_secrets.check_cases(cases, str(suite_file))
     secrets = secret_values_of(cases)
     with exclusive_directory(options.report):
         with watch([case.name for case in cases], quiet=options.quiet) as on_event:

@@ -64,6 +64,12 @@ class Embedded:
             make_kubernetes=lambda: self.kubernetes.with_credentials_lifetime(credentials_lifetime_s),
         )
 
+    def with_secrets(self, secrets: Mapping[str, Mapping[str, str]]) -> Embedded:
+        """The same, but that the cluster has these Secrets: name → key → value."""
+        if not secrets:
+            return self
+        return replace(self, make_kubernetes=lambda: self.kubernetes.with_secrets(secrets))
+
 
 @contextlib.contextmanager
 def embedded(

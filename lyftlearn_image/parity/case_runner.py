@@ -24,6 +24,7 @@ from lyftlearn_image.parity.exposed import find_exposed
 from lyftlearn_image.parity.run_files import REQUEST, tidy
 from lyftlearn_image.parity.run_plan import Event
 from lyftlearn_image.parity.secrets import mask_values, secret_values
+from lyftlearn_image.parity.stored_secrets import cluster_secrets
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, judge
 from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import TARGETS, Launch
@@ -189,10 +190,12 @@ class CaseRunner:
             return replace(run, metrics=metrics.lines, cut=tuple(cut))
 
     def _target(self, case: Case, backend: Backend) -> Target:
-        """The backend's target, an embedded one with the credentials' lifetime of the case."""
+        """The backend's target, an embedded one with the credentials' lifetime and the Secrets of the case."""
         if backend.is_service:
             return backend.target
-        return self._session.with_credentials_lifetime(case.credentials_lifetime_s).targets[backend.target.name]
+        session = self._session.with_credentials_lifetime(case.credentials_lifetime_s)
+        secrets = cluster_secrets(case.workload_for("kubernetes"), case.secret_values)
+        return session.with_secrets(secrets).targets[backend.target.name]
 
     def _tell(self, target: TargetName, notes: Sequence[str]) -> None:
         """Each note once, however many cases it is about."""

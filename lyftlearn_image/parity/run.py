@@ -14,6 +14,7 @@ from lyftlearn_image.emulation.private_directories import claimed_directory
 from lyftlearn_image.emulation.session import embedded
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import Limits
+from lyftlearn_image.parity import case_data
 from lyftlearn_image.parity.backends import embedded_place
 from lyftlearn_image.parity.case_error import ERRORS
 from lyftlearn_image.parity.case_runner import CaseRunner
@@ -22,6 +23,7 @@ from lyftlearn_image.parity.run_plan import Event, RunPlan
 from lyftlearn_image.parity.secrets import find_unmaskable
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult
 from lyftlearn_image.platforms.launch import TARGETS
+from lyftlearn_image.services.staging import put_copies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +99,7 @@ class SuiteRun(RunPlan):
             played.image_id = image_id = session.containers.pin_image(self.suite.image, self.built_image)
             if why := session.credentials.unavailable_reason:
                 self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
+            put_copies(session.s3, case_data.copies(self.suite, self.suite_path))
             with claimed_directory(runs_directory):
                 runner = CaseRunner(session, self, run_id, ModelReader(session.containers, image_id))
                 played.cases = self._run_cases(runner, session.containers)

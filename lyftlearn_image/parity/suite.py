@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from lyftlearn_image import yamlfile
 from lyftlearn_image.limits import Limits
+from lyftlearn_image.parity import case_files
 from lyftlearn_image.parity.compare.acceptance import Acceptance
 from lyftlearn_image.parity.compare.normalisers import RegularExpression
 from lyftlearn_image.parity.compare.rule import Rule
@@ -17,6 +19,13 @@ from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.platforms.launch import TargetName
 from lyftlearn_image.run import StopRequest
 from lyftlearn_image.workload import Workload
+from lyftlearn_image.workload.parts import S3Uri
+
+if TYPE_CHECKING:
+    from pydantic import ValidationInfo, ValidatorFunctionWrapHandler
+    from pydantic_core import ErrorDetails
+
+    from lyftlearn_image.parity.case_files import WorkloadFile
 
 
 class _Model(BaseModel):
@@ -106,29 +115,48 @@ class SuiteLimits(_Model):
 
 
 class Suite(_Model):
-    """Cases that share an image. `build` is a directory with a Dockerfile that makes the image from a LyftLearn one."""
+    """Cases that share an image. `build` is a directory with a Dockerfile that makes the image from a LyftLearn one.
+
+    A case's `workload` may also be a file, or a list of files with a case for each: as `submit` sends it, but with the image
+    that the suite tests.
+    """
 
     name: str = Field(
         pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=20, description="Name of the suite, in reports and in jobs' names."
     )
     image: str = Field(min_length=1, description="The image that the cases run in.")
     build: Path | None = Field(default=None, description="Directory with a Dockerfile, relative to the suite file.")
+    data: dict[S3Uri, str] = Field(
+        default={},
+        description="Copies of what workloads read from S3: URI → path, relative to the suite file, or"
+        " package:<package>/<file>. The embedded targets have them there; real services read the account.",
+    )
     defaults: dict[str, Any] = Field(default={}, description="Workload fields that every case shares.")
     limits: SuiteLimits = Field(default=SuiteLimits(), description="How much a run may leave.")
     cases: tuple[Case, ...] = Field(min_length=1, description="What is run and compared.")
 
-    @model_validator(mode="before")
+    @field_validator("cases", mode="wrap")
     @classmethod
-    def _complete_workloads(cls, data: Any) -> Any:
+    def _complete_cases(cls, data: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         """Gives every case's workload the suite's image and defaults, and every override the case's own fields.
 
-        It happens before validation so that an error still points at the line that somebody wrote.
+        It happens before a case is validated, and an error still points at the line that somebody wrote, also where one
+        entry of the list becomes several cases.
         """
-        if not isinstance(data, dict) or not isinstance(data.get("cases"), list):
-            return data
-        defaults = data.get("defaults")
-        shared = {"image": data.get("image"), **(defaults if isinstance(defaults, dict) else {})}
-        return {**data, "cases": [_complete_case(case, shared) for case in data["cases"]]}
+        if not isinstance(data, list):
+            return handler(data)
+        shared = {"image": info.data.get("image"), **info.data.get("defaults", {})}
+        directory = Path((info.context or {}).get("file", "")).parent
+        places, cases, files, errors = _read_entries(data, directory)
+        completed = []
+        for place, case, file in zip(places, case_files.name_cases(cases, files), files, strict=True):
+            try:
+                completed.append(Case.model_validate(_complete_case(case, shared, file)))
+            except ValidationError as error:
+                errors += [_moved(detail, place) for detail in error.errors(include_url=False)]
+        if errors:
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        return handler(completed)
 
     @model_validator(mode="after")
     def _unique_names(self) -> Self:
@@ -149,19 +177,64 @@ def load_suite(path: Path) -> Suite:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON schema of a suite file, for editors. A case's workload need not say what the suite says for it."""
+    """The JSON schema of a suite file, for editors. A case's workload need not say what the suite says for it.
+
+    Where it is a file, or a list of files, the case need not have a name either.
+    """
     schema = Suite.model_json_schema()
-    case = schema["$defs"]["Case"]["properties"]
+    whole = schema["$defs"]["Case"]
+    case = whole["properties"]
     for workload in (case["workload"], case["overrides"]["additionalProperties"]):
         for kind in workload["oneOf"]:
             kind["required"] = [key for key in kind["required"] if key == "kind"]
+    file = {"type": "string", "description": "A workload file, relative to this file."}
+    case["workload"] = {"anyOf": [case["workload"], file, {"type": "array", "items": file, "minItems": 1}]}
+    whole["required"] = [key for key in whole["required"] if key != "name"]
+    whole["anyOf"] = [{"required": ["name"]}, {"properties": {"workload": {"type": ["string", "array"]}}}]
     return schema
 
 
-def _complete_case(case: Any, shared: dict[str, Any]) -> Any:
-    if not isinstance(case, dict) or not isinstance(case.get("workload"), dict):
+def _read_entries(
+    entries: list[Any], directory: Path
+) -> tuple[list[int], list[Any], list[WorkloadFile | None], list[InitErrorDetails]]:
+    """The cases of a list, one for each file of an entry: the entry's number, the case, its file, and the errors so far."""
+    places: list[int] = []
+    cases: list[Any] = []
+    files: list[WorkloadFile | None] = []
+    errors: list[InitErrorDetails] = []
+    for place, entry in enumerate(entries):
+        workload: Any = entry.get("workload") if isinstance(entry, dict) else None
+        found: tuple[WorkloadFile | None, ...] = (None,)
+        made = [entry]
+        if case_files.is_files(workload):
+            try:
+                found = read = case_files.read(workload, directory)
+                made = case_files.for_each_file(entry, read)
+            except ValueError as error:
+                # The entry stays out: nothing else can be told of it.
+                kind = PydanticCustomError("workload_file", "{told}", {"told": str(error)})
+                errors.append(InitErrorDetails(type=kind, loc=(place, "workload"), input=workload))
+                found, made = (), []
+        places += [place] * len(made)
+        cases += made
+        files += found
+    return places, cases, files, errors
+
+
+def _moved(detail: ErrorDetails, place: int) -> InitErrorDetails:
+    """An error of a case at its entry of the list."""
+    return InitErrorDetails(type=detail["type"], loc=(place, *detail["loc"]), input=detail["input"], ctx=detail.get("ctx", {}))
+
+
+def _complete_case(case: Any, shared: dict[str, Any], file: WorkloadFile | None) -> Any:
+    """A case whose workload and overrides have all that the suite shares; a file's image is that which the suite tests."""
+    if file is not None:
+        shared, own = {key: value for key, value in shared.items() if key != "image"}, {"image": shared["image"]}
+        workload = _merge(_merge(shared, dict(file.fields)), {key: value for key, value in own.items() if value})
+    elif isinstance(case, dict) and isinstance(case.get("workload"), dict):
+        workload = _merge({**shared, "name": case.get("name")}, case["workload"])
+    else:
         return case
-    workload = _merge({**shared, "name": case.get("name")}, case["workload"])
     completed = {**case, "workload": workload}
     overrides = case.get("overrides")
     if isinstance(overrides, dict):

@@ -7,10 +7,12 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.aws.s3 import upload_files
+from lyftlearn_image.aws.s3 import split_uri, upload_directory, upload_files
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_s3 import S3Client
 
 _PACKAGE = "package:"
@@ -51,6 +53,17 @@ class Stager:
         uri = f"s3://{self._bucket}/{self._prefix}data/{digest.hexdigest()[:16]}/"
         upload_files(self._s3, top, uri, names)
         return uri
+
+
+def put_copies(s3: S3Client, copies: Mapping[str, Path]) -> None:
+    """Puts a copy, a file or a directory, at each of these S3 URIs, whose buckets are made."""
+    for uri, path in copies.items():
+        bucket, key = split_uri(uri)
+        s3.create_bucket(Bucket=bucket)
+        if path.is_dir():
+            upload_directory(s3, path, uri)
+        else:
+            s3.upload_file(str(path), bucket, f"{key}{path.name}" if uri.endswith("/") else key)
 
 
 def local_path(source: str, *, relative_to: Path) -> Path | None:

@@ -174,6 +174,111 @@ def test_every_case_that_is_twice_is_named(tmp_path: Path) -> None:
 def test_the_schema_asks_of_a_workload_its_kind_alone() -> None:
     """What the suite says for every case need not stand in each; in an override nothing else need stand."""
     case = json_schema()["$defs"]["Case"]["properties"]
-    for workload in (case["workload"], case["overrides"]["additionalProperties"]):
+    for workload in (case["workload"]["anyOf"][0], case["overrides"]["additionalProperties"]):
         assert workload["oneOf"]
         assert all(set(kind["required"]) <= {"kind"} for kind in workload["oneOf"])
+
+
+FILE = "name: churn\nimage: registry/churn:1\ncommand: [python, train.py]\nchannels: {train: rows/, far: s3://far/away/}\n"
+OF_FILES = "name: demo\nimage: team:1\ndefaults: {max_runtime_s: 60, environment: {A: one}}\ncases:\n"
+
+
+def write_files(tmp_path: Path, *cases: str, **texts: str) -> Path:
+    """A suite of these cases beside workload files."""
+    for name, text in texts.items():
+        path = tmp_path / name.replace("_", "/")
+        path.parent.mkdir(exist_ok=True)
+        path.with_suffix(".yaml").write_text(text)
+    return write(tmp_path, OF_FILES + "".join(f"  - {case}\n" for case in cases))
+
+
+def test_a_workload_file_is_a_case(tmp_path: Path) -> None:
+    """As it is submitted, above the suite's defaults, with the image that the suite tests; its paths are its own."""
+    path = write_files(tmp_path, "workload: jobs/churn.yaml", jobs_churn=FILE + "environment: {B: two}\n")
+    (case,) = load_suite(path).cases
+    assert (case.name, case.workload.name, case.workload.image) == ("churn", "churn", "team:1")
+    assert (case.workload.command, case.workload.max_runtime_s) == (("python", "train.py"), 60)
+    assert case.workload.environment == {"A": "one", "B": "two"}
+    assert case.workload.channels == {"train": str(tmp_path / "jobs" / "rows"), "far": "s3://far/away/"}
+
+
+def test_a_case_of_a_file_takes_all_that_a_case_takes(tmp_path: Path) -> None:
+    """A name of its own, overrides, rules."""
+    entry = "{name: own, workload: churn.yaml, overrides: {kubernetes: {cpus: 1}}, accept: [{subject: stdout, reason: known}]}"
+    (case,) = load_suite(write_files(tmp_path, entry, churn=FILE)).cases
+    assert (case.name, case.workload_for("kubernetes").cpus, case.workload_for("sagemaker").cpus) == ("own", 1, 2)
+    assert case.accept
+
+
+@pytest.mark.parametrize(
+    ("cases", "names"),
+    [
+        (["workload: [a.yaml, b.yaml]"], ["churn-a", "churn-b"]),
+        (["workload: [a.yaml, c.yaml]"], ["churn", "other"]),
+        (["workload: a.yaml", "workload: b.yaml", "workload: c.yaml"], ["churn-a", "churn-b", "other"]),
+        (["workload: [x/a.yaml, y/a.yaml, c.yaml]"], ["churn-x-a", "churn-y-a", "other"]),
+        (["{name: all, workload: [a.yaml, c.yaml]}"], ["all-churn", "all-other"]),
+        (["{name: one, workload: [a.yaml]}", "workload: b.yaml"], ["one", "churn"]),
+        (["{name: churn, workload: {program: p.py}}", "workload: a.yaml"], ["churn", "churn-a"]),
+    ],
+)
+def test_cases_of_several_files_have_names_of_their_own(tmp_path: Path, cases: list[str], names: list[str]) -> None:
+    """That of the workload, and of its file and directory where that is not enough; a case's own stays what it is."""
+    other = FILE.replace("name: churn", "name: other")
+    suite = load_suite(write_files(tmp_path, *cases, a=FILE, b=FILE, c=other, x_a=FILE, y_a=FILE))
+    assert [case.name for case in suite.cases] == names
+
+
+def test_one_file_twice_needs_names(tmp_path: Path) -> None:
+    """Nothing else tells the two cases apart."""
+    with pytest.raises(InvalidInputError, match="case names must be unique; twice: churn-"):
+        load_suite(write_files(tmp_path, "workload: churn.yaml", "workload: churn.yaml", churn=FILE))
+    cases = ("{name: a, workload: churn.yaml}", "{name: b, workload: churn.yaml}")
+    assert [case.name for case in load_suite(write_files(tmp_path, *cases, churn=FILE)).cases] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("cases", "place", "expected"),
+    [
+        pytest.param(["workload: nowhere.yaml"], "suite.yaml, line 5", "no file nowhere.yaml", id="no file"),
+        pytest.param(["workload: []"], "suite.yaml, line 5", "a list of such files", id="no files"),
+        pytest.param(["workload: [good.yaml, no.yaml]"], "suite.yaml, line 5", "no file no.yaml", id="one of a list"),
+        pytest.param(["{name: a, workload: 7}"], "suite.yaml, line 5", "expected a mapping", id="a number"),
+        pytest.param(
+            ["workload: [good.yaml, good.yaml]", "{workload: good.yaml, nmae: x}"], "suite.yaml, line 6", "Did you mean `name`",
+            id="behind a list",
+        ),
+        pytest.param(["workload: bad.yaml"], "bad.yaml, line 3, key `comand`", "Did you mean `command`", id="in the file"),
+        pytest.param(["workload: list.yaml"], "list.yaml, line 1", "is not a mapping", id="no workload"),
+        pytest.param(
+            ["workload: good.yaml", "{workload: good.yaml, name: b, overrides: {kubernetes: {cpus: x}}}"],
+            "suite.yaml, line 6", "number", id="override",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_around_a_workload_file_is_told_where_it_stands(
+    tmp_path: Path, cases: list[str], place: str, expected: str
+) -> None:
+    """In the suite or in the file, with line and key, also behind an entry that became several cases."""
+    bad = FILE.replace("command", "comand")
+    with pytest.raises(InvalidInputError) as caught:
+        load_suite(write_files(tmp_path, *cases, good=FILE, bad=bad, list="- one\n"))
+    assert place in str(caught.value)
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("case", "is_good"),
+    [
+        ("workload: a.yaml", True), ("workload: [a.yaml, b.yaml]", True), ("{name: a, workload: {program: p.py}}", True),
+        ("workload: {program: p.py}", False), ("workload: []", False), ("workload: [1]", False), ("workload: 1", False),
+    ],
+)  # fmt: skip
+def test_the_schema_knows_workload_files(case: str, *, is_good: bool) -> None:
+    """Only a workload that stands in the suite needs the case's name."""
+    document = yaml.safe_load(f"{OF_FILES}  - {case}\n")
+    if is_good:
+        jsonschema.validate(document, json_schema())
+    else:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(document, json_schema())

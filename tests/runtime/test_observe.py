@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lyftlearn_runtime import observe
+from lyftlearn_runtime import contract, observe, start
 from lyftlearn_runtime.context import Context
 from lyftlearn_runtime.supervise import Command
 
@@ -121,3 +121,9 @@ def test_a_large_file_is_known_by_its_ends(tmp_path: Path) -> None:
     found = [observe._hashed(str(path), path.stat().st_size) for path in (one, two)]
     assert found[0]["sha256"] != found[1]["sha256"]
     assert found[0]["hashed"] == "first and last MiB"
+
+
+def test_values_of_the_clusters_secrets_are_secrets() -> None:
+    """They come as values, under any name: the pod says which variables have them. One that is not set is none."""
+    environ = {"DB": "by-the-cluster", "OTHER": "open", contract.SECRETS: "DB,MISSING,EMPTY", "EMPTY": ""}
+    assert start.detect(["train"], environ).secrets == {"by-the-cluster"}

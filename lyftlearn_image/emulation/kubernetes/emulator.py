@@ -84,6 +84,7 @@ class KubernetesEmulator:
 
     def __init__(self, machine: Machine, cluster: Cluster | None = None) -> None:
         self._machine = machine
+        self._secrets: tuple[Manifest, ...] = ()
         cluster = cluster or Cluster()
         if machine.credentials:
             machine.credentials.set_token_review(
@@ -97,6 +98,15 @@ class KubernetesEmulator:
         changed._machine, changed._kubelet = machine, replace(self._kubelet, machine=machine)  # noqa: SLF001 - one of this class
         return changed
 
+    def with_secrets(self, secrets: Mapping[str, Mapping[str, str]]) -> KubernetesEmulator:
+        """The same cluster, in which these Secrets are there already: name → key → value."""
+        changed = copy.copy(self)
+        changed._secrets = tuple(  # noqa: SLF001 - one of this class
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": dict(values)}
+            for name, values in secrets.items()
+        )
+        return changed
+
     def run(
         self,
         compiled: Compiled,
@@ -108,6 +118,7 @@ class KubernetesEmulator:
         """Runs the manifests; see Target.run. Of a Job with several pods, the run is that of the pod that decided it."""
         started = time.monotonic()
         *objects, manifest = compiled.documents
+        objects = [*self._secrets, *objects]
         watch = StopWatch(stop, on_line)
         outcome = (self._job_outcome if manifest["kind"] == "Job" else self._pod_outcome)(objects, manifest, workspace, watch)
         watch.timed_out = outcome.is_past_deadline

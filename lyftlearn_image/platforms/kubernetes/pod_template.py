@@ -218,6 +218,9 @@ def _bundle(workload: Workload, launch: Launch, transfers: Transfers, fields: Ma
 
 def _shim_variables(workload: Workload, launch: Launch, defaults: PodDefaults) -> dict[str, str]:
     variables = bundle.shim_variables(workload)
+    if workload.kubernetes.secrets:
+        # They come as values: without a word nobody would keep them out of logs and observations.
+        variables[contract.SECRETS] = ",".join(sorted(workload.kubernetes.secrets))
     grace_s = _grace_s(workload, defaults)
     # What the shim assumes by itself, and what leaves no time at all, is not said.
     if grace_s not in (DEFAULT_GRACE_S, 0):
