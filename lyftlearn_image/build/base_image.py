@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lyftlearn_image.build import debian
-from lyftlearn_image.errors import UnavailableError
+from lyftlearn_image.build.causes import Kind, find_cause, pull_refusal
+from lyftlearn_image.errors import BuildError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +54,18 @@ def ensure_base(base: Base, engine: Engine, on_line: OnLine) -> BaseImage:
         if not problem and (image_id := _image_id(client, pinned)):
             on_line(f"pulled {base.image}")
             return BaseImage(pinned, image_id, "pulled")
+    cause = find_cause(problem, {})
+    if cause and cause.kind is Kind.DISK:
+        # Debian's packages would not fit either.
+        raise cause.error()
     if base.bootstrap is None:
+        if cause and cause.kind is Kind.PROXY:
+            raise cause.error(f"pulling the base image {base.image}")
+        reason, hint = pull_refusal(problem)
         raise UnavailableError(
-            f"the base image {base.image} is not here and cannot be pulled",
+            f"the base image {base.image} is not here and cannot be pulled: {reason}",
             where=problem,
-            hint=f"Load it with `docker load`; or, for a Debian base, name its suite as `base.bootstrap`. Wanted: {pinned}",
+            hint=f"{hint} For a Debian base, name its suite as `base.bootstrap`. Wanted: {pinned}",
         )
     on_line(f"{base.image} cannot be pulled here: bootstrapping it from Debian's packages ({base.bootstrap}, about 30 s)")
     return BaseImage(own_tag, _bootstrap(base, engine, own_tag, recipe), "bootstrapped")
@@ -92,6 +100,19 @@ def _pull(client: docker.DockerClient, repository: str, digest: str) -> str:
     return ""
 
 
+def _load(client: docker.DockerClient, archive: Path) -> None:
+    """Loads an image. Raises BuildError where the engine's disk is full, else in the engine's words."""
+    import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
+
+    try:
+        with archive.open("rb") as stream:
+            client.images.load(stream)
+    except docker.errors.DockerException as error:
+        words = str(error)
+        cause = find_cause(words, {}, str(client.info()["DockerRootDir"]))
+        raise (cause.error() if cause else BuildError("the engine does not take the base image", where=words[:300])) from None
+
+
 def _bootstrap(base: Base, engine: Engine, own_tag: str, recipe: str) -> str:
     """Builds the base from packages and loads it as `own_tag`; the image's id.
 
@@ -104,8 +125,7 @@ def _bootstrap(base: Base, engine: Engine, own_tag: str, recipe: str) -> str:
         debian.bootstrap(base.bootstrap, layer)
         archive = Path(directory) / "image.tar"
         image_id = debian.pack(layer, archive, tag=own_tag, labels=labels)
-        with archive.open("rb") as stream:
-            client.images.load(stream)
+        _load(client, archive)
         image = client.images.get(image_id)
         if _image_id(client, base.image) is None:
             image.tag(base.image)

@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from lyftlearn_image.build.base_image import BaseImage, ensure_base
+from lyftlearn_image.build.build_log import log_path, open_log
 from lyftlearn_image.build.context import build_context, build_key
 from lyftlearn_image.build.dockerfile import mount_flags, mount_secrets
 from lyftlearn_image.build.engine import build_client, ensure_engine
+from lyftlearn_image.build.failure import failure
 from lyftlearn_image.build.lock import find_changed_inputs, refuse_stale_lock, write_lock
 from lyftlearn_image.build.misnamed import SPEC_FILE
 from lyftlearn_image.build.progress import BuildOutput, Silent
+from lyftlearn_image.build.python_version import require_python_of_image, require_python_of_suite
+from lyftlearn_image.build.reference import require_reference
 from lyftlearn_image.build.secrets import BuildSecrets, build_secrets
 from lyftlearn_image.build.spec import load_spec
 from lyftlearn_image.build.team_context import base_images, read_context
-from lyftlearn_image.errors import BuildError, LyftlearnError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lyftlearn_image.build.engine import Engine
-    from lyftlearn_image.build.progress import Progress, Step
+    from lyftlearn_image.build.progress import Progress
     from lyftlearn_image.build.spec import ImageSpec
 
 KEY_LABEL = "dev.lyftlearn.build-key"
 # BuildKit knows these build arguments by itself, and keeps them out of the history and of its cache keys.
 # Source: docs.docker.com/reference/dockerfile, "Predefined ARGs".
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY")
-_SHOWN_LINES = 15
-# Words in a failed step's output → what to do about it.
-_HINTS = (
-    (r"certificate verify failed|self.signed certificate", "A CA is missing: give the company's bundle with --ca-bundle."),
-    (r"no space left on device", "The engine's disk is full: docker system df, docker builder prune."),
-    (r"DO NOT MATCH THE HASHES", "A package is not the one that was locked: lyftlearn-image lock CLASS, and look at the diff."),
-    (
-        r"No matching distribution|ResolutionImpossible",
-        "The index lacks what the lock names: check pip's or uv's index settings.",
-    ),
-    (
-        r"Could not resolve|Temporary failure|Name or service not known|Connection timed out|Network is unreachable",
-        "A host cannot be reached from the build: check HTTPS_PROXY, apt's mirror, the package index.",
-    ),
-    (r"Unable to locate package|has no installation candidate", "Debian has no such package: check `apt` in image.yaml."),
-)
 
 
 @dataclass(frozen=True)
@@ -117,6 +104,9 @@ def build(
     spec = load_spec(class_name, images_dir)
     file = images_dir / class_name / SPEC_FILE
     display.note(f"building {spec.name} from {file}")
+    require_python_of_suite(spec, images_dir)
+    for tag in options.tags:
+        require_reference(tag, where="--tag")
     _see_to_lock(spec, images_dir, options, display)
     engine = ensure_engine(display.note)
     base = ensure_base(spec.base, engine, display.note)
@@ -139,6 +129,8 @@ def build(
         )
         known = None if options.force or not options.use_cache else _retag(order, engine)
         if known is None:
+            with engine.connect() as client:
+                require_python_of_image(spec, images_dir, client, base.id)
             _write(context, order.context)
         image_id = known or _run_build(order, engine, display)
     return _result(order, engine, image_id, was_built=known is None, started=started)
@@ -156,6 +148,7 @@ def build_directory(
     """
     started = time.monotonic()
     display = progress or Silent()
+    require_reference(tag, where="the image's name")
     engine = ensure_engine(display.note)
     context = read_context(directory)
     references = base_images(context, where=str(directory / "Dockerfile"))
@@ -218,9 +211,9 @@ def _run_build(order: _Order, engine: Engine, progress: Progress) -> str:
     Somebody else may build another image of this name meanwhile: the id is this one's.
     """
     output = BuildOutput()
-    log = _log_path(order.tags[0])
+    log = log_path(order.tags[0])
     environment = {**os.environ, **engine.address.variables, "DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
-    with tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as beside, _open_log(log) as file:
+    with tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as beside, open_log(log) as file:
         id_file = Path(beside) / "image-id"
         with subprocess.Popen(
             _command(order, id_file),
@@ -239,7 +232,7 @@ def _run_build(order: _Order, engine: Engine, progress: Progress) -> str:
                     progress.step(step)
         if process.returncode == 0:
             return id_file.read_text(encoding="ascii").strip()
-    raise _failure(order.tags[0], output, log)
+    raise failure(order.tags[0], output, log, _engine_root(engine))
 
 
 def _command(order: _Order, id_file: Path) -> list[str]:
@@ -263,44 +256,6 @@ def _command(order: _Order, id_file: Path) -> list[str]:
     ]
 
 
-def _failure(image: str, output: BuildOutput, log: Path) -> BuildError:
-    """What to tell of a failed build: the step, the end of its output, and what to do."""
-    step = output.failed
-    lines = [line for line in output.tail(step) if line.strip()][-_SHOWN_LINES:]
-    if step and not lines:
-        lines = [step.detail]
-    text = "\n".join(lines)
-    hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text)), "The log has all that the build said.")
-    what = f"building {image} failed" + (f" in step {_shortened(step)}" if step else "")
-    return BuildError(what, where="\n".join([str(log), *(f"    {line}" for line in lines)]), hint=hint)
-
-
-def _shortened(step: Step) -> str:
-    room = 160
-    return step.name if len(step.name) <= room else f"{step.name[: room - 1]}…"
-
-
-def _log_path(image: str) -> Path:
-    """Where the output of the last build of an image is kept."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "lyftlearn-image"
-    return state / f"build-{re.sub(r'[^A-Za-z0-9_.-]', '_', image)}.log"
-
-
-def _open_log(log: Path) -> TextIO:
-    """A new file in place of the last log: a build that still writes into that one keeps it to itself."""
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{log.name}.", dir=log.parent)
-        Path(name).replace(log)
-        return os.fdopen(descriptor, "w", encoding="utf-8")
-    except OSError as error:
-        raise LyftlearnError(
-            f"the folder for build logs cannot be written: {error.strerror}",
-            where=str(log.parent),
-            hint="Set XDG_STATE_HOME to a folder that you can write.",
-        ) from None
-
-
 def _image_id(engine: Engine, reference: str) -> str:
     """The id of an image that a FROM names; the reference itself where the engine must pull it first."""
     import docker.errors  # noqa: PLC0415 - see EngineAddress.client()
@@ -310,6 +265,13 @@ def _image_id(engine: Engine, reference: str) -> str:
             return str(client.images.get(reference).id)
         except docker.errors.ImageNotFound:
             return reference
+
+
+def _engine_root(engine: Engine) -> str:
+    """The directory of the engine's images, on its own machine; empty where it does not answer any more."""
+    with contextlib.suppress(Exception), engine.connect(timeout_s=10) as client:
+        return str(client.info()["DockerRootDir"])
+    return ""
 
 
 def _result(order: _Order, engine: Engine, image_id: str, *, was_built: bool, started: float) -> BuildResult:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.build.causes import find_cause
 from lyftlearn_image.build.engine import apt_install
 from lyftlearn_image.build.secrets import without_credentials
 from lyftlearn_image.errors import BuildError
@@ -94,6 +95,10 @@ def bootstrap(suite: str, layer: Path) -> None:
         )
     if done.returncode:
         lines = [without_credentials(line) for line in done.stderr.strip().splitlines()[-_ERROR_LINES:]]
+        if cause := find_cause(
+            "\n".join(lines), {**os.environ, **_host_proxies()}, is_a_step=True, engine_root=tempfile.gettempdir()
+        ):
+            raise cause.error(f"while Debian {suite} was made from its packages")
         raise BuildError(
             f"mmdebstrap could not make Debian {suite} from its packages",
             where="\n".join(lines),

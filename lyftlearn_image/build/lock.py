@@ -15,10 +15,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.build.causes import find_cause
 from lyftlearn_image.build.misnamed import IMAGES
-from lyftlearn_image.build.secrets import build_secrets, find_ca_bundle, index_settings
+from lyftlearn_image.build.proxies import proxy_addresses, proxy_for, refusal
+from lyftlearn_image.build.python_version import require_python_of_suite
+from lyftlearn_image.build.secrets import build_secrets, find_ca_bundle, index_settings, without_credentials
 from lyftlearn_image.build.spec import find_assets, list_specs
-from lyftlearn_image.errors import BuildError, InvalidInputError
+from lyftlearn_image.errors import BuildError, InvalidInputError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 # Debian 12 has glibc 2.36, which runs these wheels.
 _PLATFORM = "x86_64-manylinux_2_28"
+_PUBLIC_INDEX = "https://pypi.org/simple"
+_PROXY_TIMEOUT_S = 10.0
 _HEADER = "# Made by `lyftlearn-image lock {name}` from {requirements}. Do not edit.\n{inputs}"
 _INPUTS = "# Inputs: "
 # A line of a requirements file that reads another one (pip's documentation, "Requirements File Format").
@@ -46,6 +51,8 @@ def lock(spec: ImageSpec, images_dir: Path, *, upgrade: bool = False, ca_bundle:
     requirements, present = folder / spec.python.requirements, folder / spec.python.lock
     if not requirements.is_file():
         raise InvalidInputError(f"there is no {requirements}", hint="One requirement a line, as pip reads it.")
+    require_python_of_suite(spec, images_dir)
+    _require_proxies(os.environ)
     with (
         tempfile.TemporaryDirectory(prefix="lyftlearn-lock-") as directory,
         build_secrets(ca_bundle, os.environ) as secrets,
@@ -57,9 +64,12 @@ def lock(spec: ImageSpec, images_dir: Path, *, upgrade: bool = False, ca_bundle:
         environment = {**os.environ, **_uv_settings(os.environ, ca_bundle)}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
+            words = secrets.redact(done.stderr.strip())
+            if cause := find_cause(words, os.environ):
+                raise cause.error(f"while {requirements} was resolved")
             raise BuildError(
                 f"{requirements} cannot be resolved",
-                where=secrets.redact(done.stderr.strip()),
+                where=words,
                 hint="Loosen a requirement, or check the index.",
             )
         header = _HEADER.format(
@@ -164,6 +174,20 @@ def _said_inputs(text: str) -> dict[str, str]:
     """What a lock says that it was made from; nothing for one that somebody else has made."""
     line = next((line for line in text.splitlines()[:2] if line.startswith(_INPUTS)), "")
     return dict(word.partition("=")[::2] for word in line.removeprefix(_INPUTS).split())
+
+
+def _require_proxies(environment: Mapping[str, str]) -> None:
+    """Raises UnavailableError for a proxy of the index at which nobody listens: uv would try for minutes."""
+    settings = index_settings(environment)
+    for url in (*settings.get("index-url", (_PUBLIC_INDEX,)), *settings.get("extra-index-url", ())):
+        proxy = proxy_for(url, environment)
+        if proxy and (reason := refusal(proxy, _PROXY_TIMEOUT_S)):
+            name = proxy_addresses(environment).get(proxy, "")
+            raise UnavailableError(
+                f"the proxy {proxy} does not answer: {reason}",
+                where=f"{name}, on the way to {without_credentials(url)}",
+                hint=f"Is it up? Unset {name}, name another, or add the index's host to NO_PROXY.",
+            )
 
 
 def _command(python_version: str, requirements: Path, made: Path, *, upgrade: bool) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import core_schema
 
 from lyftlearn_image import yamlfile
@@ -44,6 +44,12 @@ class Text:
         return text
 
 
+def _in_quotes(value: Any) -> Any:
+    if isinstance(value, float):
+        raise ValueError('expected a version in quotes, such as "3.11": without them YAML reads 3.10 as 3.1')  # noqa: TRY004 - pydantic's
+    return value
+
+
 # A line break would end the instruction in which a value stands.
 OneLine = Annotated[str, Text(r"[^\x00-\x1f\x7f]*", "text on one line, without control characters")]
 ClassName = Annotated[str, Text(r"[a-z0-9]+(-[a-z0-9]+)*", "lower-case letters, digits and single hyphens")]
@@ -53,7 +59,7 @@ ImageName = Annotated[
 ]
 Digest = Annotated[str, Text(r"sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")]
 Suite = Annotated[str, Text(r"[a-z]+", "a Debian suite such as bookworm")]
-PythonVersion = Annotated[str, Text(r"3\.[0-9]+", "a version in quotes, such as '3.11'")]
+PythonVersion = Annotated[str, BeforeValidator(_in_quotes), Text(r"3\.[0-9]+", 'a version in quotes, such as "3.11"')]
 FileName = Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a file beside image.yaml")]
 AptPackage = Annotated[
     # A hyphen at the end would have apt remove the package.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.build.reference import require_reference
 from lyftlearn_image.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def read_context(directory: Path) -> dict[str, bytes]:
 def base_images(context: Mapping[str, bytes], *, where: str) -> list[str]:
     """The images that the Dockerfile's FROM lines name, in their order; earlier stages are none.
 
-    Raises InvalidInputError where there is no FROM.
+    Raises InvalidInputError where there is no FROM, or one that names no image.
     """
     arguments: dict[str, str] = {}
     stages: set[str] = set()
@@ -53,6 +54,8 @@ def base_images(context: Mapping[str, bytes], *, where: str) -> list[str]:
         elif stage := _FROM.match(line):
             name = re.sub(r"\$\{?(\w+)\}?", lambda match: arguments.get(match[1], match[0]), stage[1])
             if name not in stages and name != "scratch":
+                if "$" not in stage[1]:  # with its arguments the engine alone knows it
+                    require_reference(name, where=where)
                 found.append(name)
             if stage[2]:
                 stages.add(stage[2])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lyftlearn_image.build.builder import KEY_LABEL, BuildOptions, build, build_directory
+from lyftlearn_image.build.lock import lock
 from lyftlearn_image.build.progress import Silent, State
-from lyftlearn_image.errors import BuildError, InvalidInputError
+from lyftlearn_image.build.python_version import python_of_image, require_python_of_image
+from lyftlearn_image.build.spec import load_spec
+from lyftlearn_image.errors import BuildError, InvalidInputError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.build.engine import Engine
     from lyftlearn_image.build.progress import Step
 
+IMAGES = Path(__file__).resolve().parents[2] / "images"
 PLANTED = (b"planted-index-password", b"planted-company-ca")
 
 
@@ -231,6 +237,59 @@ def test_a_failure_outside_of_any_step_is_told_too(team: tuple[Path, str]) -> No
     with pytest.raises(BuildError) as caught:
         build_directory(directory, tag)
     assert "unknown instruction: NOSUCHWORD" in caught.value.where
+
+
+def test_a_base_image_and_a_proxy_that_do_not_answer_are_one_line_each(
+    team: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which image or proxy, the engine's or the step's own words, the log, and what to do; the proxy's password nowhere."""
+    directory, tag = team
+    dockerfile = directory / "Dockerfile"
+    below = dockerfile.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = f"127.0.0.1:{taken.getsockname()[1]}"
+    dockerfile.write_text(f"FROM {closed}/lyftlearn-test:1\n")
+    with pytest.raises(UnavailableError, match=f"^the base image {closed}/lyftlearn-test:1 cannot be pulled") as caught:
+        build_directory(directory, tag)
+    assert "connection refused" in caught.value.where
+    monkeypatch.setenv("HTTPS_PROXY", f"http://somebody:planted-word@{closed}")
+    dockerfile.write_text(f"{below}RUN echo No matching distribution found for x; exit 1\n")
+    with pytest.raises(UnavailableError, match=f"^the proxy {closed} does not answer") as caught:
+        build_directory(directory, tag)
+    assert "HTTPS_PROXY" in caught.value.hint
+    assert "planted-word" not in str(caught.value)
+    assert ".log" in caught.value.where
+
+
+@pytest.mark.parametrize(("name", "text"), [("Team:1", "FROM scratch\n"), ("team:1", "FROM debian:a:b\n")])
+def test_what_names_no_image_is_told_before_anything_is_built(tmp_path: Path, engine: None, name: str, text: str) -> None:
+    """The tag that is asked for, and what a FROM names, with the place of either."""
+    (tmp_path / "Dockerfile").write_text(text)
+    with pytest.raises(InvalidInputError, match="names no image"):
+        build_directory(tmp_path, name)
+
+
+def test_a_python_that_the_base_does_not_have_is_told_before_the_build(
+    tmp_path: Path, running: Engine, debian_image: str, probe_image: str
+) -> None:
+    """By the suite without an engine, else by the base image's own files; `lock` says the same."""
+    images = tmp_path / "images"
+    shutil.copytree(IMAGES, images)
+    description = images / "lyftlearn" / "image.yaml"
+    text = description.read_text()
+    description.write_text(text.replace('version: "3.11"', 'version: "3.12"'))
+    for act in (lambda: build("lyftlearn", images_dir=images), lambda: lock(load_spec("lyftlearn", images), images)):
+        with pytest.raises(InvalidInputError, match=r"asks for Python 3\.12, and Debian bookworm has Python 3\.11") as caught:
+            act()
+        assert 'version: "3.11", in quotes' in caught.value.hint
+    description.write_text(text.replace('version: "3.11"', "version: 3.10"))
+    with pytest.raises(InvalidInputError, match=r"YAML reads 3\.10 as 3\.1"):
+        load_spec("lyftlearn", images)
+    description.write_text(text.replace('version: "3.11"', 'version: "3.12"').replace("bootstrap: bookworm", ""))
+    with running.connect() as client:
+        assert [python_of_image(client, image) for image in (debian_image, probe_image)] == ["3.11", "3.11"]
+        with pytest.raises(InvalidInputError, match=r"the base image debian:bookworm-slim has Python 3\.11"):
+            require_python_of_image(load_spec("lyftlearn", images), images, client, debian_image)
 
 
 def test_a_directory_is_built_again_when_what_it_brings_has_changed(team: tuple[Path, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import pytest
 from lyftlearn_image.build.lock import find_changed_inputs, lock, write_lock
 from lyftlearn_image.build.spec import load_spec
 from lyftlearn_image.cli.main import main
-from lyftlearn_image.errors import BuildError
+from lyftlearn_image.errors import BuildError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,21 @@ def test_a_requirement_that_nobody_meets_is_told_in_uvs_words(images: Path) -> N
         lock(load_spec("lyftlearn", images), images)
 
 
+def test_a_proxy_at_which_nobody_listens_is_told_before_uv_tries(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line with the variable that names it, and without its password; an index that needs no proxy is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = f"127.0.0.1:{taken.getsockname()[1]}"
+    monkeypatch.setenv("HTTPS_PROXY", f"http://somebody:planted-word@{closed}")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://nowhere.invalid/simple")
+    with pytest.raises(UnavailableError, match=f"^the proxy {closed} does not answer: Connection refused") as caught:
+        lock(load_spec("lyftlearn", images), images)
+    assert "HTTPS_PROXY" in caught.value.where
+    assert "planted-word" not in str(caught.value)
+    monkeypatch.setenv("NO_PROXY", "nowhere.invalid")
+    with pytest.raises(BuildError):
+        lock(load_spec("lyftlearn", images), images)
+
+
 def _edit(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
@@ -75,7 +91,14 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a file that it reads": (lambda folder: (folder / "more.txt").write_text("idna\n"), "requirements.in has changed"),
     "a constraint": (lambda folder: (folder / "bounds.txt").write_text("six<2\n"), "requirements.in has changed"),
-    "the Python": (lambda folder: _edit(folder / "image.yaml", '"3.11"', '"3.12"'), "python was 3.11 and is 3.12"),
+    # Of a base whose Python is not known beforehand.
+    "the Python": (
+        lambda folder: (
+            _edit(folder / "image.yaml", "bootstrap:", "# bootstrap:"),
+            _edit(folder / "image.yaml", '"3.11"', '"3.12"'),
+        ),
+        "python was 3.11 and is 3.12",
+    ),
     "the base": (
         lambda folder: _edit(folder / "image.yaml", "debian:bookworm-slim", "debian:trixie-slim"),
         "base was debian:bookworm-slim and is debian:trixie-slim",
