@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_runtime.secret_forms import sounds_secret
+from lyftlearn_runtime.secret_forms import MASK, sounds_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +51,13 @@ def what_secret(name: str, value: str) -> str | None:
     if sounds_secret(name) and not _PLACES.search(name) and _is_random(value):
         return f"the value of `{name}`"
     return None
+
+
+def mask_secrets(text: str) -> str:
+    """The text without what looks like a secret by its form, wherever it stands."""
+    for _, form in _FORMS:
+        text = form.sub(MASK, text)
+    return text
 
 
 def find_secrets(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:

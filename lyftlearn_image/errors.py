@@ -16,10 +16,11 @@ from __future__ import annotations
 class LyftlearnError(Exception):
     """A failure that is told in three lines: what happened, where, what to do.
 
-    `what` and `where` never carry a secret value.
+    `what` and `where` never carry a secret value. `kind` is the error's word in JSON.
     """
 
     exit_code = 1
+    kind = "error"
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(what)
@@ -35,27 +36,32 @@ class InvalidInputError(LyftlearnError):
     """A file or argument that people wrote cannot be used as it is."""
 
     exit_code = 78
+    kind = "invalid-input"
 
 
 class UnavailableError(LyftlearnError):
     """A service that the work needs did not answer."""
 
     exit_code = 69
+    kind = "unavailable"
 
 
 class UnsupportedError(LyftlearnError):
     """A request or manifest uses a field that the embedded target does not implement."""
 
     exit_code = 78
+    kind = "unsupported"
 
 
 class BuildError(LyftlearnError):
     """The engine refused to build the image, or a build step failed."""
 
     exit_code = 1
+    kind = "build"
 
 
 class RunError(LyftlearnError):
     """The harness could not carry out or observe a run."""
 
     exit_code = 2
+    kind = "run"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pydantic_core import core_schema
 from lyftlearn_image import yamlfile
 from lyftlearn_image.build.misnamed import IMAGES, SPEC_FILE, find_misnamed, find_misnamed_in_class, find_misplaced
 from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -209,12 +209,10 @@ def load_spec(class_name: str, images_dir: Path) -> ImageSpec:
     if class_name not in known:
         for error in find_misnamed(images_dir):
             raise error
-        near = difflib.get_close_matches(class_name, known, n=1)
-        question = f"Did you mean {near[0]}? " if near else ""
         raise InvalidInputError(
             f"there is no image class {class_name}: expected {path}",
             where=str(images_dir),
-            hint=f"{question}Classes here: {', '.join(known) or 'none'}.",
+            hint=f"{did_you_mean(class_name, known)}Classes here: {', '.join(known) or 'none'}.",
         )
     spec = yamlfile.load(path, ImageSpec)
     if spec.name != class_name:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lyftlearn_image.cli.completion import complete_class
 from lyftlearn_image.cli.options import as_value
 from lyftlearn_image.cli.output import show
 
@@ -33,7 +34,7 @@ class _Build:
 
 
 @click.command()
-@click.argument("class_name", metavar="CLASS")
+@click.argument("class_name", metavar="CLASS", shell_complete=complete_class)
 @as_value(
     "options",
     _Build,

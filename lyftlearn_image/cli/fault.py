@@ -26,9 +26,10 @@ _PACKAGES = ("boto3", "click", "docker", "moto", "numpy", "pyarrow", "pydantic",
 _FRAMES_AT_EITHER_END = 20
 
 
-def report_fault(error: BaseException, verbs: Collection[str] = ()) -> int:
-    """Writes the log of an exception and one line about it; the exit code, which never means "different".
+def report_fault(error: BaseException, verbs: Collection[str] = ()) -> LyftlearnError:
+    """Writes the log of an exception and one line about it, and gives what that says.
 
+    The exit code of a fault is EXIT_FAULT, which never means "different".
     `verbs` are the words of the command line that may stand in the log.
     """
     kind, place = type(error).__name__, _place(error)
@@ -38,8 +39,9 @@ def report_fault(error: BaseException, verbs: Collection[str] = ()) -> int:
         where, hint = "", f"No log could be written ({unwritable.strerror}); set XDG_STATE_HOME to a folder that you can write."
     else:
         where, hint = f"{path}", "Please report it, with this file: it has versions and places in the code, and no values."
-    show_error(LyftlearnError(f"a fault of lyftlearn-image itself: {kind}{place}", where=where, hint=hint))
-    return EXIT_FAULT
+    told = LyftlearnError(f"a fault of lyftlearn-image itself: {kind}{place}", where=where, hint=hint)
+    show_error(told)
+    return told
 
 
 def describe_fault(error: BaseException, verbs: Collection[str] = ()) -> str:

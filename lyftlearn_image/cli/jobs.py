@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lyftlearn_image.cli.completion import complete_context, complete_job
 from lyftlearn_image.cli.options import as_value
 from lyftlearn_image.cli.output import show, show_log_line
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from lyftlearn_image.services.service import Service
 
 PATH = click.Path(path_type=Path, dir_okay=False)
-CONTEXT = click.option("--context", metavar="NAME", help="Context of the kubeconfig (else the current one).")
+CONTEXT = click.option(
+    "--context", metavar="NAME", shell_complete=complete_context, help="Context of the kubeconfig (else the current one)."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 OUTPUT = click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Directory for what is collected (else ./<name>)."
@@ -45,7 +48,7 @@ _place_options = as_value(
 
 
 @click.command()
-@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True, shell_complete=complete_job)
 @_place_options
 @click.option("--events", is_flag=True, help="Learn of SageMaker's ends by EventBridge and SQS: for many jobs at once.")
 @JSON
@@ -76,7 +79,7 @@ def _wait_for(job: str, place: _Place) -> State:
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=complete_job)
 @_place_options
 @click.option("-f", "--follow", is_flag=True, help="Until the job's end.")
 def logs(job: str, place: _Place, *, follow: bool) -> None:
@@ -92,7 +95,7 @@ def logs(job: str, place: _Place, *, follow: bool) -> None:
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=complete_job)
 @_place_options
 def stop(job: str, place: _Place) -> None:
     """Ask for a job to be stopped; an endpoint is deleted, a Deployment scaled to nothing."""
@@ -102,7 +105,7 @@ def stop(job: str, place: _Place) -> None:
 
 
 @click.command()
-@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True, shell_complete=complete_job)
 @_place_options
 def delete(jobs: tuple[str, ...], place: _Place) -> None:
     """Delete jobs and servers with all that was made for them.
@@ -116,7 +119,7 @@ def delete(jobs: tuple[str, ...], place: _Place) -> None:
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=complete_job)
 @_place_options
 @OUTPUT
 @JSON

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lyftlearn_image import __version__
+from lyftlearn_image.cli.signals import EXIT_INTERRUPTED
 from lyftlearn_image.errors import LyftlearnError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-EXIT_INTERRUPTED = 130
+    from click.shell_completion import CompletionItem
+
+_COMPLETE = "_LYFTLEARN_IMAGE_COMPLETE"
 
 # Verb → where its click command is, and its line in --help. The line stands here so that --help imports nothing else.
 VERBS: Mapping[str, tuple[str, str]] = {
@@ -61,6 +64,19 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb; an unknown one is told with the verb that it was meant to be."""
+        if args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=VERBS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs that begin so, with their lines, without importing them; and the options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only while a shell completes
+
+        verbs = [CompletionItem(verb, help=line) for verb, (_, line) in VERBS.items() if verb.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Writes the verbs with their lines, without importing them."""
         with formatter.section("Commands"):
@@ -83,48 +99,77 @@ def cli() -> None:
 def completion(shell: str) -> None:
     """Print the completion script of SHELL.
 
-    For bash: eval "$(lyftlearn-image completion bash)"
-    """
+    \b
+    bash  eval "$(lyftlearn-image completion bash)"          in ~/.bashrc
+    zsh   eval "$(lyftlearn-image completion zsh)"           in ~/.zshrc
+    fish  lyftlearn-image completion fish | source           in ~/.config/fish/config.fish
+
+    Verbs, options, files, image classes, cases, contexts and the newest jobs are completed; jobs that are not known within
+    two seconds are not offered.
+    """  # noqa: D301 - click reads the backspace itself as "keep these lines"
     from click.shell_completion import get_completion_class  # noqa: PLC0415 - only this verb needs it
 
     completer = get_completion_class(shell)
     if completer is None:  # pragma: no cover - the choices above are click's own
         raise click.UsageError(f"no completion for {shell}")
-    click.echo(completer(cli, {}, "lyftlearn-image", "_LYFTLEARN_IMAGE_COMPLETE").source())
+    click.echo(completer(cli, {}, "lyftlearn-image", _COMPLETE).source())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code: 2, and never 1, for an exception that nobody expected."""
+    """Runs the command line and returns its exit code: 2, and never 1, for an exception that nobody expected.
+
+    With `--json` a failure is one JSON object on stdout, beside the lines on stderr.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = "--json" in (words[: words.index("--")] if "--" in words else words)
+    if os.environ.get(_COMPLETE, "").endswith("_complete"):
+        # Whatever a library has to say would be written into the line that somebody types.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
         result: Any = cli.main(args=arguments, prog_name="lyftlearn-image", standalone_mode=False, terminal_width=_help_width())
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
+        if as_json:
+            _print_failure("interrupted", EXIT_INTERRUPTED, LyftlearnError("interrupted"))
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away, as `head` does; Python would complain once more at exit.
         sys.stderr.close()
         return 0
     except Exception as error:  # noqa: BLE001 - the last door: nobody is shown a traceback
-        return _tell(error)
+        return _tell(error, as_json=as_json)
     return result if isinstance(result, int) else 0
 
 
-def _tell(error: Exception) -> int:
-    """Tells of an error in a few lines; its exit code."""
+def _tell(error: Exception, *, as_json: bool) -> int:
+    """Tells of an error in a few lines, and as JSON where it is asked for; its exit code."""
     from lyftlearn_image.cli import output  # noqa: PLC0415 - only after a mistake
 
     if isinstance(error, click.ClickException):
         output.show_usage_error(error)
+        if as_json:
+            _print_failure("usage", error.exit_code, output.usage_error(error))
         return error.exit_code
     if isinstance(error, OSError) and error.errno is not None:
         where = "" if error.filename is None else str(error.filename)
         error = RunError(os.strerror(error.errno), where=where, hint="Check the space and the permissions there.")
     if isinstance(error, LyftlearnError):
         output.show_error(error)
+        if as_json:
+            _print_failure(error.kind, error.exit_code, error)
         return error.exit_code
-    from lyftlearn_image.cli.fault import report_fault  # noqa: PLC0415 - only after a fault
+    from lyftlearn_image.cli.fault import EXIT_FAULT, report_fault  # noqa: PLC0415 - only after a fault
 
-    return report_fault(error, VERBS)
+    told = report_fault(error, VERBS)
+    if as_json:
+        _print_failure("fault", EXIT_FAULT, told)
+    return EXIT_FAULT
+
+
+def _print_failure(kind: str, exit_code: int, error: LyftlearnError) -> None:
+    from lyftlearn_image.cli import output  # noqa: PLC0415 - only after a mistake
+
+    click.echo(output.failure_json(kind, exit_code, error))
 
 
 def _help_width() -> int:

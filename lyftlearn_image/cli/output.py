@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lyftlearn_image.sanitize import make_visible, without_commands
+from lyftlearn_image.sanitize import dump_json, make_visible, without_commands
 
 if TYPE_CHECKING:
     from lyftlearn_image.errors import LyftlearnError
 
+FAILURE_VERSION = 1
 # Colours and weights (ECMA-48, SGR): all that a script's line may do to a terminal.
 _STYLES = re.compile(r"(\x1b\[[0-9;:]*m)")
 
@@ -34,6 +35,37 @@ def show_log_line(line: str, *, err: bool = False) -> None:
         line = "".join(part if position % 2 else make_visible(part) for position, part in enumerate(parts))
         line += "\x1b[0m" if len(parts) > 1 else ""
     click.echo(line, err=err)
+
+
+def failure_json(kind: str, exit_code: int, error: LyftlearnError) -> str:
+    """A failure for programs: one JSON object. `kind` is `usage`, `fault`, `interrupted`, or that of the error.
+
+    FAILURE_VERSION goes up when a reader would have to change.
+    """
+    told = {"message": error.what, "where": error.where, "hint": error.hint}
+    shown = {name: _without_secrets(text) for name, text in told.items()}
+    return dump_json({"version": FAILURE_VERSION, "kind": kind, "exit_code": exit_code, **shown})
+
+
+def _without_secrets(text: str) -> str:
+    """The last line of defence: no error carries a secret, but an argument that somebody mistyped may be one."""
+    import os  # noqa: PLC0415 - as all here, only after a mistake
+
+    from lyftlearn_image.build.secrets import without_credentials  # noqa: PLC0415
+    from lyftlearn_image.clear_secrets import mask_secrets  # noqa: PLC0415
+    from lyftlearn_runtime.secret_forms import mask, sounds_secret  # noqa: PLC0415
+
+    own = [value for name, value in os.environ.items() if sounds_secret(name)]
+    return mask(mask_secrets(without_credentials(text)), own)
+
+
+def usage_error(error: click.ClickException) -> LyftlearnError:
+    """What click has to say of the arguments, as an error of ours: the verb is its place."""
+    from lyftlearn_image.errors import LyftlearnError  # noqa: PLC0415 - only after a mistake
+
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "lyftlearn-image"
+    return LyftlearnError(error.format_message(), where=path, hint=f"{path} --help")
 
 
 def show_error(error: LyftlearnError) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lyftlearn_image.cli.completion import complete_case, complete_kept_case
 from lyftlearn_image.cli.options import as_value
 from lyftlearn_image.cli.output import show
-from lyftlearn_image.cli.signals import raise_on_signals
+from lyftlearn_image.cli.signals import EXIT_INTERRUPTED, raise_on_signals
 from lyftlearn_image.errors import BuildError, RunError
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ class _Run:
 @as_value(
     "options",
     _Run,
-    click.option("--case", "names", multiple=True, metavar="NAME", help="Run only this case (may be repeated)."),
+    click.option(
+        "--case", "names", multiple=True, metavar="NAME", shell_complete=complete_case,
+        help="Run only this case (may be repeated).",
+    ),
     click.option(
         "--report", type=click.Path(path_type=Path, file_okay=False), default=Path("parity-report"), show_default=True,
         help="Directory for report.json, junit.xml, report.md, report.html and the runs' files.",
@@ -123,15 +127,17 @@ def _show(result: SuiteResult, options: _Run, secrets: Collection[str]) -> int:
         written = write_reports(result, options.report, secrets=secrets)
     except ReportsError as error:
         failure, written = error, error.written
-    if options.as_json and "json" in written:
-        click.echo(written["json"].read_text(encoding="utf-8"))
-    else:
+    if not options.as_json:
         terminal.show(result, secrets=secrets)
         show(f"\nreports: {', '.join(str(path) for path in written.values())}")
     if failure:
         raise failure
+    if options.as_json:
+        click.echo(written["json"].read_text(encoding="utf-8"))
     if result.interrupted:
-        raise click.Abort
+        # An exception would be told as JSON once more.
+        click.echo("interrupted", err=True)
+        return EXIT_INTERRUPTED
     return result.exit_code
 
 
@@ -150,7 +156,7 @@ def _build_image(suite: Suite, options: _Run) -> str | None:
 
 
 @parity.command()
-@click.argument("case", metavar="CASE")
+@click.argument("case", metavar="CASE", shell_complete=complete_kept_case)
 @click.option(
     "--report", "reports", type=click.Path(path_type=Path, file_okay=False), multiple=True, default=(Path("parity-report"),),
     show_default=True, help="Directory that `parity run --report` wrote (may be repeated: several runs of the case).",

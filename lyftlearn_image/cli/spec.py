@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from lyftlearn_image.cli.completion import complete_class
 from lyftlearn_image.cli.output import show
 from lyftlearn_image.cli.schemas import SCHEMAS, schema_text
 
@@ -36,7 +37,7 @@ def list_classes(images: Path | None, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("class_name", metavar="CLASS")
+@click.argument("class_name", metavar="CLASS", shell_complete=complete_class)
 @_IMAGES
 def render(class_name: str, images: Path | None) -> None:
     """Print the Dockerfile of an image class."""
@@ -47,7 +48,7 @@ def render(class_name: str, images: Path | None) -> None:
 
 
 @click.command()
-@click.argument("class_name", metavar="CLASS")
+@click.argument("class_name", metavar="CLASS", shell_complete=complete_class)
 @_IMAGES
 @click.option("--check", is_flag=True, help="Write nothing; exit code 1 when the lock is not current.")
 @click.option("--upgrade", is_flag=True, help="Take the newest versions that the requirements allow.")

@@ -42,10 +42,11 @@ def compile_(workload_file: Path, target: Any, objects: Path | None, *, as_json:
 
     workload = yamlfile.load(workload_file, Workload)
     compiled = compile_for_submission(target, workload, launch_for(workload, **launch_options))
-    click.echo(serialize.as_json(compiled) if as_json else serialize.as_text(compiled), nl=False)
     if target == "kubernetes":
         _tell_large(compiled)
+    # What may fail comes before stdout has anything.
     _put_objects(compiled, objects)
+    click.echo(serialize.as_json(compiled) if as_json else serialize.as_text(compiled), nl=False)
 
 
 def _tell_large(compiled: Compiled) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lyftlearn_image.errors import RunError
+from lyftlearn_image.nearest import did_you_mean
 
 # pydantic reads the annotations when the class is made.
 from lyftlearn_image.parity.compare.rule import Rule
@@ -80,6 +81,11 @@ def _below(path: Path, directory: Path) -> str:
     return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
+def list_kept(report: Path) -> list[str]:
+    """The cases whose runs are kept in this report directory."""
+    return sorted(path.parent.name for path in (report / "runs").glob(f"*/{_FILE}"))
+
+
 def find(case: str, report: Path) -> KeptRuns:
     """What is kept of a case's runs in this report directory. RunError where there is nothing, or nothing that can be read."""
     directory = report / "runs" / case
@@ -88,7 +94,8 @@ def find(case: str, report: Path) -> KeptRuns:
         raise RunError(
             f"no runs of a case {case} are kept",
             where=str(report),
-            hint="`lyftlearn-image parity run SUITE --report DIRECTORY --keep-artifacts` keeps them; name it with --report.",
+            hint=f"{did_you_mean(case, list_kept(report))}`lyftlearn-image parity run SUITE --report DIRECTORY"
+            " --keep-artifacts` keeps them; name it with --report.",
         )
     try:
         with path.open("rb") as file:

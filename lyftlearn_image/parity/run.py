@@ -14,6 +14,7 @@ from lyftlearn_image.emulation.private_directories import claimed_directory
 from lyftlearn_image.emulation.session import embedded
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import Limits
+from lyftlearn_image.nearest import did_you_mean
 from lyftlearn_image.parity import case_data
 from lyftlearn_image.parity.backends import embedded_place
 from lyftlearn_image.parity.case_error import ERRORS
@@ -152,5 +153,7 @@ def select_cases(suite: Suite, names: Sequence[str]) -> tuple[Any, ...]:
     known = {case.name: case for case in suite.cases}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise RunError(f"the suite has no case {', '.join(unknown)}", hint=f"It has: {', '.join(known)}.")
+        raise RunError(
+            f"the suite has no case {', '.join(unknown)}", hint=f"{did_you_mean(unknown[0], known)}It has: {', '.join(known)}."
+        )
     return tuple(case for case in suite.cases if not names or case.name in names)

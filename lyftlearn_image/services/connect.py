@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.aws.errors import translate_errors
 from lyftlearn_image.aws.session import open_session
+from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.nearest import did_you_mean
+from lyftlearn_image.platforms.sagemaker import job_kinds
 from lyftlearn_image.services.kubernetes import job_id
-from lyftlearn_image.services.sagemaker.queue import Queue, parse_queued_id
+from lyftlearn_image.services.sagemaker.queue import KIND as QUEUED, Queue, parse_queued_id
 
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import TargetName
@@ -44,6 +47,12 @@ def connect_service(
 
 def connect_service_of_job(job: str, *, context: str | None = None) -> Service:
     """The service that has a job, by its id: of a queued one, the queue. Raises InvalidInputError for what is no id."""
+    kinds = (*job_id.KINDS, *job_kinds.KIND_NAMES, QUEUED)
+    word, slash, _ = job.partition("/")
+    if word not in kinds or not slash:
+        near = did_you_mean(word, kinds)
+        hint = f"{near}Expected <kind>/<name>; the kinds are {', '.join(kinds)}."
+        raise InvalidInputError(f"{job!r} is no job", hint=hint)
     parsed = parse_queued_id(job)
     return connect_service(platform_of_job(job), context=context, queue=Queue(parsed[0]) if parsed else None)
 

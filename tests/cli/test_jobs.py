@@ -6,8 +6,11 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
+from lyftlearn_image.cli.completion import complete_job
+from lyftlearn_image.cli.jobs import logs
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.emulation.sagemaker.job_plan import Account
 from lyftlearn_image.emulation.sagemaker.local_api.api_server import serve
@@ -108,14 +111,21 @@ def test_a_failure_is_exit_code_1(tmp_path: Path, lyftlearn_image_tag: str, caps
     assert "no data" in json.loads(printed)[0]["reason"]
 
 
-def test_a_job_is_stopped(tmp_path: Path, lyftlearn_image_tag: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """And is told as such."""
+def test_a_job_is_stopped(
+    tmp_path: Path, lyftlearn_image_tag: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is told as such; a shell completes it, and who misspells it is told its name."""
     file = written(tmp_path / "slow.yaml", lyftlearn_image_tag, "import time; print('ready', flush=True); time.sleep(60)")
     job = said(capsys, "submit", str(file), "--target", "sagemaker")[1].strip()
     # A signal that comes before the script has begun is not heard, and the sleep would go on.
     assert wait_until(lambda: said(capsys, "logs", job) == (0, "ready\n"), every(0.2, deadline_s=120), Clock())
     assert said(capsys, "stop", job)[0] == 0
     assert said(capsys, "wait", job) == (1, f"{job}  Stopped\n")
+    monkeypatch.setattr("lyftlearn_image.cli.completion.PATIENCE_S", 60.0)
+    assert job in complete_job(click.Context(logs), logs.params[0], job[:-4])
+    assert job in complete_job(click.Context(logs), logs.params[0], "tr")
+    assert main(["logs", job[:-2]]) == 78
+    assert f"Did you mean {job.partition('/')[2]}?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

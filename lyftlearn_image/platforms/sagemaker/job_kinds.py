@@ -66,6 +66,7 @@ KINDS = (
 ENDPOINT = Kind("endpoint", "Endpoint", "/aws/sagemaker/Endpoints")
 _IN_SERVICE = "InService"
 _BY_NAME = {kind.name: kind for kind in (*KINDS, ENDPOINT)}
+KIND_NAMES = tuple(_BY_NAME)
 _BY_ACTION = {kind.action: kind for kind in (*KINDS, ENDPOINT)}
 _BY_DETAIL_TYPE = {kind.detail_type: kind for kind in KINDS}
 

@@ -25,9 +25,12 @@ from lightkube.resources.networking_v1 import Ingress
 from lightkube.resources.policy_v1 import PodDisruptionBudget
 from lightkube.types import CascadeType, PatchType
 
-from lyftlearn_image.errors import InvalidInputError
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError
+from lyftlearn_image.nearest import did_you_mean
+from lyftlearn_image.platforms.kubernetes.metadata import MANAGED_BY
 from lyftlearn_image.retry import Backoff, retry
 from lyftlearn_image.services.kubernetes.api_errors import api_error, is_transient, translate_errors, unavailable_error
+from lyftlearn_image.services.kubernetes.job_id import DEPLOYMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -98,9 +101,19 @@ class ClusterApi:
         """An object. Raises InvalidInputError where there is none."""
         found = self.find(kind, name)
         if found is None:
-            hint = "Check its name, its namespace and the context; a Job with a TTL is removed after its end."
+            near = ""
+            with contextlib.suppress(LyftlearnError):  # whoever may not list has no hint
+                near = did_you_mean(name, self.list_names(kind.__name__.lower()))
+            hint = f"{near}Check its name, its namespace and the context; a Job with a TTL is removed after its end."
             raise InvalidInputError(f"there is no {kind.__name__} {name} in the namespace {self.namespace}", hint=hint)
         return found
+
+    def list_names(self, kind: str) -> list[str]:
+        """The names of the Jobs, or Deployments, that the toolkit has made in this namespace, by the kind of their ids."""
+        resource: type[Any] = Deployment if kind == DEPLOYMENT else Job
+        with translate_errors(f"listing each {kind}"):
+            found = self._client.list(resource, namespace=self.namespace, labels=dict(MANAGED_BY))
+            return [str(one.metadata.name) for one in found]
 
     def get_job(self, name: str) -> Any:
         """A Job. Raises InvalidInputError where there is none."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.aws import s3 as objects
 from lyftlearn_image.aws.errors import translate_errors
 from lyftlearn_image.aws.session import retrying
-from lyftlearn_image.errors import InvalidInputError, UnsupportedError
+from lyftlearn_image.errors import InvalidInputError, LyftlearnError, UnsupportedError
+from lyftlearn_image.nearest import did_you_mean
 from lyftlearn_image.platforms.sagemaker import job_kinds
 from lyftlearn_image.platforms.sagemaker.api_model import validate_request
 from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
@@ -16,6 +17,7 @@ from lyftlearn_image.retry import Backoff, Clock, Waits
 from lyftlearn_image.run import Status, Trial
 from lyftlearn_image.services.collect import EndedJob, collect_run
 from lyftlearn_image.services.sagemaker import logs
+from lyftlearn_image.services.sagemaker.listing import list_names
 from lyftlearn_image.services.sagemaker.logs import LogReader
 from lyftlearn_image.services.service import poll_until_ended, run_to_end
 
@@ -195,7 +197,11 @@ class SageMakerService:
     def _describe(self, kind: job_kinds.Kind, name: str) -> Mapping[str, Any]:
         description = self._find(kind, name)
         if description is None:
-            raise InvalidInputError(f"there is no {kind.name} job {name}", hint="Check its name, AWS_REGION and AWS_PROFILE.")
+            near = ""
+            with contextlib.suppress(LyftlearnError), translate_errors(f"listing each {kind.name}"):  # who may not list it
+                near = did_you_mean(name, list_names(self._sagemaker, kind))
+            hint = f"{near}Check its name, AWS_REGION and AWS_PROFILE."
+            raise InvalidInputError(f"there is no {kind.name} job {name}", hint=hint)
         return description
 
     def _find(self, kind: job_kinds.Kind, name: str) -> Mapping[str, Any] | None:
