@@ -6,7 +6,7 @@ import gc
 import sys
 import threading
 
-_INTERRUPTED = 130
+from lyftlearn_image.exit_codes import ExitCode
 
 
 def run() -> None:
@@ -28,7 +28,7 @@ def run() -> None:
         code = main()
     except KeyboardInterrupt:  # before click looks after it
         sys.stderr.write("interrupted\n")
-        code = _INTERRUPTED
+        code = ExitCode.INTERRUPTED
     sys.exit(code)
 
 

@@ -1,4 +1,4 @@
-"""Every error that a user can meet, and the exit code that goes with it.
+"""Every error that a user can meet, and the exit code that goes with it (`exit_codes`).
 
 ```
 LyftlearnError                 what happened, where, what to do next
@@ -12,6 +12,8 @@ LyftlearnError                 what happened, where, what to do next
 
 from __future__ import annotations
 
+from lyftlearn_image.exit_codes import ExitCode
+
 
 class LyftlearnError(Exception):
     """A failure that is told in three lines: what happened, where, what to do.
@@ -19,7 +21,7 @@ class LyftlearnError(Exception):
     `what` and `where` never carry a secret value. `kind` is the error's word in JSON.
     """
 
-    exit_code = 1
+    exit_code = ExitCode.NO
     kind = "error"
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
@@ -35,33 +37,33 @@ class LyftlearnError(Exception):
 class InvalidInputError(LyftlearnError):
     """A file or argument that people wrote cannot be used as it is."""
 
-    exit_code = 78
+    exit_code = ExitCode.WRONG_INPUT
     kind = "invalid-input"
 
 
 class UnavailableError(LyftlearnError):
     """A service that the work needs did not answer."""
 
-    exit_code = 69
+    exit_code = ExitCode.UNAVAILABLE
     kind = "unavailable"
 
 
 class UnsupportedError(LyftlearnError):
     """A request or manifest uses a field that the embedded target does not implement."""
 
-    exit_code = 78
+    exit_code = ExitCode.WRONG_INPUT
     kind = "unsupported"
 
 
 class BuildError(LyftlearnError):
     """The engine refused to build the image, or a build step failed."""
 
-    exit_code = 1
+    exit_code = ExitCode.NO
     kind = "build"
 
 
 class RunError(LyftlearnError):
     """The harness could not carry out or observe a run."""
 
-    exit_code = 2
+    exit_code = ExitCode.FAILED
     kind = "run"

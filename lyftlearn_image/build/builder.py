@@ -143,21 +143,24 @@ def build_directory(
 
     Its steps have this CA bundle, or this machine's own, and the package index, as a class's own have.
 
-    It is built anew when a file of the directory changed (less what .dockerignore names) or an image that a FROM names.
+    It is built anew when a file of the directory changed (less what .dockerignore names, and less reports and kept runs of the
+    toolkit's own) or an image that a FROM names.
     Raises InvalidInputError without a Dockerfile or a FROM in it, else as `build` does.
     """
     started = time.monotonic()
     display = progress or Silent()
     require_reference(tag, where="the image's name")
-    engine = ensure_engine(display.note)
     context = read_context(directory)
-    references = base_images(context, where=str(directory / "Dockerfile"))
+    references = base_images(context.files, where=str(directory / "Dockerfile"))
+    engine = ensure_engine(display.note)
     ids = {reference: _image_id(engine, reference) for reference in references}
     base = BaseImage(references[-1], ids[references[-1]], "local")
-    key = build_key(context, " ".join(ids.values()))
+    key = build_key(context.files, " ".join(ids.values()))
     with tempfile.TemporaryDirectory(prefix="lyftlearn-build-") as beside, build_secrets(ca_bundle, os.environ) as secrets:
         dockerfile = Path(beside) / "Dockerfile"
         text = (directory / "Dockerfile").read_text(encoding="utf-8", errors="surrogateescape")
+        # BuildKit looks for it beside the Dockerfile, before it takes the context's own.
+        (dockerfile.parent / "Dockerfile.dockerignore").write_text(context.ignored, encoding="utf-8")
         variables = {} if ca_bundle else os.environ
         dockerfile.write_text(mount_secrets(text, secrets.names, variables), encoding="utf-8", errors="surrogateescape")
         order = _Order(

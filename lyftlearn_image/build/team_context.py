@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.build.own_outputs import ignore_rules
 from lyftlearn_image.build.reference import require_reference
 from lyftlearn_image.errors import InvalidInputError
 
@@ -16,8 +19,16 @@ _ARGUMENT = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.IGNORECASE)
 _FROM = re.compile(r"^\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
 
 
-def read_context(directory: Path) -> dict[str, bytes]:
-    """Path below the directory → content, with the mode before it; less what .dockerignore names, as Docker reads it.
+@dataclass(frozen=True)
+class TeamContext:
+    """Path below the directory → content, with the mode before it; and the text of .dockerignore that leaves just these."""
+
+    files: Mapping[str, bytes]
+    ignored: str
+
+
+def read_context(directory: Path) -> TeamContext:
+    """What a directory brings, less what its .dockerignore names, as Docker reads it, and less the toolkit's own outputs.
 
     Raises InvalidInputError where there is no Dockerfile.
     """
@@ -27,17 +38,23 @@ def read_context(directory: Path) -> dict[str, bytes]:
         )
     from docker.utils.build import exclude_paths  # noqa: PLC0415 - the docker SDK takes 150 ms
 
-    ignore = directory / ".dockerignore"
-    patterns = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
-    rules = [line.strip() for line in patterns if line.strip() and not line.startswith("#")]
+    # One beside the Dockerfile comes first (docs.docker.com/build/concepts/context, "Filename and location").
+    beside, usual = directory / "Dockerfile.dockerignore", directory / ".dockerignore"
+    path = beside if beside.is_file() else usual
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    rules = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    names = exclude_paths(str(directory), rules, dockerfile="Dockerfile")
+    own = list(ignore_rules(directory, {str(parent) for name in names for parent in PurePath(name).parents}))
+    if own:
+        names = exclude_paths(str(directory), [*rules, *own], dockerfile="Dockerfile")
     files = {}
-    for name in sorted(exclude_paths(str(directory), rules, dockerfile="Dockerfile")):
+    for name in sorted(names):
         path = directory / name
         if path.is_symlink():
             files[name] = b"link\0" + str(path.readlink()).encode()
         elif path.is_file():
             files[name] = f"{path.stat().st_mode & 0o777:o}\0".encode() + path.read_bytes()
-    return files
+    return TeamContext(files, "\n".join([*text.splitlines(), *own, ""]))
 
 
 def base_images(context: Mapping[str, bytes], *, where: str) -> list[str]:

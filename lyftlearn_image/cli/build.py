@@ -55,8 +55,6 @@ def build(class_name: str, options: _Build) -> None:
     A lock that is behind its requirements, or behind image.yaml, stops the build, with the command that makes it anew.
     A private package index is taken from pip's or uv's own settings, and a CA bundle from PIP_CERT, SSL_CERT_FILE or
     REQUESTS_CA_BUNDLE; both are build secrets and never in a layer.
-
-    Exit code 1: the build failed. 69: no engine, client or base image. 78: image.yaml or an argument is wrong.
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from lyftlearn_image import __version__
 from lyftlearn_image.cli.output import show_error
 from lyftlearn_image.errors import LyftlearnError
+from lyftlearn_image.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-EXIT_FAULT = 2
+EXIT_FAULT = ExitCode.FAILED
 # What a bug report needs: these decide how a file is read and how a container runs.
 _PACKAGES = ("boto3", "click", "docker", "moto", "numpy", "pyarrow", "pydantic", "PyYAML", "rich")
 # Frames of one exception that are written, from either end of its stack: endless recursion has a thousand.

@@ -55,7 +55,7 @@ _place_options = as_value(
 def wait(jobs: tuple[str, ...], place: _Place, *, events: bool, as_json: bool) -> int:
     """Wait until jobs have ended.
 
-    What keeps one waiting is told on stderr. Exit code 0: all completed. 1: one failed or was stopped.
+    What keeps one waiting is told on stderr.
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
 
@@ -124,10 +124,7 @@ def delete(jobs: tuple[str, ...], place: _Place) -> None:
 @OUTPUT
 @JSON
 def collect(job: str, place: _Place, output: Path | None, *, as_json: bool) -> int:
-    """Fetch what an ended job has left: artifacts and log.
-
-    Exit code 0: the job had completed. 1: it had not.
-    """
+    """Fetch what an ended job has left: artifacts and log."""
     service, job = _find(job, place)
     return collect_job(service, job, output, as_json=as_json)
 
@@ -212,12 +209,14 @@ def collect_job(service: Service, job: str, output: Path | None, *, as_json: boo
 
 def empty_directory(output: Path | None, name: str) -> Path:
     """The directory for what is collected, made. Raises InvalidInputError where it has something in it."""
-    from lyftlearn_image.errors import InvalidInputError  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.build.own_outputs import mark  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.errors import InvalidInputError  # noqa: PLC0415
 
     directory = output or Path(name)
     if directory.exists() and any(directory.iterdir()):
         raise InvalidInputError(f"{directory} is not empty", hint="Give another one with --output.")
     directory.mkdir(parents=True, exist_ok=True)
+    mark(directory)
     return directory
 
 

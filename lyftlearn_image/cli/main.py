@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lyftlearn_image import __version__
-from lyftlearn_image.cli.signals import EXIT_INTERRUPTED
 from lyftlearn_image.errors import LyftlearnError, RunError
+from lyftlearn_image.exit_codes import ExitCode, meanings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,6 +62,7 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = VERBS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        _explain_exit_codes(command, cmd_name)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
@@ -86,12 +87,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lyftlearn-image")
 def cli() -> None:
-    """Build ML images that run unchanged on SageMaker and Kubernetes, and prove it.
-
-    \b
-    Exit codes: 0 done; 1 differences, or the build failed; 2 usage, or the harness failed;
-    69 a service did not answer; 78 a file or argument is wrong; 130 interrupted.
-    """  # noqa: D301 - click reads the backspace itself as "keep these lines"
+    """Build ML images that run unchanged on SageMaker and Kubernetes, and prove it."""
 
 
 @click.command()
@@ -115,6 +111,18 @@ def completion(shell: str) -> None:
     click.echo(completer(cli, {}, "lyftlearn-image", _COMPLETE).source())
 
 
+def _explain_exit_codes(command: click.Command, verb: str) -> None:
+    """Gives a verb's help its exit codes, as its last section; a group's verbs each their own."""
+    # The mark keeps the lines as they are.
+    lines = (f"  {code:>3}  {meaning}" for code, meaning in meanings(verb).items())
+    command.epilog = "\n".join(["\b", "Exit codes:", *lines])
+    for name, inner in getattr(command, "commands", {}).items():
+        _explain_exit_codes(inner, f"{verb} {name}")
+
+
+_explain_exit_codes(cli, "")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code: 2, and never 1, for an exception that nobody expected.
 
@@ -130,8 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         if as_json:
-            _print_failure("interrupted", EXIT_INTERRUPTED, LyftlearnError("interrupted"))
-        return EXIT_INTERRUPTED
+            _print_failure("interrupted", ExitCode.INTERRUPTED, LyftlearnError("interrupted"))
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away, as `head` does; Python would complain once more at exit.
         sys.stderr.close()

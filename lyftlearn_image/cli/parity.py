@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,12 @@ import click
 from lyftlearn_image.cli.completion import complete_case, complete_kept_case
 from lyftlearn_image.cli.options import as_value
 from lyftlearn_image.cli.output import show
-from lyftlearn_image.cli.signals import EXIT_INTERRUPTED, raise_on_signals
+from lyftlearn_image.cli.signals import raise_on_signals
 from lyftlearn_image.errors import BuildError, RunError
+from lyftlearn_image.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from lyftlearn_image.parity.suite import Suite
     from lyftlearn_image.parity.verdict import SuiteResult
@@ -82,38 +84,46 @@ class _Run:
 def run(suite_file: Path, options: _Run) -> int:
     """Run the cases of SUITE on both targets and compare them.
 
-    Exit code 0: every case came out as its suite file expects. 1: a difference. 2: the harness failed, or the image's build.
+    Reports of an earlier run are removed first, and whatever ends this one early leaves reports that say so: a suite that
+    cannot be read, an image that cannot be built, no engine, Ctrl-C.
     """
+    from lyftlearn_image.build.own_outputs import mark  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.cli.watch import watch  # noqa: PLC0415
     from lyftlearn_image.emulation.private_directories import exclusive_directory  # noqa: PLC0415
     from lyftlearn_image.parity import backends, case_data, stored_secrets  # noqa: PLC0415
-    from lyftlearn_image.parity.run import SuiteRun, select_cases  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.parity.run import SuiteRun, failed_suite, select_cases  # noqa: PLC0415
     from lyftlearn_image.parity.secrets import secret_values_of  # noqa: PLC0415
     from lyftlearn_image.parity.suite import load_suite  # noqa: PLC0415
-    from lyftlearn_image.report.write import write_reports  # noqa: PLC0415
+    from lyftlearn_image.report.write import own_names, remove_reports, write_reports  # noqa: PLC0415
 
-    selection = backends.parse_targets(
-        options.targets, s3_prefix=options.s3_prefix, role_arn=options.role_arn, image=options.image
-    )
-    suite = load_suite(suite_file)
-    cases = select_cases(suite, options.names)
-    if not selection.has_services:
-        case_data.check(suite, cases, suite_file)
-        stored_secrets.check_cases(cases, str(suite_file))
-    secrets = secret_values_of(cases)
-    with exclusive_directory(options.report):
-        with watch([case.name for case in cases], quiet=options.quiet) as on_event:
+    directory = options.report.resolve()
+    with exclusive_directory(directory):
+        remove_reports(directory)
+        mark(directory, own_names())
+        failed: Callable[[BaseException], SuiteResult] = partial(failed_suite, suite_file.stem, directory)
+        secrets: Collection[str] = ()
+        try:
+            selection = backends.parse_targets(
+                options.targets, s3_prefix=options.s3_prefix, role_arn=options.role_arn, image=options.image
+            )
+            suite = load_suite(suite_file)
+            cases = select_cases(suite, options.names)
+            secrets = secret_values_of(cases)
+            if not selection.has_services:
+                case_data.check(suite, cases, suite_file)
+                stored_secrets.check_cases(cases, str(suite_file))
             suite_run = SuiteRun(
-                suite=suite, suite_path=suite_file.resolve(), directory=options.report.resolve(), cases=cases,
-                jobs=options.jobs, keep_artifacts=options.keep_artifacts, backends=selection, on_event=on_event,
+                suite=suite, suite_path=suite_file.resolve(), directory=directory, cases=cases, jobs=options.jobs,
+                keep_artifacts=options.keep_artifacts, backends=selection,
             )  # fmt: skip
-            try:
+            failed = suite_run.failed
+            with watch([case.name for case in cases], quiet=options.quiet) as on_event:
                 built = _build_image(suite, options)
-                result = replace(suite_run, built_image=built).run()
-            except Exception as error:
-                # A report of another run would be taken for this one's.
-                write_reports(suite_run.failed(error), options.report, secrets=secrets)
-                raise
+                result = replace(suite_run, built_image=built, on_event=on_event).run()
+        except BaseException as error:
+            written = write_reports(failed(error), options.report, secrets=secrets)
+            show(f"reports: {', '.join(str(path) for path in written.values())}", err=True)
+            raise
         return _show(result, options, secrets)
 
 
@@ -137,7 +147,7 @@ def _show(result: SuiteResult, options: _Run, secrets: Collection[str]) -> int:
     if result.interrupted:
         # An exception would be told as JSON once more.
         click.echo("interrupted", err=True)
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     return result.exit_code
 
 
@@ -171,8 +181,6 @@ def suggest(case: str, reports: tuple[Path, ...], *, as_json: bool) -> int:
     \b
     Normalisers: timestamps, durations, speeds, memory, addresses, pids,
     temporary-paths, progress-bars, package-lines.
-
-    Exit code 0: rules were found for all of it, or there is no difference. 1: something is left that none explains.
     """
     from lyftlearn_image.cli.output import show  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.parity import kept_run, suggest_patch  # noqa: PLC0415

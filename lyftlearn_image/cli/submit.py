@@ -122,8 +122,7 @@ def run(submission: _Submission, local: _Here, output: Path | None, *, as_json: 
     Interrupted and started again, it finds its job. A server on a cluster is waited for until it serves, and its address
     is printed. With --here the platform's own request runs on this machine's Docker
     engine instead, as another job each time: channels may be paths, --data names a copy of what is read from S3, --secrets
-    the values of references, and an endpoint or a notebook is served until Ctrl-C. Exit code 0: the job completed. 1: it
-    did not.
+    the values of references, and an endpoint or a notebook is served until Ctrl-C.
     """
     from lyftlearn_image.platforms.trials import is_driven_from_here  # noqa: PLC0415 - every import here waits for its verb
 

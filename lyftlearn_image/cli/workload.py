@@ -78,8 +78,6 @@ def lint(workload_file: Path, only: Any, *, as_json: bool) -> int:
     """List everything of a workload that a platform would refuse.
 
     Each finding has its file, line and field. A note is no breach: something has no effect on one of the platforms.
-
-    Exit code 0: nothing would be refused. 1: something would.
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
     from dataclasses import asdict  # noqa: PLC0415

@@ -17,10 +17,10 @@ from lyftlearn_image.limits import Limits
 from lyftlearn_image.nearest import did_you_mean
 from lyftlearn_image.parity import case_data
 from lyftlearn_image.parity.backends import embedded_place
-from lyftlearn_image.parity.case_error import ERRORS
+from lyftlearn_image.parity.case_error import ERRORS, describe_case_error
 from lyftlearn_image.parity.case_runner import CaseRunner
 from lyftlearn_image.parity.compare.model_reader import ModelReader
-from lyftlearn_image.parity.run_plan import Event, RunPlan
+from lyftlearn_image.parity.run_plan import RUNS, Event, RunPlan
 from lyftlearn_image.parity.secrets import find_unmaskable
 from lyftlearn_image.parity.verdict import CaseResult, Outcome, SuiteResult
 from lyftlearn_image.platforms.launch import TARGETS
@@ -28,6 +28,7 @@ from lyftlearn_image.services.staging import put_copies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from lyftlearn_image.emulation.docker.containers import Containers
     from lyftlearn_image.parity.suite import Case, Suite
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _POLL_S = 0.1
 # No case has such a name.
 _SUITE_LOG = "_suite"
+_NOT_BEGUN = "interrupted before it had begun"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +71,11 @@ class SuiteRun(RunPlan):
             problem = self.describe_error(error, _SUITE_LOG, self.cases)
         return self._result(run_id, started_at, time.monotonic() - started, played, problem)
 
-    def failed(self, error: Exception) -> SuiteResult:
+    def failed(self, error: BaseException) -> SuiteResult:
         """The result of a run that never began: every case is an error, for this reason."""
-        problem = self.describe_error(error, _SUITE_LOG, self.cases)
-        played = _Played(cases=tuple(_unfinished(case, problem) for case in self.cases))
+        is_interruption = isinstance(error, KeyboardInterrupt)
+        problem = _NOT_BEGUN if is_interruption else self.describe_error(error, _SUITE_LOG, self.cases)
+        played = _Played(cases=tuple(_unfinished(case, problem) for case in self.cases), interrupted=is_interruption)
         return self._result(uuid.uuid4().hex[:8], time.time(), 0.0, played, "")
 
     def _result(self, run_id: str, started_at: float, duration_s: float, played: _Played, problem: str) -> SuiteResult:
@@ -93,7 +96,7 @@ class SuiteRun(RunPlan):
 
     def _play(self, run_id: str, played: _Played) -> None:
         """Runs the cases; what came of them is in `played` also when something fails after them."""
-        runs_directory = self.directory / "runs"
+        runs_directory = self.directory / RUNS
         limits = Limits(**self.suite.limits.model_dump())
         with embedded(run_id, limits=limits, place=embedded_place(self.backends)) as session:
             # Another run may give the name to an image of its own while this one goes on.
@@ -145,6 +148,25 @@ def _unfinished(case: Case, problem: str = "interrupted before it had finished")
         duration_s=0.0,
         expected_in=case.different_in,
         problem=problem,
+    )
+
+
+def failed_suite(name: str, directory: Path, error: BaseException) -> SuiteResult:
+    """The result of a run whose suite is not known: it has no case, and this problem."""
+    is_interruption = isinstance(error, KeyboardInterrupt)
+    log = directory / ERRORS / f"{_SUITE_LOG}.log"
+    return SuiteResult(
+        suite=name,
+        run_id=uuid.uuid4().hex[:8],
+        targets=TARGETS,
+        image="",
+        image_id="",
+        started_at=time.time(),
+        duration_s=0.0,
+        cases=(),
+        tool_version=lyftlearn_image.__version__,
+        interrupted=is_interruption,
+        problem=_NOT_BEGUN if is_interruption else describe_case_error(error, log, ()),
     )
 
 

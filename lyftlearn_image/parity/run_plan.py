@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.verdict import CaseResult
 
 
+# Below the report's directory: a directory for each case and target, with what its run left.
+RUNS = "runs"
+
+
 @dataclass(frozen=True)
 class Event:
     """What a watcher of a run gets. `state` is `started`, `running` (with a target) or `finished` (with a result).

@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.exit_codes import ExitCode
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
 
 # The place of a difference of exit codes, and of the same one where the case expects another.
 EXIT_CODE = "exit code"
-EXIT_PARITY = 0
-EXIT_DIFFERENT = 1
-EXIT_HARNESS_FAILED = 2
+EXIT_PARITY = ExitCode.DONE
+EXIT_DIFFERENT = ExitCode.NO
+EXIT_HARNESS_FAILED = ExitCode.FAILED
 
 
 class Outcome(StrEnum):

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.run import Run
 
 FILE_NAME = "junit.xml"
+# No case has such a name.
+_OUTSIDE = "(outside of the cases)"
 _SHOWN_SUBJECTS = 100
 _SHOWN_DIFFERENCES = 20
 _SHOWN_CHARACTERS = 300
@@ -45,11 +47,13 @@ _SYSTEM_OUT_CHARACTERS = 2000
 def render(data: ReportData) -> str:
     """The report as an XML 1.0 document. Characters that XML cannot hold are shown as pictures."""
     result = data.result
+    # A reader counts test cases: what failed outside of the cases is one, too.
+    outside = 1 if result.problem else 0
     totals = {
         "name": _attribute(result.suite),
-        "tests": str(len(result.cases)),
+        "tests": str(len(result.cases) + outside),
         "failures": str(sum(_is_failure(case) for case in result.cases)),
-        "errors": str(sum(case.outcome is Outcome.ERROR for case in result.cases)),
+        "errors": str(sum(case.outcome is Outcome.ERROR for case in result.cases) + outside),
         "time": f"{result.duration_s:.3f}",
     }
     root = ET.Element("testsuites", totals)
@@ -60,6 +64,9 @@ def render(data: ReportData) -> str:
         ET.SubElement(properties, "property", name=_attribute(name), value=_attribute(value))
     for case in result.cases:
         suite.append(_case(case, data))
+    if outside:
+        element = ET.SubElement(suite, "testcase", classname=_attribute(result.suite), name=_OUTSIDE, time="0.000")
+        _add_error(element, result.problem)
     ET.indent(root, " ")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -91,8 +98,7 @@ def _case(case: CaseResult, data: ReportData) -> ET.Element:
         "testcase", classname=_attribute(result.suite), name=_attribute(case.name), time=f"{case.duration_s:.3f}"
     )
     if case.outcome is Outcome.ERROR:
-        error = ET.SubElement(element, "error", type="harness", message=_attribute(case.problem))
-        error.text = make_visible(case.problem)
+        _add_error(element, case.problem)
     elif _is_failure(case):
         failure = ET.SubElement(element, "failure", type=str(case_standing(case)), message=_attribute(_message(case)))
         failure.text = "\n".join(_differences(case, result.targets))
@@ -102,6 +108,11 @@ def _case(case: CaseResult, data: ReportData) -> ET.Element:
         lines.append(make_visible_line(describe_exposed(case)))
     ET.SubElement(element, "system-out").text = "\n".join(lines)
     return element
+
+
+def _add_error(element: ET.Element, problem: str) -> None:
+    error = ET.SubElement(element, "error", type="harness", message=_attribute(problem))
+    error.text = make_visible(problem)
 
 
 def _is_failure(case: CaseResult) -> bool:

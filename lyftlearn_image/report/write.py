@@ -8,8 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lyftlearn_image import untrusted_tree
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.parity.case_error import ERRORS, describe_case_error
+from lyftlearn_image.parity.run_plan import RUNS
 from lyftlearn_image.report.formats import FORMATS, load_format
 from lyftlearn_image.report.report_data import collect_report_data
 
@@ -64,6 +66,34 @@ def write_reports(result: SuiteResult, directory: Path, secrets: Collection[str]
         missing = ", ".join(formats[name].FILE_NAME for name in formats if name not in rendered)
         raise ReportsError(f"{missing} could not be made: {'; '.join(problems)}", written, hint="Please report it.")
     return written
+
+
+def own_names() -> tuple[str, ...]:
+    """The names, as patterns, of all that a run leaves in its report directory."""
+    files, directories = _own_names()
+    return (*files, *directories)
+
+
+def remove_reports(directory: Path) -> None:
+    """Removes what an earlier run left: nobody takes it for the next one's, however that ends. RunError where it cannot be."""
+    files, directories = _own_names()
+    try:
+        for path in (path for pattern in files for path in directory.glob(pattern)):
+            path.unlink(missing_ok=True)
+        for name in directories:
+            untrusted_tree.remove(directory / name)
+    except OSError as error:
+        raise RunError(
+            f"the reports of an earlier run cannot be removed: {error.strerror}",
+            where=str(error.filename or directory),
+            hint="Name another directory with --report.",
+        ) from None
+
+
+def _own_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Patterns of files, half written ones too, and names of directories."""
+    files = [load_format(name).FILE_NAME for name in FORMATS]
+    return (*files, *(f".{name}.*" for name in files)), (RUNS, ERRORS)
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lyftlearn_image.build.own_outputs import MARK
 from lyftlearn_image.cli import here
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.limits import HERE
@@ -84,7 +85,7 @@ def test_a_workload_runs_with_what_stands_beside_it(
     assert (tmp_path / "out" / "stdout").read_text() == "rows 2\n"
     assert "to stderr" in (tmp_path / "out" / "stderr").read_text()
     assert (Path(document["artifacts"]["model"]) / "m").read_text() == "1,2\n3,4\n"
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"stdout", "stderr", "artifacts"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"stdout", "stderr", "artifacts", MARK}
 
 
 def test_a_log_without_an_end_is_cut_and_told(

@@ -6,16 +6,23 @@ import fcntl
 import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
+import click
 import pytest
 
+from lyftlearn_image.cli.fault import EXIT_FAULT
 from lyftlearn_image.cli.main import VERBS, cli, main
+from lyftlearn_image.errors import LyftlearnError
+from lyftlearn_image.exit_codes import MEANINGS, OF_VERBS, ExitCode, meanings
 from tests.cli.terminal import read_to_end
 
+ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("boto3", "bz2", "docker", "jinja2", "moto", "numpy", "pyarrow", "pydantic", "rich", "yaml")
 
 
@@ -70,6 +77,47 @@ def test_the_line_of_a_verb_is_the_verbs_own(verb: str) -> None:
     assert command is not None
     assert command.help is not None
     assert command.help.strip().splitlines()[0] == VERBS[verb][1]
+
+
+def _all_commands() -> list[tuple[str, click.Command]]:
+    """Every verb, and every verb of a group, by the words that call it."""
+    found = []
+    for verb in VERBS:
+        command = cli.get_command(None, verb)  # type: ignore[arg-type]
+        assert command is not None
+        found += [(verb, command), *((f"{verb} {name}", inner) for name, inner in getattr(command, "commands", {}).items())]
+    return found
+
+
+def test_the_exit_codes_are_the_same_in_code_help_and_readme(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an error ends with, what each help says, and the table of README: one list."""
+    raised = {kind.exit_code for kind in (LyftlearnError, *_subclasses(LyftlearnError))}
+    assert raised | {0, EXIT_FAULT, ExitCode.INTERRUPTED} == set(ExitCode) == set(MEANINGS)
+    assert click.UsageError("").exit_code == ExitCode.FAILED
+    table = re.findall(r"^\| `(\d+)` \| (.+?) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert {int(code): meaning for code, meaning in table} == MEANINGS
+    commands = [name for name, _ in _all_commands()]
+    assert set(OF_VERBS) <= set(commands)
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("", *commands):
+        assert main([*name.split(), "--help"]) == 0
+        said = re.findall(r"^ {2,4} *(\d+)  (.+)$", capsys.readouterr().out.partition("Exit codes:\n")[2], re.MULTILINE)
+        assert {int(code): meaning for code, meaning in said} == meanings(name)
+
+
+def test_no_exit_code_is_written_elsewhere() -> None:
+    """A number in the code is a second place that would have to be changed; verbs answer yes or no."""
+    number = re.compile(r"(?:sys\.exit\(|_exit\(|exit_code = |EXIT_\w+ = )(\d+)")
+    for folder in ("cli", "parity", "report"):
+        for path in (ROOT / "lyftlearn_image" / folder).glob("*.py"):
+            assert not number.findall(path.read_text()), path
+    assert not number.findall((ROOT / "lyftlearn_image" / "errors.py").read_text())
+
+
+def _subclasses(kind: type[LyftlearnError]) -> list[type[LyftlearnError]]:
+    return [each for inner in kind.__subclasses__() for each in (inner, *_subclasses(inner))]
 
 
 def test_a_mistake_is_told_in_three_lines_and_has_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
