@@ -6,7 +6,7 @@ SUITE := parity_tests/suite.yaml
 VERMIN := $(BIN)/vermin -q -t=3.8- --no-tips --violations --exclude-regex '/lyftlearn_runtime/serving/' lyftlearn_runtime entrypoints
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine image demo peers test test-fast faults mutants fuzz lint format dist bench clean
+.PHONY: help env engine image demo peers test test-fast faults mutants fuzz lint format reference docs dist bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -49,6 +49,12 @@ lint: env ## ruff, mypy strict, the floors of the architecture, Python 3.8 for t
 format: env ## let ruff format and fix what it can
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
+reference: env ## write the pages and manual pages that are made of the models and the commands
+	@$(BIN)/python -m pytest -q tests/docs/test_reference.py --update-golden
+
+docs: reference ## docs/ as a site, in site/; a link that leads nowhere fails it
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[docs]' && $(BIN)/zensical build --strict
+
 dist: engine ## wheel and sdist in dist/, and the wheel tried in an empty environment elsewhere
 	@.ci/release-check $(VENV) dist
 
@@ -56,4 +62,4 @@ bench: engine ## every measurement behind a claim of the README
 	@$(BIN)/python -m benchmarks
 
 clean: ## remove what was made here; the engine's images stay
-	@rm -rf $(VENV) .cache/evidence dist parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants .import_linter_cache
+	@rm -rf $(VENV) .cache/evidence dist site parity-report .mypy_cache .pytest_cache .ruff_cache .hypothesis mutants .import_linter_cache

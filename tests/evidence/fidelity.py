@@ -1,4 +1,4 @@
-"""docs/fidelity.md: what the emulators do of each request and manifest, from the tables that refuse the rest.
+"""docs/explanation/fidelity.md: what the emulators do of each request and manifest, from the tables that refuse the rest.
 
 The tables are those of the two `fields` modules, so that an entry added there is on the page by itself. What an
 emulator does otherwise than the platform, or than another program that plays the platform, is KNOWN_DIFFERENCES.

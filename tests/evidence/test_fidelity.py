@@ -13,11 +13,11 @@ from lyftlearn_image.errors import UnsupportedError
 from tests.emulation.kubernetes import test_replay
 from tests.evidence import differences, fidelity, local_mode
 
-PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "fidelity.md"
 
 
 def test_the_page_is_what_the_tables_say(request: pytest.FixtureRequest) -> None:
-    """docs/fidelity.md is rendered; `--update-golden` writes it anew, and the change is reviewed as prose."""
+    """docs/explanation/fidelity.md is rendered; `--update-golden` writes it anew, and the change is reviewed as prose."""
     text = fidelity.render()
     if request.config.getoption("--update-golden"):
         PAGE.parent.mkdir(exist_ok=True)
