@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import docker
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
+# The first with BuildKit's mounts in its own frontend (docs.docker.com/engine/release-notes/20.10), and its API.
+FIRST_VERSION, FIRST_API = "20.10", "1.41"
 # The files of DOCKER_CERT_PATH, and of a context's own folder.
 _CERTIFICATES = ("ca.pem", "cert.pem", "key.pem")
 
@@ -57,7 +60,10 @@ class EngineAddress:
             self._require_ssh()
         # The user's own ssh knows the user's hosts, keys and agent.
         environment = {**os.environ, **self.variables}
-        return docker.from_env(timeout=timeout_s, environment=environment, use_ssh_client=True)
+        try:
+            return docker.from_env(timeout=timeout_s, environment=environment, use_ssh_client=True)
+        except docker.errors.InvalidVersion as error:  # older than the SDK itself takes
+            raise _too_old(self, str(error).splitlines()[0][:200]) from None
 
     def _require_ssh(self) -> None:
         # The SDK's ssh transport imports it, and leaves itself out without it.
@@ -67,6 +73,27 @@ class EngineAddress:
                 where=str(self),
                 hint="pip install 'lyftlearn-image[ssh]', and an ssh that logs in without a password.",
             )
+
+
+def is_older(version: str, first: str) -> bool:
+    """Whether a version such as `19.03.15` or `1.40` comes before another one; False for what is no version."""
+    numbers = [int(part) for part in re.findall(r"\d+", version.partition("+")[0].partition("-")[0])]
+    return bool(numbers) and numbers < [int(part) for part in first.split(".")]
+
+
+def require_new_enough(client: docker.DockerClient, address: EngineAddress) -> None:
+    """Raises UnavailableError for an engine that has not all that a build or a run needs. Nothing is asked of it."""
+    found = str(client.api.api_version)
+    if is_older(found, FIRST_API):
+        raise _too_old(address, f"its API is {found}")
+
+
+def _too_old(address: EngineAddress, why: str) -> UnavailableError:
+    return UnavailableError(
+        f"the Docker engine is too old: {why}, and {FIRST_API} is needed (Docker {FIRST_VERSION})",
+        where=str(address),
+        hint="Update it (Debian: apt-get install docker.io), or name another one with DOCKER_HOST.",
+    )
 
 
 def find_address(environment: Mapping[str, str], default_host: str = DEFAULT_HOST) -> EngineAddress:
@@ -108,6 +135,7 @@ def connect(timeout_s: int = 120) -> docker.DockerClient:
     try:
         client = address.client(timeout_s)
         client.ping()
+        require_new_enough(client, address)
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         if client is not None:
             client.close()

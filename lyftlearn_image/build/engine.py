@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lyftlearn_image.build.connection import DEFAULT_HOST, EngineAddress, find_address
+from lyftlearn_image.build.connection import DEFAULT_HOST, EngineAddress, find_address, require_new_enough
 from lyftlearn_image.errors import UnavailableError
 from lyftlearn_image.retry import Clock, Waits, every
 
@@ -146,6 +146,7 @@ def _running(address: EngineAddress, origin: Literal["running", "started", "inst
     client = None
     try:
         client = address.client(10)
+        require_new_enough(client, address)
         return Engine(address, str(client.version()["Version"]), origin)
     except (docker.errors.DockerException, requests.exceptions.RequestException):
         return None

@@ -156,7 +156,10 @@ def _build_image(suite: Suite, options: _Run) -> str | None:
     if suite.build is None:
         return None
     from lyftlearn_image.build import builder, progress  # noqa: PLC0415 - only a suite with `build` needs it
+    from lyftlearn_image.emulation.shared_machine import require_shared_machine  # noqa: PLC0415 - as above
 
+    # Before minutes of a build.
+    require_shared_machine()
     try:
         with progress.open_progress(quiet=options.quiet) as shown:
             return builder.build_directory(suite.build, suite.image, ca_bundle=options.ca_bundle, progress=shown).id

@@ -16,6 +16,7 @@ from lyftlearn_image.emulation.machine import Machine
 from lyftlearn_image.emulation.place import DEFAULT_PLACE
 from lyftlearn_image.emulation.private_directories import remove_leftovers
 from lyftlearn_image.emulation.sagemaker.emulator import SageMakerEmulator
+from lyftlearn_image.emulation.shared_machine import require_shared
 from lyftlearn_image.limits import UNLIMITED
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def embedded(
 ) -> Iterator[Embedded]:
     """Both emulators in `place`, ready to run, and the AWS endpoint also at `loopback`; nothing of them is left at the end.
 
-    What runs that were killed have left on this machine and its engine is removed first.
+    What runs that were killed have left on this machine and its engine is removed first. Raises UnavailableError for an engine
+    whose network or files are not this machine's.
     """
     # The two load their modules side by side.
     with server_process(loopback, place, (BUCKET,)) as server:
@@ -94,6 +96,7 @@ def embedded(
 def _embedded(containers: Containers, server: ServerProcess) -> Iterator[Embedded]:
     with contextlib.ExitStack() as stack:
         network = stack.enter_context(containers.network())
+        require_shared(containers, network)
         endpoint = server.serve(network.gateway)
         credentials = stack.enter_context(container_credentials(containers, network, endpoint))
         s3 = endpoint.s3()

@@ -22,7 +22,7 @@ from lyftlearn_image.errors import RunError
 from lyftlearn_image.limits import UNLIMITED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import docker
     from docker.models.containers import Container
@@ -49,6 +49,11 @@ class Containers:
     def client(self) -> docker.DockerClient:
         """The client of the docker SDK, for what this class has no method for."""
         return self._client
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of everything that is this run's."""
+        return self._labels
 
     @contextlib.contextmanager
     def network(self) -> Iterator[Network]:
@@ -111,6 +116,13 @@ class Containers:
         with engine_errors("asking for the cgroup driver"):
             driver = self._client.info().get("CgroupDriver")
         return {"cgroupfs": "/lyftlearn-pods", "systemd": "lyftlearn-pods.slice"}.get(str(driver))
+
+    @functools.cached_property
+    def has_user_namespace(self) -> bool:
+        """Whether root of a container is another user on the engine's machine: a rootless engine, or one that remaps users."""
+        with engine_errors("asking for the engine's security options"):
+            options = self._client.info().get("SecurityOptions") or ()
+        return any(str(option).startswith(("name=rootless", "name=userns")) for option in options)
 
     @contextlib.contextmanager
     def start(

@@ -22,6 +22,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lyftlearn_image.emulation.docker.network import has_interface
 from lyftlearn_image.emulation.docker.ownership import owner_labels
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ _PORT = "80"
 _SYSTEM_FOLDERS = "/usr/sbin:/sbin:/usr/bin:/bin"
 # What the host's iptables needs to run in a container of an empty image; its lock is in /run.
 _HOST_FOLDERS = ("/usr", "/lib", "/lib64", "/etc/alternatives", "/run")
-_INTERFACES = Path("/sys/class/net")
 # One of our rules as `iptables -S` lists it; rules of the host's own agents name no bridge of the engine.
 _LISTED_RULE = re.compile(
     rf"-A PREROUTING -d (?:{'|'.join(map(re.escape, AGENT_ADDRESSES))})/32 -i (?P<bridge>br-[0-9a-f]{{12}}) .*-j DNAT "
@@ -58,7 +58,7 @@ def redirect_agents(client: docker.DockerClient, network: Network, port: int) ->
 
     Yields "", or in one line why that is impossible here.
     """
-    if not (_INTERFACES / network.interface).exists():
+    if not has_interface(network.interface):
         yield f"the engine's network {network.name} is not on this machine"
         return
     rule = (
@@ -77,7 +77,7 @@ def remove_rules(client: docker.DockerClient, interfaces: Collection[str]) -> No
         return
     for line in _iptables(client, "-S", "PREROUTING").output.splitlines():
         rule = _LISTED_RULE.match(line)
-        if rule and (rule["bridge"] in interfaces or not (_INTERFACES / rule["bridge"]).exists()):
+        if rule and (rule["bridge"] in interfaces or not has_interface(rule["bridge"])):
             _iptables(client, "-D", *line.split()[1:])
 
 

@@ -7,6 +7,7 @@ import functools
 import ipaddress
 import itertools
 import re
+import socket
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,11 @@ def bridge_network(
 def bridge_interface(network_id: str) -> str:
     """The interface of a bridge network on the engine's host."""
     return f"br-{network_id[:_ID_CHARACTERS]}"
+
+
+def has_interface(name: str) -> bool:
+    """Whether an interface is in this process's own network namespace: /sys may be that of another one."""
+    return any(name == one for _, one in socket.if_nameindex())
 
 
 def _create(client: docker.DockerClient, name: str, labels: Mapping[str, str], *, isolated: bool) -> Any:

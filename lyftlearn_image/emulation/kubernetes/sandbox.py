@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from lyftlearn_image.emulation.docker.running_container import RunningContainer
 
 # What the runtime sets in every pod (recorded in pods, case 01).
-_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
+_SYSCTLS = {"net.ipv4.ip_unprivileged_port_start": "0"}
+# In a user namespace not all of these groups exist, and the runtime leaves it out (containerd internal/cri/server, podsandbox).
+_SYSCTLS_OF_ROOT = {"net.ipv4.ping_group_range": "0 2147483647"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def run_sandbox(containers: Containers, config: SandboxConfig) -> Iterator[Runni
         hostname=config.hostname,
         ipc_mode="shareable",
         mounts=tuple(Mount(f"/volumes/{position}", volume=volume) for position, volume in enumerate(config.volumes)),
-        sysctls={**_SYSCTLS, **config.sysctls},
+        sysctls={**_SYSCTLS, **({} if containers.has_user_namespace else _SYSCTLS_OF_ROOT), **config.sysctls},
     )
     with containers.start(spec, stdout=Path(os.devnull), stderr=Path(os.devnull)) as running:
         yield running
