@@ -22,6 +22,7 @@ _COMPLETE = "_LYFTLEARN_IMAGE_COMPLETE"
 
 # Verb → where its click command is, and its line in --help. The line stands here so that --help imports nothing else.
 VERBS: Mapping[str, tuple[str, str]] = {
+    "init": ("lyftlearn_image.cli.init:init", "Write a team's first Dockerfile, workload and suite."),
     "list": ("lyftlearn_image.cli.spec:list_classes", "List the image classes."),
     "render": ("lyftlearn_image.cli.spec:render", "Print the Dockerfile of an image class."),
     "lock": ("lyftlearn_image.cli.spec:lock", "Resolve a class's Python requirements into a lock with hashes."),

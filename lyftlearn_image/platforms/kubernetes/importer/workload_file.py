@@ -47,6 +47,14 @@ def read(text: str, name: str, *, main_name: str | None = None, kind: str = "tra
             hint="`kubectl apply --dry-run=server -f` says what is wrong with it.",
         ) from None
     _leave_unused(manifests, left)
+    return imported_workload(fields, left, name)
+
+
+def imported_workload(fields: dict[str, Any], left: list[Left], name: str) -> Imported:
+    """The workload of these fields, which were read from the file `name`; what looks like a secret is taken out.
+
+    Raises InvalidInputError for fields that are no workload.
+    """
     _remove_secrets(fields, left)
     written = as_yaml(_tidy(fields))
     return Imported(yamlfile.parse(written, Workload, name=f"the workload of {name}"), written, tuple(left))
