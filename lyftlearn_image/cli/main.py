@@ -43,7 +43,10 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "engine": ("lyftlearn_image.cli.build:engine", "Find a Docker engine, or install and start one."),
     "compile": ("lyftlearn_image.cli.workload:compile_", "Print the requests or manifests of a workload."),
     "lint": ("lyftlearn_image.cli.workload:lint", "List everything of a workload that a platform would refuse."),
-    "import": ("lyftlearn_image.cli.workload:import_", "Read a Kubernetes manifest into a workload."),
+    "import": (
+        "lyftlearn_image.cli.workload:import_",
+        "Read a Kubernetes manifest, or a script with an estimator, into a workload.",
+    ),
     "permissions": ("lyftlearn_image.cli.workload:permissions", "Print the least privileges that a workload needs."),
     "parity": ("lyftlearn_image.cli.parity:parity", "Run scripts on both targets and compare what they do."),
     "completion": ("lyftlearn_image.cli.main:completion", "Print the completion script of SHELL."),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lyftlearn_image.cli.options import as_value
 from lyftlearn_image.cli.output import show
 
 if TYPE_CHECKING:
     from lyftlearn_image.platforms.launch import Compiled
+    from lyftlearn_image.workload import Workload
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _TARGET = click.Choice(["sagemaker", "kubernetes"])
@@ -97,41 +100,80 @@ def lint(workload_file: Path, only: Any, *, as_json: bool) -> int:
     return 1 if breaches else 0
 
 
+@dataclass(frozen=True)
+class _Import:
+    """What the options of `import` say: what is read, and where the workload and its suite go."""
+
+    output: Path | None
+    suite: Path | None
+    name: str | None
+    kind: str
+    as_json: bool
+
+
 @click.command("import")
 @click.argument("manifest_file", metavar="MANIFEST", type=_FILE)
-@click.option("-o", "--output", type=_FILE, help="Write the workload to this file instead of stdout.")
-@click.option("--name", metavar="NAME", help="Which Job, CronJob or Deployment, where there are several.")
-@click.option(
-    "--kind", type=click.Choice(["training", "processing"]), default="training", show_default=True, help="What a Job becomes."
-)
-@_JSON
-def import_(manifest_file: Path, output: Path | None, name: str | None, kind: str, *, as_json: bool) -> None:
-    """Read a Kubernetes manifest into a workload.
+@as_value(
+    "options",
+    _Import,
+    click.option("-o", "--output", type=_FILE, help="Write the workload to this file instead of stdout."),
+    click.option("--suite", type=_FILE, help="Write a parity suite for the workload of --output to this file."),
+    click.option("--name", metavar="NAME", help="Which Job, CronJob, Deployment or estimator, where there are several."),
+    click.option(
+        "--kind", type=click.Choice(["training", "processing"]), default="training", show_default=True,
+        help="What a Job becomes.",
+    ),
+    _JSON,
+)  # fmt: skip
+def import_(manifest_file: Path, options: _Import) -> None:
+    """Read a Kubernetes manifest, or a script with a SageMaker estimator, into a workload.
 
-    MANIFEST has a Job, a CronJob or a Deployment, with its ConfigMaps and Secrets beside it. What cannot be carried is
-    listed on stderr, with the reason and what to do. Secrets become references; their values are never printed.
+    MANIFEST has a Job, a CronJob or a Deployment, with its ConfigMaps and Secrets beside it; or it is a Python file that makes
+    an estimator and starts it, which is read and never run. What cannot be carried is listed on stderr, with the reason and
+    what to do. Secrets become references; their values are never printed.
     """
     from dataclasses import asdict  # noqa: PLC0415 - every import here waits for its verb
 
-    from lyftlearn_image import yaml_loader  # noqa: PLC0415
     from lyftlearn_image.cli.schemas import write_with_schema  # noqa: PLC0415
-    from lyftlearn_image.platforms.kubernetes.importer import workload_file  # noqa: PLC0415
     from lyftlearn_image.sanitize import dump_json  # noqa: PLC0415
+    from lyftlearn_image.scaffold.names import image_of  # noqa: PLC0415
+    from lyftlearn_image.scaffold.workloads import read_source  # noqa: PLC0415
 
-    imported = workload_file.read(yaml_loader.read_text(manifest_file), str(manifest_file), main_name=name, kind=kind)
-    if output:
-        write_with_schema(output, "workload", imported.text)
-    if as_json:
+    if options.suite and not options.output:
+        raise click.UsageError("--suite goes with --output: its case is the workload's file")
+    imported, _ = read_source(manifest_file, image=image_of(manifest_file.parent), name=options.name, kind=options.kind)
+    if options.suite and options.output:
+        _write_suite(imported.workload, options.output, options.suite)
+    if options.output:
+        write_with_schema(options.output, "workload", imported.text)
+    if options.as_json:
         left = [asdict(note) for note in imported.left]
         document = {"workload": imported.workload.model_dump(mode="json"), "left": left}
         click.echo(dump_json(document))
         return
-    if not output:
+    if not options.output:
         click.echo(imported.text, nl=False)
     if imported.left:
         click.echo(f"not carried as it was ({len(imported.left)}):", err=True)
     for note in imported.left:
         show(f"  {note}", err=True)
+
+
+def _write_suite(workload: Workload, output: Path, suite: Path) -> None:
+    """Writes the suite of an imported workload, and says on stderr what runs it and what it still needs."""
+    from lyftlearn_image.cli.schemas import write_with_schema  # noqa: PLC0415 - every import here waits for its verb
+    from lyftlearn_image.errors import InvalidInputError  # noqa: PLC0415
+    from lyftlearn_image.scaffold.imported_suite import suite_for  # noqa: PLC0415
+
+    text, notes = suite_for(workload, output, suite)
+    if suite.exists() and not suite.read_text(encoding="utf-8", errors="replace").endswith(text):
+        raise InvalidInputError(
+            f"{suite} is there already", hint=f"Name another file for --suite, or add to its cases: workload: {output}"
+        )
+    write_with_schema(suite, "suite", text)
+    for note in notes:
+        show(f"note: {note}", err=True)
+    show(f"next: lyftlearn-image parity run {suite}", err=True)
 
 
 @click.command()

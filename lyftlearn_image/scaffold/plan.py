@@ -12,6 +12,7 @@ from lyftlearn_image import yamlfile
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.scaffold import workloads
 from lyftlearn_image.scaffold.dockerfile import CODE, dockerfile, dockerignore, last_base
+from lyftlearn_image.scaffold.names import image_of, name_of
 from lyftlearn_image.scaffold.suite_text import SuiteCase, SuiteText
 from lyftlearn_image.workload import Job, Workload
 
@@ -54,8 +55,7 @@ def make_plan(found: Directory, *, base: str, script: str | None) -> Plan:
 
     Raises InvalidInputError where several things could be run, and nobody has said which.
     """
-    name = _slug(found.path.resolve().name)
-    image = f"{name}:latest"
+    name, image = name_of(found.path), image_of(found.path)
     notes: list[str] = []
     made = _workloads(found, image, name, script, notes)
     named = list(zip(_file_names(found, made), made, strict=True))
@@ -204,7 +204,3 @@ def _commands(found: Directory, base: str, cases: Sequence[tuple[str, Made]], da
 def _shown(found: Directory, name: str) -> str:
     """A path as it is given on the command line, from where `init` was called."""
     return (PurePosixPath(found.path.as_posix()) / name).as_posix()
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"-+", "-", re.sub(r"[^a-z0-9]", "-", text.lower()))[:40].strip("-") or "team"

@@ -98,12 +98,13 @@ class _Reader:
         imported = imported_workload(self._fields, self._left, self._file)
         return Estimator(imported, None if source is None or not isinstance(source, str) or "://" in source else source)
 
-    def _flat(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    @staticmethod
+    def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments, with those of the SDK v3's `source_code`, `compute` and others beside them."""
         flat: dict[str, Any] = {}
         for key, value in arguments.items():
             if key in _NESTED and isinstance(value, dict):
-                flat.update({_RENAMED.get(inner, inner): one for inner, one in value.items()})
+                flat.update({_RENAMED.get(str(inner), str(inner)): one for inner, one in value.items()})
             else:
                 flat[key] = value
         return flat
