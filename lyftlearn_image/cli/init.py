@@ -23,8 +23,9 @@ _BASE = "lyftlearn:latest"
 def init(directory: Path, script: str | None, base: str, *, as_json: bool) -> None:
     """Write a team's first Dockerfile, workload and suite.
 
-    They follow from what lies in DIR, and run as they are; a .dockerignore keeps reports out of the image. DIR may have a script, a requirements.txt, manifests of Jobs and scripts that start jobs with SageMaker's SDK: any of them,
-    several, or none, for which an example is written. Nothing of it is run, and no file that is there is changed.
+    They follow from what lies in DIR, and run as they are; a .dockerignore keeps reports out of the image. DIR may have a
+    script, a requirements.txt, manifests of Jobs and scripts that start jobs with SageMaker's SDK: any of them, several, or
+    none, for which an example is written. Nothing of it is run, and no file that is there is changed.
     """
     from lyftlearn_image.scaffold.directory import look  # noqa: PLC0415 - every import here waits for its verb
     from lyftlearn_image.scaffold.plan import make_plan  # noqa: PLC0415

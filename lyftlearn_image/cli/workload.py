@@ -126,7 +126,7 @@ class _Import:
     _JSON,
 )  # fmt: skip
 def import_(manifest_file: Path, options: _Import) -> None:
-    """Read a Kubernetes manifest, or a script with a SageMaker estimator, into a workload.
+    """Read a Kubernetes manifest, or a script with an estimator, into a workload.
 
     MANIFEST has a Job, a CronJob or a Deployment, with its ConfigMaps and Secrets beside it; or it is a Python file that makes
     an estimator and starts it, which is read and never run. What cannot be carried is listed on stderr, with the reason and

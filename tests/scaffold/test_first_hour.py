@@ -90,27 +90,31 @@ def run(command: str, directory: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("files", "name", "expected"),
+    ("files", "expected"),
     [
         pytest.param(
-            MANIFEST_TEAM, "churn",
-            {"AlgorithmSpecification.ContainerArguments": ["python", "/app/train.py", "--depth", "3"]},
+            MANIFEST_TEAM,
+            {"TrainingJobName": "churn", "AlgorithmSpecification.ContainerArguments": ["python", "/app/train.py"]},
             id="an existing Job",
         ),
         pytest.param(
-            ESTIMATOR_TEAM, "means",
-            {"HyperParameters.scale": "0.5", "ResourceConfig.InstanceType": "ml.m5.large"},
+            ESTIMATOR_TEAM,
+            {"TrainingJobName": "means", "HyperParameters.scale": "0.5", "ResourceConfig.InstanceType": "ml.m5.large"},
             id="an estimator",
         ),
     ],
 )  # fmt: skip
 @pytest.mark.timeout(300)
 def test_what_a_team_has_comes_to_a_verdict_and_to_a_request_in_four_commands(
-    tmp_path: Path, lyftlearn_image_tag: str, remove_image: Callable[[str], None], files: dict[str, str], name: str,
+    tmp_path: Path,
+    lyftlearn_image_tag: str,
+    remove_image: Callable[[str], None],
+    files: dict[str, str],
     expected: dict[str, Any],
-) -> None:  # fmt: skip
+) -> None:
     """`init` and what it prints, each as it is; the building of the base image, once for all teams, is the fourth."""
     team = tmp_path / f"team-{tmp_path.name[-12:].lower().replace('_', '-')}-{os.getpid()}"
+    name = expected["TrainingJobName"]
     for file, text in files.items():
         (team / file).parent.mkdir(parents=True, exist_ok=True)
         (team / file).write_text(text)
