@@ -11,6 +11,9 @@ HOME = "/home/lyftlearn"
 INSTALL_DIR = "/opt/lyftlearn"
 IMAGE_MANIFEST = "/opt/lyftlearn/image.json"
 VENV_DIR = "/opt/venv"
+# In an image that a team had before: what it ran by itself, and a link to the Python of its programs.
+ADOPTED = "/opt/lyftlearn/adopted.json"
+ADOPTED_PYTHON = "/opt/lyftlearn/python"
 ML_DIR = "/opt/ml"
 CODE_DIR = "/opt/ml/code"  # a script's own, and its working directory
 PROCESSING_DIR = "/opt/ml/processing"

@@ -15,7 +15,7 @@ import socket
 import stat
 import time
 
-from lyftlearn_runtime import cgroup, contract, files
+from lyftlearn_runtime import adopted, cgroup, contract, files
 from lyftlearn_runtime.context import PROCESSING_CONFIG
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.posix_user import passwd_entry
@@ -149,6 +149,9 @@ def _shm_bytes() -> int:
 
 
 def _python(variables: Mapping[str, str]) -> dict[str, str]:
+    own = adopted.facts().get("python", {})
+    if own:
+        return {"executable": own["executable"], "version": own["version"], "path": variables.get("PYTHONPATH", "")}
     path = contract.VENV_DIR + "/pyvenv.cfg"
     facts = {"executable": contract.VENV_DIR + "/bin/python", "version": ""}
     if os.path.exists(path):
@@ -163,11 +166,15 @@ def _python(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _packages(variables: Mapping[str, str]) -> dict[str, str]:
     """Name → version. What came with the job's own requirements hides what the image has."""
+    layer = variables.get(contract.PACKAGES)
+    patterns = [f"{glob.escape(one)}/lib/python3*/site-packages" for one in (contract.VENV_DIR, layer) if one]
+    own = adopted.facts().get("python", {})
+    if own:  # the last one hides the others, and the first of a path is found
+        patterns = [*map(glob.escape, reversed(own["packages"])), *patterns[1:]]
     names = [
         os.path.basename(path)[: -len(".dist-info")]
-        for directory in (contract.VENV_DIR, variables.get(contract.PACKAGES))
-        if directory
-        for path in sorted(glob.glob(glob.escape(directory) + "/lib/python3*/site-packages/*.dist-info"))
+        for pattern in patterns
+        for path in sorted(glob.glob(pattern + "/*.dist-info"))
     ]
     return {name.rpartition("-")[0].replace("_", "-").lower(): name.rpartition("-")[2] for name in names}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lyftlearn_runtime import contract, execve, hyperparameters
+from lyftlearn_runtime import adopted, contract, execve, hyperparameters
 from lyftlearn_runtime.context import detect
 from lyftlearn_runtime.errors import ShimError
 from lyftlearn_runtime.frozen import namedtuple
@@ -51,6 +51,9 @@ def resolve(
     if not name:
         if is_driven(environ, values):
             return Program(["/bin/bash", _DRIVER, *argv[1:]], "", [], [], None)
+        default = adopted.default_program("train")
+        if default:
+            return Program([*default, *argv[1:]], "", [], [], None)
         raise ShimError(f"`train` has no program: set {_WAYS}", contract.EXIT_USAGE)
     own = hyperparameters.script_values(values)
     style = environ.get(contract.ARGUMENTS) or contract.ARGUMENT_STYLES[0]
@@ -99,10 +102,14 @@ def is_package(name: str, code_dir: str) -> bool:
 
 def interpreter(environ: Mapping[str, str]) -> str:
     """The Python of a job's programs: that of its own packages, the image's, or the one on the path."""
-    for directory in (environ.get(contract.PACKAGES), contract.VENV_DIR):
-        if directory and os.path.exists(directory + "/bin/python"):
-            return directory + "/bin/python"
-    return "python3"
+    packages = environ.get(contract.PACKAGES)
+    if packages and os.path.exists(packages + "/bin/python"):
+        return packages + "/bin/python"
+    own = adopted.interpreter()
+    if own:
+        return own
+    path = contract.VENV_DIR + "/bin/python"
+    return path if os.path.exists(path) else "python3"
 
 
 def _has_packages(environ: Mapping[str, str], values: Mapping[str, Any]) -> bool:
@@ -121,7 +128,10 @@ def _server(environ: Mapping[str, str]) -> list[str]:
     for directory in _SERVING_CODE_DIRS if name and not name.endswith(".py") else ():
         if os.path.isfile(os.path.join(directory, name)):
             return _command(name, directory, interpreter(environ))
-    if not os.path.exists(contract.VENV_DIR + "/bin/python"):
+    own = adopted.default_program("serve")
+    if own:
+        return own
+    if adopted.interpreter() or not os.path.exists(contract.VENV_DIR + "/bin/python"):
         message = f"serve is not in this version of the image: there is no {contract.VENV_DIR}/bin/python"
         raise ShimError(message, contract.EXIT_USAGE)
     return [interpreter(environ), _SERVING]

@@ -32,6 +32,12 @@ def build_context(spec: ImageSpec, images_dir: Path, *, bootstrapped: bool = Fal
         "image-facts.json": json.dumps(_facts(spec, lock, bootstrapped=bootstrapped), sort_keys=True).encode(),
         **{name: find_shared_file(name, images_dir).read_bytes() for name in PROGRAMS},
     }
+    return {**files, **installed_files()}
+
+
+def installed_files() -> dict[str, bytes]:
+    """What every image has below /opt/lyftlearn: the shim, and the programs that start it, by their paths in the context."""
+    files = {}
     for path in sorted((find_assets() / "entrypoints").iterdir()):
         if path.is_file():
             files[f"entrypoints/{path.name}"] = path.read_bytes()

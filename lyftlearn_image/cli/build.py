@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,48 @@ def build(class_name: str, options: _Build) -> None:
     if options.json_file:
         options.json_file.write_text(f"{document}\n", encoding="utf-8")
     click.echo(document if options.as_json else _as_text(result))
+
+
+@click.command()
+@click.argument("image", metavar="IMAGE")
+@click.option("-t", "--tag", default="", metavar="NAME:TAG", help="Name of the new image, else IMAGE's own with -lyftlearn.")
+@click.option("--python", default="", metavar="PATH", help="The interpreter for the shim, where the usual places have none.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+def adopt(*, image: str, tag: str, python: str, as_json: bool, quiet: bool) -> None:
+    """Give an image that a team already has the shim, in one layer on top.
+
+    Nothing else of it changes. Its own ENTRYPOINT and CMD are what `train` and `serve` run where no program is named; a workload's `command` and
+    `program` are run instead of them. The shim needs a Python of at least 3.8 somewhere in the image.
+
+    Exit code 1: the engine could not make it. 69: no engine, or no such image. 78: the image cannot be adopted.
+    """
+    import json  # noqa: PLC0415 - every import here waits for its verb
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from lyftlearn_image.build import adopt as adopting  # noqa: PLC0415
+    from lyftlearn_image.build.connection import connect  # noqa: PLC0415
+
+    client = connect()
+    try:
+        result = adopting.adopt(client, image, tag, python=python, on_line=lambda line: None if quiet else show(line, err=True))
+    finally:
+        client.close()
+    if as_json:
+        click.echo(json.dumps({**asdict(result), "duration_s": round(result.duration_s, 3)}, indent=2))
+        return
+    own = result.python
+    rows = {
+        "image": result.image,
+        "from": result.adopted_from,
+        "digest": result.id,
+        "size": f"{result.size_bytes / 1e6:.0f} MB, of which {result.added_bytes / 1e6:.1f} MB are new",
+        "shim": f"{result.shim.executable} ({result.shim.version})",
+        "python": f"{own.executable} ({own.version})" if own else "none of its own",
+        **{verb: shlex.join(argv) for verb, argv in result.programs.items()},
+        "time": f"{'made' if result.was_made else 'nothing has changed; looked up'} in {result.duration_s:.1f} s",
+    }
+    show("\n".join(f"{name:<7} {value}" for name, value in rows.items()))
 
 
 @click.command()

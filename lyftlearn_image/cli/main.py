@@ -28,6 +28,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "lock": ("lyftlearn_image.cli.spec:lock", "Resolve a class's Python requirements into a lock with hashes."),
     "schema": ("lyftlearn_image.cli.spec:schema", "Print the JSON schema of a file that people write, or of report.json."),
     "build": ("lyftlearn_image.cli.build:build", "Build the image of a class."),
+    "adopt": ("lyftlearn_image.cli.build:adopt", "Give an image that a team already has the shim, in one layer on top."),
     "submit": ("lyftlearn_image.cli.submit:submit", "Send a workload and print its job."),
     "run": ("lyftlearn_image.cli.submit:run", "Send a workload, follow its log, wait for its end and collect what it left."),
     "wait": ("lyftlearn_image.cli.jobs:wait", "Wait until jobs have ended."),
