@@ -85,10 +85,8 @@ def build(class_name: str, options: _Build) -> None:
 def adopt(*, image: str, tag: str, python: str, as_json: bool, quiet: bool) -> None:
     """Give an image that a team already has the shim, in one layer on top.
 
-    Nothing else of it changes. Its own ENTRYPOINT and CMD are what `train` and `serve` run where no program is named; a workload's `command` and
-    `program` are run instead of them. The shim needs a Python of at least 3.8 somewhere in the image.
-
-    Exit code 1: the engine could not make it. 69: no engine, or no such image. 78: the image cannot be adopted.
+    Nothing else of it changes. Its own ENTRYPOINT and CMD are what `train` and `serve` run where no program is named; a
+    workload's `command` and `program` are run instead of them. The shim needs a Python of at least 3.8 in the image.
     """
     import json  # noqa: PLC0415 - every import here waits for its verb
     from dataclasses import asdict  # noqa: PLC0415
