@@ -43,7 +43,7 @@ OF_VERBS: Mapping[str, Mapping[int, str]] = {
     "parity run": {
         ExitCode.DONE: "every case came out as its suite file expects",
         ExitCode.NO: "a difference that the suite does not expect",
-        ExitCode.FAILED: "the harness failed, or the image's build; a wrong command line",
+        ExitCode.FAILED: "the harness failed, or the image's build, or a limit of time ended one side; a wrong command line",
     },
     "parity suggest": {
         ExitCode.DONE: "rules were found for all of it, or there is no difference",

@@ -21,6 +21,35 @@ class Status(StrEnum):
     STOPPED = "Stopped"
 
 
+class Limit(StrEnum):
+    """What of its platform ended a run that would have gone on."""
+
+    RUNTIME = "runtime"
+    WAIT = "wait"
+    MEMORY = "memory"
+    DISK = "disk"
+
+    @property
+    def what(self) -> str:
+        """The limit in words."""
+        return {Limit.RUNTIME: "time", Limit.WAIT: "time for waiting and running"}.get(self, self.value)
+
+    @property
+    def is_of_time(self) -> bool:
+        """Whether a slower or a faster machine would have decided otherwise."""
+        return self in {Limit.RUNTIME, Limit.WAIT}
+
+    def key(self, target: str) -> str:
+        """The key of a workload that raises it on this target."""
+        keys = {
+            Limit.RUNTIME: "`max_runtime_s`",
+            Limit.WAIT: "`spot.max_wait_s`",
+            Limit.MEMORY: "`memory_mib`" if target == "kubernetes" else "`instance_type`",
+            Limit.DISK: "the volume's size (`kubernetes.volumes`)" if target == "kubernetes" else "`volume_gb`",
+        }
+        return keys[self]
+
+
 @dataclass(frozen=True)
 class Timings:
     """Seconds of each phase of one run. `startup_s` is from the container's start to the script's exec.
@@ -32,6 +61,11 @@ class Timings:
     startup_s: float | None
     script_s: float
     collect_s: float
+
+    @property
+    def total_s(self) -> float:
+        """From the first preparation to the last byte collected."""
+        return self.prepare_s + (self.startup_s or 0.0) + self.script_s + self.collect_s
 
 
 @dataclass(frozen=True)
@@ -54,7 +88,7 @@ class Run:
     StatsD lines in the order of arrival. `observation` is the realised environment that the shim wrote. `final_metrics` are
     the last values that the metrics' regular expressions found in the log; `trials` are those of a tuning job. `notes` name
     what the run asked for and was not held to here: limits that are not enforced. `cut` says of what the run left more than
-    is kept.
+    is kept. `limit` is the one that ended it, None where none did, or the platform does not tell.
     """
 
     target: str
@@ -72,6 +106,7 @@ class Run:
     trials: tuple[Trial, ...] = ()
     notes: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    limit: Limit | None = None
 
 
 @dataclass(frozen=True)

@@ -224,6 +224,8 @@ def show_run(job: str, done: Run, directory: Path, *, as_json: bool) -> int:
     """Shows what came of a job; the exit code of the verb."""
     import json  # noqa: PLC0415 - every import here waits for its verb
 
+    from lyftlearn_image.runs.failure_line import failure_line  # noqa: PLC0415
+
     document: dict[str, Any] = {
         "job": job, "status": str(done.status), "exit_code": done.exit_code, "reason": done.reason,
         "log": str(done.stdout), "artifacts": {name: str(path) for name, path in done.artifacts.items()},
@@ -231,6 +233,8 @@ def show_run(job: str, done: Run, directory: Path, *, as_json: bool) -> int:
     }  # fmt: skip
     for text in done.cut:
         show_cut(job)(text)
+    if failed := failure_line(done):
+        show(f"{job}  {failed}", err=True)
     if done.cut:
         document["cut"] = list(done.cut)
     if done.trials:

@@ -41,6 +41,7 @@ class _Run:
     image: str | None
     ca_bundle: Path | None
     keep_artifacts: bool
+    repeats: bool
     as_json: bool
     quiet: bool
 
@@ -76,6 +77,10 @@ class _Run:
     ),
     click.option(
         "--keep-artifacts", is_flag=True, help="Keep models and outputs of every case, not only of unexpected results."
+    ),
+    click.option(
+        "--no-repeat", "repeats", is_flag=True, flag_value=False, default=True,
+        help="Do not run a case that differs once more on one target, to see whether the script differs from itself.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print report.json instead of the table."),
     click.option("--quiet", is_flag=True, help="No progress."),
@@ -114,7 +119,7 @@ def run(suite_file: Path, options: _Run) -> int:
                 stored_secrets.check_cases(cases, str(suite_file))
             suite_run = SuiteRun(
                 suite=suite, suite_path=suite_file.resolve(), directory=directory, cases=cases, jobs=options.jobs,
-                keep_artifacts=options.keep_artifacts, backends=selection,
+                keep_artifacts=options.keep_artifacts, repeats=options.repeats, backends=selection,
             )  # fmt: skip
             failed = suite_run.failed
             with watch([case.name for case in cases], quiet=options.quiet) as on_event:

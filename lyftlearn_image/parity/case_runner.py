@@ -21,6 +21,8 @@ from lyftlearn_image.parity.compare.amounts import asked_amounts
 from lyftlearn_image.parity.comparison import compare_runs
 from lyftlearn_image.parity.endpoint_fault import check_endpoint
 from lyftlearn_image.parity.exposed import find_exposed
+from lyftlearn_image.parity.limits import describe_limit
+from lyftlearn_image.parity.next_steps import ENVIRONMENT, NextSteps, describe_failures, describe_repeat, find_next_steps
 from lyftlearn_image.parity.run_files import REQUEST, tidy
 from lyftlearn_image.parity.run_plan import Event
 from lyftlearn_image.parity.secrets import mask_values, secret_values
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.backends import Backend
     from lyftlearn_image.parity.compare.amounts import Asked
     from lyftlearn_image.parity.compare.model_reader import ModelReader
+    from lyftlearn_image.parity.differences import Comparison
     from lyftlearn_image.parity.run_plan import RunPlan
     from lyftlearn_image.parity.suite import Case
     from lyftlearn_image.platforms.launch import TargetName
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
     from lyftlearn_image.runs.target import Target
     from lyftlearn_image.workload import Workload
 
+# What second runs of a suite may take together, by how long the first ones took.
+REPEATS_S = 120.0
 # The same key for both runs of a case, so that equal secrets have equal digests; a new one for every suite run.
 _OBSERVE_KEY_BYTES = 16
 
@@ -67,6 +72,7 @@ class CaseRunner:
         self._staging = threading.Lock()
         self._told: set[str] = set()
         self._telling = threading.Lock()
+        self._repeats_s = REPEATS_S
         self._observe_key = uuid.uuid4().hex[: 2 * _OBSERVE_KEY_BYTES]
 
     def run(self, case: Case) -> CaseResult:
@@ -82,6 +88,10 @@ class CaseRunner:
             outcome, problem = judge(comparisons, case.different_in, runs)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the case's door: no other case is taken down
             comparisons, outcome, problem = (), Outcome.ERROR, self._describe(error, case)
+        if outcome is Outcome.ERROR and describe_limit(runs):
+            comparisons = ()  # of what one of them did not get to
+        differs = outcome is Outcome.DIFFERENT and case.expected is Outcome.PARITY
+        steps = self._next_steps(case, runs, comparisons) if differs else NextSteps()
         result = CaseResult(
             name=case.name,
             description=case.description,
@@ -92,10 +102,42 @@ class CaseRunner:
             duration_s=time.monotonic() - started,
             expected_in=case.different_in,
             problem=problem,
+            advice=(*describe_failures(runs, case.exit_code), *steps.advice),
+            patch=steps.patch,
         )
         result = self._tidied(case, result)
         self._emit(Event(case.name, "finished", result=result))
         return result
+
+    def _next_steps(self, case: Case, runs: Sequence[Run], comparisons: Sequence[Comparison]) -> NextSteps:
+        """What people need for a case that differs. The verdict is what it is, whatever comes of this."""
+        if limit := describe_limit(runs):
+            return NextSteps((limit,))
+        try:
+            repeated = self._repeat(case, runs, comparisons)
+            kept = kept_run.find(case.name, self._plan.directory)
+            return find_next_steps(case.name, comparisons, kept, repeated)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the case has its verdict already
+            return NextSteps((f"what to do next was not found: {self._describe(error, case, f'{case.name}.next')}",))
+
+    def _repeat(self, case: Case, runs: Sequence[Run], comparisons: Sequence[Comparison]) -> str:
+        """Whether the script differs from itself, by one more run on the target that was quicker; empty where nobody asks.
+
+        All second runs of a suite together may take REPEATS_S, by how long the first ones took.
+        """
+        is_of_script = any(comparison.counting and comparison.subject != ENVIRONMENT for comparison in comparisons)
+        if not self._plan.repeats or self._plan.backends.has_services or self.interrupted.is_set() or not is_of_script:
+            return ""
+        first = min(runs, key=lambda run: run.timings.total_s)
+        with self._telling:
+            self._repeats_s -= first.timings.total_s
+            if self._repeats_s < 0:
+                return f"whether the script differs from itself was not tried: second runs would take more than {REPEATS_S:g} s"
+        target = next(each for each in TARGETS if each == first.target)
+        second = self._run_on(case, target, case.stop_request() or StopRequest(), again=True)
+        again = compare_runs(case, (first, second), self._models, self._channel_paths(case))
+        untrusted_tree.remove(self._workspace(case, target, again=True))
+        return describe_repeat(target, comparisons, again)
 
     def _channel_paths(self, case: Case) -> tuple[Path, ...]:
         """Where the case's channels come from, of those that are on this machine."""
@@ -159,22 +201,27 @@ class CaseRunner:
         runs = tuple(future.result() for future in futures)
         return runs if is_here else tuple(merge_streams(run) for run in runs)
 
-    def _run_on(self, case: Case, target: TargetName, stop: StopRequest) -> Run:
+    def _workspace(self, case: Case, target: TargetName, *, again: bool) -> Path:
+        return self._plan.directory / "runs" / case.name / _place(target, again=again)
+
+    def _run_on(self, case: Case, target: TargetName, stop: StopRequest, *, again: bool = False) -> Run:
         """One run, with the metrics that it sent. Nothing that it leaves can do anything on this machine."""
-        workspace = self._plan.directory / "runs" / case.name / target
+        workspace = self._workspace(case, target, again=again)
         workspace.mkdir(parents=True)
         secrets, output = secret_values(case.planted_secrets), self._session.containers.output
         output.mask_below(workspace, secrets)
         try:
-            return self._run_in(workspace, case, target, stop)
+            return self._run_in(workspace, case, target, stop, again=again)
         finally:
             output.forget(workspace)
             untrusted_tree.disarm(workspace)
 
-    def _run_in(self, workspace: Path, case: Case, target: TargetName, stop: StopRequest) -> Run:
+    def _run_in(self, workspace: Path, case: Case, target: TargetName, stop: StopRequest, *, again: bool) -> Run:
         backend = self._backends[target]
         with statsd_sink(self._session.network.gateway) as sink:
-            workload, launch = self._prepared(case, target, None if backend.is_service else sink.address)
+            workload, launch = self._prepared(
+                case, target, None if backend.is_service else sink.address, _place(target, again=again)
+            )
             compiled = compile_for(target, workload, launch)
             backend.put_objects(compiled)
             documents = mask_values(list(compiled.documents), secret_values(case.planted_secrets))
@@ -205,7 +252,7 @@ class CaseRunner:
         for text in new:
             self._emit(Event("", "note", text=text))
 
-    def _prepared(self, case: Case, target: TargetName, statsd: str | None) -> tuple[Job, Launch]:
+    def _prepared(self, case: Case, target: TargetName, statsd: str | None, place: str) -> tuple[Job, Launch]:
         """The workload with its channels in S3, and the names of this run of it."""
         workload, backend = case.workload_for(target), self._backends[target]
         if not isinstance(workload, Job):
@@ -221,7 +268,7 @@ class CaseRunner:
         job_name = f"{self._plan.suite.name}-{case.name}-{self._run_id}"
         launch = Launch(
             job_name=job_name,
-            s3_prefix=f"s3://{backend.bucket}/{backend.prefix}runs/{case.name}/{target}",
+            s3_prefix=f"s3://{backend.bucket}/{backend.prefix}runs/{case.name}/{place}",
             role_arn=backend.role_arn,
             statsd=statsd,
             observe_key=self._observe_key,
@@ -243,3 +290,8 @@ class CaseRunner:
         # Whoever watches says nothing of a case, and a screen that fails changes no result.
         with contextlib.suppress(Exception):
             self._plan.on_event(event)
+
+
+def _place(target: TargetName, *, again: bool) -> str:
+    """The name of a run's directory, and of its place in S3."""
+    return f"{target}-again" if again else target

@@ -16,7 +16,7 @@ from lyftlearn_image.parity.compare.metrics import compare_metrics
 from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE, DroppedLines
 from lyftlearn_image.parity.compare.rule import Rule
 from lyftlearn_image.parity.differences import Comparison, Difference
-from lyftlearn_image.parity.verdict import EXIT_CODE
+from lyftlearn_image.parity.verdict import ENDS, EXIT_CODE
 from lyftlearn_image.run import Status
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _compare_ends(case: Case, left: Run, right: Run) -> Comparison:
         differences.append(Difference(EXIT_CODE, texts[0], texts[-1], detail))
     if left.status != right.status:
         differences.append(Difference("status", left.status.value, right.status.value))
-    return Comparison("exit status", "exit status", tuple(differences))
+    return Comparison(ENDS, ENDS, tuple(differences))
 
 
 def _exit_codes(case: Case, left: Run, right: Run) -> list[int | None]:

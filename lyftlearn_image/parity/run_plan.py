@@ -38,12 +38,16 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunPlan:
-    """Where and how to run the cases of a suite. `directory` gets `runs/<case>/<target>/` with what each run left."""
+    """Where and how to run the cases of a suite. `directory` gets `runs/<case>/<target>/` with what each run left.
+
+    `repeats`: a case that differs unexpectedly runs once more on one target, to see whether the script differs from itself.
+    """
 
     suite: Suite
     suite_path: Path
     directory: Path
     keep_artifacts: bool = False
+    repeats: bool = False
     backends: BackendSelection = EMBEDDED_BACKENDS
     on_event: Callable[[Event], None] = field(default=lambda _: None)
 

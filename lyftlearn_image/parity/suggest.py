@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.parity.compare.artifacts import compare_files, find_rule, list_files
 from lyftlearn_image.parity.compare.comparator import ComparatorContext
+from lyftlearn_image.parity.compare.fitting import fitting_comparators
 from lyftlearn_image.parity.compare.normalisers import AWS_IDENTITY_LINE, NORMALISERS, DroppedLines, normalise
 from lyftlearn_image.parity.compare.registry import MODEL_COMPARATORS, load_comparator
 from lyftlearn_image.parity.compare.rule import Rule
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 # A larger distance is more than another order of additions makes.
 _RTOLS = tuple(10.0**exponent for exponent in range(-15, -5))
-# What is looked into for being text, of a file that nobody knows.
-_SAMPLE_BYTES = 1 << 16
 # Differences are listed in part: what is to be ignored is found in so many rounds.
 _MAX_ROUNDS = 20
 # A part of a JSON pointer, or a column, that tells a time, a speed or a place by its name.
@@ -39,22 +38,39 @@ _COLUMN = re.compile(r"column '((?:[^'\\]|\\.)*)'")
 
 @dataclass(frozen=True)
 class Proposal:
-    """A rule for a subject, in `streams` or in `outputs`. `before` is the pattern above which it must stand, if any."""
+    """A rule for a subject, in `streams` or in `outputs`, which `file` made necessary.
+
+    `before` is the pattern above which it must stand, if any.
+    """
 
     part: str
     subject: str
     rule: Mapping[str, Any]
     reason: str
+    file: str = ""
     before: str = ""
 
 
 @dataclass(frozen=True)
+class Acceptable:
+    """An entry for `accept`, by which a difference does not count; with an empty place the whole subject."""
+
+    subject: str
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Suggestions:
-    """What was found for a case: proposals, and each subject that no rule explains, with the reason why."""
+    """What was found for a case: proposals, and each subject that no rule explains, with the reason why.
+
+    `acceptances` are for what nobody has a rule for, and somebody may have a reason.
+    """
 
     case: str
     proposals: tuple[Proposal, ...]
     unexplained: tuple[tuple[str, str], ...]
+    acceptances: tuple[Acceptable, ...] = ()
 
 
 def suggest(case: str, kept: Sequence[KeptRuns]) -> Suggestions:
@@ -77,9 +93,9 @@ def suggest(case: str, kept: Sequence[KeptRuns]) -> Suggestions:
         pattern = _first_match(subject, rules)
         if len([name for name in names if _first_match(name, rules) == pattern]) == 1:
             # It is the pattern's only file: a rule above it would keep it from being applied.
-            proposals.append(Proposal(part, pattern or subject, *proposed))
+            proposals.append(Proposal(part, pattern or subject, *proposed, file=subject))
         else:
-            proposals.append(Proposal(part, subject, *proposed, before=pattern))
+            proposals.append(Proposal(part, subject, *proposed, file=subject, before=pattern))
     return Suggestions(case, tuple(proposals), tuple(unexplained))
 
 
@@ -107,8 +123,17 @@ def _propose(subject: str, rule: Rule, pairs: Pairs) -> tuple[dict[str, Any], st
     """The rule that makes all pairs the same, as people write it, and its reason; None when there is none."""
     if rule.compare in MODEL_COMPARATORS:
         return None  # what they predict is part of what is compared, and to predict they are opened in a container
-    if rule.compare == "bytes" and all(_is_text(path) for pair in pairs for path in pair):
-        rule = Rule(compare="text")
+    for fitting in fitting_comparators(subject, rule.compare, (path for pair in pairs for path in pair)):
+        fitted = Rule(compare=fitting)
+        if _is_same(subject, fitted, pairs):
+            return {"compare": fitting}, f"as `{fitting}` it is the same, and that is what it is by its name or its beginning"
+        if fitting not in MODEL_COMPARATORS and (found := _loosened(subject, fitted, pairs)):
+            return found
+    return _loosened(subject, rule, pairs)
+
+
+def _loosened(subject: str, rule: Rule, pairs: Pairs) -> tuple[dict[str, Any], str] | None:
+    """The rule with the mildest addition that makes all pairs the same."""
     for addition in _additions(subject, rule, pairs):
         if _is_same(subject, _with(rule, addition), pairs):
             smallest = _reduce(subject, rule, addition, pairs)
@@ -207,22 +232,15 @@ def _reason(addition: Mapping[str, Any]) -> str:
     if addition.get("normalise"):
         names = [name for name in addition["normalise"] if name in NORMALISERS]
         reasons.append(f"lines differ only in {'; '.join(NORMALISERS[name].description for name in names)}")
-    return ", and ".join(reasons) or "read as text, it is the same"
+    return ", and ".join(reasons)
 
 
 def _why_not(subject: str, rule: Rule, pairs: Pairs) -> str:
     if rule.compare in MODEL_COMPARATORS:
         return "models are not opened here"
     first = next(found[0] for pair in pairs if (found := _differences(subject, rule, pair)))
-    return f"it differs in more than any rule should hide, first at {first.place}" if first.place else "it differs as a whole"
-
-
-def _is_text(path: Path) -> bool:
-    with path.open("rb") as file:
-        sample = file.read(_SAMPLE_BYTES)
-    try:
-        # A character may be cut at the end of the sample.
-        sample[:-4].decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in sample
+    why = f"it differs in more than any rule should hide, first at {first.place}" if first.place else "it differs as a whole"
+    fitting = [
+        one for one in fitting_comparators(subject, rule.compare, (path for pair in pairs for path in pair)) if one != "text"
+    ]
+    return f"{why}; `compare: {fitting[0]}` fits it better than `{rule.compare}`, and says more of it" if fitting else why

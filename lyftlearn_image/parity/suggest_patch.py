@@ -26,9 +26,12 @@ def as_json(suggestions: Suggestions) -> str:
     })  # fmt: skip
 
 
-def as_yaml(suggestions: Suggestions) -> str:
-    """A patch of the suite file: its parts stand under the case's name, each rule below its reason."""
-    return "\n".join(_lines(suggestions))
+def as_yaml(suggestions: Suggestions, *, with_comments: bool = True) -> str:
+    """A patch of the suite file: its parts stand under the case's name, each rule below its reason.
+
+    Without comments, what is no patch is left out.
+    """
+    return "\n".join(_lines(suggestions) if with_comments else _patch(suggestions))
 
 
 def _lines(suggestions: Suggestions) -> Iterator[str]:
@@ -36,7 +39,15 @@ def _lines(suggestions: Suggestions) -> Iterator[str]:
         yield f"# {suggestions.case}: streams and artifacts are the same; there is nothing to propose."
         return
     yield f"# Proposed for the case {suggestions.case}. Nothing was changed: each rule hides what its reason says."
-    if suggestions.proposals:
+    yield from _patch(suggestions)
+    if suggestions.unexplained:
+        yield "# No rule should hide this:"
+    for subject, reason in suggestions.unexplained:
+        yield f"#   {make_visible_line(subject)}: {make_visible_line(reason)}"
+
+
+def _patch(suggestions: Suggestions) -> Iterator[str]:
+    if suggestions.proposals or suggestions.acceptances:
         yield "cases:"
         yield f"  - name: {suggestions.case}"
     for part in ("streams", "outputs"):
@@ -46,10 +57,13 @@ def _lines(suggestions: Suggestions) -> Iterator[str]:
         for proposal in proposals:
             yield f"      # {make_visible_line(proposal.reason)}{_place(proposal)}"
             yield f"      {_flow(proposal.subject)}: {_flow(proposal.rule)}"
-    if suggestions.unexplained:
-        yield "# No rule should hide this:"
-    for subject, reason in suggestions.unexplained:
-        yield f"#   {make_visible_line(subject)}: {make_visible_line(reason)}"
+    if suggestions.acceptances:
+        yield "    accept:"
+    for acceptance in suggestions.acceptances:
+        told = {name: value for name, value in asdict(acceptance).items() if value}
+        yield from (
+            f"      {'  ' if number else '- '}{name}: {_flow(value)}" for number, (name, value) in enumerate(told.items())
+        )
 
 
 def _place(proposal: Proposal) -> str:

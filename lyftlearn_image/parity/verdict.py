@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lyftlearn_image.exit_codes import ExitCode
+from lyftlearn_image.parity.limits import describe_limit, is_out_of_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # The place of a difference of exit codes, and of the same one where the case expects another.
 EXIT_CODE = "exit code"
+# The subject of both runs' ends.
+ENDS = "exit status"
 EXIT_PARITY = ExitCode.DONE
 EXIT_DIFFERENT = ExitCode.NO
 EXIT_HARNESS_FAILED = ExitCode.FAILED
@@ -39,7 +42,8 @@ class CaseResult:
     `expected` is what the suite file says should come out; a negative control expects `different`, and then
     `expected_in` has patterns of exactly those subjects that must differ. `problem` says why there is no comparison,
     or how the differences are not the expected ones. `exposed` are the kept files that hold a secret of the case, by their
-    paths below the case's directory.
+    paths below the case's directory. `advice` are sentences for who has to do something about the
+    differences, and `patch` lines of YAML for the suite file.
     """
 
     name: str
@@ -52,6 +56,8 @@ class CaseResult:
     expected_in: tuple[str, ...] = ()
     problem: str = ""
     exposed: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    patch: str = ""
 
     @property
     def is_as_expected(self) -> bool:
@@ -67,9 +73,14 @@ class CaseResult:
 def judge(comparisons: Sequence[Comparison], expected_in: Sequence[str], runs: Sequence[Run] = ()) -> tuple[Outcome, str]:
     """The outcome of a case, and what is wrong with the differences when only some subjects were expected to differ.
 
-    Runs that were cut are never parity: nobody has compared what is not there.
+    Runs that were cut are never parity: nobody has compared what is not there. Nor are two of which a limit ended one alone:
+    a limit of time says nothing about the platforms, unless the case expects another end; one of memory or disk is a
+    difference of theirs.
     """
     outcome, problem = _judge(comparisons, expected_in)
+    is_declared = any(fnmatchcase(ENDS, pattern) for pattern in expected_in)
+    if (limit := describe_limit(runs)) and not is_declared and (is_out_of_time(runs) or outcome is Outcome.PARITY):
+        return Outcome.ERROR, limit
     cut = [f"{run.target} was cut: {what}" for run in runs for what in run.cut]
     if cut and outcome is Outcome.PARITY:
         outcome = Outcome.ERROR

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 # pydantic reads the annotations.
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.report.summary import Standing
-from lyftlearn_image.run import Status
+from lyftlearn_image.run import Limit, Status
 
 VERSION: Literal[1] = 1
 
@@ -86,6 +86,9 @@ class RunDocument(TypedDict):
         Mapping[str, Any] | None,
         Field(description="The realised environment that the script saw, with a version of its own; null without one."),
     ]
+    limit: NotRequired[
+        Annotated[Limit | None, Field(description="The limit of its platform that ended the run; null where none did.")]
+    ]
     notes: Annotated[
         list[str],
         Field(description="What the run asked for and was not held to: limits that are not enforced where it ran."),
@@ -117,6 +120,18 @@ class CaseDocument(TypedDict):
     ]
     exposed: NotRequired[
         Annotated[list[str], Field(description="Kept files that hold a secret of the case, below `runs/<case>`.")]
+    ]
+    advice: NotRequired[
+        Annotated[
+            list[str],
+            Field(
+                description="Of a case that differs: whether the script differs from itself, and what else there is to know,"
+                " the most important first."
+            ),
+        ]
+    ]
+    patch: NotRequired[
+        Annotated[str, Field(description="Lines for the suite file (YAML) that make the differences count no more.")]
     ]
     duration_s: Annotated[Seconds, Field(description="How long the case took.")]
     runs: Annotated[list[RunDocument], Field(description="The runs, in the order of `targets`; none where there was none.")]

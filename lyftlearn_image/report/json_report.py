@@ -62,6 +62,8 @@ def _case(case: CaseResult, data: ReportData) -> CaseDocument:
         "outcome": case.outcome,
         "problem": case.problem,
         "exposed": list(case.exposed),
+        "advice": list(case.advice),
+        "patch": case.patch,
         "duration_s": case.duration_s,
         "runs": [_run(run, data) for run in case.runs],
         "comparisons": [_comparison(comparison) for comparison in case.comparisons],
@@ -87,6 +89,7 @@ def _run(run: Run, data: ReportData) -> RunDocument:
         },
         "metrics": list(run.metrics),
         "observation": run.observation,
+        "limit": run.limit,
         "notes": list(run.notes),
     }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lyftlearn_image.parity.verdict import Outcome
 from lyftlearn_image.report.size_budget import truncate
 from lyftlearn_image.report.summary import (
+    PASTE,
     STANDING_LABELS,
     case_standing,
     count_standings,
@@ -125,6 +126,9 @@ def _message(case: CaseResult) -> str:
 
 
 def _differences(case: CaseResult, targets: tuple[str, str]) -> Iterator[str]:
+    yield from map(make_visible_line, case.advice)
+    if case.patch:
+        yield from (PASTE, make_visible(case.patch))
     for comparison in case.counting[:_SHOWN_SUBJECTS]:
         yield make_visible_line(f"{comparison.subject} ({describe_rule(comparison)})")
         for difference in pick_differences(comparison, _SHOWN_DIFFERENCES):

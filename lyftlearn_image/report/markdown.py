@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.report.size_budget import Part, fit_parts, truncate, truncate_reason
 from lyftlearn_image.report.summary import (
+    PASTE,
     STANDING_LABELS,
     Standing,
     case_standing,
@@ -120,6 +121,11 @@ def _details(case: CaseResult, targets: tuple[str, str], budget: SizeBudget) -> 
             yield f"- {_escaped(target)}: {run.status}, exit code {describe_exit_code(run)}{reason}"
     if case.exposed:
         yield f"- {_escaped(describe_exposed(case))}"
+    for advice in case.advice:
+        yield f"- ➡️ {_escaped(truncate(advice, max(budget.value_chars, _REASON_CHARACTERS)))}"
+    if case.patch:
+        patch = "\n".join(map(_in_pre, case.patch.splitlines()))
+        yield from ("", PASTE, "", f"<pre>{patch}</pre>")
     for comparison in case.counting[: budget.subjects]:
         yield from _comparison(comparison, targets, budget)
     if len(case.counting) > budget.subjects:
@@ -175,6 +181,11 @@ def _accepted(result: SuiteResult) -> Iterator[str]:
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _in_pre(line: str) -> str:
+    """A line that HTML shows as it is; there is no Markdown in it."""
+    return make_visible_line(line).translate({ord(character): f"&#{ord(character)};" for character in "&<>"})
 
 
 def _code(text: str) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from lyftlearn_image.parity.limits import describe_limit
 from lyftlearn_image.parity.verdict import EXIT_HARNESS_FAILED, EXIT_PARITY, Outcome
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ _FINE_S = 10
 # A case may differ in thousands of files, and the table has a line for it.
 _LISTED_SUBJECTS = 20
 _TRACEBACK = "Traceback (most recent call last)"
+
+
+# Above the lines of a case's patch.
+PASTE = "To accept what is left, paste into the suite file:"
 
 
 class Standing(StrEnum):
@@ -36,7 +41,7 @@ STANDING_LABELS = {
     Standing.CONTROL: "expected to differ, and did",
     Standing.DIFFERENT: "different",
     Standing.UNEXPECTED: "not as expected",
-    Standing.ERROR: "harness failed",
+    Standing.ERROR: "no verdict",
 }
 
 
@@ -65,6 +70,8 @@ def headline(result: SuiteResult) -> str:
         return "The harness failed outside of the cases"
     if result.exit_code == EXIT_HARNESS_FAILED:
         failed = count_standings(result)[Standing.ERROR]
+        if failed == sum(case.outcome is Outcome.ERROR and bool(describe_limit(case.runs)) for case in result.cases):
+            return f"No verdict in {failed} of {format_case_count(total)}: a limit ended one side alone"
         others = f", and {format_case_count(wrong - failed)} did not come out as expected" if wrong > failed else ""
         return f"The harness failed in {failed} of {format_case_count(total)}{others}"
     is_failing_alike = all(case.outcome is Outcome.FAIL_ALIKE for case in result.cases if not case.is_as_expected)
@@ -149,12 +156,6 @@ def find_run(case: CaseResult, target: str) -> Run | None:
 def describe_exit_code(run: Run) -> str:
     """The exit code of a run, in words where its platform does not tell it."""
     return "not told" if run.exit_code is None else str(run.exit_code)
-
-
-def total_duration_s(run: Run) -> float:
-    """Seconds from the first preparation to the last byte collected."""
-    timings = run.timings
-    return timings.prepare_s + (timings.startup_s or 0.0) + timings.script_s + timings.collect_s
 
 
 def format_duration(seconds: float | None) -> str:

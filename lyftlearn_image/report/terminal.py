@@ -14,6 +14,7 @@ from lyftlearn_image.report.intraline import diff_segments
 from lyftlearn_image.report.redaction import without_secrets
 from lyftlearn_image.report.size_budget import truncate, truncate_reason
 from lyftlearn_image.report.summary import (
+    PASTE,
     STANDING_LABELS,
     Standing,
     case_standing,
@@ -33,7 +34,7 @@ from lyftlearn_image.report.summary import (
 from lyftlearn_image.sanitize import make_visible, make_visible_line, without_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from rich.console import RenderableType
 
@@ -67,17 +68,26 @@ def show(result: SuiteResult, console: Console | None = None, secrets: Collectio
     if not console.is_terminal:
         console.width = WIDTH
     with console.capture() as captured:
-        console.print(render(without_secrets(result, secrets)), width=min(WIDTH, console.width), highlight=False)
+        for part in _parts(without_secrets(result, secrets)):
+            width = min(WIDTH, console.width)
+            console.print(part, width=width, highlight=False, soft_wrap=isinstance(part, _Whole))
     # A log that cannot hold a character gets a question mark, not an exception.
     encoding = console.encoding or "utf-8"
     text = without_commands(captured.get().encode(encoding, "replace").decode(encoding))
     console.file.write(text)
 
 
-def render(result: SuiteResult) -> RenderableType:
+class _Whole(Text):
+    """Lines to copy: they are whole, however narrow the screen is."""
+
+
+def _parts(result: SuiteResult) -> Iterator[RenderableType]:
     """The table, the first differences of each case that did not come out as expected, and the verdict."""
-    failing = [_failing(case, result.targets) for case in result.cases if not case.is_as_expected]
-    return Group(_cases(result), *failing, _verdict(result))
+    yield _cases(result)
+    for case in result.cases:
+        if not case.is_as_expected:
+            yield from _failing(case, result.targets)
+    yield _verdict(result)
 
 
 def _cases(result: SuiteResult) -> Table:
@@ -103,7 +113,7 @@ def _script_time(case: CaseResult, target: str) -> Text:
     return Text(format_duration(run.timings.script_s if run else None))
 
 
-def _failing(case: CaseResult, targets: tuple[str, str]) -> RenderableType:
+def _failing(case: CaseResult, targets: tuple[str, str]) -> Iterator[RenderableType]:
     """One case with what is wrong with it: the problem, then differences side by side."""
     where = case_standing(case)
     lines: list[RenderableType] = []
@@ -118,13 +128,25 @@ def _failing(case: CaseResult, targets: tuple[str, str]) -> RenderableType:
             lines.append(Text(f"{make_visible_line(target)} ended with {describe_exit_code(run)}: {reason}"))
     if case.exposed:
         lines.append(Text(make_visible_line(truncate(describe_exposed(case), _SHOWN_REASON)), style="yellow"))
+    lines += [Text(f"→ {make_visible_line(truncate(advice, _SHOWN_REASON))}", style="cyan") for advice in case.advice]
+    if case.patch:
+        lines.append(Text(PASTE, style="cyan"))
+    differences: list[RenderableType] = []
     for comparison in case.counting[:_SHOWN_SUBJECTS]:
-        lines += [Text(), _comparison(comparison, targets)]
+        differences += [Text(), _comparison(comparison, targets)]
     more = len(case.counting) - _SHOWN_SUBJECTS
     if more > 0:
-        lines.append(Text(f"… and differences in {format_count(more, 'more subject')}", style="dim"))
+        differences.append(Text(f"… and differences in {format_count(more, 'more subject')}", style="dim"))
     heading = Text.assemble((make_visible_line(case.name), "bold"), "  ", (STANDING_LABELS[where], _STYLES[where]))
-    return Group(heading, Padding(Group(*lines), (0, 0, 1, 2)))
+    yield heading
+    yield _indented(lines)
+    if case.patch:
+        yield _Whole(make_visible(case.patch))
+    yield _indented([*differences, Text()])
+
+
+def _indented(lines: Sequence[RenderableType]) -> Padding:
+    return Padding(Group(*lines), (0, 0, 0, 2))
 
 
 def _comparison(comparison: Comparison, targets: tuple[str, str]) -> RenderableType:

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lyftlearn_image.report.summary import total_duration_s
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,7 +41,7 @@ class Scale:
 
 def fit_scale(runs: Sequence[Run]) -> Scale:
     """A scale on which all these runs fit, with round ticks."""
-    longest = max((total_duration_s(run) for run in runs), default=0.0)
+    longest = max((run.timings.total_s for run in runs), default=0.0)
     if longest < _SHORTEST_S:
         longest = 1.0
     step = _round_step(longest / _MOST_TICKS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.aws.s3_archives import download_outputs
 from lyftlearn_image.errors import InvalidInputError
-from lyftlearn_image.run import Run, Status, Timings
+from lyftlearn_image.run import Limit, Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
 
 if TYPE_CHECKING:
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
     from lyftlearn_image.run import State, Trial
     from lyftlearn_image.services.service import Service
+
+
+# SecondaryStatus of DescribeTrainingJob (API reference), and the reason of a Job's condition (kubernetes.io/docs "Jobs").
+_LIMITS = {
+    "MaxRuntimeExceeded": Limit.RUNTIME,
+    "MaxWaitTimeExceeded": Limit.WAIT,
+    "DeadlineExceeded": Limit.RUNTIME,
+}
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
         trials=ended.trials,
         notes=(f"{service.name} does not tell the exit code of {job}",) if exit_code is None else (),
         cut=tuple(ended.cut),
+        limit=_LIMITS.get(state.phase),
     )
 
 

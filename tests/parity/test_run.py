@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from lyftlearn_image.cli.watch import watch
 from lyftlearn_image.parity.run import SuiteRun
@@ -62,3 +63,52 @@ def test_a_note_is_for_the_log_and_not_for_the_result(capsys: pytest.CaptureFixt
     with watch(["one"], quiet=False) as on_event:
         on_event(Event("", "note", text="[bold] is no markup here"))
     assert capsys.readouterr() == ("", "note: [bold] is no markup here\n")
+
+
+DIFFERING = """\
+name: steps
+image: {image}
+cases:
+  - name: own
+    workload: {{command: [sh, -c, "cat /proc/sys/kernel/random/uuid; echo same"]}}
+  - name: platform
+    workload: {{command: [sh, -c, "id -u; echo done"]}}
+  - name: control
+    expect: different
+    different_in: [stdout]
+    workload: {{command: [sh, -c, "id -u"]}}
+  - name: limit
+    workload: {{command: [sh, -c, "trap 'exit 143' TERM; test $(id -u) != 0 || {{ sleep 300 & wait; }}"]}}
+    overrides:
+      sagemaker: {{max_runtime_s: 1}}
+"""
+
+
+def test_a_case_that_differs_says_what_to_do(lyftlearn_image_tag: str, tmp_path: Path) -> None:
+    """Whether the script differs from itself, and lines that make it parity; a limit that ended one side is no verdict."""
+    place = tmp_path / "suite.yaml"
+    place.write_text(DIFFERING.format(image=lyftlearn_image_tag))
+    suite = load_suite(place)
+    run = SuiteRun(suite=suite, suite_path=place, directory=tmp_path / "report", cases=suite.cases, repeats=True)
+    result = run.run()
+    own, platform, control, limit = result.cases
+
+    assert [case.outcome for case in result.cases] == [Outcome.DIFFERENT] * 3 + [Outcome.ERROR]
+    assert "the script differs from itself" in own.advice[0]
+    assert "the platforms make the difference" in platform.advice[0]
+    assert (control.is_as_expected, control.advice, control.patch) == (True, (), "")
+    assert "the limit decided, not the script: sagemaker ended its run" in limit.problem
+    assert "raise `max_runtime_s`" in limit.problem
+    assert (limit.comparisons, limit.advice, result.exit_code) == ((), (), 2)
+    # Of the second runs nothing is left but what they have told.
+    assert not list((tmp_path / "report").glob("runs/*/*again*"))
+
+    document = yaml.safe_load(place.read_text())
+    for case, pasted in zip(document["cases"], (own, platform), strict=False):
+        (patch,) = yaml.safe_load(pasted.patch)["cases"]
+        assert patch.pop("name") == case["name"]
+        case.update(patch)
+    place.write_text(yaml.safe_dump(document))
+    suite = load_suite(place)
+    again = SuiteRun(suite=suite, suite_path=place, directory=tmp_path / "again", cases=suite.cases[:2]).run()
+    assert [case.outcome for case in again.cases] == [Outcome.PARITY] * 2

