@@ -53,8 +53,8 @@ SAID = {
     ),
     "podman": (
         ("STEP 1/1: FROM debian:nosuchtag\nTrying to pull docker.io/library/debian:nosuchtag...\ncreating build container: "
-        "initializing source docker://debian:nosuchtag: pinging container registry registry-1.docker.io: Get "
-        '"https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on 10.255.255.53:53: no such host'),
+        "initializing source docker://debian:nosuchtag: pinging container registry registry.example.test: Get "
+        '"https://registry.example.test/v2/": dial tcp: lookup registry.example.test on 192.0.2.53:53: no such host'),
         Kind.BASE_IMAGE,
         "the base image debian:nosuchtag cannot be pulled: its registry does not answer",
     ),

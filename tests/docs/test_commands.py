@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Page → how many of its console blocks nobody runs here. Each says why, in the page.
 NOT_RUN = {
+    "docs/howto/adopt-image.md": 1,
     "README.md": 2, "docs/tutorial/job-to-sagemaker-and-back.md": 3, "docs/howto/air-gapped.md": 2, "docs/howto/ci.md": 1,
     "docs/howto/local.md": 2,
     "docs/howto/manual-pages.md": 1, "docs/howto/own-base-image.md": 1, "docs/howto/run.md": 2, "docs/howto/serving.md": 1,
