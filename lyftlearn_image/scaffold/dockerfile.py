@@ -31,13 +31,16 @@ def dockerfile(base: str, *, requirements: str | None, source: str = ".", places
     if requirements:
         # Before the code, so that a change of a script does not install everything again.
         lines += [
-            f"COPY {requirements} /tmp/requirements.txt",
+            _copy(requirements, "/tmp/requirements.txt"),  # noqa: S108 - in a layer of the build
             "RUN pip install --no-cache-dir --root-user-action=ignore -r /tmp/requirements.txt",
         ]
     for place in (CODE, *places):
-        words = [f"{source.rstrip('/')}/" if source != "." else ".", place]
-        lines.append(f"COPY {' '.join(words)}" if not any(" " in word for word in words) else f"COPY {json.dumps(words)}")
+        lines.append(_copy(f"{source}/" if source != "." else ".", place))
     return "\n".join(lines) + "\n"
+
+
+def _copy(source: str, place: str) -> str:
+    return f"COPY {source} {place}" if not re.search(r"\s", source + place) else f"COPY {json.dumps([source, place])}"
 
 
 def dockerignore(names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 SUITE = "suite.yaml"
 # In a printed command, in the place of what nobody knows here. It is a valid one: what is compiled is a whole request.
 _ROLE = "arn:aws:iam::111122223333:role/YOUR-ROLE"
-_PATH = re.compile(r"/[^\s'\";|&<>()$]+")
+_PATH = re.compile(r"/[A-Za-z0-9._/@+-]+")
 
 
 @dataclass(frozen=True)
@@ -203,4 +204,5 @@ def _commands(found: Directory, base: str, cases: Sequence[tuple[str, Made]], da
 
 def _shown(found: Directory, name: str) -> str:
     """A path as it is given on the command line, from where `init` was called."""
-    return (PurePosixPath(found.path.as_posix()) / name).as_posix()
+    path = (PurePosixPath(found.path.as_posix()) / name).as_posix()
+    return shlex.quote(f"{path}/" if name.endswith("/") else path)
