@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 CODE = "/opt/ml/code/"
 _IGNORED = """\
-# What no image needs. The report of `lyftlearn-image parity run` would else make a new image at every run.
+# What no image needs: reports of `lyftlearn-image parity run`, and what tools keep here.
 parity-report/
 .lyftlearn/
 .git/

@@ -171,9 +171,8 @@ def _about_kept(found: Directory, kept: Sequence[str], base: str, cases: Sequenc
     if "Dockerfile" in kept:
         stands_on = last_base((found.path / "Dockerfile").read_text(encoding="utf-8", errors="replace"))
         if stands_on != base and "lyftlearn" not in stands_on:
-            yield f"Dockerfile stands on {stands_on or 'no image'}: make it `FROM {base}`, with the code in {CODE}"
-    if ".dockerignore" in kept:
-        yield "add parity-report/ to .dockerignore, if it is not there: a report would make a new image at every run"
+            what = f"Dockerfile stands on {stands_on or 'no image'}: make it `FROM {base}`, with the code in {CODE}"
+            yield f"{what}, or give the image that it builds the shim: lyftlearn-image adopt IMAGE"
     if SUITE in kept:
         yield f"{SUITE} is as it was; its `cases` may take: {', '.join(f'workload: {file}' for file in cases)}"
 
