@@ -132,6 +132,7 @@ class State:
     """Where a job is. `status` is None while it is under way; `phase` is the service's own word for it.
 
     `is_waiting` is for a job of which nothing runs yet; `reason` then says what it waits for, as far as that is known.
+    `attempt` is such as `attempt 2 of 3`, where a failed job was started again.
     """
 
     status: Status | None
@@ -139,3 +140,4 @@ class State:
     reason: str = ""
     exit_code: int | None = None
     is_waiting: bool = False
+    attempt: str = ""

@@ -27,6 +27,7 @@ from lyftlearn_image.parity.stored_secrets import check_workload, cluster_secret
 from lyftlearn_image.platforms.compile import compile_for_submission
 from lyftlearn_image.platforms.launch import DEFAULT_ROLE, Launch
 from lyftlearn_image.platforms.trials import is_driven_from_here
+from lyftlearn_image.runs.stop_watch import tells_retry
 from lyftlearn_image.runs.tuning import TuningRun, run_tuning
 from lyftlearn_image.services.staging import Stager, put_copies
 from lyftlearn_image.workload import Job, Notebook, Serving, Trainable, Transform, Tuning, Workload
@@ -182,7 +183,12 @@ def _run_job(session: Embedded, workload: Workload, launch: Launch, compiled: Co
             objects.put_objects(session.s3, trial.objects)
 
         return run_tuning(target, workload, launch, TuningRun(workspace), put_objects)
-    return target.run(compiled, workspace=workspace, on_line=lambda line: show_log_line(line, err=True))
+
+    def show_phase(phase: str) -> None:
+        if tells_retry(phase):
+            show(f"{target.name}  {phase}", err=True)
+
+    return target.run(compiled, workspace=workspace, on_line=lambda line: show_log_line(line, err=True), on_phase=show_phase)
 
 
 def _serve_until_signalled(session: Embedded, compiled: Compiled, workspace: Path) -> None:

@@ -155,7 +155,8 @@ def show_states(job: str) -> Callable[[State], None]:
 
     def show_state(state: State) -> None:
         nonlocal shown
-        line = f"{job}  {state.phase}" + (f"  {state.reason}" if state.reason and state.status is None else "")
+        more = (state.attempt, state.reason) if state.status is None else ()
+        line = "  ".join(part for part in (job, state.phase, *more) if part)
         if line != shown:
             show(line, err=True)
         shown = line
@@ -169,8 +170,8 @@ def show_cut(job: str) -> Callable[[str], None]:
 
 
 def show_waiting(show_state: Callable[[State], None]) -> Callable[[State], None]:
-    """The same for who reads a log, in which all that comes after the waiting is seen."""
-    return lambda state: show_state(state) if state.is_waiting else None
+    """The same for who reads a log, in which all that comes after the waiting is seen, but not that it is another attempt."""
+    return lambda state: show_state(state) if state.is_waiting or state.attempt else None
 
 
 @contextlib.contextmanager

@@ -53,18 +53,20 @@ class _Live:
     def __init__(self, progress: Progress, total: int) -> None:
         self._progress = progress
         self._task = progress.add_task("starting the targets", total=total)
-        self._running: dict[str, None] = {}
+        self._running: dict[str, str] = {}
 
     def on_event(self, event: Event) -> None:
         if event.state == "note":
             self._progress.console.print(without_commands(make_visible(f"note: {event.text}")), markup=False, highlight=False)
         elif event.state == "started":
-            self._running[event.case] = None
+            self._running[event.case] = ""
+        elif event.state == "retried" and event.case in self._running:
+            self._running[event.case] = f" ({event.target}: {event.text})"
         elif event.result is not None:
             self._running.pop(event.case, None)
             self._progress.advance(self._task)
             self._progress.console.print(_line(event.result))
-        self._progress.update(self._task, description=", ".join(self._running) or "comparing")
+        self._progress.update(self._task, description=", ".join(map("".join, self._running.items())) or "comparing")
 
 
 class _Lines:
@@ -78,6 +80,8 @@ class _Lines:
     def on_event(self, event: Event) -> None:
         if event.state == "note":
             self._console.print(without_commands(make_visible(f"note: {event.text}")), markup=False, highlight=False)
+        elif event.state == "retried":
+            self._console.print(f"{event.case}: {event.target}: {event.text}", markup=False, highlight=False)
         if event.result is not None:
             self._done += 1
             self._console.print(f"[{self._done}/{self._total}] ", _line(event.result), sep="", markup=True, highlight=False)

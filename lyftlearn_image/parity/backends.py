@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from lyftlearn_image.emulation.session import Embedded
+    from lyftlearn_image.parity.suite import Case
     from lyftlearn_image.platforms.launch import Compiled
     from lyftlearn_image.run import Run
     from lyftlearn_image.runs.target import Target
@@ -157,6 +158,22 @@ def _connect_backend(target: TargetName, kind: str, selection: BackendSelection,
         selection.image,
         is_service=True,
     )
+
+
+def refuse_embedded_only(case: Case, selection: BackendSelection) -> None:
+    """RunError for a case that asks for what only the embedded targets have, where one of them is a service."""
+    if not selection.has_services:
+        return
+    if case.secret_values or case.parameter_values:
+        raise RunError(
+            "the case plants secrets, which only the embedded endpoint takes",
+            hint="Run it on the embedded targets, or let its workload name secrets that are there.",
+        )
+    if case.credentials_lifetime_s:
+        raise RunError(
+            "the case says how long credentials live, which only the embedded targets' do",
+            hint="Run it on the embedded targets.",
+        )
 
 
 def merge_streams(run: Run) -> Run:

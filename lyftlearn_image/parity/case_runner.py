@@ -8,6 +8,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lyftlearn_image import untrusted_tree
@@ -16,7 +17,7 @@ from lyftlearn_image.emulation.session import BUCKET, Embedded
 from lyftlearn_image.emulation.statsd import statsd_sink
 from lyftlearn_image.errors import RunError
 from lyftlearn_image.parity import kept_run
-from lyftlearn_image.parity.backends import connect_backends, merge_streams
+from lyftlearn_image.parity.backends import connect_backends, merge_streams, refuse_embedded_only
 from lyftlearn_image.parity.compare.amounts import asked_amounts
 from lyftlearn_image.parity.comparison import compare_runs
 from lyftlearn_image.parity.endpoint_fault import check_endpoint
@@ -32,6 +33,7 @@ from lyftlearn_image.platforms.compile import compile_for
 from lyftlearn_image.platforms.launch import TARGETS, Launch
 from lyftlearn_image.platforms.trials import is_driven_from_here
 from lyftlearn_image.run import StopRequest
+from lyftlearn_image.runs.stop_watch import tells_retry
 from lyftlearn_image.runs.tuning import TuningRun, run_tuning
 from lyftlearn_image.sanitize import dump_json
 from lyftlearn_image.services.staging import Stager, local_path
@@ -178,16 +180,7 @@ class CaseRunner:
     def _run_targets(self, case: Case) -> tuple[Run, ...]:
         """The case's runs in the order of TARGETS. A failure on one target stops the run on the other, then is raised."""
         is_here = not self._plan.backends.has_services
-        if not is_here and (case.secret_values or case.parameter_values):
-            raise RunError(
-                "the case plants secrets, which only the embedded endpoint takes",
-                hint="Run it on the embedded targets, or let its workload name secrets that are there.",
-            )
-        if not is_here and case.credentials_lifetime_s:
-            raise RunError(
-                "the case says how long credentials live, which only the embedded targets' do",
-                hint="Run it on the embedded targets.",
-            )
+        refuse_embedded_only(case, self._plan.backends)
         self._session.endpoint.put_secrets(case.secret_values)
         self._session.endpoint.put_parameters(case.parameter_values)
         stops = [case.stop_request() or StopRequest() for _ in TARGETS]
@@ -230,7 +223,9 @@ class CaseRunner:
             if is_driven_from_here(workload, target):
                 run = run_tuning(self._target(case, backend), workload, launch, TuningRun(workspace, stop), backend.put_objects)
             else:
-                run = self._target(case, backend).run(compiled, workspace=workspace, stop=stop)
+                run = self._target(case, backend).run(
+                    compiled, workspace=workspace, stop=stop, on_phase=partial(self._tell_retry, case.name, target)
+                )
             metrics = sink.close()
             cut = [*self._session.containers.output.cut_below(workspace), *filter(None, [metrics.lost])]
             self._tell(target, run.notes)
@@ -243,6 +238,10 @@ class CaseRunner:
         session = self._session.with_credentials_lifetime(case.credentials_lifetime_s)
         secrets = cluster_secrets(case.workload_for("kubernetes"), case.secret_values)
         return session.with_secrets(secrets).targets[backend.target.name]
+
+    def _tell_retry(self, case: str, target: TargetName, phase: str) -> None:
+        if tells_retry(phase):
+            self._emit(Event(case, "retried", target, text=phase))
 
     def _tell(self, target: TargetName, notes: Sequence[str]) -> None:
         """Each note once, however many cases it is about."""

@@ -26,6 +26,8 @@ RUNS = "runs"
 class Event:
     """What a watcher of a run gets. `state` is `started`, `running` (with a target) or `finished` (with a result).
 
+    `retried` (with a target and a text): the platform starts a failed run again.
+
     `note` (with a text, once for each): something of the platforms cannot be played on this machine, and why.
     """
 

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from lyftlearn_image.run import StopRequest
 
 
+def tells_retry(phase: str) -> bool:
+    """Whether a phase says that the run starts again: another attempt, or SageMaker's word before it (SecondaryStatus)."""
+    return phase.startswith("attempt ") or phase == "Interrupted"
+
+
 class StopWatch:
     """Looks through the stdout lines of one run for the one that asks for its stop, and passes them on.
 

@@ -24,9 +24,11 @@ class Target(Protocol):
         workspace: Path,
         stop: StopRequest | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_phase: Callable[[str], None] | None = None,
     ) -> Run:
         """Carries the request out and collects what it left, below `workspace` (an empty directory of its own).
 
-        `on_line` gets every stdout line as it comes. Raises UnsupportedError for a field that is not implemented,
+        `on_line` gets every stdout line as it comes, `on_phase` what the platform makes of the run: its own words, and
+        `attempt 2 of 3` where it starts a failed one again. Raises UnsupportedError for a field that is not implemented,
         InvalidInputError for a request that the service would refuse, UnavailableError when the engine goes away.
         """

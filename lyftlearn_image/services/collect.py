@@ -10,6 +10,7 @@ from lyftlearn_image.aws.s3_archives import download_outputs
 from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.run import Limit, Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
+from lyftlearn_image.runs.told_limit import told_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +83,7 @@ def collect_run(service: Service, ended: EndedJob, workspace: Path) -> Run:
         trials=ended.trials,
         notes=(f"{service.name} does not tell the exit code of {job}",) if exit_code is None else (),
         cut=tuple(ended.cut),
-        limit=_LIMITS.get(state.phase),
+        limit=_LIMITS.get(state.phase) or told_limit(state.reason),
     )
 
 

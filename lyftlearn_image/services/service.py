@@ -34,6 +34,15 @@ class Address:
     local_url: str
 
 
+@dataclass(frozen=True)
+class Followed:
+    """Who stops a run, and who gets its lines and phases: the arguments of Target.run."""
+
+    stop: StopRequest | None
+    on_line: Callable[[str], None] | None
+    on_phase: Callable[[str], None] | None
+
+
 class Service(Protocol):
     """A platform's own API. A job is named by its `id`, from any client and at any later time.
 
@@ -91,6 +100,7 @@ class Service(Protocol):
         workspace: Path,
         stop: StopRequest | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_phase: Callable[[str], None] | None = None,
     ) -> Run:
         """All of it; see Target.run."""
 
@@ -129,18 +139,23 @@ def run_to_end(
     service: Service,
     compiled: Compiled,
     workspace: Path,
-    stop: StopRequest | None,
-    on_line: Callable[[str], None] | None,
+    followed: Followed,
 ) -> Run:
     """Submits, follows the log, stops when asked to, waits and collects."""
+    stop, on_line, on_phase = followed.stop, followed.on_line, followed.on_phase
     if stop and stop.is_interruption:
         raise UnsupportedError(
             "the hosts of a real service cannot be taken away from here", hint="Run the case on the embedded targets."
         )
     job = service.submit(compiled)
+
+    def on_state(state: State) -> None:
+        if on_phase:
+            on_phase(state.attempt or state.phase)
+
     if (stop and stop.when) or on_line:
         is_stopped = False
-        for line in service.logs(job, follow=True, keep=True):
+        for line in service.logs(job, follow=True, keep=True, on_state=on_state):
             if on_line:
                 on_line(line)
             matches = stop and stop.when and stop.when.search(line)
@@ -148,5 +163,5 @@ def run_to_end(
                 service.stop(job)
                 is_stopped = True
                 stop.asked.set()
-    service.wait(job, lambda _: None)
+    service.wait(job, on_state)
     return service.collect(job, workspace)

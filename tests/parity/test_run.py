@@ -112,3 +112,11 @@ def test_a_case_that_differs_says_what_to_do(lyftlearn_image_tag: str, tmp_path:
     suite = load_suite(place)
     again = SuiteRun(suite=suite, suite_path=place, directory=tmp_path / "again", cases=suite.cases[:2]).run()
     assert [case.outcome for case in again.cases] == [Outcome.PARITY] * 2
+
+
+def test_another_attempt_is_told_while_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a CI log as a line of its own."""
+    with watch(["one"], quiet=False) as on_event:
+        on_event(Event("one", "started"))
+        on_event(Event("one", "retried", "kubernetes", text="attempt 2 of 3"))
+    assert capsys.readouterr() == ("", "one: kubernetes: attempt 2 of 3\n")

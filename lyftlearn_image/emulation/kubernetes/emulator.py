@@ -28,6 +28,7 @@ from lyftlearn_image.platforms.kubernetes.quantity import parse_quantity
 from lyftlearn_image.run import Limit, Run, Status, Timings
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.runs.stop_watch import StopWatch
+from lyftlearn_image.runs.told_limit import told_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,12 +115,13 @@ class KubernetesEmulator:
         workspace: Path,
         stop: StopRequest | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_phase: Callable[[str], None] | None = None,
     ) -> Run:
         """Runs the manifests; see Target.run. Of a Job with several pods, the run is that of the pod that decided it."""
         started = time.monotonic()
         *objects, manifest = compiled.documents
         objects = [*self._secrets, *objects]
-        watch = StopWatch(stop, on_line)
+        watch = StopWatch(stop, on_line, on_phase)
         outcome = (self._job_outcome if manifest["kind"] == "Job" else self._pod_outcome)(objects, manifest, workspace, watch)
         watch.timed_out = outcome.is_past_deadline
         finished = time.monotonic()
@@ -215,6 +217,7 @@ class KubernetesEmulator:
 
     def _job_outcome(self, objects: Sequence[Manifest], manifest: Manifest, workspace: Path, watch: StopWatch) -> _Outcome:
         run = self.create_job(objects, manifest, workspace, on_line=watch.on_line)
+        run.on_attempt = watch.on_phase
         with _ended_on_request(watch, run):
             job = run.run()
         record = deciding_pod(job, manifest["spec"])
@@ -279,7 +282,8 @@ def _limit(outcome: _Outcome) -> Limit | None:
     status = outcome.pod.status
     if status.reason == "Evicted" and not outcome.is_complete:  # by its storage: nothing else evicts a pod here
         return Limit.DISK
-    return Limit.MEMORY if outcome.pod.reason == "OOMKilled" and outcome.pod.exit_code else None
+    end = outcome.pod.terminated
+    return told_limit(f"{end.reason} {end.message}") if end.exit_code else None
 
 
 def _pod_result(status: PodStatus, prepared_at: float | None) -> PodResult:

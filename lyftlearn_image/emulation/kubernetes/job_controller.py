@@ -23,6 +23,7 @@ from lyftlearn_image.emulation.kubernetes.job_policy import (
     classify_failure,
     completions,
     count_failures,
+    describe_attempt,
     evaluate_job,
     failed_indexes,
     finished_conditions,
@@ -106,7 +107,10 @@ class _State:
 
 
 class JobRun:
-    """One Job. `run` gives its last status; `delete` and `disrupt` may be called from other threads meanwhile."""
+    """One Job. `run` gives its last status; `delete` and `disrupt` may be called from other threads meanwhile.
+
+    `on_attempt` is told `attempt 2 of 3` when a Job of one pod starts it again.
+    """
 
     def __init__(
         self,
@@ -124,6 +128,7 @@ class JobRun:
         self._kubelet = kubelet
         self._workspace = workspace
         self._listeners = PodListeners(on_line, self._notify)
+        self.on_attempt: Callable[[str], None] = lambda _: None
         self._uid = str(uuid.uuid4())
         self._changed = threading.Condition()
         self._is_deleted = False
@@ -246,6 +251,8 @@ class JobRun:
 
     def _create_pod(self, index: int | None) -> None:
         state = self._state
+        if attempt := describe_attempt(self._spec, count_failures(self._progress())):
+            self.on_attempt(attempt)
         number, state.created = state.created, state.created + 1
         manifest = pod_from_template(self._manifest, self._uid, index, number)
         pod = Pod(manifest["metadata"], manifest["spec"], self._kubelet.machine.network.allocate_ip())

@@ -116,6 +116,13 @@ def count_failures(progress: JobProgress, index: int | None = None) -> int:
     return sum(failure.action != "Ignore" and index in (None, failure.index) for failure in progress.failures)
 
 
+def describe_attempt(spec: Mapping[str, Any], failures: int) -> str:
+    """`attempt 2 of 3` for a Job of one pod that is started again, empty for the first, and for a Job of several pods."""
+    if not failures or completions(spec) != 1 or int(spec.get("parallelism") or 1) != 1:
+        return ""
+    return f"attempt {failures + 1} of {_backoff_limit(spec) + 1}"
+
+
 def parse_indexes(text: str) -> set[int]:
     """The indexes of a list such as `0,2-4`."""
     indexes: set[int] = set()
@@ -136,12 +143,17 @@ def _satisfies(rule: Mapping[str, Any], progress: JobProgress) -> bool:
 
 
 def _exceeds_backoff_limit(spec: Mapping[str, Any], progress: JobProgress) -> bool:
+    limit = _backoff_limit(spec)
+    if progress.restarts and progress.restarts >= max(limit, 1):
+        return True
+    return count_failures(progress) > limit
+
+
+def _backoff_limit(spec: Mapping[str, Any]) -> int:
     limit = spec.get("backoffLimit")
     if limit is None:
         limit = _UNLIMITED if spec.get("backoffLimitPerIndex") is not None else _DEFAULT_BACKOFF_LIMIT
-    if progress.restarts and progress.restarts >= max(int(limit), 1):
-        return True
-    return count_failures(progress) > int(limit)
+    return int(limit)
 
 
 def _match(rule: Mapping[str, Any], pod_name: str, status: PodStatus) -> str:

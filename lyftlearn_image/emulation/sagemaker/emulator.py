@@ -26,6 +26,7 @@ from lyftlearn_image.runs.log_lines import read_lines
 from lyftlearn_image.runs.log_metrics import final_metrics
 from lyftlearn_image.runs.observation import read_observation
 from lyftlearn_image.runs.stop_watch import StopWatch
+from lyftlearn_image.runs.told_limit import told_limit
 from lyftlearn_image.runs.tuning import TrialRunner, TuningJob, TuningRun, run_trials
 from lyftlearn_image.untrusted_tree import Allowance, measure
 
@@ -53,6 +54,12 @@ class _Attempt:
     prepared: float
     finished: float
     waited_too_long: bool = False
+
+    def limit(self, watch: StopWatch) -> Limit | None:
+        """The limit that ended the job, as far as its container tells."""
+        if watch.timed_out or self.waited_too_long:
+            return Limit.RUNTIME if watch.timed_out else Limit.WAIT
+        return Limit.MEMORY if self.group_exit.exit.oom_killed and self.group_exit.exit.exit_code else None
 
 
 class SageMakerEmulator:
@@ -121,7 +128,7 @@ class SageMakerEmulator:
             final_metrics=final_metrics(job.metrics, read_lines(path for pair in streams for path in pair))
             if job.metrics
             else {},
-            limit=_limit(attempt, watch),
+            limit=attempt.limit(watch) or told_limit(reason),
             notes=self.context.notes(job.instance_type, job.volume_gb),
         )
 
@@ -267,16 +274,6 @@ class SageMakerEmulator:
             if checkpoints := host.checkpoints:
                 measure(checkpoints.directory, Allowance(self.context.containers.limits))
                 objects.sync_directory(self.context.s3, checkpoints.directory, checkpoints.uri, checkpoints.known)
-
-
-def _limit(attempt: _Attempt, watch: StopWatch) -> Limit | None:
-    """The limit that ended a job; the disk of an instance is not limited here."""
-    if watch.timed_out:
-        return Limit.RUNTIME
-    if attempt.waited_too_long:
-        return Limit.WAIT
-    ended = attempt.group_exit.exit
-    return Limit.MEMORY if ended.oom_killed and ended.exit_code else None
 
 
 def _streams(workspace: Path, job: JobPlan, index: int) -> tuple[Path, Path]:

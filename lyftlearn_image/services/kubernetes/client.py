@@ -29,7 +29,7 @@ from lyftlearn_image.services.kubernetes.run_record import read_records
 from lyftlearn_image.services.kubernetes.stopping import stop_job
 from lyftlearn_image.services.kubernetes.submission import submit_objects, wait_until_gone
 from lyftlearn_image.services.kubernetes.watch import watch_until_ended
-from lyftlearn_image.services.service import poll_until_ended, run_to_end
+from lyftlearn_image.services.service import Followed, poll_until_ended, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,9 +174,10 @@ class KubernetesService:
         workspace: Path,
         stop: StopRequest | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_phase: Callable[[str], None] | None = None,
     ) -> Run:
         """All of it; see Target.run."""
-        return run_to_end(self, compiled, workspace, stop, on_line)
+        return run_to_end(self, compiled, workspace, Followed(stop, on_line, on_phase))
 
     def close(self) -> None:
         """Closes the connections, and forgets the logs that were kept."""

@@ -5,6 +5,7 @@ Source: Kubernetes, "Jobs" (terminal conditions, suspension) and "Pod Lifecycle"
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.run import State, Status
@@ -62,7 +63,17 @@ def job_state(job: Any, pods: Sequence[Any]) -> State:
         # The reason of a Job that ran out of time or of retries is its own, where its container says nothing.
         told = "; ".join(part for part in (message or str(failed.message or ""), loss) if part)
         return State(Status.FAILED, str(failed.reason or "Failed"), told, code)
-    return _open_state(job, pods)
+    return dataclasses.replace(_open_state(job, pods), attempt=_attempt_of(job))
+
+
+def _attempt_of(job: Any) -> str:
+    """`attempt 2 of 3` for a Job of one pod that has failed before. backoffLimit is 6 where it is not said (API reference)."""
+    failed, spec = (job.status.failed if job.status else None) or 0, job.spec
+    if not failed or (spec.completions or 1) != 1 or (spec.parallelism or 1) != 1:
+        return ""
+    most = 1 + (6 if spec.backoffLimit is None else spec.backoffLimit)
+    # Pods that lost their nodes count as failed, and take nothing of the limit.
+    return f"attempt {failed + 1} of {most}" if failed < most else f"attempt {failed + 1}"
 
 
 def _open_state(job: Any, pods: Sequence[Any]) -> State:
@@ -103,7 +114,10 @@ def _message(pod: Any, ended: Any) -> str:
     beside = next((found for found in containers_beside(pod) if found[1].terminated and found[1].terminated.exitCode), None)
     if beside and not ended.exitCode:
         return f"container {beside[0]} beside it {describe_end(beside[1].terminated)}"
-    return f"init container {init[0]} {describe_end(init[1])}" if init and init[1] is ended else str(ended.message or "")
+    if init and init[1] is ended:
+        return f"init container {init[0]} {describe_end(init[1])}"
+    killed = "OOMKilled: it took more than `memory_mib`" if ended.reason == "OOMKilled" else ""
+    return "; ".join(part for part in (str(ended.message or ""), killed) if part)
 
 
 def deployment_state(deployment: Any, pods: Sequence[Any] = ()) -> State:

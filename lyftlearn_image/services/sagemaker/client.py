@@ -19,7 +19,7 @@ from lyftlearn_image.services.collect import EndedJob, collect_run
 from lyftlearn_image.services.sagemaker import logs
 from lyftlearn_image.services.sagemaker.listing import list_names
 from lyftlearn_image.services.sagemaker.logs import LogReader
-from lyftlearn_image.services.service import poll_until_ended, run_to_end
+from lyftlearn_image.services.service import Followed, poll_until_ended, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -158,9 +158,10 @@ class SageMakerService:
         workspace: Path,
         stop: StopRequest | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_phase: Callable[[str], None] | None = None,
     ) -> Run:
         """All of it; see Target.run."""
-        return run_to_end(self, compiled, workspace, stop, on_line)
+        return run_to_end(self, compiled, workspace, Followed(stop, on_line, on_phase))
 
     def close(self) -> None:
         """Closes the connections."""

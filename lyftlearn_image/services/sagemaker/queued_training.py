@@ -21,7 +21,7 @@ from lyftlearn_image.run import State, Status
 from lyftlearn_image.services.collect import EndedJob, collect_run
 from lyftlearn_image.services.sagemaker.client import SageMakerService
 from lyftlearn_image.services.sagemaker.queue import KIND, parse_queued_id
-from lyftlearn_image.services.service import poll_until_ended, run_to_end
+from lyftlearn_image.services.service import Followed, poll_until_ended, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -142,9 +142,10 @@ class QueuedTrainingService:
         workspace: Path,
         stop: StopRequest | None = None,
         on_line: Callable[[str], None] | None = None,
+        on_phase: Callable[[str], None] | None = None,
     ) -> Run:
         """All of it; see Target.run."""
-        return run_to_end(self, compiled, workspace, stop, on_line)
+        return run_to_end(self, compiled, workspace, Followed(stop, on_line, on_phase))
 
     def close(self) -> None:
         """Closes the connections."""

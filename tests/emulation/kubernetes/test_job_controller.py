@@ -60,7 +60,10 @@ def test_a_retried_job_completes(emulator: KubernetesEmulator, container_of: Mak
             "HOST", pod_from_template(job_of(container_of("")), "", None, 0)["metadata"]["name"]
         )
     )
-    run = emulator.run(Compiled("kubernetes", "Job", (job_of(container, backoffLimit=1),)), workspace=tmp_path)
+    told: list[str] = []
+    compiled = Compiled("kubernetes", "Job", (job_of(container, backoffLimit=1),))
+    run = emulator.run(compiled, workspace=tmp_path, on_phase=told.append)
+    assert told == ["attempt 2 of 2"]
     assert (run.status, run.exit_code) == (Status.COMPLETED, 0)
     assert run.stdout.read_text() != (tmp_path / "stdout").read_text()
 

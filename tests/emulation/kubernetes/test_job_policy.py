@@ -10,6 +10,7 @@ from lyftlearn_image.emulation.kubernetes.job_policy import (
     JobProgress,
     PodFailure,
     classify_failure,
+    describe_attempt,
     evaluate_job,
     failed_indexes,
 )
@@ -77,3 +78,19 @@ def test_some_indexes_may_be_enough() -> None:
     leader = {"completions": 5, "successPolicy": {"rules": [{"succeededIndexes": "1-4", "succeededCount": 1}]}}
     assert evaluate_job(leader, JobProgress(succeeded=(0,))) == ()
     assert evaluate_job(leader, JobProgress(succeeded=(4,)))[0].reason == "SuccessPolicy"
+
+
+@pytest.mark.parametrize(
+    ("spec", "failures", "told"),
+    [
+        ({"backoffLimit": 2}, 0, ""),
+        ({"backoffLimit": 2}, 1, "attempt 2 of 3"),
+        ({"backoffLimit": 2, "completions": 1, "parallelism": 1}, 2, "attempt 3 of 3"),
+        ({}, 1, "attempt 2 of 7"),
+        ({"backoffLimit": 2, "completions": 2}, 1, ""),
+        ({"backoffLimit": 2, "parallelism": 2}, 1, ""),
+    ],
+)
+def test_an_attempt_is_told_from_the_second_on(spec: dict[str, int], failures: int, told: str) -> None:
+    """Of a Job of one pod: of several nobody knows which attempt it is."""
+    assert describe_attempt(spec, failures) == told

@@ -11,7 +11,8 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.batch_v1 import Job
 from lightkube.resources.core_v1 import Pod
 
-from lyftlearn_image.run import State, Status
+from lyftlearn_image.run import Limit, State, Status
+from lyftlearn_image.runs.told_limit import told_limit
 from lyftlearn_image.services.kubernetes.job_state import deployment_state, job_state, job_times
 
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -246,3 +247,36 @@ def test_the_times_are_the_clusters() -> None:
     assert job_times(a_job("Complete", completionTime=later[1].isoformat(), **begun)) == (BEGAN, later[0], later[1])
     assert job_times(a_job("Failed", **begun)) == (BEGAN, later[0], later[2])
     assert job_times(a_job()) == (BEGAN, BEGAN, BEGAN)
+
+
+@pytest.mark.parametrize(
+    ("failed", "spec", "told"),
+    [
+        (0, {"backoffLimit": 2}, ""),
+        (1, {"backoffLimit": 2}, "attempt 2 of 3"),
+        (1, {}, "attempt 2 of 7"),
+        # Pods that lost their nodes count as failed, and not against the limit.
+        (5, {"backoffLimit": 2}, "attempt 6"),
+        (1, {"backoffLimit": 2, "completions": 3, "parallelism": 3}, ""),
+    ],
+)
+def test_a_job_that_was_started_again_tells_its_attempt(failed: int, spec: dict[str, int], told: str) -> None:
+    """While it runs; the end is told by itself."""
+    pods = [a_pod("Running", running={})]
+    job = a_job()
+    document = job.to_dict()
+    document["spec"] = {**document["spec"], **spec}
+    document["status"] = {**document.get("status", {}), "failed": failed}
+    assert job_state(Job.from_dict(document), pods).attempt == told
+    assert job_state(a_job("Complete"), [ended(0)]).attempt == ""
+
+
+def test_a_container_beyond_its_memory_says_which_key_to_raise() -> None:
+    """Also where the script could write nothing any more."""
+    pod = ended(137)
+    pod.status.containerStatuses[0].state.terminated.reason = "OOMKilled"
+    state = job_state(a_job("Failed"), [pod])
+    assert (state.exit_code, state.reason) == (137, "OOMKilled: it took more than `memory_mib`")
+    assert told_limit(state.reason) is Limit.MEMORY
+    assert told_limit("OSError: [Errno 28] No space left on device: '/tmp/x'") is Limit.DISK
+    assert told_limit("ValueError: no rows") is None
