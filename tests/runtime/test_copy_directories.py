@@ -110,8 +110,12 @@ def test_a_copy_that_was_begun_is_completed(
             assert found[name] == before[name]
 
 
-def test_what_cannot_be_copied_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_copied_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Here for a place that is not there; on a node for want of room. A directory that the image has not is no fault."""
+    (tmp_path / "working directory").mkdir()
+    monkeypatch.chdir(tmp_path / "working directory")  # which is copied, too
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "file").write_text("x")
     missing = tmp_path / "missing"
