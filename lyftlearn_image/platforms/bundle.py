@@ -49,11 +49,11 @@ class Bundle:
     command: tuple[str, ...] = ()
 
 
-def bundle_for(workload: Workload, job_name: str, **contents: Any) -> Bundle:
-    """A bundle for this workload; `contents` are fields of `Bundle`."""
+def bundle_for(workload: Workload, job_name: str, instance_type: str | None, **contents: Any) -> Bundle:
+    """A bundle for this workload on such an instance, which a pod is told of, too; `contents` are fields of `Bundle`."""
     # A trial is a training job to whoever runs in it.
     kind = {"tuning": "training"}.get(workload.kind, workload.kind) if isinstance(workload, Job) else ""
-    return Bundle(job_name=job_name, kind=kind, instance_type=workload.instance_type, **contents)
+    return Bundle(job_name=job_name, kind=kind, instance_type=instance_type or "", **contents)
 
 
 def shim_variables(workload: Workload) -> dict[str, str]:

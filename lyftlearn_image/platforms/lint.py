@@ -13,6 +13,7 @@ from lyftlearn_image.errors import LyftlearnError
 from lyftlearn_image.platforms.compile import compile_for, launch_for, lint_compiled
 from lyftlearn_image.platforms.findings import Finding
 from lyftlearn_image.platforms.launch import TARGETS
+from lyftlearn_image.platforms.sagemaker.image_source import lint_image
 from lyftlearn_image.workload import Workload
 
 if TYPE_CHECKING:
@@ -94,3 +95,5 @@ def _lint_target(target: TargetName, workload: Workload) -> Iterator[Finding]:
         yield Finding((), error.what, error.hint)
         return
     yield from lint_compiled(target, workload, compiled)
+    if target == "sagemaker":
+        yield from lint_image(workload)

@@ -57,10 +57,14 @@ class Workload(TaggedUnion):
     kubernetes: Kubernetes = Field(
         default=Kubernetes(), description="Placement, queues, disks and the like, on Kubernetes alone."
     )
-    instance_type: str = Field(default="ml.m5.large", description="Kind of host on SageMaker.")
-    cpus: float = Field(default=2, gt=0, le=1_000_000, description="CPU limit of the pod.")
-    memory_mib: int = Field(default=8192, gt=0, description="Memory limit of the pod.")
-    gpus: int = Field(default=0, ge=0, description="GPUs of the pod (nvidia.com/gpu).")
+    instance_type: str | None = Field(
+        default=None,
+        description="Kind of host on SageMaker; else the smallest with `cpus`, `memory_mib` and `gpus` of ml.m5 and ml.r5, or"
+        " ml.g5 where GPUs are asked for, or of larger families.",
+    )
+    cpus: float = Field(default=2, gt=0, le=1_000_000, description="CPU limit of the pod; the instance has at least as many.")
+    memory_mib: int = Field(default=8192, gt=0, description="Memory limit of the pod; the instance has at least as much.")
+    gpus: int = Field(default=0, ge=0, description="GPUs of the pod (nvidia.com/gpu); the instance has at least as many.")
     run_as_user: int = Field(default=10001, ge=1, description="UID of the pod; its group is 0. SageMaker runs as root.")
 
     @model_validator(mode="after")

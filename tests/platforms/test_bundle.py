@@ -48,10 +48,10 @@ def test_the_same_content_gives_the_same_bytes() -> None:
     """Order of keys does not reach the bytes, so the digest is one of the content."""
     workload = Training(name="job", image="x", program="t.py")
     one = bundle.to_bytes(
-        bundle.bundle_for(workload, "j", hyperparameters={"a": 1, "b": 2}, files={"/b": ConfigFile(content="x")})
+        bundle.bundle_for(workload, "j", "ml.m5.large", hyperparameters={"a": 1, "b": 2}, files={"/b": ConfigFile(content="x")})
     )
     two = bundle.to_bytes(
-        bundle.bundle_for(workload, "j", hyperparameters={"b": 2, "a": 1}, files={"/b": ConfigFile(content="x")})
+        bundle.bundle_for(workload, "j", "ml.m5.large", hyperparameters={"b": 2, "a": 1}, files={"/b": ConfigFile(content="x")})
     )
     assert one == two
 
@@ -65,5 +65,7 @@ def test_the_reference_carries_the_digest_of_the_bytes() -> None:
 def test_a_secret_file_goes_as_its_reference() -> None:
     """A bundle holds the reference of a secret and never asks for its value."""
     workload = Training(name="job", image="x", program="t.py")
-    made = bundle.bundle_for(workload, "j", files={"/etc/key": ConfigFile(secret="aws-sm://prod/key", mode="0400")})
+    made = bundle.bundle_for(
+        workload, "j", "ml.m5.large", files={"/etc/key": ConfigFile(secret="aws-sm://prod/key", mode="0400")}
+    )
     assert json.loads(bundle.to_bytes(made))["files"] == [{"path": "/etc/key", "secret": "aws-sm://prod/key", "mode": "0400"}]

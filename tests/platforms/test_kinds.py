@@ -18,6 +18,7 @@ from lyftlearn_image.platforms.kubernetes.pod_template import PodDefaults
 from lyftlearn_image.platforms.launch import TARGETS, Compiled
 from lyftlearn_image.platforms.permissions import needed
 from lyftlearn_image.platforms.sagemaker import actions, all_kinds as on_sagemaker
+from lyftlearn_image.platforms.sagemaker.instance_choice import require_instance_type
 from lyftlearn_image.platforms.sagemaker.kind import WorkloadKind as SageMakerKind
 from lyftlearn_image.platforms.sagemaker.overflow import Slots
 from lyftlearn_image.platforms.sagemaker.request_parts import request_parts, set_members
@@ -39,7 +40,7 @@ class Evaluation(Job):
 def to_request(workload: Evaluation, launch: Launch) -> Compiled:
     """A processing job over the model."""
     parts = request_parts(workload, launch, Slots(actions.PROCESSING, environment="Environment"))
-    resources = {"InstanceCount": 1, "InstanceType": workload.instance_type, "VolumeSizeInGB": workload.volume_gb}
+    resources = {"InstanceCount": 1, "InstanceType": require_instance_type(workload), "VolumeSizeInGB": workload.volume_gb}
     request = {
         "ProcessingJobName": launch.job_name,
         "AppSpecification": {"ImageUri": workload.image, "ContainerArguments": ["evaluate", workload.model]},

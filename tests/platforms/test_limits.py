@@ -15,7 +15,8 @@ from lyftlearn_image.platforms.sagemaker.api_model import LONGEST_STRING_BYTES
 from lyftlearn_image.workload import Workload
 from lyftlearn_runtime import contract
 
-BASE: dict[str, Any] = {"name": "job", "image": "team:1", "output": "s3://runs/x"}
+IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/team:1"
+BASE: dict[str, Any] = {"name": "job", "image": IMAGE, "output": "s3://runs/x"}
 TRAINING = {**BASE, "program": "train.py"}
 SERVING = {**BASE, "kind": "serving", "model": "s3://models/a/"}
 TRANSFORM = {**BASE, "kind": "transform", "model": "s3://bkt/m/", "input": "s3://bkt/x"}

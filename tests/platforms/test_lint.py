@@ -11,10 +11,20 @@ import yaml
 from hypothesis import given, strategies as st
 
 from lyftlearn_image.cli.main import main
+from lyftlearn_image.platforms.compile import compile_for_submission, launch_for
 from lyftlearn_image.platforms.lint import lint
+from lyftlearn_image.workload import Workload
 
 FILES = sorted((Path(__file__).parent / "workloads").glob("*.yaml"))
-GOOD = {"name": "job", "image": "team:1", "program": "train.py"}
+ECR = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
+ROLE = "arn:aws:iam::111122223333:role/ml"
+IMAGE = f"{ECR}/team:1"
+GOOD = {"name": "job", "image": IMAGE, "program": "train.py"}
+
+
+def text_of(path: Path) -> str:
+    """An example, with its image where SageMaker takes it from."""
+    return path.read_text().replace("image: team:1\n", f"image: {IMAGE}\n")
 
 
 def found(**fields: Any) -> list[tuple[str, str, str]]:
@@ -26,7 +36,7 @@ def found(**fields: Any) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_good_files_have_no_breach(path: Path) -> None:
     """Of the examples of every kind."""
-    breaches = [(one.target, one.field) for one in lint(path.read_text(), path.name) if one.level == "error"]
+    breaches = [(one.target, one.field) for one in lint(text_of(path), path.name) if one.level == "error"]
     assert breaches == []
 
 
@@ -65,7 +75,7 @@ def test_a_breach_has_its_place_and_its_target(fields: dict[str, Any], target: s
 
 def test_an_argument_that_is_too_long_is_told_for_both() -> None:
     """SageMaker takes 256 characters, execve 131,072 bytes."""
-    text = yaml.safe_dump({"name": "job", "image": "team:1", "command": ["python", "x" * 131072]})
+    text = yaml.safe_dump({"name": "job", "image": IMAGE, "command": ["python", "x" * 131072]})
     told = [(one.target, one.field) for one in lint(text, "job.yaml")]
     assert told == [("kubernetes", "command.1"), ("sagemaker", "command.1")]
 
@@ -74,7 +84,7 @@ def test_every_breach_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixt
     """A mistake in one field hides none in another, on either platform; each has file and line; the exit code is 1."""
     path = tmp_path / "job.yaml"
     path.write_text(
-        "name: job\nimage: team:1\nprogram: train.py\ncpus: none\nkubernetes:\n  namespace: ML\n"
+        f"name: job\nimage: {IMAGE}\nprogram: train.py\ncpus: none\nkubernetes:\n  namespace: ML\n"
         "instance_type: ml.x\nenvironment:\n  API_TOKEN: aB3$xyz!Qw9\n"
     )
     assert main(["lint", str(path)]) == 1
@@ -97,12 +107,31 @@ def test_a_mistake_under_a_key_with_dots_hides_nothing() -> None:
 
 def test_one_target_alone_can_be_linted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What Kubernetes has no equal of may be meant for SageMaker only."""
-    text = next(path for path in FILES if path.stem == "transform").read_text().replace("split: Line", "split: RecordIO")
+    text = text_of(next(path for path in FILES if path.stem == "transform")).replace("split: Line", "split: RecordIO")
     path = tmp_path / "transform.yaml"
     path.write_text(text)
     assert main(["lint", str(path), "--target", "sagemaker"]) == 0
     assert main(["lint", str(path)]) == 1
     assert "does not split RecordIO" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("image", "is_taken"),
+    [
+        (f"{ECR}/team:1", True), (f"{ECR}/a/b/team@sha256:{'0' * 64}", True), (f"{ECR}.cn/team:1", True),
+        ("111122223333.dkr.ecr-fips.us-gov-west-1.amazonaws.com/team", True),
+        ("111122223333.dkr-ecr.eu-west-1.on.aws/team:1", True),
+        ("team:1", False), ("ghcr.io/team/team:1", False), ("public.ecr.aws/team/team:1", False),
+        (f"{ECR}.example.com/team:1", False), (f"localhost/{ECR}/team:1", False), (ECR, False),
+    ],
+)  # fmt: skip
+def test_an_image_from_elsewhere_than_ecr_is_refused_for_sagemaker(image: str, *, is_taken: bool) -> None:
+    """By its name, and for SageMaker alone; a run on this machine takes it."""
+    told = found(image=image)
+    assert told == ([] if is_taken else [("sagemaker", "image", told[0][2])])
+    assert all(f"{image} is no image of Amazon ECR" in what for _, _, what in told)
+    workload = Workload.model_validate({**GOOD, "image": image, "output": "s3://runs/x", "role_arn": ROLE})
+    assert compile_for_submission("sagemaker", workload, launch_for(workload)).documents
 
 
 def test_a_note_is_no_breach(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyftlearn_image.emulation.sagemaker.instances import instance_size
 from lyftlearn_image.errors import UnsupportedError
+from lyftlearn_image.platforms.sagemaker.instance_choice import find_instance_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,11 +54,12 @@ def asked_amounts(target: TargetName, workload: Workload) -> Asked | None:
         shm_mib, memory_mib = workload.kubernetes.shm_size_mib, workload.memory_mib
         words = f"{workload.cpus:g} CPUs and {memory_mib:,} MiB as limits of the pod"
         return Asked(workload.cpus, memory_mib * _MIB, shm_mib * _MIB if shm_mib else None, words)
+    name = find_instance_type(workload) or ""
     try:
-        cpus, memory_bytes = instance_size(workload.instance_type)
+        cpus, memory_bytes = instance_size(name)
     except UnsupportedError:
         return None
-    return Asked(cpus, memory_bytes, None, f"{cpus} CPUs and {memory_bytes // _MIB:,} MiB of {workload.instance_type}")
+    return Asked(cpus, memory_bytes, None, f"{cpus} CPUs and {memory_bytes // _MIB:,} MiB of {name}")
 
 
 def explain_amounts(

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lyftlearn_image.workload import Job
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -75,9 +73,6 @@ def service_account(workload: Workload, run: str) -> list[dict[str, Any]]:
 def _sagemaker_annotation(workload: Workload) -> dict[str, str]:
     """What Kubernetes has no word for, as JSON; nothing where the workload says nothing of it."""
     fields = workload.model_dump(mode="json", exclude_defaults=True)
-    if isinstance(workload, Job):
-        # A job's bundle tells the shim the instance type.
-        fields.pop("instance_type", None)
     only = {name: fields[name] for name in _ONLY_SAGEMAKER if name in fields}
     # What a Kubernetes Secret replaces here is still a reference there.
     replaced = {name: text for name, text in workload.secrets.items() if name in workload.kubernetes.secrets}

@@ -8,6 +8,7 @@ from lyftlearn_image.platforms import bundle
 from lyftlearn_image.platforms.kubernetes.container_env import env_beside
 from lyftlearn_image.platforms.kubernetes.metadata import config_map
 from lyftlearn_image.platforms.kubernetes.pod_template import BUNDLE_KEY, Transfers, place_bundle
+from lyftlearn_image.platforms.sagemaker.instance_choice import find_instance_type
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def unpack_model(
     if not _is_packed(workload):
         return [], {}
     transfers = {"downloads": ((MODEL_DIR, workload.model),), **parts.bundle_fields}
-    data = bundle.to_bytes(bundle.bundle_for(workload, launch.job_name, **transfers))
+    data = bundle.to_bytes(bundle.bundle_for(workload, launch.job_name, find_instance_type(workload), **transfers))
     name = f"{launch.job_name}-model"
     location, objects = place_bundle(launch, data, s3_name="model-bundle.json")
     mounts = mounts_beside(parts)

@@ -16,6 +16,7 @@ from lyftlearn_image.platforms.kubernetes.disks import FOR_THE_GROUP, disks
 from lyftlearn_image.platforms.kubernetes.metadata import config_map
 from lyftlearn_image.platforms.kubernetes.object_limits import CONFIG_MAP_BYTES
 from lyftlearn_image.platforms.kubernetes.writable_directories import SCRATCH, copies, copying_container, scratch
+from lyftlearn_image.platforms.sagemaker.instance_choice import find_instance_type
 from lyftlearn_image.workload import Job
 from lyftlearn_runtime import contract
 
@@ -207,6 +208,7 @@ def _bundle(workload: Workload, launch: Launch, transfers: Transfers, fields: Ma
     return bundle.bundle_for(
         workload,
         launch.job_name,
+        find_instance_type(workload),
         **fields,
         **job,
         hosts=transfers.hosts,

@@ -91,6 +91,15 @@ def input_shape(action: str) -> Any:
 
 
 @functools.cache
+def choices(action: str, member: str) -> tuple[str, ...]:
+    """The values that a string of an action's request may have; a member below others, also of a list, is written with dots."""
+    shape: Any = input_shape(action)
+    for name in member.split("."):
+        shape = (shape.member if shape.type_name == "list" else shape).members[name]
+    return tuple(shape.enum)
+
+
+@functools.cache
 def output_members(action: str) -> frozenset[str]:
     """The names of what an action's answer may have. KeyError when the API has no such action."""
     shape: Any = _service().operation_model(action).output_shape

@@ -8,6 +8,7 @@ from lyftlearn_image.platforms.findings import Finding
 from lyftlearn_image.platforms.sagemaker import api_model
 from lyftlearn_image.platforms.sagemaker.all_kinds import workload_kind
 from lyftlearn_image.platforms.sagemaker.field_paths import field_of
+from lyftlearn_image.platforms.sagemaker.instance_choice import lint_instance_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 # Schemes that are resolved by asking somebody.
 _REMOTE_SCHEMES = ("aws-", "s3://", "confidant://")
 # Fields of every kind that only Kubernetes has a word for.
-_IGNORED = ("gpus", "cpus", "memory_mib", "run_as_user")
+_IGNORED = ("run_as_user",)
 
 
 def lint_requests(workload: Workload, compiled: Compiled) -> Iterator[Finding]:
@@ -29,6 +30,7 @@ def lint_requests(workload: Workload, compiled: Compiled) -> Iterator[Finding]:
             why = breach.why if breach.path not in breach.why else breach.why.replace(f" {breach.path}", "", 1)
             yield Finding(field_of(breach.path, request, workload), f"{action} refuses {breach.path or 'it'}: {why}")
     yield from kind.lint(workload)
+    yield from lint_instance_type(workload)
     yield from _lint_isolation(workload, compiled)
     for index, word in enumerate(getattr(workload, "command", None) or ()):
         # The API's own limit is none: what is longer than that goes by the bundle.

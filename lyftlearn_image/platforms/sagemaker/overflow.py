@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.platforms import bundle
 from lyftlearn_image.platforms.sagemaker import api_model
+from lyftlearn_image.platforms.sagemaker.instance_choice import find_instance_type
 from lyftlearn_image.workload import Job
 from lyftlearn_runtime import contract
 
@@ -68,7 +69,7 @@ def split(workload: Workload, launch: Launch, slots: Slots) -> Shares:
     }
     objects: dict[str, bytes] = {}
     if any(overflow.values()):
-        data = bundle.to_bytes(bundle.bundle_for(workload, launch.job_name, **overflow))
+        data = bundle.to_bytes(bundle.bundle_for(workload, launch.job_name, find_instance_type(workload), **overflow))
         uri = f"{launch.s3_prefix}/{launch.job_name}/bundle.json"
         objects[uri] = data
         shim[contract.BUNDLE] = bundle.reference(uri, data)

@@ -36,7 +36,7 @@ def fields_of_bundle(bundle: Mapping[str, Any], job_name: str) -> dict[str, Any]
     fields: dict[str, Any] = {}
     job = bundle.get("job") or {}
     if job:
-        fields |= {"kind": job["kind"], "instance_type": job["instance_type"]}
+        fields["kind"] = job["kind"]
     fields |= {name: bundle[name] for name in ("hyperparameters", "channels") if bundle.get(name)}
     files = {one["path"]: {key: one[key] for key in one if key != "path"} for one in bundle.get("files", ())}
     if files:
@@ -78,9 +78,8 @@ def fields_of_transform(documents: Documents, name: str, client: Mapping[str, An
     options = next((one["value"] for one in client.get("env", ()) if one["name"] == OPTIONS), "{}")
     defaults = {key: field.get_default() for key, field in Transform.model_fields.items()}
     options_set = {key: value for key, value in _object(options).items() if value != defaults.get(key)}
-    instance_type, (download,) = bundle["job"]["instance_type"], bundle["downloads"]
-    # What only the Job says, and a transform does not.
-    return {**options_set, "kind": "transform", "input": download["uri"], "instance_type": instance_type}
+    (download,) = bundle["downloads"]
+    return {**options_set, "kind": "transform", "input": download["uri"]}
 
 
 def fields_of_variables(compiled: Mapping[str, str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from lyftlearn_image.platforms.kubernetes.model import model_transfers, mounts_b
 from lyftlearn_image.platforms.kubernetes.pod_template import BUNDLE_KEY, place_bundle, pod_parts, pod_spec
 from lyftlearn_image.platforms.kubernetes.probes import ping
 from lyftlearn_image.platforms.launch import Compiled
+from lyftlearn_image.platforms.sagemaker.instance_choice import find_instance_type
 from lyftlearn_runtime import contract
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _client(
     transfers = bundle.Bundle(
         job_name=launch.job_name,
         kind="processing",
-        instance_type=workload.instance_type,
+        instance_type=find_instance_type(workload) or "",
         downloads=((INPUT_DIR, workload.input),),
         uploads=((_OUTPUT_DIR, output),),
         **parts.bundle_fields,

@@ -9,6 +9,7 @@ from lyftlearn_image.errors import InvalidInputError
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.platforms.processing_paths import OBSERVATION_OUTPUT, input_paths, output_paths
 from lyftlearn_image.platforms.sagemaker import actions
+from lyftlearn_image.platforms.sagemaker.instance_choice import require_instance_type
 from lyftlearn_image.platforms.sagemaker.kind import WorkloadKind
 from lyftlearn_image.platforms.sagemaker.overflow import Slots
 from lyftlearn_image.platforms.sagemaker.request_parts import request_parts, set_members
@@ -44,7 +45,7 @@ def compile_processing(workload: Processing, launch: Launch) -> Compiled:
             "ProcessingResources": {
                 "ClusterConfig": {
                     "InstanceCount": workload.nodes,
-                    "InstanceType": workload.instance_type,
+                    "InstanceType": require_instance_type(workload),
                     "VolumeSizeInGB": workload.volume_gb,
                     "VolumeKmsKeyId": workload.encryption.volume_key,
                 }

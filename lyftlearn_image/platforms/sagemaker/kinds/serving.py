@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.platforms.sagemaker import actions
+from lyftlearn_image.platforms.sagemaker.instance_choice import require_instance_type
 from lyftlearn_image.platforms.sagemaker.kind import WorkloadKind
 from lyftlearn_image.platforms.sagemaker.model import SLOTS, create_model
 from lyftlearn_image.platforms.sagemaker.request_parts import request_parts, set_members
@@ -34,7 +35,7 @@ def compile_serving(workload: Serving, launch: Launch) -> Compiled:
                 "VariantName": _VARIANT,
                 "ModelName": launch.job_name,
                 "InitialInstanceCount": workload.replicas,
-                "InstanceType": workload.instance_type,
+                "InstanceType": require_instance_type(workload),
                 "InitialVariantWeight": 1.0,
                 "ContainerStartupHealthCheckTimeoutInSeconds": workload.startup_s,
             }

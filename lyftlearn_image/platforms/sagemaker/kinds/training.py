@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lyftlearn_image.platforms.findings import Finding
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.platforms.sagemaker import actions
+from lyftlearn_image.platforms.sagemaker.instance_choice import require_instance_type
 from lyftlearn_image.platforms.sagemaker.kind import WorkloadKind
 from lyftlearn_image.platforms.sagemaker.outputs import training_outputs
 from lyftlearn_image.platforms.sagemaker.overflow import Slots
@@ -60,7 +61,7 @@ def training_members(workload: Trainable, launch: Launch, parts: RequestParts) -
         "RoleArn": launch.role_arn,
         "OutputDataConfig": {"S3OutputPath": launch.s3_prefix, "KmsKeyId": workload.encryption.output_key},
         "ResourceConfig": {
-            "InstanceType": workload.instance_type,
+            "InstanceType": require_instance_type(workload),
             "InstanceCount": workload.nodes,
             "VolumeSizeInGB": workload.volume_gb,
             "VolumeKmsKeyId": workload.encryption.volume_key,

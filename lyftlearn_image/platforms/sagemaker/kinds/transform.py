@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lyftlearn_image.platforms.launch import Compiled
 from lyftlearn_image.platforms.sagemaker import actions
+from lyftlearn_image.platforms.sagemaker.instance_choice import require_instance_type
 from lyftlearn_image.platforms.sagemaker.kind import WorkloadKind
 from lyftlearn_image.platforms.sagemaker.model import SLOTS, create_model
 from lyftlearn_image.platforms.sagemaker.request_parts import request_parts, set_members
@@ -39,7 +40,7 @@ def compile_transform(workload: Transform, launch: Launch) -> Compiled:
                 "KmsKeyId": workload.encryption.output_key,
             },
             "TransformResources": {
-                "InstanceType": workload.instance_type,
+                "InstanceType": require_instance_type(workload),
                 "InstanceCount": workload.nodes,
                 "VolumeKmsKeyId": workload.encryption.volume_key,
             },
