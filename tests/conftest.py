@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -46,6 +47,14 @@ PROBE_CONTEXT = ROOT / "tests" / "emulation" / "kubernetes" / "pods" / "probe"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The one flag that rewrites the golden files, so that a change is reviewed as a diff."""
     parser.addoption("--update-golden", action="store_true", help="write the golden files instead of comparing with them")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_reader_of_models() -> None:
+    """The models of AWS's services are read once a process: a session takes 100 ms of CPU for that."""
+    import botocore.session
+
+    botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 @pytest.fixture

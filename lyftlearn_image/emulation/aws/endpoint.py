@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from lyftlearn_image.aws.session import make_session
 from lyftlearn_image.emulation.aws.signature import Key
 from lyftlearn_image.emulation.place import DEFAULT_PLACE, Place
 from lyftlearn_image.errors import InvalidInputError, RunError
@@ -129,9 +130,11 @@ class AwsEndpoint:
 
     def session(self) -> boto3.Session:
         """A session with the run's own keys; give its clients `endpoint_url=url`, or set AWS_ENDPOINT_URL."""
-        import boto3  # noqa: PLC0415 - takes 300 ms
-
-        return boto3.Session(self.key.access_key_id, self.key.secret_access_key, region_name=self.place.region)
+        return make_session(
+            aws_access_key_id=self.key.access_key_id,
+            aws_secret_access_key=self.key.secret_access_key,
+            region_name=self.place.region,
+        )
 
     def client(self, service: str) -> Any:
         """boto3's client of one of this endpoint's services, such as `logs`; made when it is first used."""
