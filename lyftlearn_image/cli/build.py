@@ -60,7 +60,10 @@ def build(class_name: str, options: _Build) -> None:
     import json  # noqa: PLC0415 - every import here waits for its verb
 
     from lyftlearn_image.build import builder, progress, spec  # noqa: PLC0415
+    from lyftlearn_image.cli.written_file import refuse_not_ours  # noqa: PLC0415
 
+    if options.json_file:
+        refuse_not_ours(options.json_file, ("image", "id", "build_key"), option="--json-file")
     with progress.open_progress(quiet=options.quiet) as shown:
         result = builder.build(
             class_name,

@@ -28,14 +28,22 @@ def schema_text(name: str) -> str:
     return json.dumps({"$schema": _DIALECT, **schema}, indent=2)
 
 
-def write_with_schema(path: Path, name: str, text: str) -> None:
-    """Writes a YAML file that begins with the line by which editors check and complete it, and its schema beside it.
+def with_schema(name: str, text: str) -> str:
+    """The text of a YAML file, begun with the line by which editors check and complete it.
 
     The line is that of yaml-language-server, which the extensions of VS Code, Neovim, Emacs and IntelliJ read
-    (github.com/redhat-developer/yaml-language-server, "Using inlined schema"). A file of ours that is there is replaced.
+    (github.com/redhat-developer/yaml-language-server, "Using inlined schema").
     """
-    schema = path.parent / DIRECTORY / f"{name}.schema.json"
+    return f"# yaml-language-server: $schema={DIRECTORY}/{_file_name(name)}\n{text}"
+
+
+def write_with_schema(path: Path, name: str, text: str) -> None:
+    """Writes a YAML file `with_schema`, and its schema beside it. A file that is there is replaced: look before."""
+    schema = path.parent / DIRECTORY / _file_name(name)
     schema.parent.mkdir(exist_ok=True)
     schema.write_text(f"{schema_text(name)}\n", encoding="utf-8")
-    line = f"# yaml-language-server: $schema={DIRECTORY}/{schema.name}\n"
-    path.write_text(line + text, encoding="utf-8")
+    path.write_text(with_schema(name, text), encoding="utf-8")
+
+
+def _file_name(name: str) -> str:
+    return f"{name}.schema.json"

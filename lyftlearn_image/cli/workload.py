@@ -12,8 +12,8 @@ from lyftlearn_image.cli.options import as_value
 from lyftlearn_image.cli.output import show
 
 if TYPE_CHECKING:
+    from lyftlearn_image.platforms.kubernetes.importer.workload_file import Imported
     from lyftlearn_image.platforms.launch import Compiled
-    from lyftlearn_image.workload import Workload
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _TARGET = click.Choice(["sagemaker", "kubernetes"])
@@ -108,6 +108,7 @@ class _Import:
     suite: Path | None
     name: str | None
     kind: str
+    force: bool
     as_json: bool
 
 
@@ -118,6 +119,7 @@ class _Import:
     _Import,
     click.option("-o", "--output", type=_FILE, help="Write the workload to this file instead of stdout."),
     click.option("--suite", type=_FILE, help="Write a parity suite for the workload of --output to this file."),
+    click.option("--force", is_flag=True, help="Overwrite files that are there and are not what would be written."),
     click.option("--name", metavar="NAME", help="Which Job, CronJob, Deployment or estimator, where there are several."),
     click.option(
         "--kind", type=click.Choice(["training", "processing"]), default="training", show_default=True,
@@ -130,11 +132,11 @@ def import_(manifest_file: Path, options: _Import) -> None:
 
     MANIFEST has a Job, a CronJob or a Deployment, with its ConfigMaps and Secrets beside it; or it is a Python file that makes
     an estimator and starts it, which is read and never run. What cannot be carried is listed on stderr, with the reason and
-    what to do. Secrets become references; their values are never printed.
+    what to do. Secrets become references; their values are never printed. A file that is there, and is not what would be
+    written, stays as somebody has made it.
     """
     from dataclasses import asdict  # noqa: PLC0415 - every import here waits for its verb
 
-    from lyftlearn_image.cli.schemas import write_with_schema  # noqa: PLC0415
     from lyftlearn_image.sanitize import dump_json  # noqa: PLC0415
     from lyftlearn_image.scaffold.names import image_of  # noqa: PLC0415
     from lyftlearn_image.scaffold.workloads import read_source  # noqa: PLC0415
@@ -142,10 +144,8 @@ def import_(manifest_file: Path, options: _Import) -> None:
     if options.suite and not options.output:
         raise click.UsageError("--suite goes with --output: its case is the workload's file")
     imported, _ = read_source(manifest_file, image=image_of(manifest_file.parent), name=options.name, kind=options.kind)
-    if options.suite and options.output:
-        _write_suite(imported.workload, options.output, options.suite)
     if options.output:
-        write_with_schema(options.output, "workload", imported.text)
+        _write_files(imported, options.output, options)
     if options.as_json:
         left = [asdict(note) for note in imported.left]
         document = {"workload": imported.workload.model_dump(mode="json"), "left": left}
@@ -159,21 +159,25 @@ def import_(manifest_file: Path, options: _Import) -> None:
         show(f"  {note}", err=True)
 
 
-def _write_suite(workload: Workload, output: Path, suite: Path) -> None:
-    """Writes the suite of an imported workload, and says on stderr what runs it and what it still needs."""
-    from lyftlearn_image.cli.schemas import write_with_schema  # noqa: PLC0415 - every import here waits for its verb
-    from lyftlearn_image.errors import InvalidInputError  # noqa: PLC0415
+def _write_files(imported: Imported, output: Path, options: _Import) -> None:
+    """Writes the workload, and its suite where one is wanted: both or, where one is somebody's already, none.
+
+    Says on stderr what runs the suite, and what it still needs.
+    """
+    from lyftlearn_image.cli.schemas import with_schema, write_with_schema  # noqa: PLC0415 - every import waits for its verb
+    from lyftlearn_image.cli.written_file import refuse_overwriting  # noqa: PLC0415
     from lyftlearn_image.scaffold.imported_suite import suite_for  # noqa: PLC0415
 
-    text, notes = suite_for(workload, output, suite)
-    if suite.exists() and not suite.read_text(encoding="utf-8", errors="replace").endswith(text):
-        raise InvalidInputError(
-            f"{suite} is there already", hint=f"Name another file for --suite, or add to its cases: workload: {output}"
-        )
-    write_with_schema(suite, "suite", text)
-    for note in notes:
-        show(f"note: {note}", err=True)
-    show(f"next: lyftlearn-image parity run {suite}", err=True)
+    suite = suite_for(imported.workload, output, options.suite) if options.suite else None
+    refuse_overwriting(output, with_schema("workload", imported.text), option="-o", force=options.force)
+    if options.suite and suite:
+        text, notes = suite
+        refuse_overwriting(options.suite, with_schema("suite", text), option="--suite", force=options.force)
+        write_with_schema(options.suite, "suite", text)
+        for note in notes:
+            show(f"note: {note}", err=True)
+        show(f"next: lyftlearn-image parity run {options.suite}", err=True)
+    write_with_schema(output, "workload", imported.text)
 
 
 @click.command()

@@ -18,6 +18,7 @@ def test_build_prints_digest_size_and_time(
 ) -> None:
     """The result is on stdout for people, and the same facts are in the JSON file."""
     path = tmp_path / "build.json"
+    path.write_text('{"image": "of last time", "id": "", "build_key": ""}')
     assert main(["build", "lyftlearn", "--tag", lyftlearn_image_tag, "--images", str(IMAGES), "--json-file", str(path)]) == 0
     facts = json.loads(path.read_text())
     rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
@@ -45,6 +46,16 @@ def test_a_wrong_argument_of_build_is_told_in_lines(
     """Exit code 78, what is wrong and what to do; no traceback."""
     assert main(["build", "lyftlearn", "--quiet", *arguments]) == 78
     assert capsys.readouterr().err.startswith("Error: there is no ")
+
+
+@pytest.mark.parametrize("text", ["# somebody's notes\n", "{}", "[1]", '{"image": "x"}'])
+def test_a_result_is_not_written_over_somebodys_file(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    """Its own result of the last time is; anything else stays, and nothing is built."""
+    path = tmp_path / "build.json"
+    path.write_text(text)
+    assert main(["build", "lyftlearn", "--images", str(IMAGES), "--json-file", str(path), "--quiet"]) == 78
+    assert f"{path} is there already, and is no result of this verb" in capsys.readouterr().err
+    assert path.read_text() == text
 
 
 def test_a_failed_build_has_exit_code_1(

@@ -54,7 +54,7 @@ def test_what_a_case_asks_for_and_does_not_get_is_told_by_name(probe_image: str,
     assert notes == ["sagemaker: VolumeSizeInGB=30 is not enforced: the volume is this machine's disk"]
     outcomes = {case.name: (case.outcome, case.problem) for case in result.cases}
     assert outcomes["gpu"][0] is Outcome.ERROR
-    assert "resources.limits.nvidia.com/gpu = 1" in outcomes["gpu"][1]
+    assert "the instance type ml.g5.xlarge" in outcomes["gpu"][1], "the smallest that has one"
     assert result.exit_code == 2
 
 

@@ -274,6 +274,28 @@ def test_a_clear_secret_anywhere_is_not_repeated() -> None:
         assert secret not in imported.text + "".join(map(str, imported.left))
 
 
+def test_what_somebody_has_edited_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the workload nor its suite, and neither is written without the other; --force writes both."""
+    source, target, suite = str(MANIFESTS / "cronjob.yaml"), tmp_path / "workload.yaml", tmp_path / "suite.yaml"
+    command = ["import", source, "-o", str(target), "--suite", str(suite)]
+    assert main(command) == 0
+    made, made_suite = target.read_text(), suite.read_text()
+    assert main(command) == 0, "the same text is written over nobody's work"
+    target.write_text(f"{made}# of mine\n")
+    suite.unlink()
+    for more in ([], ["--json"]):
+        assert main([*command, *more]) == 78
+        assert f"{target} is there already" in capsys.readouterr().err
+    assert (target.read_text(), suite.exists()) == (f"{made}# of mine\n", False)
+    target.unlink()
+    suite.write_text("# of mine\n")
+    assert main(command) == 78
+    assert "overwrite it with --force" in capsys.readouterr().err
+    assert (target.exists(), suite.read_text()) == (False, "# of mine\n")
+    assert main([*command, "--force"]) == 0
+    assert (target.read_text(), suite.read_text()) == (made, made_suite)
+
+
 def test_the_verb_writes_a_file_and_tells_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The workload goes to stdout or a file, what is lost to stderr, and all of it into the JSON."""
     source, target = MANIFESTS / "cronjob.yaml", tmp_path / "workload.yaml"
