@@ -73,10 +73,13 @@ def shell_for(
 
     The images that a page makes have names of this run, and go with it.
     """
-    own = f"lyftlearn-docs-{uuid.uuid4().hex[:8]}"
-    images = {name: f"{own}:{name.partition(':')[0]}" for name in ("churn:1", "team-image:latest")}
+    own = f"docs-{uuid.uuid4().hex[:8]}"
+    images = {"churn:latest": f"{own}:latest", "team-image:latest": f"{own}:team"}
+    on_this = f"sed -i s/lyftlearn:latest/{lyftlearn_image_tag}/"
     names = {
         "lyftlearn-image build lyftlearn": f"lyftlearn-image build lyftlearn --tag {lyftlearn_image_tag}",
+        # What `init` has written.
+        "lyftlearn-image parity run": f"{on_this} Dockerfile; lyftlearn-image parity run",
         "lyftlearn:latest": lyftlearn_image_tag, "my-team:latest": lyftlearn_image_tag, **images,
     }  # fmt: skip
 
@@ -86,7 +89,7 @@ def shell_for(
             kept["PATH"] += f":{request.getfixturevalue('aws_cli')}"
         if page.stem == "run":
             kept |= request.getfixturevalue("platforms")
-        directory = tmp_path / "page"
+        directory = tmp_path / own  # `init` names images after it
         if page.stem == "README":
             shutil.copytree(request.getfixturevalue("on_this_image")(EXAMPLE), directory)
             suite = directory / "suite.yaml"

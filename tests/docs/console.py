@@ -65,10 +65,11 @@ class Shell:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def here(self, text: str) -> str:
-        """A page's text with the names of this run."""
-        for name, own in self.names.items():
-            text = text.replace(name, own)
-        return text
+        """A page's text with the names of this run, each put in once: one may stand in another's place."""
+        if not self.names:
+            return text
+        names = sorted(self.names, key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, names)), lambda found: self.names[found[0]], text)
 
     def there(self, text: str) -> str:
         """What was printed, with the names of the page."""
