@@ -19,6 +19,7 @@ MODULES = (
     "events",
     "serving",
     "transfers",
+    "first_hour",
     "demo",
     "rebuild",
     "image_size",

@@ -58,6 +58,11 @@ class BackendSelection:
         """Whether anything leaves this machine."""
         return any(kind != EMBEDDED for kind in self.kinds.values())
 
+    @property
+    def has_embedded(self) -> bool:
+        """Whether anything is played on this machine."""
+        return EMBEDDED in self.kinds.values()
+
 
 @dataclass(frozen=True)
 class Backend:

@@ -103,7 +103,8 @@ class SuiteRun(RunPlan):
             played.image_id = image_id = session.containers.pin_image(self.suite.image, self.built_image)
             if why := session.credentials.unavailable_reason:
                 self.on_event(Event("", "note", text=f"containers are given AWS keys as variables: {why}"))
-            put_copies(session.s3, case_data.copies(self.suite, self.suite_path))
+            if self.backends.has_embedded:
+                put_copies(session.s3, case_data.copies(self.suite, self.suite_path))
             with claimed_directory(runs_directory):
                 runner = CaseRunner(session, self, run_id, ModelReader(session.containers, image_id))
                 played.cases = self._run_cases(runner, session.containers)

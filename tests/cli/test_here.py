@@ -127,11 +127,15 @@ def test_data_in_a_real_account_is_refused_or_given_a_copy_of(
 def test_references_are_resolved_from_a_file(
     target: str, write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A secret and a parameter."""
-    values = {"secret_values": {"prod/db": json.dumps({"password": "p1"})}, "parameter_values": {"/prod/key": "k1"}}
+    """A secret and a parameter; and the cluster's own Secret, which has the keys of a secret of its name."""
+    secrets = {"prod/db": json.dumps({"password": "p1"}), "db": json.dumps({"password": "p1"})}
+    values = {"secret_values": secrets, "parameter_values": {"/prod/key": "k1"}}
     (tmp_path / "values.yaml").write_text(json.dumps(values))
     program = "import os; print(os.environ['DB'] + os.environ['KEY'] == 'p1k1')"
-    path = write(command=["python", "-c", program], secrets={"DB": "aws-sm://prod/db#password", "KEY": "aws-ssm:///prod/key"})
+    references = {"DB": "aws-sm://prod/db#password", "KEY": "aws-ssm:///prod/key"}
+    path = write(
+        command=["python", "-c", program], secrets=references, kubernetes={"secrets": {"DB": "db#password"}}
+    )  # fmt: skip
     code, document, _ = run(path, target, "--secrets", "values.yaml", capsys=capsys)
     assert (code, Path(document["log"]).read_text()) == (0, "True\n")
 

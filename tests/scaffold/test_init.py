@@ -12,7 +12,7 @@ from lyftlearn_image.cli.main import main
 from lyftlearn_image.parity.suite import load_suite
 from lyftlearn_image.workload import Workload
 from lyftlearn_image.yamlfile import load
-from tests.scaffold.test_first_hour import ESTIMATED, JOB, LAUNCH, TRAIN
+from tests.scaffold.teams import ESTIMATED, JOB, LAUNCH, TRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
