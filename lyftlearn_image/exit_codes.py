@@ -35,6 +35,11 @@ OF_VERBS: Mapping[str, Mapping[int, str]] = {
         ExitCode.UNAVAILABLE: "no engine, no client or no base image",
         ExitCode.WRONG_INPUT: "image.yaml or an argument is wrong, or the lock is stale",
     },
+    "doctor": {
+        ExitCode.DONE: "nothing is wrong",
+        ExitCode.NO: "something is wrong",
+        ExitCode.UNAVAILABLE: "nothing is wrong here, and something does not answer",
+    },
     "lock": {ExitCode.NO: "there is no solution; with --check: the lock is not current"},
     "lint": {ExitCode.DONE: "nothing would be refused", ExitCode.NO: "something would be refused"},
     "run": {ExitCode.DONE: "the job completed, or the server serves", ExitCode.NO: "it did not"},

@@ -41,6 +41,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "delete": ("lyftlearn_image.cli.jobs:delete", "Delete jobs and servers with all that was made for them."),
     "local": ("lyftlearn_image.cli.local:local", "Serve AWS and SageMaker on this machine, until Ctrl-C or SIGTERM."),
     "push": ("lyftlearn_image.cli.push:push", "Push IMAGE to a registry and print its digest."),
+    "doctor": ("lyftlearn_image.cli.doctor:doctor", "Check what the toolkit needs here, of AWS and of a cluster."),
     "engine": ("lyftlearn_image.cli.build:engine", "Find a Docker engine, or install and start one."),
     "compile": ("lyftlearn_image.cli.workload:compile_", "Print the requests or manifests of a workload."),
     "lint": ("lyftlearn_image.cli.workload:lint", "List everything of a workload that a platform would refuse."),

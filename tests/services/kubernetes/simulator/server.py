@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tests.services.kubernetes.simulator.cluster import Cluster
 
 _IDLE_S = 0.002
+# Outside of the API's groups.
+_VERSION = "version"
+_REVIEWS = "selfsubjectaccessreviews"
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
 
@@ -142,7 +145,7 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         words = parts.path.strip("/").split("/")
-        words = words[2:] if words[0] == "api" else words[3:]
+        words = words[2:] if words[0] == "api" else words if words[0] == _VERSION else words[3:]
         namespace = None
         if words[0] == "namespaces" and len(words) > 2:
             namespace, words = words[1], words[2:]
@@ -171,6 +174,8 @@ class Handler(BaseHTTPRequestHandler):
     def _do(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         cluster, namespace = self.server.cluster, request.namespace or "default"
         resource = request.resource.partition("/")[0]
+        if resource in {_VERSION, _REVIEWS}:
+            return self._tell(body)
         if resource == "namespaces":
             if request.name not in cluster.namespaces:
                 raise not_found("namespaces", request.name)
@@ -184,9 +189,18 @@ class Handler(BaseHTTPRequestHandler):
         if request.verb == "DELETE":
             policy = body.get("propagationPolicy") or request.query.get("propagationPolicy")
             return cluster.delete(resource, namespace, request.name, policy)
-        if request.name:
-            return cluster.objects.get(resource, namespace, request.name)
-        return cluster.objects.list(resource, request.namespace, request.query)
+        objects = cluster.objects
+        one = request.name
+        return objects.get(resource, namespace, one) if one else objects.list(resource, request.namespace, request.query)
+
+    def _tell(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The server's version, or whether who asks may do something."""
+        if not body:
+            return {"major": "1", "minor": "36", "gitVersion": "v1.36.0"}
+        asked = body["spec"]["resourceAttributes"]
+        resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+        is_allowed = (asked["verb"], resource) not in self.server.cluster.forbidden
+        return {**body, "metadata": {}, "status": {"allowed": is_allowed}}
 
     def _send(self, code: int, data: bytes, kind: str = "application/json") -> None:
         self.send_response(code)
