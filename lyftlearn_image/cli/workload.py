@@ -45,11 +45,13 @@ def compile_(workload_file: Path, target: Any, objects: Path | None, *, as_json:
 
     workload = yamlfile.load(workload_file, Workload)
     compiled = compile_for_submission(target, workload, launch_for(workload, **launch_options))
+    # What may fail comes before stdout has anything.
+    put = _put_objects(compiled, objects)
+    click.echo(serialize.as_json(compiled) if as_json else serialize.as_text(compiled), nl=False)
     if target == "kubernetes":
         _tell_large(compiled)
-    # What may fail comes before stdout has anything.
-    _put_objects(compiled, objects)
-    click.echo(serialize.as_json(compiled) if as_json else serialize.as_text(compiled), nl=False)
+    for line in put:
+        show(line, err=True)
 
 
 def _tell_large(compiled: Compiled) -> None:
@@ -61,16 +63,18 @@ def _tell_large(compiled: Compiled) -> None:
         show(f"too large for kubectl apply without --server-side, which keeps a copy: {', '.join(large)}", err=True)
 
 
-def _put_objects(compiled: Compiled, directory: Path | None) -> None:
-    """Says on stderr what must be in S3 before, and writes it where it is wanted."""
+def _put_objects(compiled: Compiled, directory: Path | None) -> list[str]:
+    """Writes what must be in S3 before where it is wanted; a line about each."""
+    told = []
     for uri, data in compiled.objects.items():
         if directory is None:
-            show(f"to be put before: {uri} ({len(data)} bytes; --objects DIR writes it)", err=True)
+            told.append(f"to be put before: {uri} ({len(data)} bytes; --objects DIR writes it)")
             continue
         path = directory / uri.removeprefix("s3://")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        show(f"to be put before: {path} as {uri}", err=True)
+        told.append(f"to be put before: {path} as {uri}")
+    return told
 
 
 @click.command()
