@@ -63,6 +63,11 @@ def make_plan(found: Directory, *, base: str, script: str | None) -> Plan:
     cases = [(file, one) for file, one in named if workloads.is_case(one.workload)]
     others = [(file, one) for file, one in named if not workloads.is_case(one.workload)]
     notes += [f"{file} is a {one.workload.kind} workload, which no suite runs" for file, one in others]
+    notes += [
+        f"{file} names the image {one.workload.image}: before it is submitted, push {image} and name that instead"
+        for file, one in named
+        if one.workload.image != image
+    ]
     data = _data(found, [one for _, one in cases])
     source, programs = _code(found, made)
     notes += programs

@@ -76,6 +76,10 @@ def test_a_manifest_with_its_own_place_for_code(init: Callable[..., Any], tmp_pa
     assert (case.workload.cpus, case.workload.memory_mib) == (1, 1024)
     assert load(tmp_path / "team" / "churn.yaml", Workload).image == "registry.example.com/churn:3"
     assert [one["place"] for one in told["left"]]
+    name = "registry.example.com/churn:3"
+    assert told["notes"] == [
+        f"churn.yaml names the image {name}: before it is submitted, push team:latest and name that instead"
+    ]
 
 
 def test_a_manifest_has_its_name_in_the_way(init: Callable[..., Any], tmp_path: Path) -> None:
