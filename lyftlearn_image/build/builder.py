@@ -150,6 +150,7 @@ def build_directory(
     started = time.monotonic()
     display = progress or Silent()
     require_reference(tag, where="the image's name")
+    display.note(f"building {tag} from {directory / 'Dockerfile'}")
     context = read_context(directory)
     references = base_images(context.files, where=str(directory / "Dockerfile"))
     engine = ensure_engine(display.note)

@@ -6,6 +6,8 @@ import importlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from lyftlearn_image.build.own_outputs import mark
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,6 +43,8 @@ def write_with_schema(path: Path, name: str, text: str) -> None:
     """Writes a YAML file `with_schema`, and its schema beside it. A file that is there is replaced: look before."""
     schema = path.parent / DIRECTORY / _file_name(name)
     schema.parent.mkdir(exist_ok=True)
+    # Another version of the toolkit has another schema, and makes no other image of it.
+    mark(schema.parent)
     schema.write_text(f"{schema_text(name)}\n", encoding="utf-8")
     path.write_text(with_schema(name, text), encoding="utf-8")
 

@@ -188,9 +188,13 @@ def json_schema() -> dict[str, Any]:
         for kind in workload["oneOf"]:
             kind["required"] = [key for key in kind["required"] if key == "kind"]
     file = {"type": "string", "description": "A workload file, relative to this file."}
-    case["workload"] = {"anyOf": [case["workload"], file, {"type": "array", "items": file, "minItems": 1}]}
+    choices = [case["workload"], file, {"type": "array", "items": file, "minItems": 1}]
+    case["workload"] = {"description": "What runs: a workload, the file of one, or several files.", "anyOf": choices}
     whole["required"] = [key for key in whole["required"] if key != "name"]
-    whole["anyOf"] = [{"required": ["name"]}, {"properties": {"workload": {"type": ["string", "array"]}}}]
+    whole["anyOf"] = [
+        {"required": ["name"]},
+        {"properties": {"workload": {"type": ["string", "array"], "description": "A file has a name."}}},
+    ]
     return schema
 
 
