@@ -6,7 +6,7 @@ SUITE := parity_tests/suite.yaml
 VERMIN := $(BIN)/vermin -q -t=3.8- --no-tips --violations --exclude-regex '/lyftlearn_runtime/serving/' lyftlearn_runtime entrypoints
 
 .DEFAULT_GOAL := help
-.PHONY: help env engine image demo peers test test-fast faults mutants fuzz lint format reference docs dist bench clean
+.PHONY: help env engine image demo peers test test-fast faults matrix mutants fuzz lint format reference docs dist bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -36,6 +36,9 @@ test-fast: env ## the tests that need no engine: at each save
 
 faults: env ## every fault at every request of a job on a simulated cluster: an hour
 	@LYFTLEARN_FAULTS=all $(BIN)/python -m pytest --numprocesses auto tests/services/kubernetes/test_fault_matrix.py tests/services/kubernetes/test_verbs_under_faults.py
+
+matrix: engine ## other engines, each started for it: Podman, a newer Docker (also by TCP), rootless; ten minutes
+	@$(BIN)/python -m pytest -v tests/matrix/rows.py
 
 mutants: env ## how many changes of the pure modules the fast tests miss: a sample, at most 20 minutes
 	@$(BIN)/python .ci/mutants.py

@@ -94,7 +94,8 @@ def build_client() -> Path:
     """
     folders = [*os.environ.get("PATH", "").split(os.pathsep), *_USUAL_FOLDERS]
     candidates = list(dict.fromkeys(Path(folder) / "docker" for folder in folders if folder))
-    present = [candidate for candidate in candidates if candidate.is_file() and os.access(candidate, os.X_OK)]
+    # os.path, for pathlib raises where this user may not look into a folder of PATH.
+    present = [candidate for candidate in candidates if os.path.isfile(candidate) and os.access(candidate, os.X_OK)]  # noqa: PTH113
     for candidate in present:
         if _can_build(candidate):
             return candidate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -165,7 +166,7 @@ def _tell(error: Exception, *, as_json: bool) -> int:
             _print_failure("usage", error.exit_code, output.usage_error(error))
         return error.exit_code
     if isinstance(error, OSError) and error.errno is not None:
-        where = "" if error.filename is None else str(error.filename)
+        where = str(error.filename or _full_places(error.errno))
         error = RunError(os.strerror(error.errno), where=where, hint="Check the space and the permissions there.")
     if isinstance(error, LyftlearnError):
         output.show_error(error)
@@ -184,6 +185,13 @@ def _print_failure(kind: str, exit_code: int, error: LyftlearnError) -> None:
     from lyftlearn_image.cli import output  # noqa: PLC0415 - only after a mistake
 
     click.echo(output.failure_json(kind, exit_code, error))
+
+
+def _full_places(number: int) -> str:
+    """Where this process writes and no room is left, for an error of the system that does not name its file."""
+    from lyftlearn_image.doctor.engine import full_places  # noqa: PLC0415 - only after a mistake
+
+    return ", ".join(map(str, full_places())) if number in {errno.ENOSPC, errno.EDQUOT} else ""
 
 
 def _help_width() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import sys
@@ -25,6 +26,7 @@ _SHARE = 0.4
 
 def all_checks(subject: Subject, timeout_s: float) -> Mapping[str, Check]:
     """The checks of a subject, none of which has been begun. `timeout_s` is the time of each."""
+    _import_libraries()
     share_s = timeout_s * _SHARE
     account = aws.Account(subject, share_s)
     return {
@@ -42,6 +44,12 @@ def all_checks(subject: Subject, timeout_s: float) -> Mapping[str, Check]:
         "quota": lambda: aws.check_quotas(account),
         "kubeconfig": lambda: cluster.check_cluster(subject),
     }
+
+
+def _import_libraries() -> None:
+    """Loads what several checks use: threads that import a package of circles at once may see half of it."""
+    for name in ("boto3", "boto3.exceptions", "docker", "docker.context", "requests", "s3transfer.exceptions"):
+        importlib.import_module(name)
 
 
 def check_python() -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -31,6 +32,7 @@ _GB = 1e9
 _LITTLE_BYTES, _TOO_LITTLE_BYTES = 10 * _GB, 1 * _GB
 _LITTLE_OF_MEMORY_BYTES = 64 << 20
 _FEW_INODES = 10_000
+_FULL_BYTES = 64 << 10
 
 
 def check_engine(timeout_s: float) -> Iterator[Finding]:
@@ -42,7 +44,7 @@ def check_engine(timeout_s: float) -> Iterator[Finding]:
         return
     yield ok("engine", str(facts))
     if facts.proxies:
-        yield ok("engine's proxy", ", ".join(map(without_credentials, facts.proxies)))
+        yield ok("engine's proxy", ", ".join(dict.fromkeys(map(without_credentials, facts.proxies))))
     if facts.remaps_users:
         hint = "An engine without `userns-remap` runs everything."
         yield warning("engine", "it gives containers other users' ids: they may not read files of this user", hint)
@@ -51,13 +53,24 @@ def check_engine(timeout_s: float) -> Iterator[Finding]:
     yield _engine_disk(facts)
 
 
+def full_places() -> list[Path]:
+    """The directories in which this process writes and that have no room left, in bytes or in files."""
+    found = []
+    for path in (Path(tempfile.gettempdir()), log_directory(), Path.cwd(), MEMORY):
+        with contextlib.suppress(OSError):
+            status = os.statvfs(_nearest(path))
+            if status.f_bavail * status.f_frsize < _FULL_BYTES or (status.f_files and not status.f_favail):
+                found.append(path)
+    return found
+
+
 def check_disks() -> Iterator[Finding]:
     """The room for what this process keeps: temporary files, build logs, reports where it runs, secrets in memory."""
     places = {"temporary files": Path(tempfile.gettempdir()), "build logs": log_directory(), "reports": Path.cwd()}
     by_disk: dict[int, list[str]] = {}
     paths: dict[int, Path] = {}
     for purpose, path in places.items():
-        there = next(parent for parent in (path, *path.parents) if parent.exists())
+        there = _nearest(path)
         device = there.stat().st_dev
         by_disk.setdefault(device, []).append(f"{purpose} in {path}")
         paths.setdefault(device, there)
@@ -67,6 +80,11 @@ def check_disks() -> Iterator[Finding]:
         yield warning(
             "disk", f"{MEMORY}, where secrets of runs are, has little room", "Start this container with --shm-size 1g."
         )
+
+
+def _nearest(path: Path) -> Path:
+    """The directory itself, or the nearest one above it that exists."""
+    return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
 def _facts(timeout_s: float) -> EngineFacts:
@@ -123,7 +141,7 @@ def _runs_here() -> Finding:
     try:
         require_shared_machine()
     except UnavailableError as error:
-        return warning("runs here", failed("", error).text, error.hint)
+        return warning("runs here", error.what, error.hint)
     return ok("runs here", "`parity run`, `run --here` and `local` share the engine's network and files")
 
 

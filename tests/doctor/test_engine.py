@@ -79,6 +79,22 @@ def test_a_disk_with_little_room_is_told_with_its_purposes(tmp_path: Path) -> No
     assert {one.name for one in check_disks()} == {"disk"}
 
 
+def test_a_full_disk_without_a_files_name_is_told_with_its_directory(tmp_path: Path) -> None:
+    """The system's error of a write names no file: what is full is looked for."""
+    script = (
+        "import os, pathlib, sys, tempfile\nfrom lyftlearn_image.cli import main as cli\n"
+        "def fill(*_, **__):\n with open(pathlib.Path(tempfile.gettempdir()) / 'x', 'wb') as file: file.write(bytes(1 << 21))\n"
+        "cli.cli.main = fill\nsys.exit(cli.main([]))"
+    )
+    mounting = 'mount -t tmpfs -o size=1m none "$TMPDIR" && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mounting, "sh", sys.executable, "-c", script],
+        capture_output=True, text=True, check=False, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"Error: No space left on device\n  at: {tmp_path}\n" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("version", "first", "is_so"),
     [("19.03.15", "20.10", True), ("20.10.24+dfsg1", "20.10", False), ("1.40", "1.41", True), ("29.0.0-rc.1", "20.10", False),
