@@ -23,7 +23,7 @@ from lyftlearn_image.parity.comparison import compare_runs
 from lyftlearn_image.parity.endpoint_fault import check_endpoint
 from lyftlearn_image.parity.exposed import find_exposed
 from lyftlearn_image.parity.limits import describe_limit
-from lyftlearn_image.parity.next_steps import ENVIRONMENT, NextSteps, describe_failures, describe_repeat, find_next_steps
+from lyftlearn_image.parity.next_steps import ENVIRONMENT, NextSteps, describe_failures, describe_repeat, find_next_steps, lead
 from lyftlearn_image.parity.run_files import REQUEST, tidy
 from lyftlearn_image.parity.run_plan import Event
 from lyftlearn_image.parity.secrets import mask_values, secret_values
@@ -104,7 +104,7 @@ class CaseRunner:
             duration_s=time.monotonic() - started,
             expected_in=case.different_in,
             problem=problem,
-            advice=(*describe_failures(runs, case.exit_code), *steps.advice),
+            advice=lead(describe_failures(runs, case.exit_code), steps, describe_limit(runs)),
             patch=steps.patch,
         )
         result = self._tidied(case, result)

@@ -80,6 +80,13 @@ def describe_failures(runs: Iterable[Run], expected: int | None) -> Iterator[str
             yield f"{run.target} failed: {line}"
 
 
+def lead(failures: Iterable[str], steps: NextSteps, limit: str) -> tuple[str, ...]:
+    """All advice in its order: a limit that decided before all else, then why a run failed, then what to do."""
+    if limit:
+        return (*steps.advice, *failures)
+    return (*failures, *steps.advice)
+
+
 def _acceptances(comparison: Comparison) -> Iterator[Acceptable]:
     places = [one.place for one in comparison.counting]
     subject = glob.escape(comparison.subject)

@@ -12,7 +12,7 @@ from lyftlearn_image.parity import kept_run
 from lyftlearn_image.parity.comparison import compare_runs
 from lyftlearn_image.parity.differences import Comparison, Difference
 from lyftlearn_image.parity.limits import describe_limit
-from lyftlearn_image.parity.next_steps import WHY, NextSteps, describe_failures, describe_repeat, find_next_steps
+from lyftlearn_image.parity.next_steps import WHY, NextSteps, describe_failures, describe_repeat, find_next_steps, lead
 from lyftlearn_image.parity.suite import load_suite
 from lyftlearn_image.parity.verdict import Outcome, judge
 from lyftlearn_image.run import Limit, Status, Timings
@@ -184,4 +184,10 @@ def test_the_exception_of_a_failed_run_is_told(tmp_path: Path) -> None:
     failed = [replace(run, status=Status.FAILED, exit_code=1) for run in (left, right)]
     assert list(describe_failures(failed, 0)) == ["sagemaker failed: ValueError: no rows", "kubernetes failed: cannot open it"]
     assert list(describe_failures(failed, 1)) == []
+    told = describe_failures(failed[:1], 0)
+    assert lead(told, NextSteps(("the limit decided",)), "the limit decided") == (
+        "the limit decided",
+        "sagemaker failed: ValueError: no rows",
+    )
+    assert lead(["why"], NextSteps(("what to do",)), "") == ("why", "what to do")
     assert list(describe_failures((left, right), 0)) == []
