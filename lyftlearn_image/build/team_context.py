@@ -27,15 +27,20 @@ class TeamContext:
     ignored: str
 
 
+def require_dockerfile(directory: Path) -> None:
+    """InvalidInputError where there is no Dockerfile in a directory."""
+    if not (directory / "Dockerfile").is_file():
+        raise InvalidInputError(
+            f"there is no Dockerfile in {directory}", hint="Two lines do: FROM lyftlearn:latest, COPY . /opt/ml/code/"
+        )
+
+
 def read_context(directory: Path) -> TeamContext:
     """What a directory brings, less what its .dockerignore names, as Docker reads it, and less the toolkit's own outputs.
 
     Raises InvalidInputError where there is no Dockerfile.
     """
-    if not (directory / "Dockerfile").is_file():
-        raise InvalidInputError(
-            f"there is no Dockerfile in {directory}", hint="Two lines do: FROM lyftlearn:latest, COPY . /opt/ml/code/"
-        )
+    require_dockerfile(directory)
     from docker.utils.build import exclude_paths  # noqa: PLC0415 - the docker SDK takes 150 ms
 
     # One beside the Dockerfile comes first (docs.docker.com/build/concepts/context, "Filename and location").

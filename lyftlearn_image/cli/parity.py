@@ -161,8 +161,10 @@ def _build_image(suite: Suite, options: _Run) -> str | None:
     if suite.build is None:
         return None
     from lyftlearn_image.build import builder, progress  # noqa: PLC0415 - only a suite with `build` needs it
+    from lyftlearn_image.build.team_context import require_dockerfile  # noqa: PLC0415 - as above
     from lyftlearn_image.emulation.shared_machine import require_shared_machine  # noqa: PLC0415 - as above
 
+    require_dockerfile(suite.build)
     # Before minutes of a build.
     require_shared_machine()
     try:
