@@ -22,7 +22,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOT_RUN = {
     "docs/howto/adopt-image.md": 1,
     "README.md": 2, "docs/tutorial/job-to-sagemaker-and-back.md": 3, "docs/howto/air-gapped.md": 2, "docs/howto/ci.md": 1,
-    "docs/howto/local.md": 2,
+    "docs/howto/engines.md": 2, "docs/howto/local.md": 2,
     "docs/howto/manual-pages.md": 1, "docs/howto/own-base-image.md": 1, "docs/howto/run.md": 2, "docs/howto/serving.md": 1,
 }  # fmt: skip
 
