@@ -27,7 +27,7 @@ CONTRACT = "The toolkit knows the runtime's contract and nothing else of it"
 # Module → an import that is added to it, and every contract that it breaks.
 PLANTED = [
     ("lyftlearn_image/platforms/trials.py", "import lyftlearn_image.runs.search", [FLOORS, CIRCLES]),
-    ("lyftlearn_image/yamlfile.py", "import lyftlearn_image.cli.main", [FLOORS, CIRCLES]),
+    ("lyftlearn_image/yamlfile.py", "import lyftlearn_image.cli.main", [FLOORS, PURE, CIRCLES]),
     ("lyftlearn_image/services/service.py", "import lyftlearn_image.emulation.session", [FLOORS, WINGS]),
     ("lyftlearn_image/emulation/session.py", "import lyftlearn_image.services.service", [FLOORS, WINGS]),
     ("lyftlearn_image/platforms/launch.py", "import socket", [PURE]),

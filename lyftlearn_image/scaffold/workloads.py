@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -168,7 +169,7 @@ def _only_script(found: Directory) -> str:
         raise InvalidInputError(f"{found.path} {what}", hint=f"Make a script of it first: {make}" if names else make)
     raise InvalidInputError(
         f"{found.path} has several things to run: {', '.join(names)}",
-        hint=f"Say which one: lyftlearn-image init {found.path} --script {names[0]}",
+        hint=f"Say which one: {shlex.join(['lyftlearn-image', 'init', str(found.path), '--script', names[0]])}",
     )
 
 

@@ -146,7 +146,8 @@ PARTIAL: Mapping[str, str] = {
     "Container.stdin": "it stays open, and nobody writes to it",
     "Probe.timeoutSeconds": "a command that takes too long is killed where the engine is on this machine",
     "ResourceRequirements.requests": "nothing is scheduled by them; oom_score_adj is 0 for Guaranteed, as recorded, not -997",
-    "ResourceRequirements.limits": "cpu, memory and ephemeral-storage; a pod that asks for another resource is refused",
+    "ResourceRequirements.limits": "cpu, memory and ephemeral-storage; of more CPUs than are here a pod gets all;"
+    " a pod that asks for another resource is refused",
     "JobSpec.podReplacementPolicy": "a pod is replaced when it has ended, with either",
 }
 
