@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -22,12 +21,9 @@ _NO_SLUG = re.compile(r"[^\w\- ]")
 
 
 def pages() -> list[Path]:
-    """All Markdown that is in the repository, or about to be."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+    """All Markdown of the project."""
+    folders = ("docs", "examples", "parity_tests", "tests", "benchmarks")
+    return sorted([*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.md"))])
 
 
 def links(text: str) -> Iterator[str]:
