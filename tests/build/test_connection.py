@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -216,3 +217,28 @@ def test_no_password_of_an_address_is_ever_shown(scheme: str, name: str, passwor
     assert secret not in str(address)
     assert secret not in repr(address)
     assert str(address).endswith("engine.invalid:2376")
+
+
+@pytest.mark.parametrize("version", ["1.40", "1.12"])
+def test_an_engine_that_is_too_old_is_told_as_that(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """Whether or not the SDK itself still speaks with it: which API it has, and from which version on it will do."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"ApiVersion": version, "Version": "19.03.15"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_port}")
+        for find in (connect, lambda: ensure_engine(print)):
+            with pytest.raises(UnavailableError, match=r"the Docker engine is too old: .*1\.41 is needed \(Docker 20\.10\)"):
+                find()
+        server.shutdown()
