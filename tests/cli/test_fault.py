@@ -113,3 +113,19 @@ def test_a_thread_or_an_object_that_fails_shows_no_traceback(code: str, tmp_path
     assert "a fault of lyftlearn-image itself: ValueError" in done.stderr
     assert "Traceback" not in done.stderr
     assert SECRET not in done.stderr + next((tmp_path / "lyftlearn-image").iterdir()).read_text()
+
+
+def test_a_librarys_object_that_closes_what_is_closed_is_no_fault(tmp_path: Path) -> None:
+    """As http.client does from Python 3.14 on: nothing is told and nothing is written."""
+    program = (
+        "import io, sys\nfrom lyftlearn_image import __main__\nfrom lyftlearn_image.cli import main as door\n"
+        "def flush(*_): io.BytesIO().close(); closed = io.BytesIO(); closed.close(); closed.read()\n"
+        "def main():\n type('Ends', (), {'__del__': flush})()\n raise SystemExit(0)\n"
+        "door.main = main\n__main__.run()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, check=False, env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not list(tmp_path.iterdir())
