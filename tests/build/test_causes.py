@@ -1,4 +1,4 @@
-"""The causes of failures that are no matter of a step, by the words that programs really said."""
+"""The causes of failures that are no matter of a step, by the words of programs: most were said here, some are documented."""
 
 from __future__ import annotations
 
