@@ -37,7 +37,7 @@ test-fast: env ## the tests that need no engine: at each save
 faults: env ## every fault at every request of a job on a simulated cluster: an hour
 	@LYFTLEARN_FAULTS=all $(BIN)/python -m pytest --numprocesses auto tests/services/kubernetes/test_fault_matrix.py tests/services/kubernetes/test_verbs_under_faults.py
 
-matrix: engine ## other engines, each started for it: Podman, a newer Docker (also by TCP), rootless; ten minutes
+matrix: engine ## other engines, each started for it (Podman, a newer Docker, rootless), and Pythons from 3.11 to 3.14: ten minutes
 	@$(BIN)/python -m pytest -v tests/matrix/rows.py
 
 mutants: env ## how many changes of the pure modules the fast tests miss: a sample, at most 20 minutes

@@ -166,11 +166,12 @@ def test_channel_data_that_is_not_there_fails_its_case_only(run: Callable[[Mappi
 
 
 def test_a_mistake_in_the_suite_is_told_before_anything_runs(run: Callable[[Mapping[str, Any]], Run], tmp_path: Path) -> None:
-    """File, line, key and what was meant; exit code 78 and no report."""
+    """File, line, key and what was meant; exit code 78, and a report without a case that says so too."""
     suite = _suite(["control-clock"])
     suite["cases"][0]["workload"]["programm"] = suite["cases"][0]["workload"].pop("program")
     status, report, stderr = run(suite)
-    assert (status, report) == (78, {})
+    assert (status, report["cases"]) == (78, [])
+    assert report["problem"].startswith("unknown key `programm`")
     assert "unknown key `programm`" in stderr
     assert f"{tmp_path / 'suite.yaml'}, line " in stderr
     assert "Did you mean `program`?" in stderr

@@ -174,7 +174,13 @@ class ReportDocument(TypedDict):
     run_id: Annotated[str, Field(description="Another one for each run.")]
     verdict: Annotated[str, Field(description="The verdict as one sentence.")]
     exit_code: Annotated[
-        int, Field(ge=0, le=2, description="0 every case came out as expected, 1 one did not, 2 the harness failed.")
+        int,
+        Field(
+            ge=0,
+            le=2,
+            description="0 every case came out as expected, 1 one did not, 2 the harness failed; a command that ended before"
+            " the first case has a code of its own (69, 78, 130).",
+        ),
     ]
     problem: NotRequired[Annotated[str, Field(description="What failed outside of the cases; empty when nothing did.")]]
     unmasked: NotRequired[

@@ -47,7 +47,8 @@ TRICKY = [
 
 def text_of(alias: Any) -> st.SearchStrategy[str]:
     """Strings that one of the description's types accepts."""
-    return st.from_regex(get_args(alias)[1].pattern, fullmatch=True)
+    (pattern,) = (one.pattern for one in get_args(alias) if hasattr(one, "pattern"))
+    return st.from_regex(pattern, fullmatch=True)
 
 
 LINES = st.one_of(st.sampled_from(TRICKY), text_of(description.OneLine))

@@ -1,4 +1,4 @@
-"""The matrix of engines: `make matrix`. No part of the suite, for each row starts an engine and takes an image of 500 MB.
+"""The matrix of engines and Pythons: `make matrix`. No part of the suite: a row starts an engine or installs an environment.
 
 Rootless Docker is met from outside of its namespaces; what runs inside of them needs an interpreter that its user may read.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.matrix.engines import newer_docker, podman, rootless
+from tests.matrix.pythons import VERSIONS, find_pythons, installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -108,3 +109,22 @@ def test_another_docker_builds_and_says_what_it_does_not_share(
                 assert ran.returncode == 0, ran.stderr
                 assert "hello from the row" in (team / target / "stdout").read_text()
             assert os.listdir(team / "kubernetes")  # noqa: PTH208 - whatever it is
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_python_runs_a_workload_on_both_targets(version: str, place: Path, team: Path) -> None:
+    """Installed from the checkout into an empty environment, elsewhere. One that this machine has not is told as missing."""
+    python = find_pythons().get(version)
+    if python is None:
+        pytest.skip(f"there is no Python {version} here")
+    command = installed(python, place / "env")
+    environment = {**os.environ, "PYTHONPATH": "", "PYTHONWARNINGS": "error::SyntaxWarning"}
+    subprocess.run([command.with_name("python"), "-c", BUILD, str(team)], env=environment, check=True)
+    for target in ("sagemaker", "kubernetes"):
+        out = team / target
+        run = [command, "run", str(team / "w.yaml"), "--here", "--target", target, "-o", str(out)]
+        ran = subprocess.run(run, cwd=place, env=environment, capture_output=True, text=True, check=False, timeout=500)
+        assert ran.returncode == 0, ran.stderr
+        assert "hello from the row" in (out / "stdout").read_text()
+        assert "Traceback" not in ran.stderr
+        assert "Warning" not in ran.stderr
