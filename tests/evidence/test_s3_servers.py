@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 PIECE = 5 << 20  # the smallest part that S3 takes
 NAMES = ("a", "empty", "sub/b c", "sub/ü+%&=?#.txt", "sub/deep/[x]'(1)~!*", "z" * 200)
 # VmHWM is the program's own; what getrusage says is that of the process before it, too.
@@ -273,7 +274,6 @@ def test_a_server_that_stops_answering_is_named(  # noqa: PLR0913, PLR0917 - fix
         proxy.close()
 
 
-@pytest.mark.slow
 def test_a_container_that_has_to_end_says_what_it_was_waiting_for(moto: S3Server, prefix: str, tmp_path: Path) -> None:
     """The packing, and the bytes that are there: of a deadline that passes in an upload nobody else can tell why."""
     (tmp_path / "up").mkdir()
@@ -322,7 +322,6 @@ def test_a_wrong_checksum_is_refused(request: pytest.FixtureRequest, name: str, 
     assert content(tmp_path / "down") == {}
 
 
-@pytest.mark.slow
 def test_no_piece_is_ever_whole_in_memory(rclone: S3Server, prefix: str, tmp_path: Path) -> None:
     """256 MiB up, as an archive, and down, in pieces of 64 MiB: no process of it has as much as one of them."""
     (tmp_path / "up").mkdir()

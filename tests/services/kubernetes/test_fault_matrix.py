@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tests.services.kubernetes.simulator.pods import Pod
 
 # Equal lines, an empty one, one longer than the runtime's buffer, and what looks like a time of the kubelet's.
+pytestmark = pytest.mark.slow
 LINES = ("begin", "", "same", "same", "x" * 40_000, "2026-11-28T12:00:00Z like a time", "50 %\r100 %", "näher", "end")
 SAMPLE = 6
 LONGEST_RUN = 60

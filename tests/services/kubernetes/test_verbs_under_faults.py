@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.services.kubernetes.simulator.cluster import Cluster
     from tests.services.kubernetes.simulator.pods import Pod
 
+pytestmark = pytest.mark.slow
 SAMPLE = 12
 FAULTS: dict[str, Callable[[Cluster], None]] = {
     **{f"{code}": faults.refuse(code) for code in (429, 500, 502, 503, 504)},

@@ -125,6 +125,7 @@ def send(session: boto3.Session, entries: list[dict[str, Any]]) -> None:
         client.put_events(Entries=entries[start : start + 10])
 
 
+@pytest.mark.slow
 def test_many_jobs_lose_no_state(session: boto3.Session, world: World, queue: events.EventQueue) -> None:
     """Events twice, in any order, some never: every end is learnt once, for a bounded number of calls."""
     names = submit(session, JOBS)
