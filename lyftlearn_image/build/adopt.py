@@ -6,12 +6,13 @@ no shell, its ONBUILD triggers do not run, and nothing that one of its programs 
 
 from __future__ import annotations
 
-import hashlib
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
+from docker.utils import parse_repository_tag
 
 from lyftlearn_image.build.adopted_layer import (
     ADOPTED_LABEL,
@@ -25,8 +26,8 @@ from lyftlearn_image.build.adopted_layer import (
     make_layer,
     read_plan,
 )
-from lyftlearn_image.build.context import installed_files
-from lyftlearn_image.build.image_probe import ImageProbe
+from lyftlearn_image.build.context import build_key, installed_files
+from lyftlearn_image.build.image_probe import ImageProbe, unstarted
 from lyftlearn_image.errors import InvalidInputError, UnavailableError
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ def adopt(
     started = time.monotonic()
     base = _find(client, reference, on_line)
     config = base.attrs["Config"] or {}
-    order = Order(tag or default_tag(reference), _key(str(base.id), python), started)
+    key = build_key(installed_files(), f"{base.id} {python}")
+    order = Order(tag or default_tag(reference), key, started)
     if (made := _made_before(client, order)) is not None:
         return _result(order, base, made, read_plan(client, made), was_made=False)
-    with ImageProbe(client, str(base.id), _environment(config)) as probe:
+    with unstarted(client, str(base.id)) as still:
+        probe = ImageProbe(client, str(base.id), _environment(config), still)
         _refuse(probe, config, reference)
         on_line(f"looking for a Python of at least {_OLDEST_TEXT} in {reference}")
         plan = _plan(probe, config, python, reference)
@@ -89,11 +92,8 @@ def default_tag(reference: str) -> str:
     """`team:7` → `team:7-lyftlearn`; a digest is no part of it. Raises InvalidInputError for an image's id."""
     if reference.startswith("sha256:"):
         raise InvalidInputError("an image that is named by its id needs a name for the new one", hint="Give it with --tag.")
-    name = reference.partition("@")[0]
-    repository, colon, version = name.rpartition(":")
-    if not colon or "/" in version:
-        repository, version = name, "latest"
-    return f"{repository}:{version}-lyftlearn"
+    repository, version = parse_repository_tag(reference.partition("@")[0])
+    return f"{repository}:{version or 'latest'}-lyftlearn"
 
 
 def _find(client: docker.DockerClient, reference: str, on_line: Callable[[str], None]) -> Any:
@@ -106,10 +106,7 @@ def _find(client: docker.DockerClient, reference: str, on_line: Callable[[str], 
     except docker.errors.APIError as error:
         raise InvalidInputError(f"{reference} is no name of an image: {str(error.explanation)[:300]}") from None
     try:
-        repository, tag = (
-            (reference, None) if "@" in reference or ":" in reference.rpartition("/")[2] else (reference, "latest")
-        )
-        return client.images.pull(repository, tag=tag)
+        return client.images.pull(reference)
     except docker.errors.APIError as error:
         raise UnavailableError(
             f"the image {reference} is not on this engine and cannot be pulled",
@@ -120,13 +117,6 @@ def _find(client: docker.DockerClient, reference: str, on_line: Callable[[str], 
 
 def _environment(config: Mapping[str, Any]) -> dict[str, str]:
     return dict(one.split("=", 1) for one in config.get("Env") or () if "=" in one)
-
-
-def _key(base_id: str, python: str) -> str:
-    total = hashlib.sha256(f"{base_id}\0{python}".encode())
-    for name, content in sorted(installed_files().items()):
-        total.update(f"\0{name}\0{len(content)}\0".encode() + content)
-    return total.hexdigest()
 
 
 def _made_before(client: docker.DockerClient, order: Order) -> Any:
@@ -155,9 +145,10 @@ def _refuse(probe: ImageProbe, config: Mapping[str, Any], reference: str) -> Non
 def _plan(probe: ImageProbe, config: Mapping[str, Any], wanted: str, reference: str) -> Plan:
     own_user = config.get("User") or "0"
     found: dict[str, Said | None] = {}
-    for path in [wanted] if wanted else probe.pythons():
+    # As on a command line: a name alone is looked for on PATH.
+    for path in [probe.find(wanted) or wanted] if wanted else probe.pythons():
         found[path] = said = probe.ask(path, site=False) or probe.ask(path, user=own_user, site=False)
-        if said is not None and said.version[:2] >= _OLDEST and not said.missing and len(path) + 8 <= _LONGEST_SHEBANG:
+        if said is not None and said.version[:2] >= _OLDEST and not said.missing and _can_be_named(path):
             shim = Python(path, said.version_text)
             break
     else:
@@ -174,7 +165,9 @@ def _no_python(found: Mapping[str, Said | None], wanted: str, reference: str) ->
             return "cannot be run, or is no Python"
         if said.version[:2] < _OLDEST:
             return f"is Python {said.version_text}"
-        return f"lacks {', '.join(said.missing)}" if said.missing else "has too long a name"
+        if said.missing:
+            return f"lacks {', '.join(said.missing)}"
+        return f"is no path for a script's first line: absolute, no blank, at most {_LONGEST_SHEBANG} characters with it"
 
     seen = "; ".join(f"{path} {verdict(said)}" for path, said in found.items())
     return InvalidInputError(
@@ -182,6 +175,11 @@ def _no_python(found: Mapping[str, Said | None], wanted: str, reference: str) ->
         where=seen or "none on its PATH, in /usr/bin, /usr/local/bin or /opt/conda/bin",
         hint="Name another one with --python PATH." if not wanted else "Leave --python out to see what is found.",
     )
+
+
+def _can_be_named(path: str) -> bool:
+    """Whether the first line of a script may say it, with an option behind it (execve(2))."""
+    return path.startswith("/") and not re.search(r"\s", path) and len(f"#!{path} -IS") <= _LONGEST_SHEBANG
 
 
 def _programs(probe: ImageProbe, config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
-from docker.types import LogConfig
+from docker.utils import parse_repository_tag
 
 from lyftlearn_image.build.context import installed_files
+from lyftlearn_image.build.image_probe import confined, run_to_end, unstarted
 from lyftlearn_image.errors import BuildError
 from lyftlearn_runtime import contract
 
@@ -46,7 +47,6 @@ _SHEBANG = b"#!/usr/bin/python3 -IS\n"
 _PYC = re.compile(r"lyftlearn_runtime/(?:\w+/)*__pycache__/\w+\.cpython-\d+\.pyc")
 _MOST_PYC_BYTES = 16 << 20
 _MOST_FACTS_BYTES = 1 << 20
-_COMPILE_S = 300
 
 
 @dataclass(frozen=True)
@@ -102,23 +102,21 @@ def commit(client: docker.DockerClient, probe: ImageProbe, base: Any, layer: byt
         "Cmd": [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())],
         "Labels": {**(config.get("Labels") or {}), ADOPTED_LABEL: str(base.id), KEY_LABEL: order.key},
     }
-    container = client.containers.create(str(base.id), [], entrypoint=["/never"], network_mode="none")
-    try:
-        container.put_archive("/", layer)
-        repository, _, version = order.tag.rpartition(":")
-        return container.commit(repository, version, message="lyftlearn-image adopt", pause=False, conf=changed)
-    except docker.errors.APIError as error:
-        raise BuildError("the engine cannot make the image", where=str(error.explanation)[:300]) from None
-    finally:
-        container.remove(v=True, force=True)
+    repository, version = parse_repository_tag(order.tag)
+    with unstarted(client, str(base.id)) as container:
+        try:
+            container.put_archive("/", layer)
+            return container.commit(repository, version or "latest", message="lyftlearn-image adopt", pause=False, conf=changed)
+        except docker.errors.APIError as error:
+            raise BuildError("the engine cannot make the image", where=str(error.explanation)[:300]) from None
 
 
 def read_plan(client: docker.DockerClient, image: Any) -> Plan:
     """What an image that was made before has in it; it has our label and our key, and still it is only data."""
-    container = client.containers.create(str(image.id), [], entrypoint=["/never"], network_mode="none")
     try:
-        stream, _ = container.get_archive(f"/{INSTALL}/adopted.json")
-        content = _bounded(stream, _MOST_FACTS_BYTES)
+        with unstarted(client, str(image.id)) as container:
+            stream, _ = container.get_archive(f"/{INSTALL}/adopted.json")
+            content = _bounded(stream, _MOST_FACTS_BYTES)
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             file = archive.extractfile("adopted.json")
             document = json.loads(file.read()) if file else {}
@@ -130,8 +128,6 @@ def read_plan(client: docker.DockerClient, image: Any) -> Plan:
         )
     except (docker.errors.APIError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError):
         raise BuildError("the image has no adopted.json of ours", where=str(image.id), hint="Give it another --tag.") from None
-    finally:
-        container.remove(v=True, force=True)
 
 
 def _files(plan: Plan) -> dict[str, bytes]:
@@ -153,22 +149,11 @@ def _compile(client: docker.DockerClient, image_id: str, python: str, files: Map
     command = [
         python, "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", f"/{INSTALL}/lyftlearn_runtime",
     ]  # fmt: skip
-    container = client.containers.create(
-        image_id, [], entrypoint=command, user="0:0", network_mode="none", cap_drop=["ALL"], working_dir="/",
-        security_opt=["no-new-privileges"], mem_limit="1g", pids_limit=64,
-        log_config=LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
-    )  # fmt: skip
-    try:
+    with confined(client, image_id, command, user="0:0", read_only=False) as container:
         container.put_archive("/", _plain_tar({f"{INSTALL}/{name}": content for name, content in files.items()}))
-        container.start()
-        if container.wait(timeout=_COMPILE_S)["StatusCode"]:
-            raise BuildError(f"{python} of the image cannot compile the shim")
+        run_to_end(container, python)
         stream, _ = container.get_archive(f"/{INSTALL}/lyftlearn_runtime")
         return dict(_bytecode(stream))
-    except docker.errors.APIError as error:
-        raise BuildError("the image's Python cannot compile the shim", where=str(error.explanation)[:300]) from None
-    finally:
-        container.remove(v=True, force=True)
 
 
 def _bytecode(stream: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:

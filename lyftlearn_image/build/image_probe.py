@@ -7,22 +7,22 @@ they say is read by a schema.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import docker.errors
 import requests
 from docker.types import LogConfig
 from pydantic import BaseModel, Field, ValidationError
 
-from lyftlearn_image.errors import BuildError, UnavailableError
+from lyftlearn_image.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from types import TracebackType
 
     from docker.models.containers import Container
 
@@ -34,7 +34,7 @@ _MORE_DIRECTORIES = (
 )  # fmt: skip
 # Names by which an interpreter may be there, the usual ones first.
 _NAMES = ("python3", "python", *(f"python3.{minor}" for minor in range(14, 7, -1)))
-_TIMEOUT_S = 120
+_TIMEOUT_S = 180
 _MOST_OUTPUT_BYTES = 64 << 10
 _MOST_LINKS = 40
 _ANY_USER = "65534:65534"
@@ -67,23 +67,14 @@ class Said(BaseModel):
         return ".".join(map(str, self.version))
 
 
-@dataclass
+@dataclass(frozen=True)
 class ImageProbe:
-    """Looks into an image by a container that is never started, and by others that say something. Use it in a `with` block."""
+    """Looks into an image by a container that is never started (`still`), and by others that say something."""
 
     client: docker.DockerClient
     image_id: str
     environment: Mapping[str, str]
-    _still: Container | None = field(default=None, init=False)
-
-    def __enter__(self) -> Self:
-        # The engine wants a command for a container; this one is never started.
-        self._still = self.client.containers.create(self.image_id, entrypoint=["/never"], network_mode="none")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._still is not None:
-            self._still.remove(v=True, force=True)
+    still: Container
 
     def path_directories(self) -> list[str]:
         """The directories of the image's own PATH."""
@@ -120,10 +111,9 @@ class ImageProbe:
 
     def stat(self, path: str) -> dict[str, Any] | None:
         """The engine's own words on a path, None for one that is not there."""
-        assert self._still is not None  # noqa: S101 - see __enter__
         # A HEAD request: the SDK's own call begins to send the file as well.
         api = self.client.api
-        url = f"{api.base_url}/v{api.api_version}/containers/{self._still.id}/archive"
+        url = f"{api.base_url}/v{api.api_version}/containers/{self.still.id}/archive"
         answer = api.head(url, params={"path": path}, timeout=api.timeout)
         if answer.status_code != HTTPStatus.OK:
             return None
@@ -140,30 +130,51 @@ class ImageProbe:
 
     def run(self, command: Sequence[str], user: str) -> bytes:
         """The output of a program of the image. Raises BuildError where it fails or takes too long."""
-        container = self.client.containers.create(
-            self.image_id, [], entrypoint=list(command), user=user, network_mode="none", read_only=True, cap_drop=["ALL"],
-            security_opt=["no-new-privileges"], mem_limit="512m", pids_limit=64, working_dir="/",
-            log_config=LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
-        )  # fmt: skip
-        try:
-            return _output(container, command[0])
-        finally:
-            container.remove(v=True, force=True)
+        with confined(self.client, self.image_id, command, user=user) as container:
+            run_to_end(container, command[0])
+            output = bytearray()
+            for piece in container.logs(stdout=True, stderr=False, stream=True, follow=False):
+                output += piece
+                if len(output) > _MOST_OUTPUT_BYTES:
+                    raise BuildError(f"{command[0]} of the image says more than {_MOST_OUTPUT_BYTES} bytes")
+            return bytes(output)
 
 
-def _output(container: Container, name: str) -> bytes:
+@contextlib.contextmanager
+def unstarted(client: docker.DockerClient, image_id: str) -> Iterator[Container]:
+    """A container that is never started, for what the engine reads of an image and puts into it; gone at the end."""
+    # The engine wants a command for every container.
+    container = client.containers.create(image_id, entrypoint=["/never"], network_mode="none")
+    try:
+        yield container
+    finally:
+        container.remove(v=True, force=True)
+
+
+@contextlib.contextmanager
+def confined(
+    client: docker.DockerClient, image_id: str, command: Sequence[str], *, user: str, read_only: bool = True
+) -> Iterator[Container]:
+    """A container for one of the image's own programs, which nobody trusts; gone at the end."""
+    container = client.containers.create(
+        image_id, [], entrypoint=list(command), user=user, network_mode="none", read_only=read_only, cap_drop=["ALL"],
+        security_opt=["no-new-privileges"], mem_limit="1g", pids_limit=64, working_dir="/",
+        log_config=LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
+    )  # fmt: skip
+    try:
+        yield container
+    finally:
+        container.remove(v=True, force=True)
+
+
+def run_to_end(container: Container, name: str) -> None:
+    """Starts it and waits. Raises BuildError where it cannot be started, fails or takes too long."""
     try:
         container.start()
         status = int(container.wait(timeout=_TIMEOUT_S)["StatusCode"])
     except docker.errors.APIError as error:
-        raise BuildError(f"{name} cannot be started: {json.dumps(str(error.explanation))[:300]}") from None
+        raise BuildError(f"{name} cannot be started", where=str(error.explanation)[:300]) from None
     except requests.exceptions.RequestException:
-        raise UnavailableError(f"{name} of the image has not ended after {_TIMEOUT_S} s") from None
-    output = bytearray()
-    for piece in container.logs(stdout=True, stderr=False, stream=True, follow=False):
-        output += piece
-        if len(output) > _MOST_OUTPUT_BYTES:
-            raise BuildError(f"{name} of the image says more than {_MOST_OUTPUT_BYTES} bytes")
+        raise BuildError(f"{name} of the image has not ended after {_TIMEOUT_S} s") from None
     if status:
         raise BuildError(f"{name} of the image ended with status {status}")
-    return bytes(output)

@@ -19,7 +19,7 @@ from lyftlearn_image.build.causes import find_cause
 from lyftlearn_image.build.misnamed import IMAGES
 from lyftlearn_image.build.proxies import proxy_addresses, proxy_for, refusal
 from lyftlearn_image.build.python_version import require_python_of_suite
-from lyftlearn_image.build.secrets import build_secrets, find_ca_bundle, index_settings, without_credentials
+from lyftlearn_image.build.secrets import build_secrets, find_ca_bundle, index_settings, index_urls, without_credentials
 from lyftlearn_image.build.spec import find_assets, list_specs
 from lyftlearn_image.errors import BuildError, InvalidInputError, UnavailableError
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 # Debian 12 has glibc 2.36, which runs these wheels.
 _PLATFORM = "x86_64-manylinux_2_28"
-_PUBLIC_INDEX = "https://pypi.org/simple"
 _PROXY_TIMEOUT_S = 10.0
 _HEADER = "# Made by `lyftlearn-image lock {name}` from {requirements}. Do not edit.\n{inputs}"
 _INPUTS = "# Inputs: "
@@ -178,8 +177,7 @@ def _said_inputs(text: str) -> dict[str, str]:
 
 def _require_proxies(environment: Mapping[str, str]) -> None:
     """Raises UnavailableError for a proxy of the index at which nobody listens: uv would try for minutes."""
-    settings = index_settings(environment)
-    for url in (*settings.get("index-url", (_PUBLIC_INDEX,)), *settings.get("extra-index-url", ())):
+    for url in index_urls(environment):
         proxy = proxy_for(url, environment)
         if proxy and (reason := refusal(proxy, _PROXY_TIMEOUT_S)):
             name = proxy_addresses(environment).get(proxy, "")

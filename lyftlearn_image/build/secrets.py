@@ -26,6 +26,8 @@ CA_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _ADDED_BY_HAND = Path("/usr/local/share/ca-certificates")
 # pip's names. Source: pip.pypa.io, "Configuration".
+# What both ask where nobody names another (pip, --index-url; uv, default index).
+_PUBLIC_INDEX = "https://pypi.org/simple"
 _PIP_KEYS = ("index-url", "extra-index-url", "trusted-host")
 # uv's names for the same; a newer name comes first. Source: docs.astral.sh/uv, "Environment variables".
 _UV_VARIABLES = {"index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"), "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL")}
@@ -101,6 +103,12 @@ def find_ca_bundle(explicit: Path | None, environment: Mapping[str, str]) -> Pat
     if _SYSTEM_BUNDLE.is_file() and _ADDED_BY_HAND.is_dir() and any(_ADDED_BY_HAND.rglob("*.crt")):
         return _SYSTEM_BUNDLE
     return None
+
+
+def index_urls(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Every package index that pip or uv would ask here, the main one first."""
+    settings = index_settings(environment)
+    return (*settings.get("index-url", (_PUBLIC_INDEX,)), *settings.get("extra-index-url", ()))
 
 
 def index_settings(environment: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lyftlearn_image.build.proxies import proxy_addresses, proxy_for, refusal
-from lyftlearn_image.build.secrets import CA_VARIABLES, find_ca_bundle, index_settings, without_credentials
+from lyftlearn_image.build.secrets import CA_VARIABLES, find_ca_bundle, index_settings, index_urls, without_credentials
 from lyftlearn_image.doctor.checkup import Finding, Level, not_set, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_PUBLIC_INDEX = "https://pypi.org/simple"
 # A project that every index of Python packages has or answers for; nothing of it is used.
 _PROJECT = "pip"
 _MOST_REDIRECTS = 5
@@ -73,12 +72,11 @@ def check_proxies(environment: Mapping[str, str], timeout_s: float) -> Iterator[
 
 def check_index(ca_bundle: Path | None, environment: Mapping[str, str], timeout_s: float) -> Iterator[Finding]:
     """Each package index, asked as a build would: through the same proxies, with the same certificates and credentials."""
-    settings = index_settings(environment)
     if environment.get("PIP_NO_INDEX") not in {None, "", "0", "false"}:
         yield not_set("index", "PIP_NO_INDEX: none is asked")
         return
-    trusted = settings.get("trusted-host", ())
-    for url in (*settings.get("index-url", (_PUBLIC_INDEX,)), *settings.get("extra-index-url", ())):
+    trusted = index_settings(environment).get("trusted-host", ())
+    for url in index_urls(environment):
         yield _ask_index(url, ca_bundle, trusted, environment, timeout_s)
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from lyftlearn_image.build import adopt as adopting
+from lyftlearn_image.build import adopt as adopting, image_probe
 from lyftlearn_image.build.connection import connect
+from lyftlearn_image.build.image_probe import ImageProbe, unstarted
 from lyftlearn_image.cli.main import main
 from lyftlearn_image.errors import InvalidInputError, UnavailableError
 
@@ -238,7 +239,14 @@ def test_what_cannot_be_adopted_is_told(client: docker.DockerClient, make_image:
     assert "none on its PATH" in none.value.where
     assert len(client.containers.list(all=True, filters={"ancestor": debian_image})) == count
     old = b'#!/bin/sh\necho \'{"version": [3, 7, 1], "missing": [], "packages": []}\'\n'
-    image = make_image({"opt/a/python3": (old, 0o755), "opt/a/lone": (b"#!/none\n", 0o755)}, on=debian_image)
+    image = make_image(
+        {"opt/a/python3": (old, 0o755), "opt/a/lone": (b"#!/none\n", 0o755), "opt/a/waits": (b"#!/bin/sh\nsleep 60\n", 0o755)},
+        on=debian_image,
+    )
+    with unstarted(client, image) as still, pytest.MonkeyPatch.context() as patch:
+        # A program that does not end is no Python, and the next one is asked.
+        patch.setattr(image_probe, "_TIMEOUT_S", 1)
+        assert ImageProbe(client, image, {}, still).ask("/opt/a/waits", site=False) is None
     for path, words in (("/opt/a/python3", "is Python 3.7.1"), ("/opt/a/lone", "is no Python"), ("/opt/none", "is no Python")):
         with pytest.raises(InvalidInputError) as wrong:
             adopt(client, image, python=path)
@@ -254,6 +262,22 @@ def test_what_cannot_be_adopted_is_told(client: docker.DockerClient, make_image:
     for name in ("UPPER/Case", "a b", ""):
         with pytest.raises((InvalidInputError, UnavailableError)):
             adopt(client, name)
+
+
+def test_names_are_those_of_a_command_line(client: docker.DockerClient, make_image: MakeImage) -> None:
+    """A tag without a version is `latest`, a port is no version; an interpreter is found on PATH, and none with a blank."""
+    files = {"opt/my env/bin/python3": (b'#!/bin/sh\nexec python3 "$@"\n', 0o755)}
+    image = make_image(files, Entrypoint=[], Cmd=["python3", "-c", "print(1)"])
+    repository = f"127.0.0.1:5000/lyftlearn-test-adopt-{uuid.uuid4().hex[:12]}"
+    try:
+        result = adopt(client, image, tag=repository, python="python3")
+        assert client.images.get(f"{repository}:latest").id == result.id
+        assert (result.shim.executable, run(repository)) == ("/usr/bin/python3", "1\n")
+    finally:
+        client.images.remove(repository, force=True)
+    with pytest.raises(InvalidInputError) as blank:
+        adopt(client, image, python="/opt/my env/bin/python3")
+    assert "no blank" in blank.value.where
 
 
 def test_an_adopted_image_is_in_parity(make_image: MakeImage, client: docker.DockerClient, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from lyftlearn_image.build.proxies import address_of, proxy_addresses, proxy_for
 from lyftlearn_image.build.reference import require_reference
 from lyftlearn_image.errors import BuildError, InvalidInputError, UnavailableError
 
-PROXIES = {"HTTP_PROXY": "http://somebody:planted@10.1.2.3:3128", "https_proxy": "10.1.2.3:3128"}
+PROXIES = {"HTTP_PROXY": "http://somebody:planted@192.0.2.3:3128", "https_proxy": "192.0.2.3:3128"}
 ROOT = "/var/lib/docker"
 HEAD = 'failed to do request: Head "https://nowhere.invalid/v2/x/manifests/y"'
 
@@ -71,10 +71,10 @@ SAID = {
         "the engine's own proxy 127.0.0.1:9 does not answer",
     ),
     "uv": (
-        ("error: Failed to fetch: https://pypi.org/simple/six/\n  cause: client error (Connect)\n  cause: tunnel error: failed "
-        "to create underlying connection\n  cause: tcp connect error\n  cause: Connection refused (os error 111)"),
+        ("error: Failed to fetch: https://i.example/simple/six/\n  cause: client error (Connect)\n  cause: tunnel error: "
+        "failed to create underlying connection\n  cause: tcp connect error\n  cause: Connection refused (os error 111)"),
         Kind.PROXY,
-        "the proxy 10.1.2.3:3128 does not answer",
+        "the proxy 192.0.2.3:3128 does not answer",
     ),
     "20.10, a name": (
         ("failed to solve with frontend dockerfile.v0: failed to create LLB definition: failed to parse stage name "
@@ -105,10 +105,10 @@ SAID = {
 }  # fmt: skip
 # What a step said, which had these proxies.
 SAID_IN_A_STEP = {
-    "apt": "W: Failed to fetch http://deb.debian.org/x  Could not connect to 10.1.2.3:3128 (10.1.2.3). - connect (111: "
+    "apt": "W: Failed to fetch http://mirror.example.test/x  Could not connect to 192.0.2.3:3128 (192.0.2.3). - connect (111: "
     "Connection refused)\nE: Unable to locate package nosuch",
     "pip": "WARNING: Retrying after connection broken by 'ProxyError('Cannot connect to proxy.', NewConnectionError(...))'",
-    "curl": "curl: (7) Failed to connect to 10.1.2.3:3128 port 3128 after 0 ms: Couldn't connect to server",
+    "curl": "curl: (7) Failed to connect to 192.0.2.3:3128 port 3128 after 0 ms: Couldn't connect to server",
 }
 
 
@@ -132,7 +132,7 @@ def test_a_proxy_that_a_step_does_not_reach_is_told_with_its_variable(who: str) 
     assert cause is not None
     error = cause.error("log")
     assert isinstance(error, UnavailableError)
-    assert "the proxy 10.1.2.3:3128 does not answer" in str(error)
+    assert "the proxy 192.0.2.3:3128 does not answer" in str(error)
     assert "planted" not in str(error)
 
 
@@ -190,9 +190,9 @@ def test_a_proxys_address_has_no_credentials(proxy: str, address: str) -> None:
 def test_no_proxy_is_heeded() -> None:
     """An index that is asked directly needs no proxy."""
     environment = {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "index.example,10.0.0.0/8"}
-    assert proxy_for("https://pypi.org/simple", environment) == "p:1"
+    assert proxy_for("https://files.example.test/simple", environment) == "p:1"
     assert proxy_for("https://index.example/simple", environment) == ""
-    assert proxy_for("http://pypi.org/simple", environment) == ""
+    assert proxy_for("http://files.example.test/simple", environment) == ""
 
 
 @pytest.mark.parametrize(
