@@ -170,7 +170,7 @@ def test_a_mistake_in_the_suite_is_told_before_anything_runs(run: Callable[[Mapp
     suite = _suite(["control-clock"])
     suite["cases"][0]["workload"]["programm"] = suite["cases"][0]["workload"].pop("program")
     status, report, stderr = run(suite)
-    assert (status, report["cases"]) == (78, [])
+    assert (status, report["exit_code"], report["cases"]) == (78, 78, [])
     assert report["problem"].startswith("unknown key `programm`")
     assert "unknown key `programm`" in stderr
     assert f"{tmp_path / 'suite.yaml'}, line " in stderr

@@ -13,7 +13,7 @@ from lyftlearn_image.cli.completion import complete_case, complete_kept_case
 from lyftlearn_image.cli.options import as_value
 from lyftlearn_image.cli.output import show
 from lyftlearn_image.cli.signals import raise_on_signals
-from lyftlearn_image.errors import BuildError, RunError
+from lyftlearn_image.errors import BuildError, LyftlearnError, RunError
 from lyftlearn_image.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -126,7 +126,9 @@ def run(suite_file: Path, options: _Run) -> int:
                 built = _build_image(suite, options)
                 result = replace(suite_run, built_image=built, on_event=on_event).run()
         except BaseException as error:
-            written = write_reports(failed(error), options.report, secrets=secrets)
+            code = error.exit_code if isinstance(error, LyftlearnError) else ExitCode.FAILED
+            ended = replace(failed(error), ended_with=code)
+            written = write_reports(ended, options.report, secrets=secrets)
             show(f"reports: {', '.join(str(path) for path in written.values())}", err=True)
             raise
         return _show(result, options, secrets)
@@ -152,8 +154,7 @@ def _show(result: SuiteResult, options: _Run, secrets: Collection[str]) -> int:
     if result.interrupted:
         # An exception would be told as JSON once more.
         click.echo("interrupted", err=True)
-        return ExitCode.INTERRUPTED
-    return result.exit_code
+    return result.command_exit_code
 
 
 def _build_image(suite: Suite, options: _Run) -> str | None:

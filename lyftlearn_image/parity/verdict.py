@@ -116,7 +116,8 @@ class SuiteResult:
     """A whole run of a suite. `started_at` is seconds since the epoch; `image_id` the image's config digest.
 
     `interrupted`: somebody ended it, and the cases that had not finished are errors. `problem` is what failed outside of the
-    cases. `unmasked` are the names of the planted secrets that are too short or too plain to be masked.
+    cases, `ended_with` the exit code of an error before the first one. `unmasked` are the names of the planted secrets that are
+    too short or too plain to be masked.
     """
 
     suite: str
@@ -130,6 +131,7 @@ class SuiteResult:
     tool_version: str
     interrupted: bool = False
     problem: str = ""
+    ended_with: int | None = None
     unmasked: tuple[str, ...] = ()
 
     @property
@@ -140,3 +142,10 @@ class SuiteResult:
         if all(case.is_as_expected for case in self.cases):
             return EXIT_PARITY
         return EXIT_HARNESS_FAILED if any(case.outcome is Outcome.ERROR for case in self.cases) else EXIT_DIFFERENT
+
+    @property
+    def command_exit_code(self) -> int:
+        """What the command ends with: `exit_code`, unless an error or somebody ended it before there was a verdict."""
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        return self.exit_code if self.ended_with is None else self.ended_with

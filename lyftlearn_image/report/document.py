@@ -62,6 +62,9 @@ class ArtifactDocument(TypedDict):
     kept: Annotated[bool, Field(description="Whether it is still there.")]
 
 
+SuiteExitCode = Literal[0, 1, 2, 69, 78, 130]
+
+
 class RunDocument(TypedDict):
     """One run of a case on one target."""
 
@@ -174,12 +177,10 @@ class ReportDocument(TypedDict):
     run_id: Annotated[str, Field(description="Another one for each run.")]
     verdict: Annotated[str, Field(description="The verdict as one sentence.")]
     exit_code: Annotated[
-        int,
+        SuiteExitCode,
         Field(
-            ge=0,
-            le=2,
-            description="0 every case came out as expected, 1 one did not, 2 the harness failed; a command that ended before"
-            " the first case has a code of its own (69, 78, 130).",
+            description="Of the command: 0 every case came out as expected, 1 one did not, 2 the harness failed; 69 or 78"
+            " an error before the first case, 130 an interruption."
         ),
     ]
     problem: NotRequired[Annotated[str, Field(description="What failed outside of the cases; empty when nothing did.")]]

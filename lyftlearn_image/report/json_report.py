@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         DifferenceDocument,
         ReportDocument,
         RunDocument,
+        SuiteExitCode,
     )
     from lyftlearn_image.report.report_data import ReportData
     from lyftlearn_image.run import Run
@@ -38,7 +39,7 @@ def render(data: ReportData) -> str:
         "suite": result.suite,
         "run_id": result.run_id,
         "verdict": headline(result),
-        "exit_code": result.exit_code,
+        "exit_code": cast("SuiteExitCode", int(result.command_exit_code)),
         "problem": result.problem,
         "unmasked": list(result.unmasked),
         "targets": list(result.targets),

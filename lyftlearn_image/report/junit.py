@@ -78,7 +78,7 @@ def _properties(result: SuiteResult) -> Iterator[tuple[str, str]]:
     yield "targets", ", ".join(result.targets)
     yield "image", result.image
     yield "image_id", result.image_id
-    yield "exit_code", str(result.exit_code)
+    yield "exit_code", str(int(result.command_exit_code))
     for note in list_notes(result):
         yield "note", note
     for where, number in count_standings(result).items():

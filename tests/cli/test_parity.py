@@ -39,7 +39,7 @@ def report(tmp_path: Path) -> Path:
     return directory
 
 
-def check_error_reports(report: Path, reason: str) -> None:
+def check_error_reports(report: Path, reason: str, code: int) -> None:
     """Every format is there, says why, and has nothing of the earlier run; readers of JUnit count an error."""
     assert {path.name for path in report.iterdir()} - {"errors", ".lyftlearn-output"} == {*REPORTS, "notes.txt"}
     for name in REPORTS:
@@ -49,7 +49,7 @@ def check_error_reports(report: Path, reason: str) -> None:
     assert (report / "notes.txt").read_text() == "somebody's own"
     suites = ET.parse(report / "junit.xml").getroot()  # noqa: S314 - of our own making
     assert suites.get("errors") == suites.get("tests") == str(len(suites.findall(".//testcase/error"))) == "1"
-    assert json.loads((report / "report.json").read_text())["exit_code"] == 2
+    assert json.loads((report / "report.json").read_text())["exit_code"] == code
 
 
 def test_a_suite_whose_image_cannot_be_built_has_exit_code_2(
@@ -64,7 +64,7 @@ def test_a_suite_whose_image_cannot_be_built_has_exit_code_2(
     told = capsys.readouterr().err
     assert "building lyftlearn-test:unbuilt failed in step" in told
     assert "last words" in told
-    check_error_reports(report, "building lyftlearn-test:unbuilt failed in step")
+    check_error_reports(report, "building lyftlearn-test:unbuilt failed in step", 2)
 
 
 PLAIN = SUITE.replace("build: team, ", "")
@@ -94,7 +94,7 @@ def test_what_ends_a_run_early_leaves_reports_that_say_so(
         suite.write_text(text)
     assert main(["parity", "run", str(suite), "--report", str(report), "--quiet", *arguments]) == code
     assert "Traceback" not in capsys.readouterr().err
-    check_error_reports(report, reason)
+    check_error_reports(report, reason, code)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -112,7 +112,7 @@ def test_a_run_that_is_interrupted_before_its_first_case_says_so(tmp_path: Path,
                 told = run.stderr.read().decode()
     assert run.returncode == 130
     assert told.splitlines()[-1] == "interrupted"
-    check_error_reports(report, "interrupted before it had begun")
+    check_error_reports(report, "interrupted before it had begun", 130)
 
 
 def test_a_report_in_the_directory_that_is_built_makes_no_other_image(
